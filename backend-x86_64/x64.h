@@ -1,0 +1,121 @@
+/* The x86-64 back end, door to the folder: one IR block in, host code out.
+ *
+ * Register contract, at every block boundary:
+ *   rbp        struct cpu_state + STATE_BIAS
+ *   gs base    the MMU view in force
+ *   rsp        16-byte aligned; [rsp, rsp + X64_FRAME) is the block's to use
+ *   pinned     x64_pin.def: guest register -> host register that holds it
+ *   MXCSR      the guest's rounding mode and sticky flags
+ * everything else is free. Guest registers that are not pinned live in the state.
+ *
+ * The code is position independent: it names the host only through rbp, and other
+ * blocks only through the rel32 fields of its exits. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "dbt/base/err.h"
+#include "dbt/ir/ir.h"
+
+enum {
+    X64_FRAME = 512,       /* bytes of stack for spills */
+    X64_MAX_EXITS = 72,    /* direct exits of a block */
+    X64_MAX_SITES = 192,   /* stores that may hit a protected page */
+    X64_CODE_ALIGN = 16,
+};
+
+/* What the emitter must know of the MMU's tables: filled by runtime. */
+struct x64_mmu_layout {
+    unsigned tlb_bits;                    /* entries of 16 bytes: tag, addend */
+    uint32_t load_off, store_off;         /* of the tables in the view */
+    uint64_t (*load)(struct cpu_state *s, uint64_t va, uint8_t aux);
+    bool (*store)(struct cpu_state *s, uint64_t va, uint8_t aux, uint64_t value);
+};
+
+/* A direct exit. All offsets are from the block's first byte. */
+struct x64_exit {
+    uint32_t jump;   /* of a rel32 field, 4-byte aligned, patched by one store */
+    uint32_t stub;   /* where it leads while it is not linked */
+    int32_t target;  /* guest: from the start of the block's page */
+    uint32_t cell;   /* of its struct page_cell when it leaves the page, else 0 */
+};
+
+struct x64_map {
+    uint32_t host;   /* the first byte of what was made for ... */
+    uint32_t guest;  /* ... this offset in the page */
+};
+
+struct x64_site {
+    uint32_t fault;  /* a store instruction */
+    uint32_t slow;   /* its slow path: where to go on when it faults */
+};
+
+/* What x64_emit() made. The arrays live in the emitter until the next call. */
+struct x64_unit {
+    uint32_t size_bytes;
+    unsigned n_exits, n_map, n_sites;
+    struct x64_exit exit[X64_MAX_EXITS];
+    struct x64_map map[IR_MAX_GUEST + 1];
+    struct x64_site site[X64_MAX_SITES];
+};
+
+enum x64_stub {
+    X64_STUB_LINK,        /* ecx exit index, rdx block: EXIT_LINK */
+    X64_STUB_LOOKUP,      /* rax target: EXIT_LOOKUP */
+    X64_STUB_LOOKUP_LINK, /* rax target, ecx, rdx: jump cache, else EXIT_LINK */
+    X64_STUB_PENDING,     /* eax offset from page_va: EXIT_PENDING */
+    X64_STUB_TRAP,        /* exit_cause, exit_tval, insn_off are set */
+    X64_STUB_LOAD,        /* rax va, edx info (x64_info): rax value */
+    X64_STUB_STORE,       /* rax va, rcx value, edx info */
+    X64_STUB_CALL,        /* eax helper, edx k, scratch[0..2] operands: rax result */
+    X64_STUB_COUNT
+};
+
+/* The code that all blocks share. */
+struct x64_stubs {
+    /* Runs the block at `code` until it leaves. s->unwind is armed by the caller. */
+    enum exit_reason (*enter)(struct cpu_state *s, const void *code);
+    const void *stub[X64_STUB_COUNT];
+    uint32_t size_bytes;
+};
+
+struct x64_emitter;
+
+/* ---- Start-up ------------------------------------------------------------------ */
+
+/* False when the host lacks an instruction set that the emitter counts on. */
+bool x64_host_ok(struct err *e) MUST_CHECK;
+
+/* Writes the stubs to rw, which runs at rx; CHECKs that they fit in cap. */
+void x64_make_stubs(struct x64_stubs *out, uint8_t *rw, const uint8_t *rx, size_t cap_bytes);
+
+/* Sets the fields of s that belong to the back end. */
+void x64_init_state(struct cpu_state *s, const struct x64_stubs *stubs,
+                    const struct x64_mmu_layout *layout, const struct ir_helper *helpers,
+                    unsigned n_helpers);
+
+/* ---- One thread an emitter ------------------------------------------------------ */
+
+struct x64_emitter *x64_emitter_create(const struct x64_mmu_layout *layout);
+void x64_emitter_destroy(struct x64_emitter *x);
+
+/* Makes the reassignment of registers random (--stress=regs); 0 turns it off. */
+void x64_emitter_stress(struct x64_emitter *x, uint64_t seed);
+
+/* Translates b into rw. NULL when cap_bytes is too little. Borrowed until the
+ * next call. */
+const struct x64_unit *x64_emit(struct x64_emitter *x, const struct ir_block *b, uint8_t *rw,
+                                size_t cap_bytes);
+
+/* ---- Any thread ------------------------------------------------------------------ */
+
+/* Points the rel32 field at rw_field (which runs at rx_field) to rx_target, by one
+ * aligned store. */
+void x64_patch(uint8_t *rw_field, const uint8_t *rx_field, const void *rx_target);
+
+/* Prints host code through capstone, one instruction a line, addresses relative
+ * to the block. */
+void x64_disasm(FILE *out, const uint8_t *code, size_t len_bytes, const struct x64_unit *map);

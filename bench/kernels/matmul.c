@@ -1,0 +1,38 @@
+/* Double multiply-add over rows and columns. The values are small whole
+ * numbers, so every product and sum is exact and the checksum is the same
+ * with and without fused multiply-add, which the guest has and uses. */
+#pragma GCC optimize("fp-contract=fast")
+#include "bench.h"
+
+enum { N = 300, ROUNDS = 9 };
+
+static double a[N][N], b[N][N], c[N][N];
+
+static void multiply(void)
+{
+    for (int i = 0; i < N; i++)
+        for (int j = 0; j < N; j++) {
+            double sum = 0;
+
+            for (int k = 0; k < N; k++)
+                sum += a[i][k] * b[k][j];
+            c[i][j] = sum;
+        }
+}
+
+int main(void)
+{
+    uint64_t random = 7, sum = 0;
+
+    for (int round = 0; round < ROUNDS; round++) {
+        for (int i = 0; i < N; i++)
+            for (int j = 0; j < N; j++) {
+                a[i][j] = (double)(bench_random(&random) & 0xffff);
+                b[i][j] = (double)(bench_random(&random) & 0xffff) - 0x8000;
+            }
+        multiply();
+        for (int i = 0; i < N; i++)
+            sum = bench_mix(sum, (uint64_t)(int64_t)c[i][(i * 7) % N]);
+    }
+    return bench_done("matmul", sum);
+}

@@ -1,0 +1,189 @@
+/* The intermediate representation: one block in SSA form, a flat list of
+ * instructions. Control leaves at exits only; there are no joins, so no phis.
+ * A value is the index of the instruction that made it. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "dbt/base/arena.h"
+#include "dbt/base/err.h"
+#include "dbt/ir/ir_fp.h"
+#include "dbt/ir/state.h"
+
+typedef struct {
+    uint16_t n;
+} ir_ref; /* a value: the index of the instruction that made it */
+
+#define IR_NONE ((ir_ref){UINT16_MAX})
+
+static inline bool ir_is_none(ir_ref r)
+{
+    return r.n == UINT16_MAX;
+}
+
+enum ir_op {
+#define IR(name, result, operands, flags, meaning) IR_##name,
+#include "dbt/ir/ir.def"
+#undef IR
+    IR_OP_COUNT
+};
+
+enum ir_flag {
+    PURE = 1,     /* depends on operands, imm and aux only: folded, shared, dropped if unused */
+    COMM = 2,     /* a and b may be swapped */
+    STATE = 4,    /* reads or writes guest registers or state, nothing else */
+    FAULT = 8,    /* may leave the block: guest registers must be precise here */
+    LOAD = 16,    /* reads guest memory */
+    STORE = 32,   /* writes guest memory; may leave after it (EXIT_PENDING at the next insn) */
+    EFFECT = 64,  /* does something that no later pass may drop or move */
+    FPFLAGS = 128,/* PURE but for sticky flags (and the rounding mode): not dropped, not shared */
+    MARK = 256,
+    SIDE = 512,   /* may leave the block; what follows runs when it does not */
+    EXIT = 1024,  /* ends the block */
+};
+
+/* aux of ld, ldf, st, stf: log2 of the size, and how a load is extended. */
+enum ir_mem {
+    IR_U8 = 0, IR_U16 = 1, IR_U32 = 2, IR_64 = 3,
+    IR_S8 = 4, IR_S16 = 5, IR_S32 = 6,
+};
+static inline unsigned ir_mem_size(uint8_t aux) { return 1u << (aux & 3); } /* bytes */
+static inline bool ir_mem_signed(uint8_t aux) { return (aux & 4) != 0; }
+
+/* aux of exit_if. IR_EQ ^ 1 == IR_NE and so on. */
+enum ir_cond { IR_EQ, IR_NE, IR_LT, IR_GE, IR_LTU, IR_GEU };
+
+/* aux of floating-point operations: width 32 or 64; rm is enum ir_rm or
+ * IR_RM_DYN (cpu_state.fp_rm). */
+enum { IR_RM_DYN = 7 };
+#define IR_FP(width, rm) ((uint8_t)(((width) == 64 ? 8 : 0) | (rm)))
+static inline unsigned ir_fp_width(uint8_t aux) { return aux & 8 ? 64 : 32; }
+static inline unsigned ir_fp_rm(uint8_t aux) { return aux & 7; }
+
+#define IR_CALL(id, k) ((uint64_t)(id) | (uint64_t)(uint32_t)(k) << 32)
+static inline unsigned ir_call_id(uint64_t imm) { return (uint32_t)imm; }
+static inline uint32_t ir_call_k(uint64_t imm) { return (uint32_t)(imm >> 32); }
+
+struct ir_insn {
+    uint8_t op;  /* enum ir_op */
+    uint8_t aux;
+    ir_ref a, b, c;
+    uint64_t imm;
+};
+
+enum {
+    IR_MAX_GUEST = 64,   /* guest instructions in a block */
+    IR_MAX_INSNS = 4096, /* IR instructions; a builder adds at most 48 for a guest instruction */
+};
+
+/* The signature of every C function that translated code may call. */
+typedef uint64_t ir_helper_fn(struct cpu_state *s, uint64_t k, uint64_t a, uint64_t b, uint64_t c);
+
+struct ir_helper {
+    const char *name;
+    ir_helper_fn *fn;
+    uint8_t n_args;    /* of a, b, c: how many it takes */
+};
+
+struct ir_block {
+    uint64_t gpa;      /* guest physical address of the first instruction */
+    uint32_t start;    /* its offset in the page: gpa & 0xfff */
+    uint32_t len_bytes;/* of guest code, from gpa on; may end in the next page */
+    uint32_t n_guest;  /* guest instructions */
+    uint32_t mode;     /* the mode key it was made for */
+    uint32_t n;        /* IR instructions */
+    bool virtual_time; /* `count` is wanted */
+    const struct ir_helper *helpers; /* indexed by id; borrowed, lives as long as the program */
+    unsigned n_helpers;
+    struct ir_insn insn[IR_MAX_INSNS];
+};
+
+struct ir_op_info {
+    const char *name;
+    char result;          /* 'I', 'F', 'N' */
+    const char *operands;
+    uint16_t flags;
+};
+extern const struct ir_op_info ir_ops[IR_OP_COUNT];
+
+/* ---- Building (ir_build.c): the thread that owns the block ---------------- */
+
+/* Appends an instruction; PURE ones are folded when all operands are constant
+ * and simplified by identities (x+0, x&-1, ...; never across `set`). */
+ir_ref ir_emit(struct ir_block *b, enum ir_op op, uint8_t aux, ir_ref x, ir_ref y, ir_ref z,
+               uint64_t imm);
+ir_ref ir_const(struct ir_block *b, uint64_t value);
+
+/* Shorthands, one for each row whose operands are all I or F: ir_add(b, x, y). */
+static inline ir_ref ir_op1(struct ir_block *b, enum ir_op op, ir_ref x)
+{
+    return ir_emit(b, op, 0, x, IR_NONE, IR_NONE, 0);
+}
+static inline ir_ref ir_op2(struct ir_block *b, enum ir_op op, ir_ref x, ir_ref y)
+{
+    return ir_emit(b, op, 0, x, y, IR_NONE, 0);
+}
+
+/* Is it a constant, and which? */
+static inline bool ir_is_const(const struct ir_block *b, ir_ref r, uint64_t *value)
+{
+    if (ir_is_none(r) || b->insn[r.n].op != IR_const)
+        return false;
+    *value = b->insn[r.n].imm;
+    return true;
+}
+
+/* ---- Meaning (ir_eval.c) --------------------------------------------------- */
+
+/* The value of a PURE operation. */
+uint64_t ir_eval_pure(enum ir_op op, uint8_t aux, uint64_t a, uint64_t b, uint64_t c, uint64_t imm);
+
+/* The value of an FPFLAGS operation on raw bits, with the rounding mode in aux
+ * (dynamic: fp_rm). Sticky flags go into *flags (IR_FP_*). 32-bit results have
+ * their upper half all ones. */
+uint64_t ir_eval_fp(enum ir_op op, uint8_t aux, unsigned fp_rm, uint64_t a, uint64_t b, uint64_t c,
+                    uint32_t *flags);
+
+/* MXCSR's sticky bits of RISC-V-ordered flags, and back. Both are IEEE's five
+ * flags; MXCSR bit 1 (denormal) has no counterpart. */
+uint32_t ir_fp_to_mxcsr(uint32_t flags);
+uint32_t ir_fp_from_mxcsr(uint32_t mxcsr);
+
+/* How the evaluator reaches guest memory and time: handed down by runtime. */
+struct ir_env {
+    /* May leave by state_leave(); s->insn_off says where. load returns the value
+     * extended as aux says; store returns true when the block must be left
+     * behind this instruction. */
+    uint64_t (*load)(struct cpu_state *s, uint64_t va, uint8_t aux);
+    bool (*store)(struct cpu_state *s, uint64_t va, uint8_t aux, uint64_t value);
+    uint64_t (*time)(struct cpu_state *s);
+};
+
+/* Runs the block on s, from its first instruction, calling helpers through
+ * libffi. s->page_va is set by the caller. Sets s->pc (EXIT_LINK: to the target)
+ * and what the reason needs. The caller has armed s->unwind. */
+enum exit_reason ir_eval(const struct ir_block *b, struct cpu_state *s, const struct ir_env *env);
+
+/* ---- Helpers of the IR itself (ir_helper.c) ---------------------------------- */
+
+enum ir_helper_id {
+#define IR_HELPER(name, fn, n) IR_HELP_##name,
+#include "dbt/ir/ir_helper.def"
+#undef IR_HELPER
+    IR_HELPER_COUNT
+};
+#define IR_HELPER(name, fn, n) ir_helper_fn fn;
+#include "dbt/ir/ir_helper.def"
+#undef IR_HELPER
+
+/* ---- Text (ir_print.c, ir_parse.c, ir_verify.c) ---------------------------- */
+
+/* One line an instruction, guest addresses only; ir_parse reads it back. */
+void ir_print(const struct ir_block *b, FILE *out);
+bool ir_parse(struct ir_block *b, const char *text, struct err *e) MUST_CHECK;
+
+/* Operands precede uses and have the right class, aux and imm are in range, the
+ * block ends in exactly one EXIT, and begins with `insn`. */
+bool ir_verify(const struct ir_block *b, struct err *e) MUST_CHECK;

@@ -1,0 +1,129 @@
+/* What translated code can reach of a hart: guest registers first, then the few
+ * words through which code, run loop and soft MMU speak to each other. The host
+ * register that holds the state points STATE_BIAS bytes into it, so that the
+ * integer registers are in reach of an 8-bit displacement.
+ *
+ *      struct <guest>_hart { struct cpu_state s; ...the guest's own registers }
+ *
+ * One hart thread owns it. Other threads may only touch `pending`. */
+#pragma once
+
+#include <setjmp.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    STATE_BIAS = 128,
+    STATE_N_REGS = 64,     /* 0..31 integer, 32..63 floating point (raw bits) */
+    STATE_FP = 32,         /* index of the first floating-point register */
+    STATE_N_HELPERS = 128, /* ir_helper.def's rows, then the front end's */
+    JUMP_BITS = 13,        /* the jump cache: 2^13 entries, index = va bits 1..13 */
+    PAGE_BITS = 12,
+    PAGE_SIZE = 1 << PAGE_BITS,
+};
+
+/* A block that may be entered at a guest virtual address. tag = va ^ salt. */
+struct jump_entry {
+    uint64_t tag;
+    const void *code;
+};
+
+/* Bits of cpu_state.pending. Any of them makes a block leave at its entry. */
+enum {
+    PENDING_IRQ = 1,    /* an interrupt may have become deliverable: ask guest_ops.interrupt */
+    PENDING_EVENT = 2,  /* the run loop has work: a device, a stop, a debugger */
+    PENDING_WAIT = 4,   /* the guest waits for an interrupt (WFI) */
+    PENDING_LEAVE = 8,  /* the running block was dropped, or its assumptions are void */
+    PENDING_TIME = 16,  /* --time=virtual: icount has reached icount_deadline */
+};
+
+/* Why translated code (or the evaluator) came back. `pc` is valid after each. */
+enum exit_reason {
+    EXIT_LINK,    /* a direct exit that is not linked: exit_block, exit_index say which */
+    EXIT_LOOKUP,  /* an indirect jump that missed in the jump cache; pc is the target */
+    EXIT_PENDING, /* `pending` was not zero; pc is the block's start, or where it goes on */
+    EXIT_TRAP,    /* the guest raised exit_cause, exit_tval at pc */
+};
+
+/* A link across pages, in the data behind a block's code: good as long as the
+ * hart's page_tag is the one it was made under. */
+struct page_cell {
+    uint64_t page_tag;     /* of the page that jumps; PAGE_CELL_EMPTY before it is linked */
+    uint64_t next_va;      /* page_va and page_tag of the page jumped to */
+    uint64_t next_tag;
+};
+#define PAGE_CELL_EMPTY UINT64_C(1) /* no page_tag has bit 0 set */
+
+struct cpu_state {
+    uint64_t reg[STATE_N_REGS];
+
+    /* Where we are. Code holds no guest virtual address: it adds offsets to
+     * page_va, the virtual address of the page in which the block starts.
+     * page_tag = page_va ^ salt[page_va >> 63]. */
+    uint64_t page_va;
+    uint64_t page_tag;
+    /* Unique to (address space, generation, mode key), in bits 40..63, the
+     * low 40 bits are 0. [1] is for addresses with bit 63 set. */
+    uint64_t salt[2];
+    uint64_t pc;        /* valid while C runs after an exit */
+    uint32_t insn_off;  /* while a helper runs: offset of its guest instruction from page_va */
+    _Atomic uint32_t pending;
+
+    /* Floating point. mxcsr holds rounding and sticky flags while C runs; in
+     * translated code the processor's own MXCSR does. */
+    uint32_t mxcsr;
+    uint32_t host_mxcsr;
+    uint32_t fp_rm;     /* the dynamic rounding mode, enum ir_rm */
+
+    uint32_t exit_index;
+    const void *exit_block; /* host address of the first byte of the block's code */
+    uint64_t exit_cause;
+    uint64_t exit_tval;
+
+    /* Time. Host time: ticks = ((tsc - tsc_base) * tsc_mult) >> 64, plus
+     * time_add. Virtual time: icount is the clock. */
+    uint64_t tsc_base;
+    uint64_t tsc_mult;
+    uint64_t time_add;
+    uint64_t icount;
+    uint64_t icount_deadline;
+
+    uint64_t scratch[24]; /* the stubs' room for host registers */
+    void *host_sp;
+    void *view;           /* struct mmu_view *: what gs points at while code runs */
+    void *owner;          /* struct hart * of runtime/ */
+    struct mmu *mmu;
+
+    /* How a C function that translated code called leaves without returning:
+     * state_leave(). Set by the run loop around each entry. */
+    jmp_buf unwind;
+
+    /* What the back end's code reaches through the state, so that it names no
+     * host address: its stubs, constants, and the C ends of the slow paths. */
+    const void *stub[16];                  /* enum x64_stub */
+    uint64_t fp_box[2], fp_sign32[2], fp_sign64[2];
+    uint64_t (*slow_load)(struct cpu_state *s, uint64_t va, uint8_t aux);
+    _Bool (*slow_store)(struct cpu_state *s, uint64_t va, uint8_t aux, uint64_t value);
+    const void *helper[STATE_N_HELPERS];
+    struct jump_entry jump[1 << JUMP_BITS];
+};
+
+/* Leaves the running block from a helper: reason is what dispatch will see.
+ * The guest registers are in reg[] whenever a helper runs. */
+_Noreturn void state_leave(struct cpu_state *s, enum exit_reason reason);
+
+/* Raises a guest trap at the instruction that called the helper. */
+_Noreturn void state_raise(struct cpu_state *s, uint64_t cause, uint64_t tval);
+
+/* Sets page_va and page_tag for going on at pc. */
+static inline void state_set_page(struct cpu_state *s, uint64_t pc)
+{
+    s->page_va = pc & ~(uint64_t)(PAGE_SIZE - 1);
+    s->page_tag = s->page_va ^ s->salt[s->page_va >> 63];
+}
+
+static inline unsigned jump_index(uint64_t va)
+{
+    return (unsigned)(va >> 1) & ((1u << JUMP_BITS) - 1);
+}

@@ -1,0 +1,132 @@
+/* RISC-V, the door to the front end: the hart's state, decoding into IR, and the
+ * system side (CSRs, traps, page walk, PMP, SBI) as struct guest_ops for the run
+ * loop, which knows no RISC-V. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "dbt/ir/guest.h"
+#include "dbt/ir/ir.h"
+#include "softmmu/mmu.h"
+
+enum rv_priv { RV_U = 0, RV_S = 1, RV_M = 3 };
+
+/* What the hart announces and accepts. Bit sets, see rv_ext.def. */
+enum rv_ext {
+#define RV_EXT(name, text, single, help) RV_EXT_##name,
+#include "frontend/riscv/isa/rv_ext.def"
+#undef RV_EXT
+    RV_EXT_COUNT
+};
+
+struct rv_cpu_model {
+    uint64_t ext;         /* 1 << enum rv_ext */
+    bool misaligned_ok;
+};
+static inline bool rv_has(const struct rv_cpu_model *m, enum rv_ext x)
+{
+    return (m->ext >> x & 1) != 0;
+}
+
+/* "rv64gc", "default", "max", or a name followed by ",zba=on,sstc=off" (QEMU's
+ * spelling) or "+zba,-sstc"; QEMU's "rv64" is "default". */
+bool rv_model_parse(struct rv_cpu_model *m, const char *text, struct err *e) MUST_CHECK;
+/* "rv64imafdc_zicsr_..." for riscv,isa. Returns text. */
+char *rv_model_isa(const struct rv_cpu_model *m, char *text, size_t len);
+
+enum { RV_N_PMP = 16 };
+
+struct rv_hart {
+    struct cpu_state s; /* first: helpers cast */
+    struct rv_cpu_model model;
+    uint64_t hartid;
+    enum rv_priv priv;
+
+    uint64_t mstatus;  /* without SD (computed); FS as written */
+    uint64_t misa, mtvec, mscratch, mepc, mcause, mtval, medeleg, mideleg, mie;
+    _Atomic uint64_t mip; /* lines from outside and software bits; STIP under Sstc is computed */
+    uint64_t mcounteren, mcountinhibit, menvcfg, mseccfg;
+    uint64_t stvec, sscratch, sepc, scause, stval, satp, scounteren, senvcfg;
+    uint64_t stimecmp;
+    uint64_t mcycle_base, minstret_base; /* counter = clock - base, see rv_csr.c */
+    uint64_t mhpmcounter_dummy;
+    uint8_t pmpcfg[RV_N_PMP];
+    uint64_t pmpaddr[RV_N_PMP];
+    uint64_t fflags_unused; /* fflags live in s.mxcsr, frm in frm */
+    uint8_t frm;       /* as written, 0..7; s.fp_rm follows when it is valid */
+    bool builtin_sbi;  /* ecalls from S are the host's to answer */
+
+    /* Handed in by the machine. */
+    uint64_t (*now_ticks)(void *arg);
+    void *now_arg;
+    /* Called when stimecmp changes, so that the machine arms its timer; also for
+     * SBI set_timer. UINT64_MAX: never. */
+    void (*set_timer)(void *arg, uint64_t deadline_ticks);
+    const struct rv_sbi_host *sbi;
+    void *machine;
+};
+
+/* What the built-in SBI needs of the machine. */
+struct rv_sbi_host {
+    void (*console_put)(void *machine, uint8_t byte);
+    int (*console_get)(void *machine);   /* -1: nothing there */
+    /* type: 0 shutdown, 1 cold reboot, 2 warm reboot; ends the run at the next boundary. */
+    void (*reset)(void *machine, unsigned type, unsigned reason);
+    unsigned n_harts;
+    /* RAM through the plain view, for DBCN; NULL when [gpa, gpa+len) is not RAM. */
+    uint8_t *(*ram)(void *machine, uint64_t gpa, uint64_t len);
+    void (*wrote)(void *machine, uint64_t gpa, uint64_t len);
+};
+
+/* The mode key of translated code: what decoding depends on. Data rights (SUM,
+ * MXR, MPRV) are not in it: they choose the MMU view at run time. */
+enum {
+    RV_MODE_PRIV = 3,        /* bits 0..1 */
+    RV_MODE_FS_SHIFT = 2,    /* bits 2..3: 0 off, 1 on but not yet dirty, 3 dirty */
+    RV_MODE_FRM_BAD = 16,    /* frm is RMM or reserved: inline host rounding impossible */
+};
+
+/* ---- Decoding into IR (rv_block.c): any thread, pure ------------------------- */
+
+/* As guest_ops.build; decodes for `model`. An unknown or disabled instruction
+ * becomes an illegal-instruction trap with the word as tval. */
+void rv_build_block(struct ir_block *b, const struct rv_cpu_model *model, uint64_t gpa,
+                    uint32_t mode, const struct guest_fetch *fetch, unsigned max_insns);
+
+/* Disassembles one instruction word (as QEMU/objdump -M no-aliases spell it). Returns its length 2 or 4;
+ * an unknown word prints as .word / .half. pc is for branch targets. */
+unsigned rv_disasm(uint32_t word, uint64_t pc, char *text, size_t len);
+
+/* Helper functions that built IR calls: ids follow IR_HELPER_COUNT. */
+const struct ir_helper *rv_helpers(unsigned *n); /* the complete table, IR's own first */
+
+/* ---- The system side: the hart's thread --------------------------------------- */
+
+void rv_hart_reset(struct rv_hart *h, uint64_t pc); /* M mode, as after power-on */
+/* Recomputes what depends on CSRs after any change: MMU space and rights, mode key,
+ * salt, pending interrupts. */
+void rv_sync(struct rv_hart *h);
+uint32_t rv_mode_key(const struct rv_hart *h);
+
+/* Delivers a trap: sets CSRs, privilege and s.pc. An ecall from S under builtin
+ * SBI is served here instead. */
+void rv_trap(struct rv_hart *h, uint64_t cause, uint64_t tval);
+/* If an interrupt is deliverable now, delivers it at s.pc and returns true. Clears
+ * PENDING_IRQ when none is. */
+bool rv_interrupt(struct rv_hart *h);
+/* Would WFI wake: any enabled interrupt pending, regardless of mstatus.xIE. */
+bool rv_wakes(const struct rv_hart *h);
+/* Raises or lowers a bit of mip from outside (PLIC, CLINT, timer). Any thread. */
+void rv_set_mip(struct rv_hart *h, unsigned bit_number, bool level);
+/* Re-evaluates stimecmp against the clock. */
+void rv_timer_tick(struct rv_hart *h);
+/* Puts the hart into S mode as the built-in SBI leaves it, for a kernel at pc with a0, a1. */
+void rv_enter_supervisor(struct rv_hart *h, uint64_t pc, uint64_t a0, uint64_t a1);
+
+extern const struct mmu_guest rv_mmu_guest;
+extern const struct guest_ops rv_guest_ops; /* sys/rv_guest.c */
+const char *rv_cause_name(uint64_t cause);
+/* All registers and CSRs, for the debugger, dumps and comparison. */
+void rv_print_state(const struct rv_hart *h, FILE *out);

@@ -1,0 +1,253 @@
+#!/bin/bash
+# Puts a Debian kernel and a busybox initramfs into a cache folder outside the tree.
+#
+#   scripts/fetch-guest.sh                  fetches what is missing; silent when nothing is
+#   scripts/fetch-guest.sh --print WHAT     the path of KERNEL, INITRD, AUTO, BUSYBOX or DIR;
+#                                           fetches nothing
+#
+# Environment: DBT_CACHE (the folder), SUITE (stable), GUEST_ARCH (riscv64), DBT_MIRROR (by
+# default Debian's mirror as this host's apt has it; its keyring goes with it).
+#
+# apt does the fetching, in a private root that has the host's mirror, keyring and proxies and
+# one foreign architecture. So it is apt that checks the index's signature and the hashes of the
+# packages, and nothing about the host's own apt changes.
+set -eu
+export LC_ALL=C
+
+here=$(cd "$(dirname "$0")" && pwd)
+cache=${DBT_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/dbt/guest}
+suite=${SUITE:-stable}
+arch=${GUEST_ARCH:-riscv64}
+work=
+
+die()
+{
+    echo "fetch-guest.sh: $*" >&2
+    exit 1
+}
+
+say()
+{
+    echo "fetch-guest.sh: $*" >&2
+}
+
+print_path()
+{
+    case $1 in
+    KERNEL) echo "$cache/Image" ;;
+    INITRD) echo "$cache/initramfs.cpio.gz" ;;
+    AUTO) echo "$cache/initramfs-auto.cpio.gz" ;;
+    BUSYBOX) echo "$cache/busybox" ;;
+    DIR) echo "$cache" ;;
+    *) die "--print takes KERNEL, INITRD, AUTO, BUSYBOX or DIR, not '$1'" ;;
+    esac
+}
+
+# ---- The private apt root ------------------------------------------------------------------
+
+# "URI SOURCE-FILE:ENTRY" of the Debian archive in the host's apt configuration.
+host_mirror()
+{
+    # The `|| true` is for head, which may close the pipe first.
+    # shellcheck disable=SC2016 # apt's own variables
+    apt-get indextargets --format '$(REPO_URI) $(SOURCESENTRY)' \
+        'Created-By: Packages' 'Origin: Debian' 'Label: Debian' 'Component: main' 2>/dev/null |
+        grep -v '^cdrom:' | head -n 1 || true
+}
+
+# The Signed-By field, continuation lines and all, of entry N of an apt source file: N counts
+# stanzas in a .sources file, lines in a .list file.
+signed_by() # FILE N
+{
+    case $1 in
+    *.sources)
+        awk -v n="$2" '
+            /^#/ { next }
+            /^[ \t]*$/ { inside = 0; next }
+            !inside { inside = 1; stanza++; keep = 0 }
+            /^[^ \t]/ { keep = tolower($1) == "signed-by:" }
+            keep && stanza == n { print }' "$1"
+        ;;
+    *)
+        sed -n "$2s/^deb.*\\[.*signed-by=\\([^] ]*\\).*\\].*/Signed-By: \\1/p" "$1"
+        ;;
+    esac
+}
+
+write_sources() # OUT
+{
+    local mirror entry signed=
+
+    read -r mirror entry <<<"$(host_mirror)"
+    [ -n "$mirror" ] || die "apt on this host knows no Debian mirror: run 'apt-get update'" \
+        "as root, or set DBT_MIRROR"
+    signed=$(signed_by "${entry%:*}" "${entry##*:}")
+    {
+        printf 'Types: deb\nURIs: %s\nSuites: %s\n' "${DBT_MIRROR:-$mirror}" "$suite"
+        printf 'Components: main\nArchitectures: %s\n' "$arch"
+        [ -z "$signed" ] || printf '%s\n' "$signed"
+    } >"$1"
+}
+
+# A configuration that holds the host's Acquire settings (proxies, retries) but none of its
+# hooks, preferences, sources and extra indexes.
+write_config() # ROOT OUT
+{
+    apt-config dump | grep '^Acquire::' |
+        grep -Ev '^Acquire::(IndexTargets|Languages|Allow)' >"$2" || true
+    cat >>"$2" <<END
+Acquire::Languages "none";
+Acquire::AllowInsecureRepositories "false";
+Acquire::AllowWeakRepositories "false";
+Acquire::AllowDowngradeToInsecureRepositories "false";
+Acquire::Retries "3";
+APT::Get::AllowUnauthenticated "false";
+APT::Architecture "$arch";
+APT::Architectures { "$arch"; };
+APT::Update::Error-Mode "any";
+// The usual user _apt may not enter a home folder.
+APT::Sandbox::User "root";
+Dir::State "$1/state";
+Dir::State::status "$1/status";
+Dir::Cache "$1/cache";
+Dir::Etc::main "/dev/null";
+Dir::Etc::parts "/dev/null";
+Dir::Etc::preferences "/dev/null";
+Dir::Etc::preferencesparts "/dev/null";
+Dir::Etc::sourcelist "/dev/null";
+Dir::Etc::sourceparts "$1/sources";
+END
+}
+
+private_apt() # COMMAND...
+{
+    APT_CONFIG=$work/apt/apt.conf "$@" >>"$work/apt/log" 2>&1 && return
+    grep '^[EW]:' "$work/apt/log" >&2 || tail -n 5 "$work/apt/log" >&2
+    die "'$*' failed for $suite $arch, see above"
+}
+
+make_apt_root()
+{
+    local root=$work/apt
+
+    mkdir -p "$root/state/lists/partial" "$root/cache/archives/partial" "$root/sources"
+    touch "$root/status" "$root/log"
+    # A new machine has sources and no lists; only the lists tell which source is Debian's.
+    if [ -z "$(host_mirror)" ] && [ "$(id -u)" -eq 0 ]; then
+        apt-get -qq -o DPkg::Lock::Timeout=300 update >&2 || die "apt-get update failed, see above"
+    fi
+    write_sources "$root/sources/debian.sources"
+    write_config "$root" "$root/apt.conf"
+    private_apt apt-get update
+}
+
+# The package that linux-image-ARCH stands for today.
+kernel_package()
+{
+    APT_CONFIG=$work/apt/apt.conf apt-cache depends "linux-image-$arch" 2>/dev/null |
+        sed -n 's/^ *Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1
+}
+
+# ---- What comes out of the packages --------------------------------------------------------
+
+# Takes one file out of a package without unpacking the rest, which is large.
+take() # DEB PATTERN OUT
+{
+    dpkg-deb --fsys-tarfile "$1" | tar -xO --wildcards "$2" >"$3" 2>/dev/null ||
+        die "$(basename "$1") holds no $2"
+    [ -s "$3" ] || die "$(basename "$1") has an empty $2"
+}
+
+# A flat kernel has a magic number at 0x38; a compressed one or an ELF is of no use to a loader.
+check_flat()
+{
+    case $(tail -c +57 "$1" | head -c 4 | tr '\5\144' '5d') in
+    RSC5 | ARMd) ;;
+    *) die "the kernel of $suite $arch is not a flat Image" ;;
+    esac
+}
+
+download()
+{
+    local kernel
+
+    make_apt_root
+    kernel=$(kernel_package)
+    [ -n "$kernel" ] || die "$suite has no linux-image-$arch"
+    say "fetching $kernel and busybox-static of Debian $suite ($arch), about 115 MB"
+    mkdir "$work/debs"
+    cd "$work/debs"
+    private_apt apt-get download "$kernel" busybox-static
+    cd "$here"
+    take "$(echo "$work"/debs/linux-image-*.deb)" './boot/vmlinu[xz]-*' "$work/Image"
+    check_flat "$work/Image"
+    take "$(echo "$work"/debs/busybox-static_*.deb)" '*bin/busybox' "$work/busybox"
+    chmod 755 "$work/busybox"
+    echo "$suite $arch" >"$work/origin"
+    (cd "$work" && sha256sum Image busybox origin >SHA256SUMS.packages)
+    cd "$work"
+    mv -f Image busybox origin "$cache/"
+    mv -f SHA256SUMS.packages "$cache/" # Last: it says that the others are whole.
+}
+
+make_initramfs()
+{
+    export BUSYBOX=$cache/busybox
+
+    "$here/make-initramfs.sh" "$cache/initramfs.cpio.gz" "$here/guest/init" || exit 1
+    "$here/make-initramfs.sh" "$cache/initramfs-auto.cpio.gz" "$here/guest/init-auto" || exit 1
+    (cd "$cache" && sha256sum initramfs.cpio.gz initramfs-auto.cpio.gz &&
+        recipe_sums) >"$work/SHA256SUMS.initramfs"
+    mv -f "$work/SHA256SUMS.initramfs" "$cache/"
+}
+
+# ---- What is there already -----------------------------------------------------------------
+
+# The initramfs is good only if it was made by these scripts as they are now.
+recipe_sums()
+{
+    sha256sum "$here/make-initramfs.sh" "$here/guest/init" "$here/guest/init-auto" \
+        "$cache/busybox"
+}
+
+good() # SUMS
+{
+    [ -f "$cache/$1" ] && (cd "$cache" && sha256sum --status -c "$1" 2>/dev/null)
+}
+
+packages_good()
+{
+    good SHA256SUMS.packages && [ "$(cat "$cache/origin")" = "$suite $arch" ]
+}
+
+initramfs_good()
+{
+    good SHA256SUMS.initramfs &&
+        [ "$(sed -n '3,$p' "$cache/SHA256SUMS.initramfs")" = "$(recipe_sums)" ]
+}
+
+main()
+{
+    mkdir -p "$cache" 2>/dev/null || die "cannot make the folder $cache; set DBT_CACHE"
+    [ -w "$cache" ] || die "cannot write to $cache; set DBT_CACHE"
+    cache=$(cd "$cache" && pwd)
+    exec 9>"$cache/.lock"
+    flock 9
+
+    packages_good && initramfs_good && return
+    # Inside the cache, so that a finished file arrives by a rename.
+    rm -rf "$cache"/.partial.* # What a killed run left; we hold the lock.
+    work=$(mktemp -d "$cache/.partial.XXXXXX")
+    trap 'rm -rf "$work"' EXIT
+    if ! packages_good; then
+        "$here/deps.sh" guest
+        download
+    fi
+    initramfs_good || make_initramfs
+}
+
+case ${1:-} in
+--print) print_path "${2:-nothing}" ;;
+'') main ;;
+*) die "usage: scripts/fetch-guest.sh [--print KERNEL|INITRD|AUTO|BUSYBOX|DIR]" ;;
+esac

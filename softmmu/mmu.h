@@ -1,0 +1,160 @@
+/* The soft MMU, door to the folder: guest virtual memory for one hart.
+ *
+ *   gva --(view: TLB of the space in the rights in force)--> host address   inline
+ *   gva --(guest's page walk)--> gpa --> RAM | MMIO | fault                 slow path
+ *
+ * A *space* is a guest address space (page-table root and ASID). Inside it there
+ * is one *view* for each combination of rights (privilege, SUM, MXR) under which
+ * data is accessed: two direct-mapped tables, one for loads and one for stores.
+ * An entry exists only while the access that it serves is allowed and plain:
+ *   load entry:  mapped readable in these rights, A set, RAM, PMP grants the page
+ *   store entry: the same for writing, D set, and the page holds no translated code
+ * so a tag compare answers every question at once: page, rights, alignment,
+ * crossing, MMIO, code page. Invariant: tag bits 0..11 are 0 in a live entry.
+ *
+ * What is RISC-V about walking comes in through struct mmu_guest. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "dbt/base/err.h"
+#include "dbt/ir/state.h"
+#include "softmmu/phys.h"
+
+/* ---- The layout that translated code knows ----------------------------------- */
+
+enum { TLB_BITS = 12, TLB_SIZE = 1 << TLB_BITS };
+#define TLB_EMPTY UINT64_C(0xfff) /* no access has this tag: va & ~0xfff | low bits below size */
+
+/* An access of size n (power of two) at va hits when
+ *     (va & (~0xfff | (n - 1))) == entry[(va >> 12) & (TLB_SIZE - 1)].tag
+ * and its host address is va + addend (load: plain view, store: store view). */
+struct tlb_entry {
+    uint64_t tag;
+    uint64_t addend;
+};
+
+struct mmu_view {
+    struct tlb_entry load[TLB_SIZE];
+    struct tlb_entry store[TLB_SIZE];
+    /* What follows is for C only. */
+    uint8_t load_flags[TLB_SIZE];  /* TLB_GLOBAL, TLB_HUGE */
+    uint8_t store_flags[TLB_SIZE];
+    uint64_t touched;   /* bit i: entries [i*64, i*64+64) of either table may be live */
+    uint64_t rights;
+};
+
+/* ---- What the guest's architecture supplies ---------------------------------- */
+
+enum mmu_access { MMU_LOAD, MMU_STORE, MMU_FETCH };
+
+struct mmu_map {         /* the outcome of a walk that succeeded */
+    uint64_t gpa;        /* of the very address asked for */
+    uint64_t page_len;   /* 4096 or more: the leaf's size */
+    bool read, write;    /* may be cached for loads, for stores (A, D and rights allow it now) */
+    bool global;
+};
+
+struct mmu_fault {
+    uint64_t cause, tval; /* the guest's numbers */
+};
+
+struct mmu_guest {
+    /* Translates gva for the access in these rights (mmu_rights of the state, or
+     * those for fetches), sets A/D in the page table when the guest asked for it;
+     * checks nothing about physical memory but its own page-table reads. */
+    bool (*walk)(struct cpu_state *s, uint64_t gva, enum mmu_access access, uint64_t rights,
+                 struct mmu_map *map, struct mmu_fault *fault);
+    /* Physical memory protection for [gpa, gpa+len): true when allowed. *whole_page
+     * is set when the answer is the same for all of gpa's 4096-byte page. */
+    bool (*allowed)(struct cpu_state *s, uint64_t gpa, unsigned len, enum mmu_access access,
+                    uint64_t rights, bool *whole_page);
+    /* The cause numbers of an access fault (nothing there, or not allowed), and
+     * of a misaligned one (atomics only). */
+    uint64_t (*access_fault)(enum mmu_access access);
+    uint64_t (*misaligned)(enum mmu_access access);
+};
+
+/* ---- One hart's MMU: its thread only ------------------------------------------- */
+
+struct mmu;
+struct track;
+
+/* phys, track and guest are borrowed. Sets s->mmu and s->view. */
+struct mmu *mmu_create(struct cpu_state *s, struct phys *phys, struct track *track,
+                       const struct mmu_guest *guest);
+void mmu_destroy(struct mmu *m);
+
+/* Makes (space_key, asid) the current space, with data accesses in data_rights and fetches in
+ * fetch_rights: sets s->view (and gs, see mmu_load_gs), s->salt and the page words.
+ * space_key: all that selects a translation (satp's mode and root), 0: no translation.
+ * mode: the code mode key, part of what s->salt stands for. Called by the guest's
+ * system side whenever one of these may have changed; cheap when nothing did. */
+void mmu_switch(struct mmu *m, uint64_t space_key, uint32_t asid, uint64_t data_rights,
+                uint64_t fetch_rights, uint32_t mode);
+
+/* Puts s->view into the gs base, where translated code expects it. The run loop
+ * calls it before it enters; mmu_switch does whenever the view changes. */
+void mmu_load_gs(const struct cpu_state *s);
+
+/* sfence.vma in its four forms. all_va/all_asid say that the operand was x0. */
+void mmu_fence(struct mmu *m, bool all_va, uint64_t va, bool all_asid, uint32_t asid);
+
+/* Physical rights (PMP) changed: every space's entries go. */
+void mmu_flush_all(struct mmu *m);
+
+/* Drops store entries for one physical page in all views: it becomes code. */
+void mmu_drop_store_page(struct mmu *m, uint64_t gpa);
+
+/* ---- Accesses that missed, from translated code, the evaluator or C ------------- */
+
+/* Both may state_raise() at s->insn_off. Loads: the value extended as aux
+ * (enum ir_mem) says. Any alignment; MMIO when naturally aligned, else access fault.
+ * A store that drops the running block returns true: leave behind this instruction. */
+uint64_t mmu_load(struct cpu_state *s, uint64_t gva, uint8_t aux);
+bool mmu_store(struct cpu_state *s, uint64_t gva, uint8_t aux, uint64_t value);
+
+/* Atomic read-modify-write of an aligned 4- or 8-byte word; misaligned or MMIO
+ * raises. compute(old, operand) gives the new value, 32-bit ones in the low half.
+ * Returns the old value (32-bit: sign-extended). */
+enum mmu_amo { MMU_SWAP, MMU_ADD, MMU_XOR, MMU_AND, MMU_OR, MMU_MIN, MMU_MAX, MMU_MINU, MMU_MAXU };
+uint64_t mmu_amo(struct cpu_state *s, uint64_t gva, unsigned size, enum mmu_amo op, uint64_t v);
+uint64_t mmu_lr(struct cpu_state *s, uint64_t gva, unsigned size);
+/* 0 on success, 1 on failure. Reservation: by address and value compare. */
+uint64_t mmu_sc(struct cpu_state *s, uint64_t gva, unsigned size, uint64_t value);
+void mmu_clear_reservation(struct mmu *m);
+
+/* Zeroes the aligned block of len bytes that holds gva (cbo.zero): a store. */
+void mmu_zero(struct cpu_state *s, uint64_t gva, unsigned len);
+/* Checks that gva may be accessed as cbo.* demands (load or store), raising a
+ * store fault if not. */
+void mmu_probe_cbo(struct cpu_state *s, uint64_t gva);
+
+/* Where code at gva is: its physical address. False: *fault says what to raise.
+ * Instruction fetches need RAM. */
+bool mmu_fetch(struct mmu *m, uint64_t gva, uint64_t *gpa, struct mmu_fault *fault);
+
+/* Reads or writes physical memory on behalf of the page walker: RAM only, false elsewhere.
+ * `compare_swap64` stores if unchanged and says whether it did. */
+bool mmu_phys_load64(struct cpu_state *s, uint64_t gpa, uint64_t *value);
+bool mmu_phys_cas64(struct cpu_state *s, uint64_t gpa, uint64_t old, uint64_t value);
+
+/* Watching, for --engine=check: called before each RAM write with its old bytes,
+ * and instead of each MMIO access. NULL: off. See runtime/check_mode.h. */
+struct mmu_watch {
+    void (*ram_write)(void *arg, uint64_t gpa, unsigned size);
+    uint64_t (*mmio_read)(void *arg, const struct phys_region *r, uint64_t offset, unsigned size);
+    void (*mmio_write)(void *arg, const struct phys_region *r, uint64_t offset, unsigned size,
+                       uint64_t value);
+    /* Instead of telling track of a store into code: does it hit the running block? */
+    bool (*code_write)(void *arg, uint64_t gpa, unsigned size);
+    void *arg;
+};
+void mmu_set_watch(struct mmu *m, const struct mmu_watch *watch);
+
+struct mmu_stats {
+    uint64_t loads, stores, walks, fetch_walks, fences, switches, spaces_made, spaces_recycled;
+    uint64_t mmio;
+};
+const struct mmu_stats *mmu_stats(const struct mmu *m);

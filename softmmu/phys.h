@@ -1,0 +1,64 @@
+/* Guest physical memory: RAM, and regions that devices answer. The RAM is one
+ * memfd mapped twice. Through the plain view C code and host system calls read
+ * and write. Through the store view translated code stores; a page of it is
+ * read-only while it holds translated code (track.h). */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "dbt/base/err.h"
+
+/* A device's answer to one access. `offset` from the region's start; size is 1,
+ * 2, 4 or 8 and the access is naturally aligned. Reads give the value in the
+ * low bits. Called on the thread of the hart that makes the access. */
+struct phys_mmio {
+    uint64_t (*read)(void *device, uint64_t offset, unsigned size);
+    void (*write)(void *device, uint64_t offset, unsigned size, uint64_t value);
+    uint8_t min_size, max_size; /* others are an access fault */
+};
+
+struct phys_region {
+    uint64_t gpa, len_bytes;
+    const struct phys_mmio *ops;
+    void *device;
+    const char *name;
+};
+
+struct phys {
+    uint64_t ram_gpa, ram_len;   /* multiples of 4096 */
+    uint8_t *ram;                /* plain view */
+    uint8_t *store;              /* store view */
+    struct phys_region region[64];
+    unsigned n_regions;
+    int memfd;
+};
+
+/* ---- Before the first hart runs, after the last has stopped ---------------- */
+
+/* Maps len bytes of RAM at gpa. False when the host has not that much. */
+bool phys_init(struct phys *p, uint64_t gpa, uint64_t len_bytes, struct err *e) MUST_CHECK;
+void phys_fini(struct phys *p);
+
+/* Adds a device's registers; must not overlap RAM or another region (CHECKed:
+ * the board is ours). ops and device are borrowed until phys_fini. */
+void phys_add_mmio(struct phys *p, uint64_t gpa, uint64_t len_bytes, const char *name,
+                   const struct phys_mmio *ops, void *device);
+
+/* ---- Any thread -------------------------------------------------------------- */
+
+static inline bool phys_is_ram(const struct phys *p, uint64_t gpa, uint64_t len_bytes)
+{
+    return gpa >= p->ram_gpa && gpa - p->ram_gpa < p->ram_len &&
+           len_bytes <= p->ram_len - (gpa - p->ram_gpa);
+}
+
+/* Host address in the plain view; the caller has asked phys_is_ram(). */
+static inline uint8_t *phys_ptr(const struct phys *p, uint64_t gpa)
+{
+    return p->ram + (gpa - p->ram_gpa);
+}
+
+/* The region that holds [gpa, gpa+size), or NULL. */
+const struct phys_region *phys_find(const struct phys *p, uint64_t gpa, unsigned size);
