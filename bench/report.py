@@ -43,7 +43,8 @@ def geomean(values):
 
 
 def spread(s):
-    return f"{s['median']:8.3f} {'(' + format(s['min'], '.3f') + '-' + format(s['max'], '.3f') + ')':<16}"
+    extremes = f"({s['min']:.3f}-{s['max']:.3f})"
+    return f"{s['median']:8.3f} {extremes:<16}"
 
 
 def print_boot(boot):
@@ -61,8 +62,8 @@ def print_kernels(kernels, means):
     print(f"  {'':<12}{'native':>8}{'':18}{'dbt':>7}{'':18}{'qemu':>7}{'':17}"
           f"{'dbt/native':>10}{'qemu/native':>12}{'dbt/qemu':>9}")
     for name, cell in sorted(kernels.items()):
-        print(f"  {name:<11}" + "".join(spread(cell[who]["cpu"]) for who in ("native", "dbt", "qemu"))
-              + f"{cell['dbt_to_native']:10.2f}{cell['qemu_to_native']:12.2f}"
+        times = "".join(spread(cell[who]["cpu"]) for who in ("native", "dbt", "qemu"))
+        print(f"  {name:<11}" + times + f"{cell['dbt_to_native']:10.2f}{cell['qemu_to_native']:12.2f}"
               + f"{cell['dbt_to_qemu']:9.2f}")
     print(f"  {'geomean':<86}{means['dbt_to_native']:10.2f}{means['qemu_to_native']:12.2f}"
           f"{means['dbt_to_qemu']:9.2f}")

@@ -5,7 +5,7 @@
 #
 # Silent, quick and without network when nothing is missing. "a|b" means that either will do,
 # because Debian renamed or split a package between releases.
-set -eu
+set -eu -o pipefail
 
 declare -A GROUPS_OF=(
     [build]="gcc libc6-dev make pkg-config|pkgconf libcapstone-dev libffi-dev libfdt-dev libzstd-dev

@@ -85,7 +85,8 @@ archive() # INIT_SCRIPT [FILE[:PATH]...]
     entry 'TRAILER!!!' 0 0 0 0
 }
 
-[ $# -ge 2 ] || die "usage: scripts/make-initramfs.sh OUT.cpio.gz INIT_SCRIPT [FILE[:/GUEST/PATH]...]"
+[ $# -ge 2 ] || die "usage: scripts/make-initramfs.sh" \
+    "OUT.cpio.gz INIT_SCRIPT [FILE[:/GUEST/PATH]...]"
 out=$1
 shift
 busybox=${BUSYBOX:-${DBT_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/dbt/guest}/busybox}

@@ -81,7 +81,8 @@ struct mmu_guest {
 struct mmu;
 struct track;
 
-/* phys, track and guest are borrowed. Sets s->mmu and s->view. */
+/* phys, track and guest are borrowed. Sets s->mmu, s->view and the salts, and empties
+ * the jump cache. NULL when the host refuses the memory. */
 struct mmu *mmu_create(struct cpu_state *s, struct phys *phys, struct track *track,
                        const struct mmu_guest *guest);
 void mmu_destroy(struct mmu *m);
@@ -97,6 +98,12 @@ void mmu_switch(struct mmu *m, uint64_t space_key, uint32_t asid, uint64_t data_
 /* Puts s->view into the gs base, where translated code expects it. The run loop
  * calls it before it enters; mmu_switch does whenever the view changes. */
 void mmu_load_gs(const struct cpu_state *s);
+
+/* Called when the salts begin anew, after 2^24 of them: the jump cache has been emptied;
+ * the owner must empty every page_cell too before a block is entered or linked again (so: set
+ * PENDING_LEAVE or PENDING_EVENT, then drop the links). May come under mmu_switch,
+ * mmu_fence and mmu_fetch, that is while a helper of a running block runs. */
+void mmu_set_salt_wrap(struct mmu *m, void (*wrapped)(void *arg), void *arg);
 
 /* sfence.vma in its four forms. all_va/all_asid say that the operand was x0. */
 void mmu_fence(struct mmu *m, bool all_va, uint64_t va, bool all_asid, uint32_t asid);
@@ -125,6 +132,15 @@ uint64_t mmu_lr(struct cpu_state *s, uint64_t gva, unsigned size);
 uint64_t mmu_sc(struct cpu_state *s, uint64_t gva, unsigned size, uint64_t value);
 void mmu_clear_reservation(struct mmu *m);
 
+/* LR's reservation as data, for --engine=check and snapshots. */
+struct mmu_reservation {
+    bool reserved;
+    uint8_t size;
+    uint64_t gpa, value;
+};
+struct mmu_reservation mmu_get_reservation(const struct mmu *m);
+void mmu_set_reservation(struct mmu *m, const struct mmu_reservation *r);
+
 /* Zeroes the aligned block of len bytes that holds gva (cbo.zero): a store. */
 void mmu_zero(struct cpu_state *s, uint64_t gva, unsigned len);
 /* Checks that gva may be accessed as cbo.* demands (load or store), raising a
@@ -132,7 +148,8 @@ void mmu_zero(struct cpu_state *s, uint64_t gva, unsigned len);
 void mmu_probe_cbo(struct cpu_state *s, uint64_t gva);
 
 /* Where code at gva is: its physical address. False: *fault says what to raise.
- * Instruction fetches need RAM. */
+ * Instruction fetches need RAM. Notes that the page was fetched under the current salt; may
+ * change s->salt and s->page_tag (README.md, "Salts"), so tags are made after it, not before. */
 bool mmu_fetch(struct mmu *m, uint64_t gva, uint64_t *gpa, struct mmu_fault *fault);
 
 /* Reads or writes physical memory on behalf of the page walker: RAM only, false elsewhere.

@@ -6,8 +6,8 @@ enum op { PUSH, LOAD, STORE, ADD, MUL, XOR, SHR, DUP, DEC, JNZ, HALT };
 
 /* for (n = 9000000; n; n--) x = ((x * 31 + n) ^ (x >> 7)) */
 static const int64_t program[] = {
-    LOAD, 0, PUSH, 31, MUL, LOAD, 1, ADD, LOAD, 0, PUSH, 7, SHR,
-    XOR, STORE, 0, LOAD, 1, DEC, DUP, STORE, 1, JNZ, 0, HALT,
+    LOAD, 0,     PUSH, 31,   MUL, LOAD, 1,   ADD,   LOAD, 0,   PUSH, 7,    SHR,
+    XOR,  STORE, 0,    LOAD, 1,   DEC,  DUP, STORE, 1,    JNZ, 0,    HALT,
 };
 
 __attribute__((noinline)) static uint64_t run(const int64_t *code, uint64_t vars[2])
@@ -17,7 +17,7 @@ __attribute__((noinline)) static uint64_t run(const int64_t *code, uint64_t vars
     const int64_t *pc = code;
 
     for (;;) {
-        switch ((enum op)*pc++) {
+        switch ((enum op) * pc++) {
         case PUSH:
             *++top = (uint64_t)*pc++;
             break;

@@ -182,6 +182,7 @@ enum ir_helper_id {
 
 /* One line an instruction, guest addresses only; ir_parse reads it back. */
 void ir_print(const struct ir_block *b, FILE *out);
+/* helpers and n_helpers are the caller's to set before, for `call` by name. */
 bool ir_parse(struct ir_block *b, const char *text, struct err *e) MUST_CHECK;
 
 /* Operands precede uses and have the right class, aux and imm are in range, the

@@ -28,6 +28,7 @@ struct jump_entry {
     uint64_t tag;
     const void *code;
 };
+#define JUMP_EMPTY UINT64_C(1) /* no tag has bit 0 set; mmu_create fills the cache with it */
 
 /* Bits of cpu_state.pending. Any of them makes a block leave at its entry. */
 enum {

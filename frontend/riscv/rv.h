@@ -46,23 +46,25 @@ struct rv_hart {
 
     uint64_t mstatus;  /* without SD (computed); FS as written */
     uint64_t misa, mtvec, mscratch, mepc, mcause, mtval, medeleg, mideleg, mie;
-    _Atomic uint64_t mip; /* lines from outside and software bits; STIP under Sstc is computed */
+    /* The CSR reads as mip | mip_line. Apart, because csrrs and csrrc of mip work on
+     * the software bits only (privileged specification, 3.1.9). Both change from
+     * any thread (rv_set_mip); a raised bit is stored before PENDING_IRQ is. */
+    _Atomic uint64_t mip;      /* bits that software can write */
+    _Atomic uint64_t mip_line; /* levels from outside; STIP: stimecmp has been reached */
     uint64_t mcounteren, mcountinhibit, menvcfg, mseccfg;
     uint64_t stvec, sscratch, sepc, scause, stval, satp, scounteren, senvcfg;
     uint64_t stimecmp;
-    uint64_t mcycle_base, minstret_base; /* counter = clock - base, see rv_csr.c */
-    uint64_t mhpmcounter_dummy;
+    uint64_t mcycle_base, minstret_base; /* see sys/csr_counter.c */
     uint8_t pmpcfg[RV_N_PMP];
     uint64_t pmpaddr[RV_N_PMP];
-    uint64_t fflags_unused; /* fflags live in s.mxcsr, frm in frm */
-    uint8_t frm;       /* as written, 0..7; s.fp_rm follows when it is valid */
+    uint8_t frm;       /* as written, 0..7; s.fp_rm follows when it is valid. fflags: s.mxcsr */
     bool builtin_sbi;  /* ecalls from S are the host's to answer */
 
     /* Handed in by the machine. */
     uint64_t (*now_ticks)(void *arg);
     void *now_arg;
-    /* Called when stimecmp changes, so that the machine arms its timer; also for
-     * SBI set_timer. UINT64_MAX: never. */
+    /* Called with now_arg when stimecmp moves into the future, also by SBI set_timer:
+     * the machine is to call rv_timer_tick() then. UINT64_MAX: never. */
     void (*set_timer)(void *arg, uint64_t deadline_ticks);
     const struct rv_sbi_host *sbi;
     void *machine;
@@ -85,7 +87,9 @@ struct rv_sbi_host {
 enum {
     RV_MODE_PRIV = 3,        /* bits 0..1 */
     RV_MODE_FS_SHIFT = 2,    /* bits 2..3: 0 off, 1 on but not yet dirty, 3 dirty */
-    RV_MODE_FRM_BAD = 16,    /* frm is RMM or reserved: inline host rounding impossible */
+    RV_MODE_FRM_RMM = 16,    /* frm is 4, which the host cannot round by: dynamic goes through C */
+    RV_MODE_FRM_INVALID = 32,/* frm is 5, 6 or 7: an instruction with dynamic rounding is illegal */
+    RV_MODE_TIME_OK = 64,    /* the time CSR may be read in this privilege (m/scounteren.TM) */
 };
 
 /* ---- Decoding into IR (rv_block.c): any thread, pure ------------------------- */

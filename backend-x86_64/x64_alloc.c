@@ -1,0 +1,413 @@
+/* Where values live: liveness in one backward pass, then a host register for each
+ * value as it is made. The temporaries are registers that a C function preserves. */
+#include "backend-x86_64/x64_int.h"
+#include "dbt/base/check.h"
+
+/* Operations at which guest registers must be in their places. */
+static bool is_barrier(unsigned op)
+{
+    return (ir_ops[op].flags & (FAULT | EFFECT | SIDE | EXIT)) != 0;
+}
+
+static void use(struct x64_emitter *x, ir_ref r, unsigned at)
+{
+    if (!ir_is_none(r) && x->val[r.n].last == 0)
+        x->val[r.n].last = (uint16_t)at;
+}
+
+void x64_alloc_start(struct x64_emitter *x)
+{
+    const struct ir_block *b = x->b;
+    unsigned barrier = b->n;
+    unsigned touched[32];     /* nearest later get or set of a guest register */
+
+    for (unsigned g = 0; g < 32; g++)
+        touched[g] = b->n;
+    for (unsigned i = 0; i < b->n; i++)
+        x->val[i] = (struct x64_val){.where = V_NONE, .hint = X64_NO_REG};
+    for (unsigned i = b->n; i-- > 0;) {
+        const struct ir_insn *in = &b->insn[i];
+        struct x64_val *v = &x->val[i];
+
+        /* The hint stands if nothing between here and the set could see the old
+         * value: then the value may be made in the pinned register itself. */
+        if (v->hint != X64_NO_REG) {
+            unsigned g = v->slot;
+
+            if (touched[g] != v->reg + 0u + (unsigned)(v->where << 8) || barrier < touched[g])
+                v->hint = X64_NO_REG;
+        }
+        v->where = V_NONE;
+        v->reg = v->slot = 0;
+        use(x, in->a, i);
+        use(x, in->b, i);
+        use(x, in->c, i);
+        if (in->op == IR_set && x->pin_of_guest[in->imm] != X64_NO_REG) {
+            struct x64_val *s = &x->val[in->a.n];
+
+            /* Only the nearest set counts: later ones overwrite the hint while we walk
+             * back. The set's index is kept in where:reg until the value is reached. */
+            s->hint = x->pin_of_guest[in->imm];
+            s->slot = (uint8_t)in->imm;
+            s->reg = (uint8_t)i;
+            s->where = (uint8_t)(i >> 8);
+        }
+        if (in->op == IR_set || in->op == IR_get)
+            touched[in->imm] = i;
+        if (is_barrier(in->op))
+            barrier = i;
+    }
+    for (unsigned r = 0; r < 16; r++)
+        x->owner[r] = x->xmm_owner[r] = X64_NONE;
+    x->slots = 0;
+    x->n_lazy = 0;
+    x->locked = x->xmm_locked = 0;
+}
+
+static unsigned take_slot(struct x64_emitter *x)
+{
+    CHECK(x->slots != UINT64_MAX && "a frame slot for every value that can be live");
+    unsigned n = (unsigned)__builtin_ctzll(~x->slots);
+
+    x->slots |= UINT64_C(1) << n;
+    return n;
+}
+
+static void spill(struct x64_emitter *x, unsigned reg)
+{
+    struct x64_val *v = &x->val[x->owner[reg]];
+
+    if (x->b->insn[x->owner[reg]].op == IR_const) {
+        v->where = V_CONST;
+    } else {
+        v->slot = (uint8_t)take_slot(x);
+        v->where = V_SPILL;
+        x64_mov_mr(&x->c, x64_frame_slot(v->slot), reg);
+    }
+    x->owner[reg] = X64_NONE;
+}
+
+static void spill_xmm(struct x64_emitter *x, unsigned reg)
+{
+    struct x64_val *v = &x->val[x->xmm_owner[reg]];
+
+    v->slot = (uint8_t)take_slot(x);
+    v->where = V_FSPILL;
+    x64_vmovq_mx_mr(&x->c, x64_frame_slot(v->slot), reg);
+    x->xmm_owner[reg] = X64_NONE;
+}
+
+/* A register of the mask that is free, else the one whose value is wanted last. */
+static unsigned pick(struct x64_emitter *x, uint32_t mask, const uint16_t *owner, bool *taken)
+{
+    unsigned best = X64_NO_REG;
+
+    CHECK(mask != 0 && "an instruction locks fewer registers than there are");
+    if (x->stress) {
+        x->stress = x->stress * UINT64_C(6364136223846793005) + 1442695040888963407;
+        unsigned skip = (unsigned)(x->stress >> 33) % (unsigned)__builtin_popcount(mask);
+
+        while (skip-- > 0)
+            mask &= mask - 1;
+        best = (unsigned)__builtin_ctz(mask);
+        *taken = owner[best] != X64_NONE;
+        return best;
+    }
+    for (uint32_t m = mask; m; m &= m - 1) {
+        unsigned r = (unsigned)__builtin_ctz(m);
+
+        if (owner[r] == X64_NONE) {
+            *taken = false;
+            return r;
+        }
+        if (best == X64_NO_REG || x->val[owner[r]].last > x->val[owner[best]].last)
+            best = r;
+    }
+    *taken = true;
+    return best;
+}
+
+static unsigned take_temp(struct x64_emitter *x)
+{
+    bool taken;
+    unsigned r = pick(x, x->temps & ~x->locked, x->owner, &taken);
+
+    if (taken)
+        spill(x, r);
+    x->locked |= 1u << r;
+    return r;
+}
+
+static unsigned take_xmm(struct x64_emitter *x)
+{
+    bool taken;
+    unsigned r = pick(x, x->xmms & ~x->xmm_locked, x->xmm_owner, &taken);
+
+    if (taken)
+        spill_xmm(x, r);
+    x->xmm_locked |= 1u << r;
+    return r;
+}
+
+static void own(struct x64_emitter *x, unsigned value, unsigned reg)
+{
+    x->val[value].where = V_REG;
+    x->val[value].reg = (uint8_t)reg;
+    x->owner[reg] = (uint16_t)value;
+}
+
+static void own_xmm(struct x64_emitter *x, unsigned value, unsigned reg)
+{
+    x->val[value].where = V_XMM;
+    x->val[value].reg = (uint8_t)reg;
+    x->xmm_owner[reg] = (uint16_t)value;
+}
+
+unsigned x64_gpr(struct x64_emitter *x, ir_ref r)
+{
+    struct x64_val *v = &x->val[r.n];
+    unsigned reg;
+
+    if (v->where == V_PIN || v->where == V_REG) {
+        x->locked |= 1u << v->reg;
+        return v->reg;
+    }
+    reg = take_temp(x);
+    switch (v->where) {
+    case V_CONST:
+        x64_mov_imm(&x->c, reg, x->b->insn[r.n].imm);
+        break;
+    case V_STATE:
+        x64_mov_rm(&x->c, reg, x64_guest_reg(v->reg));
+        break;
+    case V_SPILL:
+        x64_mov_rm(&x->c, reg, x64_frame_slot(v->slot));
+        x->slots &= ~(UINT64_C(1) << v->slot);
+        break;
+    default:
+        CHECK(!"a value is read after it was made");
+    }
+    own(x, r.n, reg);
+    return reg;
+}
+
+unsigned x64_xmm(struct x64_emitter *x, ir_ref r)
+{
+    struct x64_val *v = &x->val[r.n];
+    unsigned reg;
+
+    if (v->where == V_XMM) {
+        x->xmm_locked |= 1u << v->reg;
+        return v->reg;
+    }
+    reg = take_xmm(x);
+    if (v->where == V_FSTATE) {
+        x64_vmovq_xm_rrm(&x->c, reg, 0, x64_guest_reg(STATE_FP + v->reg));
+    } else {
+        CHECK(v->where == V_FSPILL);
+        x64_vmovq_xm_rrm(&x->c, reg, 0, x64_frame_slot(v->slot));
+        x->slots &= ~(UINT64_C(1) << v->slot);
+    }
+    own_xmm(x, r.n, reg);
+    return reg;
+}
+
+bool x64_operand(struct x64_emitter *x, ir_ref r, unsigned *reg, struct x64_mem *m)
+{
+    const struct x64_val *v = &x->val[r.n];
+
+    if (v->last == x->i) {
+        if (v->where == V_STATE) {
+            *m = x64_guest_reg(v->reg);
+            return true;
+        }
+        if (v->where == V_SPILL) {
+            *m = x64_frame_slot(v->slot);
+            return true;
+        }
+    }
+    *reg = x64_gpr(x, r);
+    return false;
+}
+
+bool x64_imm32(const struct x64_emitter *x, ir_ref r, int32_t *imm)
+{
+    uint64_t value;
+
+    if (!ir_is_const(x->b, r, &value) || value != (uint64_t)(int64_t)(int32_t)value)
+        return false;
+    *imm = (int32_t)value;
+    return true;
+}
+
+static void add_lazy(struct x64_emitter *x, unsigned value, enum x64_where where, unsigned reg)
+{
+    x->val[value].where = (uint8_t)where;
+    x->val[value].reg = (uint8_t)reg;
+    x->lazy[x->n_lazy++] = (uint16_t)value;
+}
+
+unsigned x64_def(struct x64_emitter *x)
+{
+    const struct ir_insn *in = &x->b->insn[x->i];
+    struct x64_val *v = &x->val[x->i];
+    unsigned reg;
+
+    if (in->op == IR_get) {
+        unsigned pin = x->pin_of_guest[in->imm];
+
+        if (pin != X64_NO_REG)
+            add_lazy(x, x->i, V_PIN, pin);
+        else
+            add_lazy(x, x->i, V_STATE, (unsigned)in->imm);
+        return X64_NO_REG;
+    }
+    if (v->hint != X64_NO_REG) {
+        unsigned g = 0;
+
+        while (x->pin_of_guest[g] != v->hint)
+            g++;
+        x64_claim(x, g);
+        add_lazy(x, x->i, V_PIN, v->hint);
+        return v->hint;
+    }
+    /* An operand that dies here leaves its register to the result. */
+    const ir_ref ops[3] = {in->a, in->b, in->c};
+
+    for (unsigned k = 0; k < 3; k++) {
+        if (ir_is_none(ops[k]))
+            continue;
+        struct x64_val *o = &x->val[ops[k].n];
+
+        if (o->where == V_REG && o->last == x->i && x->owner[o->reg] == ops[k].n) {
+            reg = o->reg;
+            own(x, x->i, reg);
+            return reg;
+        }
+    }
+    reg = take_temp(x);
+    own(x, x->i, reg);
+    return reg;
+}
+
+unsigned x64_def_xmm(struct x64_emitter *x)
+{
+    const struct ir_insn *in = &x->b->insn[x->i];
+
+    if (in->op == IR_getf) {
+        add_lazy(x, x->i, V_FSTATE, (unsigned)in->imm);
+        return X64_NO_REG;
+    }
+    unsigned reg = take_xmm(x);
+
+    own_xmm(x, x->i, reg);
+    return reg;
+}
+
+/* Moves a value that shares a guest register into a temporary. */
+static void move_away(struct x64_emitter *x, unsigned value)
+{
+    struct x64_val *v = &x->val[value];
+
+    if (v->where == V_PIN) {
+        unsigned reg = take_temp(x);
+
+        x64_mov_rr(&x->c, reg, v->reg);
+        own(x, value, reg);
+        x->locked &= ~(1u << reg);
+    } else if (v->where == V_STATE) {
+        x->locked &= ~(1u << x64_gpr(x, (ir_ref){(uint16_t)value}));
+    } else {
+        x->xmm_locked &= ~(1u << x64_xmm(x, (ir_ref){(uint16_t)value}));
+    }
+}
+
+/* Walks the values that share guest registers; forgets the dead ones. `keep` tells
+ * whether one must be moved away. */
+static void claim(struct x64_emitter *x, bool all, enum x64_where where, unsigned reg)
+{
+    unsigned n = 0;
+
+    for (unsigned k = 0; k < x->n_lazy; k++) {
+        unsigned value = x->lazy[k];
+        const struct x64_val *v = &x->val[value];
+        bool lazy = v->where == V_PIN || v->where == V_STATE || v->where == V_FSTATE;
+
+        /* A value made by this very instruction has last == 0 when unused. */
+        if (!lazy || (v->last <= x->i && value != x->i))
+            continue;
+        if ((all || (v->where == where && v->reg == reg)) && value != x->i)
+            move_away(x, value);
+        else
+            x->lazy[n++] = (uint16_t)value;
+    }
+    x->n_lazy = n;
+}
+
+void x64_claim(struct x64_emitter *x, unsigned g)
+{
+    if (x->pin_of_guest[g] != X64_NO_REG)
+        claim(x, false, V_PIN, x->pin_of_guest[g]);
+    else
+        claim(x, false, V_STATE, g);
+}
+
+void x64_claim_fp(struct x64_emitter *x, unsigned g)
+{
+    claim(x, false, V_FSTATE, g);
+}
+
+void x64_claim_all(struct x64_emitter *x)
+{
+    claim(x, true, V_NONE, 0);
+    for (uint32_t m = x->xmms; m; m &= m - 1) {
+        unsigned r = (unsigned)__builtin_ctz(m);
+
+        if (x->xmm_owner[r] != X64_NONE && x->val[x->xmm_owner[r]].last > x->i)
+            spill_xmm(x, r);
+    }
+}
+
+uint16_t x64_xmm_live(const struct x64_emitter *x)
+{
+    uint16_t live = 0;
+
+    for (uint32_t m = x->xmms; m; m &= m - 1) {
+        unsigned r = (unsigned)__builtin_ctz(m);
+
+        if (x->xmm_owner[r] != X64_NONE && x->val[x->xmm_owner[r]].last > x->i)
+            live |= (uint16_t)(1u << r);
+    }
+    return live;
+}
+
+void x64_alloc_step(struct x64_emitter *x)
+{
+    const struct ir_insn *in = &x->b->insn[x->i];
+    const ir_ref ops[3] = {in->a, in->b, in->c};
+
+    /* A spilled operand that was read in place for the last time frees its slot. */
+    for (unsigned k = 0; k < 3; k++) {
+        if (ir_is_none(ops[k]))
+            continue;
+        struct x64_val *v = &x->val[ops[k].n];
+
+        if (v->last == x->i && (v->where == V_SPILL || v->where == V_FSPILL)) {
+            x->slots &= ~(UINT64_C(1) << v->slot);
+            v->where = V_NONE;
+        }
+    }
+    for (uint32_t m = x->temps; m; m &= m - 1) {
+        unsigned r = (unsigned)__builtin_ctz(m);
+
+        if (x->owner[r] != X64_NONE && x->val[x->owner[r]].last <= x->i)
+            x->owner[r] = X64_NONE;
+    }
+    for (uint32_t m = x->xmms; m; m &= m - 1) {
+        unsigned r = (unsigned)__builtin_ctz(m);
+
+        if (x->xmm_owner[r] != X64_NONE && x->val[x->xmm_owner[r]].last <= x->i)
+            x->xmm_owner[r] = X64_NONE;
+    }
+    x->locked = x->xmm_locked = 0;
+}

@@ -1,0 +1,146 @@
+/* One block, from IR to host code: the loop over its instructions, the block's
+ * entry, and the cold parts behind it. */
+#include <stdlib.h>
+
+#include "backend-x86_64/x64_int.h"
+#include "dbt/base/check.h"
+
+const struct x64_pin x64_pins[X64_N_PINS] = {
+#define PIN(guest, host) {guest, X64_PIN_##host},
+#define X64_PIN_rsi RSI
+#define X64_PIN_rdi RDI
+#define X64_PIN_r8  R8
+#define X64_PIN_r9  R9
+#define X64_PIN_r10 R10
+#define X64_PIN_r11 R11
+#define X64_PIN_r14 R14
+#define X64_PIN_r15 R15
+#include "backend-x86_64/x64_pin.def"
+#undef PIN
+};
+
+struct x64_emitter *x64_emitter_create(const struct x64_mmu_layout *layout)
+{
+    struct x64_emitter *x = calloc(1, sizeof *x);
+
+    CHECK(x && "memory for the emitter");
+    x->layout = *layout;
+    memset(x->pin_of_guest, X64_NO_REG, sizeof x->pin_of_guest);
+    for (unsigned k = 0; k < X64_N_PINS; k++)
+        x->pin_of_guest[x64_pins[k].guest] = x64_pins[k].host;
+    x->temps = 1u << RBX | 1u << R12 | 1u << R13;
+    x->xmms = 0xfffc; /* xmm0 and xmm1 are scratch */
+    return x;
+}
+
+void x64_emitter_destroy(struct x64_emitter *x)
+{
+    free(x);
+}
+
+void x64_emitter_stress(struct x64_emitter *x, uint64_t seed)
+{
+    x->stress = seed;
+}
+
+struct x64_cold *x64_cold_add(struct x64_emitter *x,
+                              void (*emit)(struct x64_emitter *, const struct x64_cold *),
+                              uint32_t from)
+{
+    static struct x64_cold overflow;
+    struct x64_cold *k = &overflow;
+
+    if (x->n_cold == X64_MAX_COLD)
+        x->c.full = true;
+    else
+        k = &x->cold[x->n_cold++];
+    *k = (struct x64_cold){.emit = emit, .fix = {from}, .n_fix = 1};
+    k->info = x64_info(x->insn_off, x->insn_len, 0);
+    return k;
+}
+
+static void cold_pending(struct x64_emitter *x, const struct x64_cold *k)
+{
+    x64_mov_imm(&x->c, RAX, k->imm);
+    x64_jmp_m(&x->c, STATE_MEM(stub[X64_STUB_PENDING]));
+}
+
+/* Leaves to offset `off` of the page when anything is pending. */
+static void check_pending(struct x64_emitter *x, uint32_t off)
+{
+    x64_cmp32_mi(&x->c, STATE_MEM(pending), 0);
+    struct x64_cold *k = x64_cold_add(x, cold_pending, x64_jcc(&x->c, CC_NE));
+
+    k->imm = off;
+}
+
+static void note_insn(struct x64_emitter *x, const struct ir_insn *in)
+{
+    x->insn_off = (uint32_t)in->imm;
+    x->insn_len = in->aux;
+    if (x->unit.n_map <= IR_MAX_GUEST)
+        x->unit.map[x->unit.n_map++] = (struct x64_map){x64_at(&x->c), x->insn_off};
+}
+
+static bool is_dropped(const struct x64_emitter *x, const struct ir_insn *in)
+{
+    unsigned flags = ir_ops[in->op].flags;
+    bool no_effect = (flags & (FAULT | EFFECT | SIDE | EXIT | MARK | FPFLAGS)) == 0;
+
+    return no_effect && ir_ops[in->op].result != 'N' && x->val[x->i].last == 0;
+}
+
+static void emit_one(struct x64_emitter *x, const struct ir_insn *in)
+{
+    unsigned flags = ir_ops[in->op].flags;
+
+    if (in->op == IR_insn)
+        note_insn(x, in);
+    else if (in->op == IR_const)
+        x->val[x->i].where = V_CONST;
+    else if (in->op == IR_exit_pending)
+        check_pending(x, (uint32_t)in->imm);
+    else if (flags & (SIDE | EXIT))
+        x64_emit_flow(x, in);
+    else if (flags & (LOAD | STORE))
+        x64_emit_mem(x, in);
+    else if (flags & EFFECT)
+        x64_emit_call(x, in);
+    else if (in->op == IR_getf || in->op == IR_setf || (in->op >= IR_f2i && in->op <= IR_f64to32))
+        x64_emit_fp(x, in);
+    else
+        x64_emit_alu(x, in);
+}
+
+const struct x64_unit *x64_emit(struct x64_emitter *x, const struct ir_block *b, uint8_t *rw,
+                                size_t cap_bytes)
+{
+    x->c = (struct x64_code){.start = rw, .p = rw, .end = rw + cap_bytes, .full = false};
+    x->b = b;
+    x->n_cold = 0;
+    x->unit.n_exits = x->unit.n_map = x->unit.n_sites = 0;
+    x->insn_off = b->start;
+    x->insn_len = 0;
+    x64_alloc_start(x);
+    x->i = 0;
+    check_pending(x, b->start);
+    for (; x->i < b->n && !x->c.full; x->i++) {
+        const struct ir_insn *in = &b->insn[x->i];
+
+        if (is_dropped(x, in))
+            continue;
+        emit_one(x, in);
+        x64_alloc_step(x);
+    }
+    for (unsigned k = 0; k < x->n_cold && !x->c.full; k++) {
+        const struct x64_cold *cold = &x->cold[k];
+
+        for (unsigned f = 0; f < cold->n_fix; f++)
+            x64_fix(&x->c, cold->fix[f], x64_at(&x->c));
+        cold->emit(x, cold);
+    }
+    if (x->c.full)
+        return NULL;
+    x->unit.size_bytes = x64_at(&x->c);
+    return &x->unit;
+}

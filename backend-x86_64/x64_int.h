@@ -1,0 +1,143 @@
+/* Inside the back end: the emitter's state for one block.
+ *
+ * One forward pass does selection, allocation and emission together. Where a value
+ * is, is decided when it is made and may change while it lives:
+ *
+ *   V_CONST   nowhere yet: an immediate, or loaded when a register is needed
+ *   V_STATE   still in its guest register's home slot: a memory operand, or loaded
+ *   V_PIN     in the pinned host register of a guest register, shared with it
+ *   V_REG     in a temporary host register, alone
+ *   V_SPILL   in the frame
+ *   V_FSTATE, V_XMM, V_FSPILL   the same for floating point
+ *
+ * Invariant: a guest register's slot or pinned register is overwritten only after
+ * every value that shares it and is still wanted has been moved away (x64_claim). */
+#pragma once
+
+#include <stddef.h>
+
+#include "backend-x86_64/emit/asm.h"
+#include "backend-x86_64/x64.h"
+
+enum x64_where { V_NONE, V_CONST, V_STATE, V_PIN, V_REG, V_SPILL, V_FSTATE, V_XMM, V_FSPILL };
+
+struct x64_val {
+    uint8_t where;
+    uint8_t reg;   /* V_PIN, V_REG, V_XMM: host; V_STATE, V_FSTATE: guest register */
+    uint8_t slot;  /* V_SPILL, V_FSPILL: frame slot */
+    uint8_t hint;  /* pinned host register it is about to be put into, or X64_NO_REG */
+    uint16_t last; /* index of its last use; 0: never used */
+};
+
+/* Code that is seldom run, written behind the block's hot part. */
+struct x64_cold {
+    void (*emit)(struct x64_emitter *x, const struct x64_cold *k);
+    uint32_t fix[2];   /* rel32 fields that lead here */
+    unsigned n_fix;
+    uint32_t back;     /* where it goes on */
+    uint32_t site;     /* store: offset of the instruction that may fault, else 0 */
+    uint32_t info;     /* memory access: see x64_info() */
+    uint16_t xmm_live; /* registers that must survive a call */
+    uint8_t dst, base, val;
+    uint8_t op, aux;
+    int32_t disp;
+    uint64_t imm;
+};
+
+enum { X64_MAX_COLD = 1024, X64_N_SLOTS = X64_FRAME / 8, X64_NONE = 0xffff };
+
+struct x64_emitter {
+    struct x64_mmu_layout layout;
+    struct x64_code c;
+    const struct ir_block *b;
+    unsigned i;                /* the IR instruction being emitted */
+    uint32_t insn_off;         /* of the guest instruction it belongs to */
+    unsigned insn_len;
+    uint8_t pin_of_guest[32];  /* host register, or X64_NO_REG */
+    uint32_t temps, xmms;      /* masks of what may hold values */
+    uint32_t locked, xmm_locked; /* in use by the instruction being emitted */
+    uint16_t owner[16];        /* value in each temporary, or X64_NONE */
+    uint16_t xmm_owner[16];
+    uint64_t slots;            /* frame slots in use */
+    uint16_t lazy[IR_MAX_INSNS]; /* values made as V_STATE, V_PIN or V_FSTATE; some dead */
+    unsigned n_lazy;
+    unsigned n_cold;
+    uint64_t stress;           /* random state, 0: off */
+    struct x64_val val[IR_MAX_INSNS];
+    struct x64_cold cold[X64_MAX_COLD];
+    struct x64_unit unit;
+};
+
+/* The register contract as a table (x64_pin.def), in x64_emit.c. */
+struct x64_pin {
+    uint8_t guest, host;
+};
+#define PIN(guest, host) +1
+enum {
+    X64_N_PINS = 0
+#include "backend-x86_64/x64_pin.def"
+};
+#undef PIN
+extern const struct x64_pin x64_pins[X64_N_PINS];
+
+/* ---- Addresses ------------------------------------------------------------------- */
+
+#define STATE_MEM(field) x64_mem(RBP, (int32_t)offsetof(struct cpu_state, field) - STATE_BIAS)
+
+static inline struct x64_mem x64_state_at(uint64_t offset)
+{
+    return x64_mem(RBP, (int32_t)offset - STATE_BIAS);
+}
+static inline struct x64_mem x64_guest_reg(unsigned n)
+{
+    return x64_state_at(8 * (uint64_t)n);
+}
+static inline struct x64_mem x64_frame_slot(unsigned n)
+{
+    return x64_mem(RSP, (int32_t)(8 * n));
+}
+
+/* How a slow path is told where it is: offset of the guest instruction from
+ * page_va (13 bits), its length (3), aux (8). */
+static inline uint32_t x64_info(uint32_t insn_off, unsigned len, uint8_t aux)
+{
+    return insn_off | (uint32_t)len << 16 | (uint32_t)aux << 24;
+}
+
+/* ---- Allocation (x64_alloc.c) ------------------------------------------------------ */
+
+void x64_alloc_start(struct x64_emitter *x);   /* liveness and hints of the whole block */
+void x64_alloc_step(struct x64_emitter *x);    /* after each instruction: free what died */
+
+unsigned x64_gpr(struct x64_emitter *x, ir_ref r); /* value in a host register, locked */
+unsigned x64_xmm(struct x64_emitter *x, ir_ref r);
+/* True: the value is best read from *m; false: it is in register *reg. */
+bool x64_operand(struct x64_emitter *x, ir_ref r, unsigned *reg, struct x64_mem *m);
+bool x64_imm32(const struct x64_emitter *x, ir_ref r, int32_t *imm); /* constant that fits */
+
+unsigned x64_def(struct x64_emitter *x);       /* host register for the value being made */
+unsigned x64_def_xmm(struct x64_emitter *x);
+/* Before pinned register or home slot of guest register g is overwritten. */
+void x64_claim(struct x64_emitter *x, unsigned g);
+void x64_claim_fp(struct x64_emitter *x, unsigned g);
+/* Before a helper that may write any guest register and any scratch register. */
+void x64_claim_all(struct x64_emitter *x);
+uint16_t x64_xmm_live(const struct x64_emitter *x); /* xmm that hold values needed later */
+
+/* ---- Emission, one group of operations a file ---------------------------------------- */
+
+void x64_emit_alu(struct x64_emitter *x, const struct ir_insn *in);
+void x64_emit_mem(struct x64_emitter *x, const struct ir_insn *in);
+void x64_emit_fp(struct x64_emitter *x, const struct ir_insn *in);
+void x64_emit_flow(struct x64_emitter *x, const struct ir_insn *in);
+void x64_emit_call(struct x64_emitter *x, const struct ir_insn *in);
+/* Puts a helper's operand n into scratch[n]. */
+void x64_put_operand(struct x64_emitter *x, unsigned n, ir_ref r);
+/* Saves or restores, around a call from a cold part, the xmm registers of a mask. */
+void x64_keep_xmm(struct x64_emitter *x, uint16_t live, bool restore);
+/* Calls helper `id` with operands that are in scratch[0..2] already. Result in rax. */
+void x64_call_helper(struct x64_emitter *x, unsigned id, uint32_t k);
+
+struct x64_cold *x64_cold_add(struct x64_emitter *x,
+                              void (*emit)(struct x64_emitter *, const struct x64_cold *),
+                              uint32_t from);

@@ -1,0 +1,226 @@
+/* The code that all blocks share: the way in, the ways out, and the calls of C.
+ * Whenever C runs, every guest register is in the state and MXCSR is the host's. */
+
+#include "backend-x86_64/x64_int.h"
+#include "dbt/base/check.h"
+
+static const uint8_t preserved[] = {RBX, RBP, R12, R13, R14, R15};
+
+static void save_pins(struct x64_code *c)
+{
+    for (unsigned k = 0; k < X64_N_PINS; k++)
+        x64_mov_mr(c, x64_guest_reg(x64_pins[k].guest), x64_pins[k].host);
+}
+
+static void load_pins(struct x64_code *c)
+{
+    for (unsigned k = 0; k < X64_N_PINS; k++)
+        x64_mov_rm(c, x64_pins[k].host, x64_guest_reg(x64_pins[k].guest));
+}
+
+static void to_host_fp(struct x64_code *c)
+{
+    x64_stmxcsr(c, STATE_MEM(mxcsr));
+    x64_ldmxcsr(c, STATE_MEM(host_mxcsr));
+}
+
+/* enter(state, code): rdi, rsi. */
+static void make_enter(struct x64_code *c)
+{
+    for (unsigned k = 0; k < sizeof preserved; k++)
+        x64_push(c, preserved[k]);
+    /* Six registers and the return address: 8 more make rsp 16-byte aligned. */
+    x64_sub_ri(c, RSP, X64_FRAME + 8);
+    x64_lea_rm(c, RBP, x64_mem(RDI, STATE_BIAS));
+    x64_mov_mr(c, STATE_MEM(host_sp), RSP);
+    x64_stmxcsr(c, STATE_MEM(host_mxcsr));
+    x64_ldmxcsr(c, STATE_MEM(mxcsr));
+    x64_mov_rr(c, RAX, RSI);
+    load_pins(c);
+    x64_enc_r(c, false, 0, 0, 0xff, 4, RAX, false, false); /* jmp rax */
+}
+
+static void leave(struct x64_code *c, enum exit_reason reason)
+{
+    save_pins(c);
+    to_host_fp(c);
+    x64_mov_imm(c, RAX, reason);
+    /* Blocks call the stubs that may end here: rsp is not what it was. */
+    x64_mov_rm(c, RSP, STATE_MEM(host_sp));
+    x64_add_ri(c, RSP, X64_FRAME + 8);
+    for (unsigned k = sizeof preserved; k-- > 0;)
+        x64_pop(c, preserved[k]);
+    x64_ret(c);
+}
+
+static void make_link(struct x64_code *c)
+{
+    x64_mov32_mr(c, STATE_MEM(exit_index), RCX);
+    x64_mov_mr(c, STATE_MEM(exit_block), RDX);
+    leave(c, EXIT_LINK);
+}
+
+static void make_lookup(struct x64_code *c)
+{
+    x64_mov_mr(c, STATE_MEM(pc), RAX);
+    leave(c, EXIT_LOOKUP);
+}
+
+static void make_lookup_link(struct x64_code *c)
+{
+    struct x64_mem entry = x64_state_at(offsetof(struct cpu_state, jump));
+
+    /* Keep ecx and rdx, which name the exit: rbx and r12 are free at an exit. */
+    x64_mov_rr(c, RBX, RAX);
+    x64_shr_ri8(c, RBX, 63);
+    x64_mov_rm(c, RBX, (struct x64_mem){RBP, RBX, 3, false, STATE_MEM(salt).disp});
+    x64_xor_rr(c, RBX, RAX);
+    x64_mov32_rr(c, R12, RAX);
+    x64_and32_ri(c, R12, ((1 << JUMP_BITS) - 1) << 1);
+    entry.index = R12;
+    entry.scale = 3;
+    x64_cmp_rm(c, RBX, entry);
+    uint32_t miss = x64_jcc(c, CC_NE);
+
+    x64_and_ri(c, RAX, -PAGE_SIZE);
+    x64_and_ri(c, RBX, -PAGE_SIZE);
+    x64_mov_mr(c, STATE_MEM(page_va), RAX);
+    x64_mov_mr(c, STATE_MEM(page_tag), RBX);
+    entry.disp += 8;
+    x64_jmp_m(c, entry);
+    x64_fix(c, miss, x64_at(c));
+    make_link(c);
+}
+
+static void make_pending(struct x64_code *c)
+{
+    x64_add_rm(c, RAX, STATE_MEM(page_va));
+    x64_mov_mr(c, STATE_MEM(pc), RAX);
+    leave(c, EXIT_PENDING);
+}
+
+static void make_trap(struct x64_code *c)
+{
+    x64_mov32_rm(c, RAX, STATE_MEM(insn_off));
+    x64_add_rm(c, RAX, STATE_MEM(page_va));
+    x64_mov_mr(c, STATE_MEM(pc), RAX);
+    leave(c, EXIT_TRAP);
+}
+
+/* insn_off and aux out of edx; rsi = va, rdi = state. */
+static void slow_arguments(struct x64_code *c)
+{
+    save_pins(c);
+    to_host_fp(c);
+    x64_lea_rm(c, RDI, x64_mem(RBP, -STATE_BIAS));
+    x64_mov_rr(c, RSI, RAX);
+    x64_movzx16_rr(c, RAX, RDX);
+    x64_mov32_mr(c, STATE_MEM(insn_off), RAX);
+}
+
+static void make_load(struct x64_code *c)
+{
+    slow_arguments(c);
+    x64_shr32_ri8(c, RDX, 24);
+    x64_sub_ri(c, RSP, 8);
+    x64_call_m(c, STATE_MEM(slow_load));
+    x64_add_ri(c, RSP, 8);
+    x64_ldmxcsr(c, STATE_MEM(mxcsr));
+    load_pins(c);
+    x64_ret(c);
+}
+
+static void make_store(struct x64_code *c)
+{
+    x64_mov32_mr(c, STATE_MEM(scratch[7]), RDX);
+    slow_arguments(c);
+    x64_shr32_ri8(c, RDX, 24);
+    x64_sub_ri(c, RSP, 8);
+    x64_call_m(c, STATE_MEM(slow_store));
+    x64_add_ri(c, RSP, 8);
+    x64_ldmxcsr(c, STATE_MEM(mxcsr));
+    load_pins(c);
+    x64_enc_r(c, false, 0, 0, 0x84, RAX, RAX, true, true); /* test al, al */
+    uint32_t dropped = x64_jcc(c, CC_NE);
+
+    x64_ret(c);
+    x64_fix(c, dropped, x64_at(c));
+    /* The running block was dropped: leave behind this instruction. */
+    x64_mov32_rm(c, RAX, STATE_MEM(scratch[7]));
+    x64_mov32_rr(c, RCX, RAX);
+    x64_shr32_ri8(c, RCX, 16);
+    x64_and32_ri(c, RCX, 7);
+    x64_movzx16_rr(c, RAX, RAX);
+    x64_add_rr(c, RAX, RCX);
+    make_pending(c);
+}
+
+static void make_call(struct x64_code *c)
+{
+    save_pins(c);
+    to_host_fp(c);
+    x64_lea_rm(c, RDI, x64_mem(RBP, -STATE_BIAS));
+    x64_mov32_rr(c, RSI, RDX);
+    x64_mov_rm(c, RDX, STATE_MEM(scratch[0]));
+    x64_mov_rm(c, RCX, STATE_MEM(scratch[1]));
+    x64_mov_rm(c, R8, STATE_MEM(scratch[2]));
+    x64_sub_ri(c, RSP, 8);
+    x64_call_m(c, (struct x64_mem){RBP, RAX, 3, false, STATE_MEM(helper).disp});
+    x64_add_ri(c, RSP, 8);
+    x64_ldmxcsr(c, STATE_MEM(mxcsr));
+    load_pins(c);
+    x64_ret(c);
+}
+
+void x64_make_stubs(struct x64_stubs *out, uint8_t *rw, const uint8_t *rx, size_t cap_bytes)
+{
+    static void (*const make[X64_STUB_COUNT])(struct x64_code *) = {
+        [X64_STUB_LINK] = make_link,
+        [X64_STUB_LOOKUP] = make_lookup,
+        [X64_STUB_LOOKUP_LINK] = make_lookup_link,
+        [X64_STUB_PENDING] = make_pending,
+        [X64_STUB_TRAP] = make_trap,
+        [X64_STUB_LOAD] = make_load,
+        [X64_STUB_STORE] = make_store,
+        [X64_STUB_CALL] = make_call,
+    };
+    struct x64_code c = {.start = rw, .p = rw, .end = rw + cap_bytes, .full = false};
+    const uint8_t *enter = rx;
+
+    make_enter(&c);
+    for (unsigned k = 0; k < X64_STUB_COUNT; k++) {
+        x64_align(&c, X64_CODE_ALIGN, 0);
+        out->stub[k] = rx + x64_at(&c);
+        make[k](&c);
+    }
+    CHECK(!c.full && "room for the stubs");
+    memcpy(&out->enter, &enter, sizeof enter);
+    out->size_bytes = x64_at(&c);
+}
+
+void x64_init_state(struct cpu_state *s, const struct x64_stubs *stubs,
+                    const struct x64_mmu_layout *layout, const struct ir_helper *helpers,
+                    unsigned n_helpers)
+{
+    CHECK(n_helpers <= STATE_N_HELPERS);
+    for (unsigned k = 0; k < X64_STUB_COUNT; k++)
+        s->stub[k] = stubs->stub[k];
+    for (unsigned k = 0; k < n_helpers; k++)
+        memcpy(&s->helper[k], &helpers[k].fn, sizeof helpers[k].fn);
+    s->fp_box[0] = UINT64_C(0xffffffff00000000);
+    s->fp_sign32[0] = UINT64_C(1) << 31;
+    s->fp_sign64[0] = UINT64_C(1) << 63;
+    s->slow_load = layout->load;
+    s->slow_store = layout->store;
+}
+
+bool x64_host_ok(struct err *e)
+{
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+        __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
+        __builtin_cpu_supports("popcnt"))
+        return true;
+    return err_set(e, "this host's processor lacks AVX2, FMA, BMI1 or BMI2: dbt-run needs x86-64-v3 "
+                      "(Haswell, Zen or later); try --engine=interp");
+}

@@ -1,0 +1,298 @@
+/* The integer rules of the fold pass. Each looks for one shape and gives a
+ * shorter one; what is left goes to the builder, which knows constants and the
+ * identities that need no look behind an operand. */
+#include "dbt/opt/opt_fold.h"
+
+static ir_ref emit1(struct opt_fold *f, enum ir_op op, ir_ref x)
+{
+    return ir_emit(f->b, op, 0, x, IR_NONE, IR_NONE, 0);
+}
+
+static ir_ref emit2(struct opt_fold *f, enum ir_op op, ir_ref x, ir_ref y)
+{
+    return ir_emit(f->b, op, 0, x, y, IR_NONE, 0);
+}
+
+/* op(x, c). The constant that the old instruction had serves again when it can. */
+static ir_ref emit2c(struct opt_fold *f, enum ir_op op, ir_ref x, uint64_t c)
+{
+    uint64_t old;
+
+    if (ir_is_const(f->b, f->right, &old) && old == c)
+        return emit2(f, op, x, f->right);
+    return emit2(f, op, x, ir_const(f->b, c));
+}
+
+/* Width of an extension, 0 for other operations. */
+static unsigned extension(enum ir_op op)
+{
+    switch (op) {
+    case IR_sext8: case IR_zext8: return 8;
+    case IR_sext16: case IR_zext16: return 16;
+    case IR_sext32: case IR_zext32: return 32;
+    default: return 0;
+    }
+}
+
+static uint64_t low_mask(unsigned n)
+{
+    return n >= 64 ? UINT64_MAX : (UINT64_C(1) << n) - 1;
+}
+
+ir_ref opt_low_bits(const struct opt_fold *f, ir_ref r, unsigned n)
+{
+    for (;;) {
+        const struct ir_insn *i = &f->b->insn[r.n];
+        uint64_t c;
+
+        if (opt_bits_has(&f->held, r.n))
+            return r;
+        if (extension((enum ir_op)i->op) < n &&
+            (i->op != IR_and || !ir_is_const(f->b, i->b, &c) || (~c & low_mask(n)) != 0))
+            return r;
+        r = i->a;
+    }
+}
+
+/* ---- Extensions and shifts -------------------------------------------------- */
+
+ir_ref opt_fold_unary(struct opt_fold *f, enum ir_op op, ir_ref x)
+{
+    unsigned n = extension(op);
+    bool sign = op == IR_sext8 || op == IR_sext16 || op == IR_sext32;
+
+    if (n == 0)
+        return emit1(f, op, x);
+    if (sign ? f->known[x.n].sign <= n : f->known[x.n].width <= n)
+        return x;
+    return emit1(f, op, opt_low_bits(f, x, n));
+}
+
+/* shl by k and back by k leaves the low 64 - k bits, extended. */
+static bool shifts_to_extension(enum ir_op op, uint64_t k, enum ir_op *out)
+{
+    switch (k) {
+    case 32: *out = op == IR_shr ? IR_zext32 : IR_sext32; return true;
+    case 48: *out = op == IR_shr ? IR_zext16 : IR_sext16; return true;
+    case 56: *out = op == IR_shr ? IR_zext8 : IR_sext8; return true;
+    default: return false;
+    }
+}
+
+/* op(op(x, a), b), all amounts below 64. */
+static ir_ref two_shifts(struct opt_fold *f, enum ir_op op, ir_ref x, uint64_t sum)
+{
+    if (op == IR_rotr)
+        return emit2c(f, op, x, sum & 63);
+    if (sum < 64)
+        return emit2c(f, op, x, sum);
+    return op == IR_sar ? emit2c(f, op, x, 63) : ir_const(f->b, 0);
+}
+
+static ir_ref shift_by(struct opt_fold *f, enum ir_op op, ir_ref x, uint64_t k)
+{
+    enum ir_op shorter;
+    uint64_t inner;
+    ir_ref from;
+
+    if (k == 0)
+        return x;
+    if (op == IR_shr && f->known[x.n].width <= k)
+        return ir_const(f->b, 0);
+    if (opt_inner_const(f, x, op, &from, &inner))
+        return two_shifts(f, op, from, (inner & 63) + k);
+    if ((op == IR_shr || op == IR_sar) && opt_inner_const(f, x, IR_shl, &from, &inner) &&
+        (inner & 63) == k && shifts_to_extension(op, k, &shorter))
+        return opt_fold_unary(f, shorter, from);
+    if (op == IR_shl)
+        x = opt_low_bits(f, x, 64 - (unsigned)k);
+    return emit2c(f, op, x, k);
+}
+
+static ir_ref fold_shift(struct opt_fold *f, enum ir_op op, ir_ref x, ir_ref y)
+{
+    uint64_t k;
+
+    if (ir_is_const(f->b, y, &k))
+        return shift_by(f, op, x, k & 63);
+    return emit2(f, op, x, opt_low_bits(f, y, 6)); /* the operation masks by itself */
+}
+
+/* ---- Sums and masks ----------------------------------------------------------- */
+
+static ir_ref add_constant(struct opt_fold *f, ir_ref x, uint64_t c)
+{
+    const struct ir_insn *pc = &f->b->insn[x.n];
+    uint64_t inner;
+    ir_ref from;
+
+    /* pc costs nothing to make again, held or not. */
+    if (pc->op == IR_pc && opt_fits_int32(pc->imm + c))
+        return ir_emit(f->b, IR_pc, 0, IR_NONE, IR_NONE, IR_NONE, pc->imm + c);
+    if (opt_inner_const(f, x, IR_add, &from, &inner))
+        return emit2c(f, IR_add, from, inner + c);
+    return emit2c(f, IR_add, x, c);
+}
+
+/* x + (y << 1..3) is one instruction on hosts with scaled addressing. */
+static bool scaled(const struct opt_fold *f, ir_ref r, ir_ref *from, uint64_t *k)
+{
+    return opt_inner_const(f, r, IR_shl, from, k) && *k >= 1 && *k <= 3;
+}
+
+static ir_ref fold_add(struct opt_fold *f, ir_ref x, ir_ref y)
+{
+    uint64_t c;
+    ir_ref from;
+
+    if (ir_is_const(f->b, y, &c))
+        return add_constant(f, x, c);
+    if (scaled(f, y, &from, &c))
+        return ir_emit(f->b, IR_addsh, (uint8_t)c, x, from, IR_NONE, 0);
+    if (scaled(f, x, &from, &c))
+        return ir_emit(f->b, IR_addsh, (uint8_t)c, y, from, IR_NONE, 0);
+    return emit2(f, IR_add, x, y);
+}
+
+static ir_ref and_constant(struct opt_fold *f, ir_ref x, uint64_t c)
+{
+    const struct ir_insn *pc = &f->b->insn[x.n];
+    uint64_t inner;
+    ir_ref from;
+
+    if ((~c & low_mask(f->known[x.n].width)) == 0)
+        return x;
+    /* page_va ends in twelve zeros, so that only the offset is masked. */
+    if (pc->op == IR_pc && ~c < PAGE_SIZE)
+        return ir_emit(f->b, IR_pc, 0, IR_NONE, IR_NONE, IR_NONE, pc->imm & c);
+    if (opt_inner_const(f, x, IR_and, &from, &inner))
+        return and_constant(f, from, inner & c);
+    if (c != 0 && (int64_t)c > 0)
+        x = opt_low_bits(f, x, 64 - (unsigned)__builtin_clzll(c));
+    return emit2c(f, IR_and, x, c);
+}
+
+/* ---- Comparisons ----------------------------------------------------------------- */
+
+/* The opposite of a 0-or-1 value. */
+static ir_ref negate_bool(struct opt_fold *f, ir_ref x)
+{
+    const struct ir_insn *i;
+
+    if ((i = opt_inner(f, x, IR_eq)) != NULL)
+        return emit2(f, IR_ne, i->a, i->b);
+    if ((i = opt_inner(f, x, IR_ne)) != NULL)
+        return emit2(f, IR_eq, i->a, i->b);
+    return emit2c(f, IR_xor, x, 1);
+}
+
+/* op is eq or ne. */
+static ir_ref equal_constant(struct opt_fold *f, enum ir_op op, ir_ref x, uint64_t c)
+{
+    const struct ir_insn *i;
+    uint64_t inner;
+    ir_ref from;
+
+    if (opt_is_bool(f, x) && c <= 1)
+        return (op == IR_eq) == (c == 1) ? x : negate_bool(f, x);
+    if ((c & ~low_mask(f->known[x.n].width)) != 0)
+        return ir_const(f->b, op == IR_ne);
+    if (c == 0 && ((i = opt_inner(f, x, IR_sub)) || (i = opt_inner(f, x, IR_xor))))
+        return emit2(f, op, i->a, i->b);
+    if (opt_inner_const(f, x, IR_add, &from, &inner))
+        return emit2c(f, op, from, c - inner);
+    if (opt_inner_const(f, x, IR_xor, &from, &inner))
+        return emit2c(f, op, from, c ^ inner);
+    return emit2c(f, op, x, c);
+}
+
+static ir_ref fold_equal(struct opt_fold *f, enum ir_op op, ir_ref x, ir_ref y)
+{
+    uint64_t c;
+
+    if (ir_is_const(f->b, y, &c))
+        return equal_constant(f, op, x, c);
+    return emit2(f, op, x, y);
+}
+
+/* 0 < x and x < 1, the manual's snez and seqz. */
+static ir_ref fold_ltu(struct opt_fold *f, ir_ref x, ir_ref y)
+{
+    uint64_t c;
+
+    if (ir_is_const(f->b, x, &c) && c == 0)
+        return equal_constant(f, IR_ne, y, 0);
+    if (ir_is_const(f->b, y, &c) && c == 1)
+        return equal_constant(f, IR_eq, x, 0);
+    return emit2(f, IR_ltu, x, y);
+}
+
+/* ---- The rest ----------------------------------------------------------------------- */
+
+static ir_ref fold_xor(struct opt_fold *f, ir_ref x, ir_ref y)
+{
+    uint64_t c, inner;
+    ir_ref from;
+
+    if (!ir_is_const(f->b, y, &c))
+        return emit2(f, IR_xor, x, y);
+    if (c == 1 && opt_is_bool(f, x))
+        return negate_bool(f, x);
+    if (opt_inner_const(f, x, IR_xor, &from, &inner))
+        return emit2c(f, IR_xor, from, inner ^ c);
+    return emit2c(f, IR_xor, x, c);
+}
+
+static ir_ref fold_or(struct opt_fold *f, ir_ref x, ir_ref y)
+{
+    uint64_t c, inner;
+    ir_ref from;
+
+    if (ir_is_const(f->b, y, &c) && opt_inner_const(f, x, IR_or, &from, &inner))
+        return emit2c(f, IR_or, from, inner | c);
+    return emit2(f, IR_or, x, y);
+}
+
+ir_ref opt_fold_binary(struct opt_fold *f, enum ir_op op, uint8_t aux, ir_ref x, ir_ref y)
+{
+    bool x_const = f->b->insn[x.n].op == IR_const, y_const = f->b->insn[y.n].op == IR_const;
+
+    if (x_const && y_const)
+        return ir_emit(f->b, op, aux, x, y, IR_NONE, 0);
+    if (x_const && (ir_ops[op].flags & COMM)) {
+        ir_ref swap = x;
+
+        x = y;
+        y = swap;
+        y_const = true;
+    }
+    f->right = y;
+    switch (op) {
+    case IR_add: return fold_add(f, x, y);
+    case IR_sub:
+        return y_const ? add_constant(f, x, -f->b->insn[y.n].imm) : emit2(f, op, x, y);
+    case IR_and: return y_const ? and_constant(f, x, f->b->insn[y.n].imm) : emit2(f, op, x, y);
+    case IR_or: return fold_or(f, x, y);
+    case IR_xor: return fold_xor(f, x, y);
+    case IR_shl: case IR_shr: case IR_sar: case IR_rotr: return fold_shift(f, op, x, y);
+    case IR_rotr32: return emit2(f, op, opt_low_bits(f, x, 32), opt_low_bits(f, y, 5));
+    case IR_eq: case IR_ne: return fold_equal(f, op, x, y);
+    case IR_ltu: return fold_ltu(f, x, y);
+    default: return ir_emit(f->b, op, aux, x, y, IR_NONE, 0);
+    }
+}
+
+ir_ref opt_fold_select(struct opt_fold *f, ir_ref c, ir_ref x, ir_ref y)
+{
+    const struct ir_insn *i;
+    uint64_t k, one, zero;
+
+    if ((i = opt_inner(f, c, IR_ne)) && ir_is_const(f->b, i->b, &k) && k == 0)
+        return opt_fold_select(f, i->a, x, y);
+    if ((i = opt_inner(f, c, IR_eq)) && ir_is_const(f->b, i->b, &k) && k == 0)
+        return opt_fold_select(f, i->a, y, x);
+    if (opt_is_bool(f, c) && ir_is_const(f->b, x, &one) && ir_is_const(f->b, y, &zero) &&
+        one == 1 && zero == 0)
+        return c;
+    return ir_emit(f->b, IR_select, 0, c, x, y, 0);
+}

@@ -1,0 +1,47 @@
+/* What the passes share. Private to dbt/opt. */
+#pragma once
+
+#include "dbt/opt/opt.h"
+
+#define OPT_PASS(name, help) void opt_##name(struct ir_block *b);
+#include "dbt/opt/opt_pass.def"
+#undef OPT_PASS
+
+/* Where values went: old index -> new value. A pass that walks forward writes
+ * to[n] for each value before anything can use it. */
+struct opt_map {
+    ir_ref to[IR_MAX_INSNS];
+};
+
+static inline ir_ref opt_mapped(const struct opt_map *m, ir_ref r)
+{
+    return ir_is_none(r) ? r : m->to[r.n];
+}
+
+static inline void opt_map_operands(const struct opt_map *m, struct ir_insn *i)
+{
+    i->a = opt_mapped(m, i->a);
+    i->b = opt_mapped(m, i->b);
+    i->c = opt_mapped(m, i->c);
+}
+
+/* One bit an instruction; only the words of the block's length are cleared. */
+struct opt_bits {
+    uint64_t word[IR_MAX_INSNS / 64];
+};
+
+static inline void opt_bits_clear(struct opt_bits *s, uint32_t n)
+{
+    for (uint32_t k = 0; k < (n + 63) / 64; k++)
+        s->word[k] = 0;
+}
+
+static inline void opt_bits_add(struct opt_bits *s, uint32_t n)
+{
+    s->word[n / 64] |= UINT64_C(1) << (n % 64);
+}
+
+static inline bool opt_bits_has(const struct opt_bits *s, uint32_t n)
+{
+    return (s->word[n / 64] >> (n % 64) & 1) != 0;
+}

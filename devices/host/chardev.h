@@ -1,0 +1,57 @@
+/* The host's end of a serial line: a terminal, a file, a pseudo-terminal or a
+ * socket, named as QEMU's -serial names them.
+ *
+ *      guest --> chardev_put() --> ring --> writer thread --> output
+ *      input --> reader thread (Ctrl-A escapes) --> ring --> front.receive()
+ *
+ * The first byte after a pause is written at once, what follows within a
+ * millisecond is gathered. Neither direction loses a byte: a full output ring makes
+ * the guest wait, a full input ring leaves bytes with the host's kernel. (Bytes for
+ * a pty or socket at which nobody is are dropped, as on a line that is unplugged.) */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "dbt/base/err.h"
+
+struct chardev;
+
+/* What is told of what happens; all are called on the reader's thread, and must
+ * not wait for the guest, nor close the device. */
+struct chardev_front {
+    /* Bytes came in. Returns how many were taken; if fewer, chardev_ready() says
+     * when to offer the rest. */
+    size_t (*receive)(void *arg, const uint8_t *data, size_t n);
+    void (*brk)(void *arg);  /* Ctrl-A b */
+    void (*quit)(void *arg); /* Ctrl-A x */
+    void *arg;
+};
+
+/* ---- The main thread --------------------------------------------------------------- */
+
+/* Opens what `spec` names: stdio, mon:stdio, null, none, pty, file:PATH,
+ * unix:PATH[,server[,nowait]]. The terminal is not touched yet. NULL: *e says why. */
+struct chardev *chardev_open(const char *spec, struct err *e) MUST_CHECK;
+
+/* Puts the terminal, if it is one, into raw mode and starts the threads. */
+bool chardev_start(struct chardev *c, const struct chardev_front *front, struct err *e) MUST_CHECK;
+
+/* Writes out what is left (for at most two seconds: the far end may be stuck),
+ * stops the threads, gives the terminal back. The front may go when it returns. */
+void chardev_close(struct chardev *c);
+
+/* ---- Any thread ----------------------------------------------------------------------- */
+
+/* Sends a byte; waits while the ring is full. */
+void chardev_put(struct chardev *c, uint8_t byte);
+
+/* The front has room again. */
+void chardev_ready(struct chardev *c);
+
+/* Returns when all that was put before has been written, or after two seconds. */
+void chardev_flush(struct chardev *c);
+
+/* Gives the terminal back as it was found. Async-signal-safe: a handler that is
+ * about to end the process calls it. Does nothing when there is nothing to do. */
+void chardev_restore_terminal(void);

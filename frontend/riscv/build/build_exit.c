@@ -1,0 +1,65 @@
+/* How blocks are left, and what virtual time must hear before. */
+#include "frontend/riscv/build/rv_build.h"
+
+static void count(struct rv_build *t, unsigned n)
+{
+    if (t->b->virtual_time && n > 0)
+        ir_emit(t->b, IR_count, 0, IR_NONE, IR_NONE, IR_NONE, n);
+    t->n_uncounted = 0;
+    t->counted = true;
+}
+
+void rv_count(struct rv_build *t)
+{
+    if (!t->counted)
+        count(t, t->n_uncounted + 1);
+}
+
+void rv_count_before(struct rv_build *t)
+{
+    count(t, t->n_uncounted);
+}
+
+void rv_leave_if(struct rv_build *t, enum ir_cond cond, ir_ref x, ir_ref y, int64_t offset)
+{
+    rv_count(t);
+    ir_emit(t->b, IR_exit_if, (uint8_t)cond, x, y, IR_NONE, (uint64_t)offset);
+    t->n_side_exits++;
+}
+
+void rv_leave_pending(struct rv_build *t)
+{
+    rv_count(t);
+    ir_emit(t->b, IR_exit_pending, 0, IR_NONE, IR_NONE, IR_NONE, t->next);
+}
+
+void rv_leave_goto(struct rv_build *t, int64_t offset)
+{
+    rv_count(t);
+    ir_emit(t->b, IR_exit_goto, 0, IR_NONE, IR_NONE, IR_NONE, (uint64_t)offset);
+    t->done = true;
+}
+
+void rv_leave_jump(struct rv_build *t, ir_ref target)
+{
+    rv_count(t);
+    ir_emit(t->b, IR_exit_jump, 0, target, IR_NONE, IR_NONE, 0);
+    t->done = true;
+}
+
+void rv_leave_resume(struct rv_build *t)
+{
+    rv_leave_jump(t, rv_pc(t, t->next));
+}
+
+void rv_leave_trap(struct rv_build *t, uint64_t cause, ir_ref tval)
+{
+    rv_count_before(t); /* it does not retire */
+    ir_emit(t->b, IR_exit_trap, 0, tval, IR_NONE, IR_NONE, cause);
+    t->done = true;
+}
+
+void rv_leave_illegal(struct rv_build *t, const struct rv_insn *i)
+{
+    rv_leave_trap(t, RV_CAUSE_ILLEGAL, ir_const(t->b, i->word));
+}

@@ -1,0 +1,147 @@
+/* Zicsr, the privileged instructions, cache blocks and waiting: what is left to C, and
+ * how the block goes on behind it. */
+#include "frontend/riscv/build/rv_build.h"
+
+/* ---- CSRs --------------------------------------------------------------------------- */
+
+enum { CSR_TIME = 0xc01 };
+
+/* Registers that are plain memory: no access to them has a consequence, so it needs no
+ * C and does not end the block. A program counter drops the bits that an address
+ * cannot have. */
+struct plain_csr {
+    uint16_t number; /* bits 8 and 9: the lowest privilege */
+    bool is_pc;
+    size_t offset; /* in struct rv_hart */
+};
+
+static const struct plain_csr plain_csrs[] = {
+    {0x140, false, offsetof(struct rv_hart, sscratch)},
+    {0x141, true, offsetof(struct rv_hart, sepc)},
+    {0x142, false, offsetof(struct rv_hart, scause)},
+    {0x143, false, offsetof(struct rv_hart, stval)},
+    {0x340, false, offsetof(struct rv_hart, mscratch)},
+    {0x341, true, offsetof(struct rv_hart, mepc)},
+    {0x342, false, offsetof(struct rv_hart, mcause)},
+    {0x343, false, offsetof(struct rv_hart, mtval)},
+};
+
+static const struct plain_csr *find_plain(const struct rv_build *t, unsigned number)
+{
+    for (unsigned k = 0; k < sizeof(plain_csrs) / sizeof(plain_csrs[0]); k++) {
+        const struct plain_csr *p = &plain_csrs[k];
+
+        if (p->number == number)
+            return (p->number >> 8 & 3u) <= rv_build_priv(t) ? p : NULL;
+    }
+    return NULL;
+}
+
+/* The register, or the five bits in its place. */
+static ir_ref csr_operand(struct rv_build *t, const struct rv_insn *i)
+{
+    if (rv_k_funct3(i->word) & 4)
+        return ir_const(t->b, i->rs1);
+    return rv_get(t, i->rs1);
+}
+
+static void access_plain(struct rv_build *t, const struct rv_insn *i, const struct plain_csr *p)
+{
+    ir_ref old = ir_emit(t->b, IR_ldst, 0, IR_NONE, IR_NONE, IR_NONE, p->offset);
+
+    if (rv_k_csr_writes(i->word)) {
+        ir_ref value = csr_operand(t, i);
+        unsigned op = rv_k_funct3(i->word) & 3; /* 1 write, 2 set, 3 clear */
+
+        if (op != 1)
+            value = ir_op2(t->b, op == 2 ? IR_or : IR_andn, old, value);
+        if (p->is_pc)
+            value =
+                ir_op2(t->b, IR_andn, value, ir_const(t->b, rv_has(t->model, RV_EXT_c) ? 1 : 3));
+        ir_emit(t->b, IR_stst, 0, value, IR_NONE, IR_NONE, p->offset);
+    }
+    rv_set(t, i->rd, old);
+}
+
+static void csr_access(struct rv_build *t, const struct rv_insn *i)
+{
+    unsigned number = rv_k_csr(i->word);
+    bool writes = rv_k_csr_writes(i->word);
+    const struct plain_csr *plain = find_plain(t, number);
+
+    if (plain) {
+        access_plain(t, i, plain);
+        return;
+    }
+    rv_count(t);
+    if (number == CSR_TIME && !writes && (t->mode & RV_MODE_TIME_OK)) {
+        rv_set(t, i->rd, ir_emit(t->b, IR_time, 0, IR_NONE, IR_NONE, IR_NONE, 0));
+        return;
+    }
+    rv_set(t, i->rd, rv_call(t, RV_HELP_csr, i->word, csr_operand(t, i), IR_NONE));
+    /* Mode, translation or interrupts may be others now. */
+    if (writes)
+        rv_leave_resume(t);
+}
+
+/* ---- Traps and returns ---------------------------------------------------------------- */
+
+static void ecall(struct rv_build *t, const struct rv_insn *i)
+{
+    (void)i;
+    rv_leave_trap(t, RV_CAUSE_ECALL + rv_build_priv(t), ir_const(t->b, 0));
+}
+
+static void ebreak(struct rv_build *t, const struct rv_insn *i)
+{
+    (void)i;
+    rv_leave_trap(t, RV_CAUSE_BREAKPOINT, rv_pc(t, t->off));
+}
+
+static void trap_return(struct rv_build *t, const struct rv_insn *i, enum rv_helper_id id)
+{
+    rv_leave_jump(t, rv_call(t, id, i->word, IR_NONE, IR_NONE));
+}
+
+static void wfi(struct rv_build *t, const struct rv_insn *i)
+{
+    rv_call(t, RV_HELP_wfi, i->word, IR_NONE, IR_NONE);
+    rv_leave_resume(t);
+}
+
+static void wrs(struct rv_build *t, const struct rv_insn *i)
+{
+    rv_call(t, RV_HELP_wrs, i->word, IR_NONE, IR_NONE);
+}
+
+/* ---- Translation and caches ------------------------------------------------------------- */
+
+static void sfence(struct rv_build *t, const struct rv_insn *i)
+{
+    ir_ref va = rv_get(t, i->rs1);
+
+    rv_call(t, RV_HELP_sfence, i->word, va, rv_get(t, i->rs2));
+    rv_leave_resume(t);
+}
+
+/* What sinval.vma does is ordered already: only the legality is left. */
+static void sinval_check(struct rv_build *t, const struct rv_insn *i)
+{
+    rv_call(t, RV_HELP_sinval_check, i->word, IR_NONE, IR_NONE);
+}
+
+static void cbo(struct rv_build *t, const struct rv_insn *i)
+{
+    rv_call(t, RV_HELP_cbo, i->word, rv_get(t, i->rs1), IR_NONE);
+    rv_leave_pending(t);
+}
+
+#define RV(name, format, bits, needs, kind, builder)                                               \
+    void rv_build_##name(struct rv_build *t, const struct rv_insn *i)                              \
+    {                                                                                              \
+        builder;                                                                                   \
+    }
+#include "frontend/riscv/isa/rv_priv.def"
+#include "frontend/riscv/isa/rv_zawrs.def"
+#include "frontend/riscv/isa/rv_zicbo.def"
+#include "frontend/riscv/isa/rv_zicsr.def"

@@ -1,0 +1,263 @@
+#include "runtime/block.h"
+
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "dbt/base/bits.h"
+#include "dbt/base/check.h"
+#include "dbt/base/log.h"
+
+enum { HASH_BITS = 16 };
+
+struct block_table {
+    const struct phys *phys;
+    struct cpu_state *s;    /* whose jump cache holds addresses of code */
+    struct cache *cache;
+    struct block **page;    /* one list head a page of RAM */
+    struct block_stats stats;
+    struct block *hash[1 << HASH_BITS];
+};
+
+static size_t page_list_bytes(const struct block_table *t)
+{
+    return (t->phys->ram_len >> PAGE_BITS) * sizeof(struct block *);
+}
+
+struct block_table *block_table_create(const struct phys *phys, struct cpu_state *s)
+{
+    struct block_table *t = calloc(1, sizeof *t);
+
+    CHECK(t && "memory for the block table");
+    t->phys = phys;
+    t->s = s;
+    t->page = mmap(NULL, page_list_bytes(t), PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    CHECK(t->page != MAP_FAILED);
+    return t;
+}
+
+void block_table_destroy(struct block_table *t)
+{
+    munmap(t->page, page_list_bytes(t));
+    free(t);
+}
+
+void block_table_set_cache(struct block_table *t, struct cache *cache)
+{
+    t->cache = cache;
+}
+
+static unsigned hash(uint64_t gpa, uint32_t mode)
+{
+    uint64_t h = (gpa >> 1 ^ (uint64_t)mode << 20) * UINT64_C(0x9e3779b97f4a7c15);
+
+    return (unsigned)(h >> (64 - HASH_BITS));
+}
+
+struct block *block_find(struct block_table *t, uint64_t gpa, uint32_t mode,
+                         bool (*gpa2_of)(void *arg, uint64_t *gpa2), void *arg)
+{
+    uint64_t gpa2;
+
+    for (struct block *b = t->hash[hash(gpa, mode)]; b; b = b->next_hash) {
+        if (b->gpa != gpa || b->mode != mode)
+            continue;
+        if (!b->gpa2 || (gpa2_of(arg, &gpa2) && gpa2 == b->gpa2))
+            return b;
+    }
+    return NULL;
+}
+
+static struct block **page_head(struct block_table *t, uint64_t gpa)
+{
+    return &t->page[(gpa - t->phys->ram_gpa) >> PAGE_BITS];
+}
+
+static unsigned link_of(const struct block *b, uint64_t gpa)
+{
+    return b->gpa >> PAGE_BITS == gpa >> PAGE_BITS ? 0 : 1;
+}
+
+void block_insert(struct block_table *t, struct block *b)
+{
+    struct block **bucket = &t->hash[hash(b->gpa, b->mode)];
+
+    b->next_hash = *bucket;
+    *bucket = b;
+    b->next_in_page[0] = *page_head(t, b->gpa);
+    *page_head(t, b->gpa) = b;
+    if (b->gpa2 && b->gpa2 >> PAGE_BITS != b->gpa >> PAGE_BITS) {
+        b->next_in_page[1] = *page_head(t, b->gpa2);
+        *page_head(t, b->gpa2) = b;
+    }
+    t->stats.made++;
+}
+
+static void remove_from_page(struct block_table *t, struct block *b, uint64_t gpa)
+{
+    struct block **at = page_head(t, gpa);
+
+    while (*at != b)
+        at = &(*at)->next_in_page[link_of(*at, gpa)];
+    *at = b->next_in_page[link_of(b, gpa)];
+}
+
+static void remove_from_hash(struct block_table *t, struct block *b)
+{
+    struct block **at = &t->hash[hash(b->gpa, b->mode)];
+
+    while (*at != b)
+        at = &(*at)->next_hash;
+    *at = b->next_hash;
+}
+
+/* Points e's jump back at its own stub. The cell goes first: while it is empty the
+ * jump behind it is not reached. */
+static void unpatch(struct block_table *t, struct block_exit *e)
+{
+    const uint8_t *code = e->from->code;
+    uint8_t *rw = cache_rw_of(t->cache, code);
+
+    if (e->at.cell) {
+        struct page_cell *cell = (struct page_cell *)(void *)(rw + e->at.cell);
+
+        __atomic_store_n(&cell->page_tag, PAGE_CELL_EMPTY, __ATOMIC_RELEASE);
+    }
+    x64_patch(rw + e->at.jump, code + e->at.jump, code + e->at.stub);
+    e->to = NULL;
+}
+
+static void unlink_exit(struct block_table *t, struct block_exit *e)
+{
+    struct block_exit **at = &e->to->incoming;
+
+    while (*at != e)
+        at = &(*at)->next_in;
+    *at = e->next_in;
+    unpatch(t, e);
+}
+
+/* The index is made of bits 1..13 of the virtual address; bits 12 and 13 are those
+ * of a page that we do not know. */
+static void forget_in_jump_cache(struct block_table *t, const struct block *b)
+{
+    unsigned low = jump_index(b->gpa & (PAGE_SIZE - 1));
+
+    for (unsigned page = 0; page < (1u << JUMP_BITS); page += PAGE_SIZE / 2) {
+        struct jump_entry *e = &t->s->jump[page | low];
+
+        if (e->code == b->code)
+            *e = (struct jump_entry){.tag = JUMP_EMPTY};
+    }
+}
+
+void block_drop(struct block_table *t, struct block *b)
+{
+    if (b->dropped)
+        return;
+    b->dropped = true;
+    remove_from_hash(t, b);
+    remove_from_page(t, b, b->gpa);
+    if (b->gpa2 && b->gpa2 >> PAGE_BITS != b->gpa >> PAGE_BITS)
+        remove_from_page(t, b, b->gpa2);
+    for (struct block_exit *e = b->incoming; e;) {
+        struct block_exit *next = e->next_in;
+
+        unpatch(t, e);
+        e = next;
+    }
+    b->incoming = NULL;
+    for (unsigned k = 0; k < b->n_exits; k++)
+        if (b->exit[k].to)
+            unlink_exit(t, &b->exit[k]);
+    if (b->code)
+        forget_in_jump_cache(t, b);
+    t->stats.dropped++;
+    log_line(LOG_cache, "drop %" PRIx64 " mode %x", b->gpa, b->mode);
+}
+
+static bool overlaps(const struct block *b, uint64_t gpa, uint64_t len)
+{
+    uint64_t first = PAGE_SIZE - (b->gpa & (PAGE_SIZE - 1));
+    uint64_t len1 = b->len_bytes < first ? b->len_bytes : first;
+
+    if (gpa < b->gpa + len1 && b->gpa < gpa + len)
+        return true;
+    return b->gpa2 && gpa < b->gpa2 + (b->len_bytes - len1) && b->gpa2 < gpa + len;
+}
+
+/* Drops what overlaps, or only finds whether anything does. */
+static bool over_range(struct block_table *t, uint64_t gpa, uint64_t len_bytes, bool drop)
+{
+    bool any = false;
+
+    if (!len_bytes || !phys_is_ram(t->phys, gpa, len_bytes))
+        return false;
+    for (uint64_t page = align_down(gpa, PAGE_SIZE); page < gpa + len_bytes; page += PAGE_SIZE) {
+        for (struct block *b = *page_head(t, page); b;) {
+            struct block *next = b->next_in_page[link_of(b, page)];
+
+            if (overlaps(b, gpa, len_bytes)) {
+                any = true;
+                if (drop)
+                    block_drop(t, b);
+            }
+            b = next;
+        }
+    }
+    return any;
+}
+
+bool block_drop_range(struct block_table *t, uint64_t gpa, uint64_t len_bytes)
+{
+    return over_range(t, gpa, len_bytes, true);
+}
+
+bool block_would_drop(struct block_table *t, uint64_t gpa, uint64_t len_bytes)
+{
+    return over_range(t, gpa, len_bytes, false);
+}
+
+bool block_page_has_code(const struct block_table *t, uint64_t gpa)
+{
+    return t->page[(gpa - t->phys->ram_gpa) >> PAGE_BITS] != NULL;
+}
+
+void block_link(struct block_table *t, struct block_exit *e, struct block *to,
+                const struct page_cell *cell)
+{
+    const uint8_t *code = e->from->code;
+    uint8_t *rw = cache_rw_of(t->cache, code);
+
+    if (e->to)
+        unlink_exit(t, e);
+    x64_patch(rw + e->at.jump, code + e->at.jump, to->code);
+    if (e->at.cell) {
+        struct page_cell *c = (struct page_cell *)(void *)(rw + e->at.cell);
+
+        c->next_va = cell->next_va;
+        c->next_tag = cell->next_tag;
+        __atomic_store_n(&c->page_tag, cell->page_tag, __ATOMIC_RELEASE);
+    }
+    e->to = to;
+    e->next_in = to->incoming;
+    to->incoming = e;
+    t->stats.links++;
+}
+
+void block_unlink_cells(struct block_table *t)
+{
+    for (unsigned h = 0; h < 1u << HASH_BITS; h++)
+        for (struct block *b = t->hash[h]; b; b = b->next_hash)
+            for (unsigned k = 0; k < b->n_exits; k++)
+                if (b->exit[k].to && b->exit[k].at.cell)
+                    unlink_exit(t, &b->exit[k]);
+}
+
+struct block_stats *block_stats(struct block_table *t)
+{
+    return &t->stats;
+}

@@ -1,0 +1,80 @@
+/* Translation blocks: found by guest physical address and mode, listed by the
+ * physical pages whose bytes they were made from, linked to each other.
+ *
+ * Invariants: a block that is in the table is in the list of each page it has bytes
+ * of, and of no other; exit[i].to is set exactly while exit[i] is in to's list of
+ * incoming links and its jump leads to to's code. A dropped block is in none of
+ * these, and nothing leads to it; its code may still be running, and leaves by its
+ * own stubs. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "backend-x86_64/x64.h"
+#include "dbt/ir/ir.h"
+#include "runtime/cache.h"
+#include "softmmu/phys.h"
+
+struct block_exit {
+    struct block *from, *to;
+    struct block_exit *next_in; /* of the links into `to` */
+    struct x64_exit at;
+};
+
+struct block {
+    uint64_t gpa;
+    uint64_t gpa2;          /* straddles: physical page of its last bytes; else 0 */
+    uint32_t mode;
+    uint32_t len_bytes;
+    const uint8_t *code;    /* where it runs; NULL under --engine=interp */
+    uint32_t size_bytes;
+    bool dropped;
+    struct block *next_hash;
+    struct block *next_in_page[2];
+    struct block_exit *incoming;
+    unsigned n_exits, n_map, n_sites;
+    struct block_exit *exit;
+    const struct x64_map *map;
+    const struct x64_site *site;
+    const struct ir_block *ir; /* interp and check: what the evaluator runs, else NULL */
+};
+
+struct block_table;
+
+/* ---- The hart's thread ------------------------------------------------------------ */
+
+struct block_table *block_table_create(const struct phys *phys, struct cpu_state *s);
+void block_table_destroy(struct block_table *t);
+/* Set once, after the cache was made. */
+void block_table_set_cache(struct block_table *t, struct cache *cache);
+
+/* gpa2_of gives the physical page behind the block's own, when a candidate straddles: false when it
+ * has none. NULL: none. */
+struct block *block_find(struct block_table *t, uint64_t gpa, uint32_t mode,
+                         bool (*gpa2_of)(void *arg, uint64_t *gpa2), void *arg);
+
+/* Makes a block known. Its fields are complete. */
+void block_insert(struct block_table *t, struct block *b);
+
+/* Takes it out of everything and unlinks it. Its memory stays until its segment goes. */
+void block_drop(struct block_table *t, struct block *b);
+
+/* Drops every block with bytes in [gpa, gpa+len). True if there was one. */
+bool block_drop_range(struct block_table *t, uint64_t gpa, uint64_t len_bytes);
+
+/* Would it drop any? */
+bool block_would_drop(struct block_table *t, uint64_t gpa, uint64_t len_bytes);
+
+bool block_page_has_code(const struct block_table *t, uint64_t gpa);
+
+/* Points exit e at `to`. cell: for an exit that leaves the page, under which tag. */
+void block_link(struct block_table *t, struct block_exit *e, struct block *to,
+                const struct page_cell *cell);
+/* Unlinks every link that crosses a page: the tags have begun anew. */
+void block_unlink_cells(struct block_table *t);
+
+struct block_stats {
+    uint64_t made, dropped, links;
+};
+struct block_stats *block_stats(struct block_table *t);

@@ -1,0 +1,221 @@
+#define _GNU_SOURCE
+#include "runtime/cache.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "dbt/base/arena.h"
+#include "dbt/base/bits.h"
+#include "runtime/block.h"
+
+struct segment {
+    size_t used;          /* bytes of code */
+    struct arena meta;
+    struct block **block; /* in the order of their addresses */
+    size_t n_blocks;
+};
+
+struct cache {
+    uint8_t *rw;
+    const uint8_t *rx;
+    int memfd;
+    size_t segment_bytes;
+    unsigned n_segments, current;
+    uint64_t generation;
+    void (*drop)(void *arg, struct block *b);
+    void *arg;
+    struct cache_stats stats;
+    struct segment segment[];
+};
+
+/* A block's description takes about as much as its code, its IR more. */
+enum { META_SHARE = 8, BLOCK_MIN_BYTES = 32 };
+
+static bool map_views(struct cache *c, size_t bytes, struct err *e)
+{
+    c->memfd = memfd_create("dbt-code", MFD_CLOEXEC);
+    if (c->memfd < 0)
+        return err_set(e, "cannot create the code cache: %s", strerror(errno));
+    if (ftruncate(c->memfd, (off_t)bytes) != 0)
+        return err_set(e, "cannot get %zu bytes for the code cache: %s", bytes, strerror(errno));
+    c->rw = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, c->memfd, 0);
+    c->rx = mmap(NULL, bytes, PROT_READ | PROT_EXEC, MAP_SHARED, c->memfd, 0);
+    if (c->rw == MAP_FAILED || c->rx == MAP_FAILED)
+        return err_set(e, "the host refuses executable memory for the code cache: %s",
+                       strerror(errno));
+    return true;
+}
+
+struct cache *cache_create(size_t size_bytes, unsigned n_segments,
+                           void (*drop)(void *arg, struct block *b), void *arg, struct err *e)
+{
+    struct cache *c = calloc(1, sizeof *c + n_segments * sizeof c->segment[0]);
+
+    CHECK(c && "memory for the cache's head");
+    c->segment_bytes = align_down(size_bytes / n_segments, 4096);
+    CHECK(n_segments >= 2 && c->segment_bytes >= 4096);
+    c->n_segments = n_segments;
+    c->drop = drop;
+    c->arg = arg;
+    c->stats.size_bytes = c->segment_bytes * n_segments;
+    if (!map_views(c, CACHE_STUB_BYTES + c->stats.size_bytes, e)) {
+        if (c->memfd >= 0)
+            close(c->memfd);
+        free(c);
+        return NULL;
+    }
+    for (unsigned k = 0; k < n_segments; k++) {
+        struct segment *g = &c->segment[k];
+        size_t list = (c->segment_bytes / BLOCK_MIN_BYTES + 1) * sizeof(struct block *);
+
+        arena_init(&g->meta, c->segment_bytes * META_SHARE + (1u << 20));
+        g->block = mmap(NULL, list, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        CHECK(g->block != MAP_FAILED);
+    }
+    return c;
+}
+
+void cache_destroy(struct cache *c)
+{
+    size_t bytes = CACHE_STUB_BYTES + c->stats.size_bytes;
+
+    for (unsigned k = 0; k < c->n_segments; k++) {
+        arena_fini(&c->segment[k].meta);
+        munmap(c->segment[k].block,
+               (c->segment_bytes / BLOCK_MIN_BYTES + 1) * sizeof(struct block *));
+    }
+    munmap(c->rw, bytes);
+    munmap((void *)(uintptr_t)c->rx, bytes);
+    close(c->memfd);
+    free(c);
+}
+
+uint8_t *cache_stubs_rw(struct cache *c)
+{
+    return c->rw;
+}
+
+const uint8_t *cache_stubs_rx(const struct cache *c)
+{
+    return c->rx;
+}
+
+static struct segment *current(struct cache *c)
+{
+    return &c->segment[c->current];
+}
+
+static size_t segment_at(const struct cache *c, unsigned k)
+{
+    return CACHE_STUB_BYTES + k * c->segment_bytes;
+}
+
+uint8_t *cache_room(struct cache *c, size_t *cap_bytes)
+{
+    size_t at = align_up(current(c)->used, CACHE_ALIGN) + CACHE_HEADER;
+
+    *cap_bytes = at < c->segment_bytes ? c->segment_bytes - at : 0;
+    return c->rw + segment_at(c, c->current) + at;
+}
+
+const uint8_t *cache_commit(struct cache *c, size_t size_bytes, struct block *b)
+{
+    struct segment *g = current(c);
+    size_t at = align_up(g->used, CACHE_ALIGN) + CACHE_HEADER;
+    size_t off = segment_at(c, c->current) + at;
+
+    CHECK(at + size_bytes <= c->segment_bytes);
+    memcpy(c->rw + off - CACHE_HEADER, &b, sizeof b);
+    g->used = at + size_bytes;
+    c->stats.code_bytes += size_bytes;
+    return c->rx + off;
+}
+
+void *cache_meta(struct cache *c, size_t bytes)
+{
+    struct segment *g = current(c);
+
+    if (g->meta.size - g->meta.used < bytes + 16 ||
+        g->n_blocks >= c->segment_bytes / BLOCK_MIN_BYTES)
+        return NULL;
+    return arena_take(&g->meta, bytes);
+}
+
+void cache_own(struct cache *c, struct block *b)
+{
+    struct segment *g = current(c);
+
+    g->block[g->n_blocks++] = b;
+    c->stats.blocks++;
+}
+
+static void empty(struct cache *c, struct segment *g)
+{
+    for (size_t k = 0; k < g->n_blocks; k++)
+        c->drop(c->arg, g->block[k]);
+    if (g->n_blocks)
+        c->stats.evictions++;
+    g->n_blocks = 0;
+    g->used = 0;
+    arena_reset(&g->meta);
+    c->generation++;
+}
+
+void cache_advance(struct cache *c)
+{
+    c->current = (c->current + 1) % c->n_segments;
+    empty(c, current(c));
+}
+
+void cache_flush(struct cache *c)
+{
+    for (unsigned k = 0; k < c->n_segments; k++)
+        empty(c, &c->segment[k]);
+}
+
+bool cache_segment_empty(const struct cache *c)
+{
+    return c->segment[c->current].n_blocks == 0;
+}
+
+uint64_t cache_generation(const struct cache *c)
+{
+    return c->generation;
+}
+
+uint8_t *cache_rw_of(const struct cache *c, const void *rx)
+{
+    return c->rw + ((const uint8_t *)rx - c->rx);
+}
+
+struct block *cache_find(const struct cache *c, const void *rx)
+{
+    const uint8_t *p = rx;
+
+    if (p < c->rx + CACHE_STUB_BYTES || p >= c->rx + CACHE_STUB_BYTES + c->stats.size_bytes)
+        return NULL;
+    const struct segment *g =
+        &c->segment[(size_t)(p - c->rx - CACHE_STUB_BYTES) / c->segment_bytes];
+    size_t lo = 0, hi = g->n_blocks;
+
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+
+        if (g->block[mid]->code <= p)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    if (lo == 0 || p >= g->block[lo - 1]->code + g->block[lo - 1]->size_bytes)
+        return NULL;
+    return g->block[lo - 1];
+}
+
+const struct cache_stats *cache_stats(const struct cache *c)
+{
+    return &c->stats;
+}

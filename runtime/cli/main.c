@@ -1,0 +1,116 @@
+/* The command dbt-run: from the command line to a machine, and its exit status. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dbt/base/log.h"
+#include "dbt/opt/opt.h"
+#include "devices/host/chardev.h"
+#include "runtime/cli/options.h"
+#include "runtime/system/machine.h"
+
+enum { CACHE_SEGMENTS = 16, STRESS_CACHE_BYTES = 64 << 10, STRESS_CACHE_SEGMENTS = 4 };
+
+static int complain(int status, const struct err *e)
+{
+    fprintf(stderr, "dbt-run: %s\n", e->text);
+    return status;
+}
+
+static bool run_config(const struct options *o, struct machine_run_config *run, struct err *e)
+{
+    bool small = (o->stress & STRESS_CACHE) != 0;
+
+    *run = (struct machine_run_config){
+        .engine = o->engine,
+        .translate = {.passes = OPT_ALL,
+                      .virtual_time = o->virtual_time,
+                      .stress_regs = o->stress & STRESS_REGS ? o->stress_seed * 2 + 1 : 0,
+                      .max_insns = IR_MAX_GUEST},
+        .cache_bytes = small ? STRESS_CACHE_BYTES : o->cache_size,
+        .cache_segments = small ? STRESS_CACHE_SEGMENTS : CACHE_SEGMENTS,
+        .no_links = (o->stress & STRESS_LINKS) != 0,
+        .virtual_time = o->virtual_time,
+        .stress_irq = (o->stress & STRESS_IRQ) != 0,
+        .max_insns = o->max_insns,
+    };
+    return !o->opt_list || opt_parse(o->opt_list, &run->translate.passes, e);
+}
+
+static bool write_stats(const struct options *o, const struct machine *m, struct err *e)
+{
+    FILE *json = NULL;
+
+    if (!o->stats)
+        return true;
+    if (o->stats_file) {
+        json = fopen(o->stats_file, "w");
+        if (!json)
+            return err_set(e, "--stats: cannot write %s: %s", o->stats_file, strerror(errno));
+    }
+    machine_print_stats(m, json ? NULL : stderr, json);
+    if (json)
+        fclose(json);
+    return true;
+}
+
+static int dump_dtb(const struct options *o)
+{
+    struct boot_plan plan;
+    struct err e;
+
+    if (!boot_plan(&plan, &o->machine, &e))
+        return complain(CLI_EXIT_USAGE, &e);
+    bool ok = boot_dump_dtb(&plan, o->dump_dtb, &e);
+
+    boot_plan_fini(&plan);
+    return ok ? CLI_EXIT_OK : complain(CLI_EXIT_USAGE, &e);
+}
+
+/* Signals that end the process give the terminal back first. */
+static void on_fatal(int number)
+{
+    chardev_restore_terminal();
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
+static void catch_fatal(void)
+{
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGABRT, SIGILL, SIGFPE};
+
+    for (unsigned k = 0; k < sizeof numbers / sizeof numbers[0]; k++)
+        signal(numbers[k], on_fatal);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+int main(int argc, char **argv)
+{
+    struct options o;
+    struct err e;
+    struct machine_run_config run;
+    struct machine_end end = {.reset = true};
+    int status = cli_parse(&o, argc, argv, &e);
+
+    if (status == CLI_EXIT_OK)
+        return status;
+    if (status != CLI_RUN || !cli_open_log(&o, &e) || !run_config(&o, &run, &e))
+        return complain(CLI_EXIT_USAGE, &e);
+    if (o.dump_dtb)
+        return dump_dtb(&o);
+    catch_fatal();
+    while (end.reset) {
+        struct machine *m = machine_create(&o.machine, &run, &e);
+
+        if (!m)
+            return complain(CLI_EXIT_USAGE, &e);
+        bool ok = machine_run(m, &end, &e) && write_stats(&o, m, &e);
+
+        machine_destroy(m);
+        if (!ok)
+            return complain(CLI_EXIT_HOST, &e);
+    }
+    return end.code;
+}

@@ -1,0 +1,353 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dbt/base/bits.h"
+#include "dbt/base/log.h"
+#include "runtime/cli/options.h"
+
+#define MIB (UINT64_C(1) << 20)
+
+/* ---- Values ------------------------------------------------------------------------- */
+
+bool option_number(const char *text, uint64_t *n)
+{
+    char *end;
+
+    if (*text < '0' || *text > '9')
+        return false; /* strtoull would take a sign and blanks */
+    errno = 0;
+    *n = strtoull(text, &end, 0);
+    return errno == 0 && *end == '\0';
+}
+
+bool option_size(const char *text, uint64_t unit, uint64_t *bytes)
+{
+    static const char suffix[] = "bkmgt";
+    size_t len = strlen(text);
+    const char *found;
+    char digits[32];
+
+    if (len == 0 || len >= sizeof digits)
+        return false;
+    memcpy(digits, text, len + 1);
+    found = strchr(suffix, digits[len - 1] | 0x20);
+    if (found && (digits[len - 1] < '0' || digits[len - 1] > '9')) {
+        unit = UINT64_C(1) << (10 * (found - suffix));
+        digits[len - 1] = '\0';
+    }
+    return option_number(digits, bytes) && !__builtin_mul_overflow(*bytes, unit, bytes);
+}
+
+/* The index of `value` in the comma list `words`, or -1. */
+static int word_index(const char *value, const char *words)
+{
+    size_t len = strlen(value);
+    int i = 0;
+
+    for (const char *p = words;; i++) {
+        size_t n = strcspn(p, ",");
+
+        if (n == len && memcmp(p, value, n) == 0)
+            return i;
+        if (p[n] == '\0')
+            return -1;
+        p += n + 1;
+    }
+}
+
+static bool is(const char *a, const char *b)
+{
+    return strcmp(a, b) == 0;
+}
+
+/* ---- What to run ---------------------------------------------------------------------- */
+
+static bool set_firmware_file(struct options *o, const char *path, struct err *e)
+{
+    if (*path == '\0')
+        return err_set(e, "--firmware: an empty file name; builtin, opensbi, none or a file");
+    o->machine.firmware = FIRMWARE_FILE;
+    o->machine.firmware_path = path;
+    return true;
+}
+
+static bool set_firmware(struct options *o, const char *value, struct err *e)
+{
+    static const enum firmware kinds[] = {FIRMWARE_BUILTIN, FIRMWARE_OPENSBI, FIRMWARE_NONE};
+    int i = word_index(value, "builtin,opensbi,none");
+
+    if (i < 0)
+        return set_firmware_file(o, value, e);
+    o->machine.firmware = kinds[i];
+    return true;
+}
+
+/* QEMU's default is a firmware that is there; so is ours. */
+static bool set_bios(struct options *o, const char *value, struct err *e)
+{
+    if (!is(value, "default") && !is(value, "none"))
+        return set_firmware_file(o, value, e);
+    o->machine.firmware = is(value, "none") ? FIRMWARE_NONE : FIRMWARE_AUTO;
+    return true;
+}
+
+static bool set_as(struct options *o, const char *value, struct err *e)
+{
+    int i = word_index(value, "machine,supervisor");
+
+    if (is(value, "user"))
+        return err_set(e, "--as user: user mode is not there yet");
+    if (i < 0)
+        return err_set(e, "--as %s: not known; machine or supervisor", value);
+    o->machine.as = i == 0 ? AS_MACHINE : AS_SUPERVISOR;
+    return true;
+}
+
+/* ---- The machine ------------------------------------------------------------------------ */
+
+static bool set_memory(struct options *o, const char *value, struct err *e)
+{
+    const char *text = strncmp(value, "size=", 5) == 0 ? value + 5 : value;
+    uint64_t bytes;
+
+    if (!option_size(text, MIB, &bytes))
+        return err_set(e, "-m %s: not a size; 512M, 2G, or a number of MiB", value);
+    if (bytes < MIB || bytes > MIB * MIB)
+        return err_set(e, "-m %s: between 1M and 1T", value);
+    o->machine.ram_len = align_up(bytes, 4096);
+    return true;
+}
+
+static bool set_smp(struct options *o, const char *value, struct err *e)
+{
+    const char *text = strncmp(value, "cpus=", 5) == 0 ? value + 5 : value;
+    uint64_t n;
+
+    if (!option_number(text, &n) || n == 0)
+        return err_set(e, "-smp %s: not a number of harts", value);
+    if (n > 1)
+        return err_set(e, "-smp %s: only one hart so far; leave it out", value);
+    o->machine.n_harts = 1;
+    return true;
+}
+
+static bool set_cpu(struct options *o, const char *value, struct err *e)
+{
+    if (is(value, "help") || is(value, "?")) {
+        help_cpu();
+        o->shown = "--cpu help";
+        return true;
+    }
+    return rv_model_parse(&o->machine.model, value, e) || err_prefix(e, "--cpu");
+}
+
+static bool set_serial(struct options *o, const char *value, struct err *e)
+{
+    if (o->serial_given)
+        return err_set(e, "-serial %s: the machine has one serial line, and it is -serial %s", value,
+                       o->machine.serial);
+    o->serial_given = true;
+    o->machine.serial = value;
+    return true;
+}
+
+static bool set_time(struct options *o, const char *value, struct err *e)
+{
+    int i = word_index(value, "host,virtual");
+
+    if (i < 0)
+        return err_set(e, "--time %s: not known; host or virtual", value);
+    o->host_time_given = i == 0;
+    o->virtual_time = i == 1;
+    return true;
+}
+
+static bool set_machine(struct options *o, const char *value, struct err *e)
+{
+    const char *name = strncmp(value, "type=", 5) == 0 ? value + 5 : value;
+    size_t len = strcspn(name, ",");
+
+    if (len != 4 || memcmp(name, "virt", 4) != 0)
+        return err_set(e, "-M %s: the board is virt, the only one", value);
+    name += len;
+    if (strncmp(name, ",dumpdtb=", 9) == 0 && name[9] != '\0') {
+        o->dump_dtb = name + 9;
+        return true;
+    }
+    return *name == '\0' || err_set(e, "-M %s: virt takes no settings but dumpdtb=FILE", value);
+}
+
+static bool set_accel(struct options *o, const char *value, struct err *e)
+{
+    (void)o;
+    if (strcspn(value, ",") == 3 && memcmp(value, "tcg", 3) == 0)
+        return true;
+    return err_set(e, "-accel %s: guests are translated, which QEMU calls tcg; leave it out", value);
+}
+
+/* ---- The translator ----------------------------------------------------------------------- */
+
+static bool set_engine(struct options *o, const char *value, struct err *e)
+{
+    int i = word_index(value, "jit,interp,check");
+
+    if (i < 0)
+        return err_set(e, "--engine %s: not known; jit, interp or check", value);
+    o->engine = (enum engine)i;
+    return true;
+}
+
+static bool set_cache_size(struct options *o, const char *value, struct err *e)
+{
+    uint64_t bytes;
+
+    if (!option_size(value, MIB, &bytes))
+        return err_set(e, "--cache-size %s: not a size; 64M, 1G, or a number of MiB", value);
+    if (bytes < MIB || bytes > 2048 * MIB)
+        return err_set(e, "--cache-size %s: between 1M and 2G", value);
+    o->cache_size = align_up(bytes, 4096);
+    return true;
+}
+
+static bool stress_word(struct options *o, const char *word, size_t len, struct err *e)
+{
+    char text[32];
+    int i;
+
+    if (len >= sizeof text)
+        len = sizeof text - 1;
+    memcpy(text, word, len);
+    text[len] = '\0';
+    if (strncmp(text, "seed=", 5) == 0 && option_number(text + 5, &o->stress_seed))
+        return true;
+    i = word_index(text, "regs,cache,table,links,irq");
+    if (i < 0)
+        return err_set(e, "--stress %s: not known; regs, cache, table, links, irq, seed=N", text);
+    o->stress |= 1u << i;
+    return true;
+}
+
+static bool set_stress(struct options *o, const char *value, struct err *e)
+{
+    for (const char *p = value;;) {
+        size_t len = strcspn(p, ",");
+
+        if (!stress_word(o, p, len, e))
+            return false;
+        if (p[len] == '\0')
+            return true;
+        p += len + 1;
+    }
+}
+
+static bool set_max_insns(struct options *o, const char *value, struct err *e)
+{
+    if (option_number(value, &o->max_insns) && o->max_insns > 0)
+        return true;
+    return err_set(e, "--max-insns %s: not a number of instructions", value);
+}
+
+/* ---- Looking inside ------------------------------------------------------------------------- */
+
+static bool set_log(struct options *o, const char *value, struct err *e)
+{
+    if (is(value, "help") || is(value, "?")) {
+        help_log();
+        o->shown = "-d help";
+        return true;
+    }
+    return log_parse(value, e);
+}
+
+/* START, START+LENGTH or START-END, END being the first address outside. */
+static bool parse_range(const char *text, uint64_t *first, uint64_t *last)
+{
+    size_t len = strcspn(text, "+-");
+    char start[32];
+    uint64_t n;
+
+    if (len >= sizeof start)
+        return false;
+    memcpy(start, text, len);
+    start[len] = '\0';
+    if (!option_number(start, first))
+        return false;
+    *last = *first;
+    if (text[len] == '\0')
+        return true;
+    if (!option_number(text + len + 1, &n))
+        return false;
+    *last = (text[len] == '+' ? *first + n : n) - 1;
+    return *last >= *first && *last != UINT64_MAX;
+}
+
+static bool set_filter(struct options *o, const char *value, struct err *e)
+{
+    if (parse_range(value, &o->filter_first, &o->filter_last))
+        return true;
+    return err_set(e, "--filter %s: not a range; 0x80000000+0x40 or 0x80000000-0x80000040", value);
+}
+
+static bool set_stats(struct options *o, const char *value, struct err *e)
+{
+    if (value && *value == '\0')
+        return err_set(e, "--stats=: an empty file name");
+    o->stats = true;
+    o->stats_file = value;
+    return true;
+}
+
+static bool show_help(struct options *o, const char *value, struct err *e)
+{
+    (void)value, (void)e;
+    help_print();
+    o->shown = "--help";
+    return true;
+}
+
+static bool show_version(struct options *o, const char *value, struct err *e)
+{
+    (void)value, (void)e;
+    help_version();
+    o->shown = "--version";
+    return true;
+}
+
+/* ---- QEMU's habits ----------------------------------------------------------------------------- */
+
+static bool accept(struct options *o, const char *value, struct err *e)
+{
+    (void)o, (void)value, (void)e;
+    return true;
+}
+
+static bool accept_any(struct options *o, const char *value, struct err *e)
+{
+    return accept(o, value, e);
+}
+
+static bool accept_none(struct options *o, const char *value, struct err *e)
+{
+    (void)o;
+    return is(value, "none") || err_set(e, "%s: it is not there yet; only `none` is taken", value);
+}
+
+/* ---- The table --------------------------------------------------------------------------------- */
+
+const struct option_row option_rows[] = {
+#define CALL(f) .call = f
+#define TEXT(field) .text = offsetof(struct options, field)
+#define FLAG(field) .flag = offsetof(struct options, field) + 1
+#define OPT(names_, arg_, group_, help_, action)                                                   \
+    {.names = names_, .arg = arg_, .group = GROUP_##group_, .help = help_, action},
+#define REFUSED(names_, arg_, help_)                                                               \
+    {.names = names_, .arg = arg_, .group = GROUP_COMPAT, .help = help_, .refused = true},
+#include "runtime/cli/options.def"
+#undef OPT
+#undef REFUSED
+#undef CALL
+#undef TEXT
+#undef FLAG
+};
+const unsigned option_n_rows = sizeof option_rows / sizeof option_rows[0];

@@ -1,0 +1,73 @@
+/* The command line as data. Strings are borrowed from argv. (-d goes straight to
+ * log_state.mask.) */
+#pragma once
+
+#include "runtime/hart.h"
+#include "runtime/system/config.h"
+
+
+/* --stress: each makes a rare path common. */
+enum cli_stress {
+    STRESS_REGS = 1,   /* few host registers, chosen at random */
+    STRESS_CACHE = 2,  /* a tiny code cache */
+    STRESS_TABLE = 4,  /* a tiny MMU table */
+    STRESS_LINKS = 8,  /* blocks are not linked */
+    STRESS_IRQ = 16,   /* every block entry asks for interrupts */
+};
+
+struct options {
+    struct machine_config machine;
+
+    enum engine engine;
+    const char *opt_list;   /* NULL: the default */
+    uint64_t cache_size;    /* bytes */
+    uint32_t stress;        /* enum cli_stress */
+    uint64_t stress_seed;
+    bool virtual_time;
+    uint64_t max_insns;     /* 0: no end */
+
+    const char *log_file;   /* NULL: stderr */
+    uint64_t filter_first, filter_last; /* inclusive */
+    bool stats;
+    const char *stats_file; /* NULL: text on stderr */
+    const char *dump_dtb;   /* NULL: run */
+
+    /* What the parser keeps between options. */
+    bool serial_given, host_time_given;
+    const char *shown; /* --help and its like were given: the text was printed */
+};
+
+enum { CLI_RUN = -1, CLI_EXIT_OK = 0, CLI_EXIT_USAGE = 1, CLI_EXIT_HOST = 2 };
+
+/* CLI_RUN: go on. CLI_EXIT_OK: all is done (--help). CLI_EXIT_USAGE: *e says why. */
+int cli_parse(struct options *o, int argc, char **argv, struct err *e) MUST_CHECK;
+
+/* Sets what else log_state holds, opening -D's file. */
+bool cli_open_log(const struct options *o, struct err *e) MUST_CHECK;
+
+/* ---- Private to runtime/cli -------------------------------------------------------- */
+
+enum option_group { GROUP_WHAT, GROUP_MACHINE, GROUP_ENGINE, GROUP_LOOK, GROUP_COMPAT };
+
+struct option_row {
+    const char *names;
+    const char *arg;
+    enum option_group group;
+    const char *help;
+    bool refused; /* help says what to write instead */
+    bool (*call)(struct options *o, const char *value, struct err *e);
+    size_t text; /* offset of a const char *, if call and flag are not set */
+    size_t flag; /* offset of a bool, plus 1 */
+};
+extern const struct option_row option_rows[];
+extern const unsigned option_n_rows;
+
+/* "512M" in bytes; a plain number is in `unit`s. False: not a size. */
+bool option_size(const char *text, uint64_t unit, uint64_t *bytes) MUST_CHECK;
+/* A number as C writes it, all of `text`. */
+bool option_number(const char *text, uint64_t *n) MUST_CHECK;
+
+void help_print(void);
+void help_version(void);
+void help_log(void);
+void help_cpu(void);

@@ -1,0 +1,291 @@
+/* The run loop. */
+#define _GNU_SOURCE
+#include <inttypes.h>
+#include <linux/futex.h>
+#include <setjmp.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "dbt/base/log.h"
+#include "runtime/hart_int.h"
+
+static bool on_write(void *arg, uint64_t gpa, unsigned len, bool *page_is_code)
+{
+    struct hart *h = arg;
+    bool hit = block_drop_range(h->blocks, gpa, len);
+
+    *page_is_code = block_page_has_code(h->blocks, gpa);
+    return hit;
+}
+
+static void drop_block(void *arg, struct block *b)
+{
+    struct hart *h = arg;
+
+    block_drop(h->blocks, b);
+}
+
+static void salts_wrapped(void *arg)
+{
+    struct hart *h = arg;
+
+    h->salts_wrapped = true;
+    atomic_fetch_or(&h->s->pending, PENDING_LEAVE);
+}
+
+static const struct x64_mmu_layout layout = {
+    .tlb_bits = TLB_BITS,
+    .load_off = offsetof(struct mmu_view, load),
+    .store_off = offsetof(struct mmu_view, store),
+    .load = mmu_load,
+    .store = mmu_store,
+};
+
+struct hart *hart_create(struct cpu_state *s, struct phys *phys, const struct hart_config *config,
+                         struct err *e)
+{
+    struct hart *h = calloc(1, sizeof *h);
+    struct translate_options translate = config->translate;
+    unsigned n_helpers;
+
+    CHECK(h && "memory for a hart");
+    h->s = s;
+    h->phys = phys;
+    h->config = *config;
+    h->env = (struct ir_env){.load = mmu_load, .store = mmu_store, .time = config->time};
+    s->owner = h;
+    s->mxcsr |= 0x1f80;
+    if (config->engine != ENGINE_INTERP && !x64_host_ok(e))
+        goto fail;
+    h->blocks = block_table_create(phys, s);
+    h->track = track_create(phys, on_write, h);
+    h->cache = cache_create(config->cache_bytes, config->cache_segments, drop_block, h, e);
+    if (!h->cache)
+        goto fail;
+    block_table_set_cache(h->blocks, h->cache);
+    h->mmu = mmu_create(s, phys, h->track, config->mmu_guest);
+    if (!h->mmu) {
+        err_set(e, "the host has no memory for the soft MMU's tables");
+        goto fail;
+    }
+    mmu_set_salt_wrap(h->mmu, salts_wrapped, h);
+    translate.host_code = config->engine != ENGINE_INTERP;
+    h->translator = translator_create(config->guest, &layout, &translate);
+    x64_make_stubs(&h->stubs, cache_stubs_rw(h->cache), cache_stubs_rx(h->cache),
+                   CACHE_STUB_BYTES);
+    const struct ir_helper *helpers = config->guest->helpers(&n_helpers);
+
+    x64_init_state(s, &h->stubs, &layout, helpers, n_helpers);
+    if (config->engine == ENGINE_CHECK)
+        h->check = check_create(h);
+    return h;
+
+fail:
+    hart_destroy(h);
+    return NULL;
+}
+
+void hart_destroy(struct hart *h)
+{
+    if (h->check)
+        check_destroy(h->check);
+    if (h->translator)
+        translator_destroy(h->translator);
+    if (h->mmu)
+        mmu_destroy(h->mmu);
+    if (h->cache)
+        cache_destroy(h->cache);
+    if (h->track)
+        track_destroy(h->track);
+    if (h->blocks)
+        block_table_destroy(h->blocks);
+    free(h);
+}
+
+/* The word that tells a sleeper: in check mode it is not the guest's own, which must not
+ * change while a block runs twice. */
+static _Atomic uint32_t *kick_word(struct hart *h)
+{
+    return h->config.engine == ENGINE_CHECK ? &h->kicks : &h->s->pending;
+}
+
+void hart_kick(struct hart *h, uint32_t bits)
+{
+    atomic_fetch_or(kick_word(h), bits);
+    if (atomic_load(&h->asleep))
+        syscall(SYS_futex, kick_word(h), FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+void hart_sleep(struct hart *h, uint64_t timeout_ns)
+{
+    struct timespec t = {.tv_sec = (time_t)(timeout_ns / 1000000000),
+                         .tv_nsec = (long)(timeout_ns % 1000000000)};
+
+    atomic_store(&h->asleep, true);
+    /* A kick between the test and the call changes the word: the call returns at once. */
+    uint32_t seen = atomic_load(kick_word(h));
+
+    if ((seen & ~(uint32_t)PENDING_WAIT) == 0)
+        syscall(SYS_futex, kick_word(h), FUTEX_WAIT_PRIVATE, seen,
+                timeout_ns == UINT64_MAX ? NULL : &t, NULL, 0);
+    atomic_store(&h->asleep, false);
+}
+
+void hart_wrote(struct hart *h, uint64_t gpa, uint64_t len_bytes)
+{
+    if (track_wrote(h->track, gpa, len_bytes))
+        atomic_fetch_or(&h->s->pending, PENDING_LEAVE);
+}
+
+static void wait_for_interrupt(struct hart *h)
+{
+    const struct hart_events *ev = &h->config.events;
+
+    while (!h->config.guest->wakes(h->s)) {
+        uint32_t p = atomic_load(&h->s->pending) | atomic_exchange(&h->kicks, 0);
+
+        if (p & (PENDING_EVENT | PENDING_TIME)) {
+            /* The loop polls, and comes back here if there is still nothing. */
+            atomic_fetch_or(&h->s->pending, p | PENDING_WAIT);
+            return;
+        }
+        ev->wait(ev->arg);
+    }
+}
+
+/* False: the run is over. */
+static bool serve_pending(struct hart *h)
+{
+    struct cpu_state *s = h->s;
+    const struct hart_events *ev = &h->config.events;
+
+    if (h->config.engine == ENGINE_CHECK)
+        atomic_fetch_or(&s->pending, atomic_exchange(&h->kicks, 0));
+    while (atomic_load(&s->pending)) {
+        uint32_t p = atomic_fetch_and(&s->pending, PENDING_IRQ);
+
+        if (h->salts_wrapped) {
+            h->salts_wrapped = false;
+            h->link_from = NULL;
+            block_unlink_cells(h->blocks);
+        }
+        if ((p & (PENDING_EVENT | PENDING_TIME)) && !ev->poll(ev->arg))
+            return false;
+        if (p & PENDING_WAIT)
+            wait_for_interrupt(h);
+        if (atomic_load(&s->pending) & PENDING_IRQ && h->config.guest->interrupt(s)) {
+            h->link_from = NULL;
+            h->stats.interrupts++;
+        }
+    }
+    return true;
+}
+
+/* Links the exit that led here to b, which is at s->pc. */
+static void link_exit(struct hart *h, struct block *b)
+{
+    struct cpu_state *s = h->s;
+    struct block_exit *e = h->link_from;
+    uint64_t next_va = s->pc & ~(uint64_t)(PAGE_SIZE - 1);
+    const struct page_cell cell = {.page_tag = s->page_tag,
+                                   .next_va = next_va,
+                                   .next_tag = next_va ^ s->salt[next_va >> 63]};
+
+    h->link_from = NULL;
+    if (h->link_generation != cache_generation(h->cache) || e->from->dropped ||
+        e->from->mode != b->mode)
+        return;
+    /* The bytes of a block that straddles are those of two mappings; an exit without
+     * a guard vouches for one. */
+    if (b->gpa2 && !e->at.cell)
+        return;
+    block_link(h->blocks, e, b, &cell);
+}
+
+static enum exit_reason run(struct hart *h, struct block *b)
+{
+    struct cpu_state *s = h->s;
+
+    if (log_on(LOG_exec) && log_in_filter(s->pc))
+        log_line(LOG_exec, "exec %016" PRIx64 " (physical %" PRIx64 ")", s->pc, b->gpa);
+    if (h->config.engine == ENGINE_INTERP)
+        return ir_eval(b->ir, s, &h->env);
+    if (h->config.engine == ENGINE_CHECK)
+        return check_run(h->check, b);
+    if (!h->config.no_links)
+        s->jump[jump_index(s->pc)] =
+            (struct jump_entry){s->pc ^ s->salt[s->pc >> 63], b->code};
+    return h->stubs.enter(s, b->code);
+}
+
+static void left(struct hart *h, enum exit_reason reason)
+{
+    struct cpu_state *s = h->s;
+
+    h->stats.exits[reason]++;
+    switch (reason) {
+    case EXIT_LINK:
+        if (h->config.engine == ENGINE_JIT) {
+            struct block *from = cache_block_of_code(s->exit_block);
+            struct block_exit *e = &from->exit[s->exit_index];
+
+            s->pc = s->page_va + (uint64_t)(int64_t)e->at.target;
+            if (!h->config.no_links) {
+                h->link_from = e;
+                h->link_generation = cache_generation(h->cache);
+            }
+        }
+        break;
+    case EXIT_TRAP:
+        h->stats.traps++;
+        h->config.guest->trap(s, s->exit_cause, s->exit_tval);
+        break;
+    case EXIT_LOOKUP:
+    case EXIT_PENDING:
+        break;
+    }
+}
+
+void hart_run(struct hart *h)
+{
+    host_signal_install(h);
+    mmu_load_gs(h->s);
+    /* Helpers that do not return come back here, with the guest's registers in place. */
+    int jumped = _setjmp(h->s->unwind);
+
+    if (jumped)
+        left(h, (enum exit_reason)(jumped - 1));
+    while (serve_pending(h)) {
+        struct block *b = fetch_block(h);
+
+        if (!b)
+            continue;
+        if (h->link_from)
+            link_exit(h, b);
+        state_set_page(h->s, h->s->pc);
+        h->stats.runs++;
+        left(h, run(h, b));
+    }
+}
+
+const struct hart_stats *hart_stats(const struct hart *h)
+{
+    return &h->stats;
+}
+
+const struct cache_stats *hart_cache_stats(const struct hart *h)
+{
+    return cache_stats(h->cache);
+}
+
+const struct block_stats *hart_block_stats(const struct hart *h)
+{
+    return block_stats(h->blocks);
+}
+
+const struct track_stats *hart_track_stats(const struct hart *h)
+{
+    return track_stats(h->track);
+}

@@ -1,0 +1,81 @@
+/* A hart: a guest CPU on a host thread of its own, its MMU, its translator and the
+ * code that it runs. The loop knows no guest architecture: that is guest_ops.
+ *
+ *   pending work -> find the block at pc, or translate it -> run it -> why it left
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "dbt/ir/guest.h"
+#include "dbt/translate.h"
+#include "runtime/block.h"
+#include "runtime/cache.h"
+#include "softmmu/mmu.h"
+#include "softmmu/track.h"
+
+enum engine { ENGINE_JIT, ENGINE_INTERP, ENGINE_CHECK };
+
+/* What the machine does for the loop, on the hart's thread, between blocks. */
+struct hart_events {
+    /* PENDING_EVENT or PENDING_TIME was set. False: the run is over. */
+    bool (*poll)(void *arg);
+    /* The guest waits: sleeps until pending is not 0 or the next deadline. */
+    void (*wait)(void *arg);
+    void *arg;
+};
+
+struct hart_config {
+    const struct guest_ops *guest;
+    uint64_t (*time)(struct cpu_state *s); /* the IR's `time`, for the evaluator */
+    const struct mmu_guest *mmu_guest;
+    struct hart_events events;
+    enum engine engine;
+    struct translate_options translate;
+    size_t cache_bytes;
+    unsigned cache_segments;
+    bool no_links;           /* --stress=links: every exit comes back to the loop */
+};
+
+struct hart_stats {
+    uint64_t translated, guest_insns; /* blocks, and the instructions in them */
+    uint64_t exits[4];                /* by exit_reason */
+    uint64_t traps, interrupts, runs, store_faults;
+};
+
+struct hart;
+
+/* ---- Before the first run, after the last ------------------------------------------ */
+
+/* s is the guest's state, zeroed but for what the guest's own set-up did; borrowed. NULL
+ * with the reason when the host refuses memory. */
+struct hart *hart_create(struct cpu_state *s, struct phys *phys, const struct hart_config *config,
+                         struct err *e);
+void hart_destroy(struct hart *h);
+
+/* ---- The hart's thread --------------------------------------------------------------- */
+
+/* Runs from s->pc until events.poll says that it is over. */
+void hart_run(struct hart *h);
+
+/* A device or the loader wrote guest RAM: blocks made from it are dropped. */
+void hart_wrote(struct hart *h, uint64_t gpa, uint64_t len_bytes);
+
+const struct hart_stats *hart_stats(const struct hart *h);
+const struct cache_stats *hart_cache_stats(const struct hart *h);
+const struct block_stats *hart_block_stats(const struct hart *h);
+const struct track_stats *hart_track_stats(const struct hart *h);
+
+/* ---- Any thread, also a signal handler -------------------------------------------------- */
+
+/* Makes the loop look at `bits` (PENDING_*) at the next block boundary, and wakes it
+ * from hart_sleep(). */
+void hart_kick(struct hart *h, uint32_t bits);
+
+/* ---- The hart's thread, from events.wait ------------------------------------------------ */
+
+/* Sleeps until it is kicked or timeout_ns have passed; UINT64_MAX: no limit. May return
+ * early. */
+void hart_sleep(struct hart *h, uint64_t timeout_ns);

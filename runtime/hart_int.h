@@ -1,0 +1,44 @@
+/* Inside the run loop: shared by dispatch.c, fetch_block.c, check_mode.c and
+ * host_signal.c. */
+#pragma once
+
+#include "runtime/hart.h"
+
+struct check;
+
+struct hart {
+    struct cpu_state *s;
+    struct phys *phys;
+    struct track *track;
+    struct mmu *mmu;
+    struct cache *cache;
+    struct block_table *blocks;
+    struct translator *translator;
+    struct x64_stubs stubs;
+    struct hart_config config;
+    struct check *check;         /* ENGINE_CHECK only */
+    _Atomic uint32_t kicks;      /* ENGINE_CHECK: bits that wait for the block's end */
+    _Atomic bool asleep;
+    bool salts_wrapped;
+    struct ir_env env;
+    /* The direct exit that led here, to be linked to the block that is found next. */
+    struct block_exit *link_from;
+    uint64_t link_generation;
+    struct hart_stats stats;
+};
+
+/* The block at s->pc, translated if need be. NULL: a fetch fault was delivered. */
+struct block *fetch_block(struct hart *h);
+
+/* ---- check_mode.c ------------------------------------------------------------------- */
+
+struct check *check_create(struct hart *h);
+void check_destroy(struct check *c);
+/* Runs b in both engines and compares; ends the process with both dumps and exit status
+ * EXIT_BUG at the first difference. */
+enum exit_reason check_run(struct check *c, struct block *b);
+
+/* ---- host_signal.c -------------------------------------------------------------------- */
+
+/* Makes SIGSEGV in h's code go on in the slow path. Once a thread. */
+void host_signal_install(struct hart *h);

@@ -1,0 +1,176 @@
+#include "runtime/system/board.h"
+
+#include "devices/host/chardev.h"
+#include "runtime/system/memmap.h"
+
+/* Bits of mip (RISC-V privileged specification, section 3.1.9). */
+enum { MIP_MSI = 3, MIP_MTI = 7, MIP_SEI = 9, MIP_MEI = 11 };
+
+static struct irq_line hart_line(const struct board *b, unsigned hart, unsigned bit)
+{
+    return (struct irq_line){.set = b->host.set_mip, .arg = b->host.hart[hart], .n = bit};
+}
+
+/* ---- What the devices ask for ------------------------------------------------------- */
+
+static void arm_hart(void *arg, unsigned hart, uint64_t deadline_ticks)
+{
+    struct board *b = arg;
+
+    b->host.arm(b->host.arg, BOARD_TIMER_HART + hart, deadline_ticks);
+}
+
+static void arm_rtc(void *arg, uint64_t deadline_ticks)
+{
+    struct board *b = arg;
+
+    b->host.arm(b->host.arg, BOARD_TIMER_RTC, deadline_ticks);
+}
+
+static void wire_put(void *arg, uint8_t byte)
+{
+    chardev_put(((struct board *)arg)->serial, byte);
+}
+
+static void wire_ready(void *arg)
+{
+    chardev_ready(((struct board *)arg)->serial);
+}
+
+static size_t front_receive(void *arg, const uint8_t *data, size_t n)
+{
+    return uart_receive(&((struct board *)arg)->uart, data, n);
+}
+
+static void front_break(void *arg)
+{
+    uart_break(&((struct board *)arg)->uart);
+}
+
+static void front_quit(void *arg)
+{
+    struct board *b = arg;
+
+    b->host.quit(b->host.arg);
+}
+
+static int console_get(void *arg)
+{
+    return board_console_get(arg);
+}
+
+/* ---- Life --------------------------------------------------------------------------- */
+
+static void init_interrupts(struct board *b, const struct clock *clock, unsigned n_harts)
+{
+    struct irq_line context[2 * CLINT_MAX_HARTS], soft[CLINT_MAX_HARTS], timer[CLINT_MAX_HARTS];
+
+    CHECK(n_harts <= CLINT_MAX_HARTS);
+    for (unsigned i = 0; i < n_harts; i++) {
+        context[2 * i] = hart_line(b, i, MIP_MEI);
+        context[2 * i + 1] = hart_line(b, i, MIP_SEI);
+        soft[i] = hart_line(b, i, MIP_MSI);
+        timer[i] = hart_line(b, i, MIP_MTI);
+    }
+    plic_init(&b->plic, context, 2 * n_harts);
+    clint_init(&b->clint, clock, soft, timer, n_harts, arm_hart, b);
+}
+
+static void init_devices(struct board *b, struct phys *phys, const struct clock *clock,
+                         const struct boot_plan *plan)
+{
+    const struct uart_wire wire = {.put = wire_put, .ready = wire_ready, .arg = b};
+
+    uart_init(&b->uart, plic_line(&b->plic, MEMMAP_uart_irq), wire);
+    rtc_init(&b->rtc, clock, plic_line(&b->plic, MEMMAP_rtc_irq), arm_rtc, b);
+    b->finisher = (struct finisher){.finish = b->host.finish, .arg = b->host.arg};
+    htif_init(&b->htif, phys, plan->tohost_gpa, plan->fromhost_gpa);
+    b->htif.put = wire_put;
+    b->htif.get = console_get;
+    b->htif.console = b;
+    b->htif.finish = b->host.finish;
+    b->htif.finish_arg = b->host.arg;
+    b->htif.wrote = b->host.wrote;
+    b->htif.wrote_arg = b->host.arg;
+}
+
+bool board_init(struct board *b, struct phys *phys, const struct clock *clock,
+                const struct machine_config *cfg, const struct boot_plan *plan,
+                const struct board_host *host, struct err *e)
+{
+    *b = (struct board){.host = *host};
+    b->serial = chardev_open(cfg->serial, e);
+    if (!b->serial)
+        return false;
+    init_interrupts(b, clock, cfg->n_harts);
+    init_devices(b, phys, clock, plan);
+#define ADD(name, ops, device)                                                                     \
+    phys_add_mmio(phys, MEMMAP_##name##_gpa, MEMMAP_##name##_len, #name, ops, device)
+    ADD(finisher, &finisher_mmio, &b->finisher);
+    ADD(rtc, &rtc_mmio, &b->rtc);
+    ADD(clint, &clint_mmio, &b->clint);
+    ADD(plic, &plic_mmio, &b->plic);
+    ADD(uart, &uart_mmio, &b->uart);
+#undef ADD
+    return true;
+}
+
+bool board_start(struct board *b, struct err *e)
+{
+    const struct chardev_front front = {
+        .receive = front_receive, .brk = front_break, .quit = front_quit, .arg = b};
+
+    return chardev_start(b->serial, &front, e);
+}
+
+void board_fini(struct board *b)
+{
+    chardev_close(b->serial);
+    uart_fini(&b->uart);
+    rtc_fini(&b->rtc);
+    clint_fini(&b->clint);
+    plic_fini(&b->plic);
+}
+
+void board_reset(struct board *b)
+{
+    uart_reset(&b->uart);
+    rtc_reset(&b->rtc);
+    clint_reset(&b->clint);
+    plic_reset(&b->plic);
+    b->htif.wants_char = false;
+}
+
+void board_state(struct board *b, struct state_io *io)
+{
+    plic_state(&b->plic, io);
+    clint_state(&b->clint, io);
+    uart_state(&b->uart, io);
+    rtc_state(&b->rtc, io);
+    htif_state(&b->htif, io);
+}
+
+/* ---- While it runs -------------------------------------------------------------------- */
+
+void board_timer(struct board *b, unsigned timer)
+{
+    if (timer == BOARD_TIMER_RTC)
+        rtc_tick(&b->rtc);
+    else
+        clint_tick(&b->clint, timer - BOARD_TIMER_HART);
+}
+
+bool board_poll(struct board *b)
+{
+    return htif_poll(&b->htif);
+}
+
+void board_console_put(struct board *b, uint8_t byte)
+{
+    chardev_put(b->serial, byte);
+}
+
+int board_console_get(struct board *b)
+{
+    return uart_take(&b->uart);
+}

@@ -1,0 +1,84 @@
+/* The board: all devices, wired to each other, to guest physical memory and to the
+ * harts. The run loop hands in what it does for them (struct board_host).
+ *
+ *   UART, RTC --> PLIC --> hart's external interrupts (M and S)
+ *   CLINT ------------> hart's software and timer interrupts (M)
+ *   finisher, HTIF ---> board_host.finish
+ *
+ * Lock order: a device's lock, then the PLIC's, then what board_host's functions
+ * take. board_host's functions must call no device. */
+#pragma once
+
+#include "devices/clint.h"
+#include "devices/finisher.h"
+#include "devices/htif.h"
+#include "devices/plic.h"
+#include "devices/rtc_goldfish.h"
+#include "devices/uart16550.h"
+#include "runtime/system/boot.h"
+#include "runtime/system/config.h"
+
+struct chardev;
+
+/* A deadline that somebody waits for: board_timer(i) is to be called when it has
+ * come. Hart i's CLINT timer is BOARD_TIMER_HART + i. */
+enum { BOARD_TIMER_RTC, BOARD_TIMER_HART, BOARD_MAX_TIMERS = BOARD_TIMER_HART + CLINT_MAX_HARTS };
+
+struct board_host {
+    /* Drives bit `bit` of the hart's mip. Any thread. */
+    void (*set_mip)(void *hart, unsigned bit, bool level);
+    void *hart[CLINT_MAX_HARTS];
+
+    /* Replaces timer i's deadline (UINT64_MAX: none). Any thread. */
+    void (*arm)(void *arg, unsigned timer, uint64_t deadline_ticks);
+    /* The guest ends the machine: code is the exit status. On the hart's thread, in
+     * the midst of a store; the run ends at the next boundary. */
+    void (*finish)(void *arg, enum finish_kind kind, int code);
+    /* The user ends it: Ctrl-A x. Not on a hart's thread. */
+    void (*quit)(void *arg);
+    /* HTIF wrote RAM in [gpa, gpa+len). May be NULL. */
+    void (*wrote)(void *arg, uint64_t gpa, uint64_t len_bytes);
+    void *arg;
+};
+
+struct board {
+    struct board_host host;
+    struct plic plic;
+    struct clint clint;
+    struct uart uart;
+    struct rtc rtc;
+    struct finisher finisher;
+    struct htif htif;
+    struct chardev *serial;
+};
+
+/* ---- The main thread, before the first hart runs, after the last has stopped ------ */
+
+/* Opens the serial line and adds the devices to `phys`. clock is borrowed. Nothing
+ * to give back when it returns false. */
+bool board_init(struct board *b, struct phys *phys, const struct clock *clock,
+                const struct machine_config *cfg, const struct boot_plan *plan,
+                const struct board_host *host, struct err *e) MUST_CHECK;
+
+/* The terminal becomes raw, input begins to flow. */
+bool board_start(struct board *b, struct err *e) MUST_CHECK;
+
+/* Output is written out, the terminal given back. */
+void board_fini(struct board *b);
+
+/* As after power-on; RAM is the caller's. */
+void board_reset(struct board *b);
+void board_state(struct board *b, struct state_io *io);
+
+/* ---- Any thread ----------------------------------------------------------------------- */
+
+/* Timer i's deadline has come. */
+void board_timer(struct board *b, unsigned timer);
+
+/* Serves HTIF; cheap when there is none. One thread at a time. True when it had
+ * something to do. */
+bool board_poll(struct board *b);
+
+/* The serial line past the guest's driver: the built-in SBI's console. */
+void board_console_put(struct board *b, uint8_t byte);
+int board_console_get(struct board *b); /* -1: nothing there */

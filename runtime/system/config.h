@@ -1,0 +1,39 @@
+/* What machine to make and what to run on it: the command line in plain data.
+ * The strings are borrowed from it. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "frontend/riscv/rv.h"
+
+enum firmware {
+    FIRMWARE_AUTO,    /* builtin when there is a kernel for S mode, else none */
+    FIRMWARE_BUILTIN, /* SBI served by the host, no code in M mode */
+    FIRMWARE_OPENSBI, /* Debian's fw_dynamic */
+    FIRMWARE_NONE,    /* what is run starts in M mode */
+    FIRMWARE_FILE,    /* firmware_path */
+};
+
+enum image_as {
+    AS_AUTO,
+    AS_MACHINE,    /* --as machine: starts in M mode */
+    AS_SUPERVISOR, /* --as supervisor: starts in S mode, under a firmware */
+};
+
+struct machine_config {
+    uint64_t ram_len;          /* bytes, a multiple of 4096 */
+    unsigned n_harts;
+    struct rv_cpu_model model;
+    enum firmware firmware;
+    const char *firmware_path; /* FIRMWARE_FILE */
+    const char *image;         /* the positional argument, or NULL */
+    const char *kernel;        /* -kernel: taken as a flat binary if nothing else */
+    enum image_as as;
+    const char *initrd;
+    const char *cmdline;       /* -append, or NULL */
+    const char *dtb;           /* -dtb: handed to the guest as it is, but for /chosen */
+    const char *serial;        /* chardev_open()'s words */
+    bool no_reboot;            /* a reset ends the run */
+    bool fixed_seed;           /* rng-seed is the same in every run (--time=virtual) */
+};

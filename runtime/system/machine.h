@@ -1,0 +1,40 @@
+/* The whole machine: memory, board, one hart, and the host's timer between them. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "runtime/hart.h"
+#include "runtime/system/board.h"
+#include "runtime/system/boot.h"
+
+struct machine;
+
+/* How the hart is to run; what runs is in machine_config. */
+struct machine_run_config {
+    enum engine engine;
+    struct translate_options translate;
+    size_t cache_bytes;
+    unsigned cache_segments;
+    bool no_links;
+    bool virtual_time;
+    bool stress_irq;      /* --stress=irq: the loop looks for interrupts at every boundary */
+    uint64_t max_insns;   /* virtual time: stop after so many instructions; 0: never */
+};
+
+/* Reads and checks the inputs, maps memory, makes the devices. NULL with one line. */
+struct machine *machine_create(const struct machine_config *cfg, const struct machine_run_config *run,
+                               struct err *e);
+void machine_destroy(struct machine *m);
+
+/* How a run ended. */
+struct machine_end {
+    bool reset;     /* the guest asked to start anew */
+    int code;       /* the exit status otherwise */
+};
+
+/* Runs on the calling thread until the guest or the user ends it. False: the terminal or
+ * the timer could not be had. */
+bool machine_run(struct machine *m, struct machine_end *end, struct err *e);
+
+/* Statistics as text and, when json is not NULL, as JSON. */
+void machine_print_stats(const struct machine *m, FILE *text, FILE *json);

@@ -1,0 +1,301 @@
+/* Atomics on host atomics, cache-block operations, and the page walker's own accesses.
+ * Whoever calls these looks at `pending` afterwards, so a write that dropped the running
+ * block says so there (PENDING_LEAVE). */
+#include "softmmu/mmu_int.h"
+
+#include <stdatomic.h>
+
+#include "dbt/base/check.h"
+
+static void wrote(struct mmu *m, uint64_t gpa, unsigned len)
+{
+    if (mmu_wrote(m, gpa, len))
+        atomic_fetch_or_explicit(&m->s->pending, PENDING_LEAVE, memory_order_relaxed);
+}
+
+/* ---- Where the word is ------------------------------------------------------------------ */
+
+static void check_aligned(struct mmu *m, uint64_t gva, unsigned size, enum mmu_access access)
+{
+    if (gva & (size - 1))
+        state_raise(m->s, m->guest->misaligned(access), gva);
+}
+
+/* An aligned word that may be stored to (load: loaded from), through the plain view. */
+static uint8_t *find_word(struct mmu *m, uint64_t gva, unsigned size, enum mmu_access access)
+{
+    struct mmu_place place = mmu_translate(m, gva, size, access);
+
+    if (!place.is_ram)
+        mmu_raise_access(m, access, gva);
+    return phys_ptr(m->phys, place.gpa);
+}
+
+static uint8_t *find_writable(struct mmu *m, uint64_t gva, unsigned size)
+{
+    uint8_t *host = tlb_find_store(m, gva, size);
+
+    return host ? host : find_word(m, gva, size, MMU_STORE);
+}
+
+/* For a read-modify-write, whose faults are a store's whichever half is forbidden.
+ * Page tables that grant writing grant reading, so the second question is
+ * one to physical protection. */
+static uint8_t *find_both(struct mmu *m, uint64_t gva, unsigned size)
+{
+    uint8_t *host = find_writable(m, gva, size);
+    struct mmu_place place;
+    struct mmu_fault fault;
+
+    if (tlb_find_load(m, gva, size))
+        return host;
+    if (!mmu_try_translate(m, gva, size, MMU_LOAD, &place, &fault))
+        mmu_raise_access(m, MMU_STORE, gva);
+    return host;
+}
+
+/* ---- AMO --------------------------------------------------------------------------------- */
+
+static uint32_t compute32(enum mmu_amo op, uint32_t old, uint32_t v)
+{
+    switch (op) {
+    case MMU_MIN:
+        return (int32_t)old < (int32_t)v ? old : v;
+    case MMU_MAX:
+        return (int32_t)old > (int32_t)v ? old : v;
+    case MMU_MINU:
+        return old < v ? old : v;
+    default:
+        return old > v ? old : v;
+    }
+}
+
+static uint64_t compute64(enum mmu_amo op, uint64_t old, uint64_t v)
+{
+    switch (op) {
+    case MMU_MIN:
+        return (int64_t)old < (int64_t)v ? old : v;
+    case MMU_MAX:
+        return (int64_t)old > (int64_t)v ? old : v;
+    case MMU_MINU:
+        return old < v ? old : v;
+    default:
+        return old > v ? old : v;
+    }
+}
+
+static uint32_t amo32(uint32_t *p, enum mmu_amo op, uint32_t v)
+{
+    uint32_t old;
+
+    switch (op) {
+    case MMU_SWAP:
+        return __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST);
+    case MMU_ADD:
+        return __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST);
+    case MMU_XOR:
+        return __atomic_fetch_xor(p, v, __ATOMIC_SEQ_CST);
+    case MMU_AND:
+        return __atomic_fetch_and(p, v, __ATOMIC_SEQ_CST);
+    case MMU_OR:
+        return __atomic_fetch_or(p, v, __ATOMIC_SEQ_CST);
+    default:
+        old = __atomic_load_n(p, __ATOMIC_RELAXED);
+        while (!__atomic_compare_exchange_n(p, &old, compute32(op, old, v), true, __ATOMIC_SEQ_CST,
+                                            __ATOMIC_RELAXED))
+            continue;
+        return old;
+    }
+}
+
+static uint64_t amo64(uint64_t *p, enum mmu_amo op, uint64_t v)
+{
+    uint64_t old;
+
+    switch (op) {
+    case MMU_SWAP:
+        return __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST);
+    case MMU_ADD:
+        return __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST);
+    case MMU_XOR:
+        return __atomic_fetch_xor(p, v, __ATOMIC_SEQ_CST);
+    case MMU_AND:
+        return __atomic_fetch_and(p, v, __ATOMIC_SEQ_CST);
+    case MMU_OR:
+        return __atomic_fetch_or(p, v, __ATOMIC_SEQ_CST);
+    default:
+        old = __atomic_load_n(p, __ATOMIC_RELAXED);
+        while (!__atomic_compare_exchange_n(p, &old, compute64(op, old, v), true, __ATOMIC_SEQ_CST,
+                                            __ATOMIC_RELAXED))
+            continue;
+        return old;
+    }
+}
+
+static uint64_t sext_word(uint64_t value, unsigned size)
+{
+    return size == 4 ? (uint64_t)sign_extend(value, 32) : value;
+}
+
+uint64_t mmu_amo(struct cpu_state *s, uint64_t gva, unsigned size, enum mmu_amo op, uint64_t v)
+{
+    struct mmu *m = s->mmu;
+    uint8_t *host;
+    uint64_t gpa, old;
+
+    check_aligned(m, gva, size, MMU_STORE);
+    host = find_both(m, gva, size);
+    gpa = gpa_of(m->phys, host);
+    mmu_watch_ram(m, gpa, size);
+    if (size == 4)
+        old = amo32((uint32_t *)(void *)host, op, (uint32_t)v);
+    else
+        old = amo64((uint64_t *)(void *)host, op, v);
+    wrote(m, gpa, size);
+    return sext_word(old, size);
+}
+
+/* ---- LR and SC: the reservation is an address and the value that was there -------------- */
+
+static uint64_t load_word(const uint8_t *host, unsigned size)
+{
+    if (size == 4)
+        return __atomic_load_n((const uint32_t *)(const void *)host, __ATOMIC_SEQ_CST);
+    return __atomic_load_n((const uint64_t *)(const void *)host, __ATOMIC_SEQ_CST);
+}
+
+static bool swap_word(uint8_t *host, unsigned size, uint64_t old, uint64_t value)
+{
+    uint32_t old32 = (uint32_t)old;
+
+    if (size == 4)
+        return __atomic_compare_exchange_n((uint32_t *)(void *)host, &old32, (uint32_t)value, false,
+                                           __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+    return __atomic_compare_exchange_n((uint64_t *)(void *)host, &old, value, false,
+                                       __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
+uint64_t mmu_lr(struct cpu_state *s, uint64_t gva, unsigned size)
+{
+    struct mmu *m = s->mmu;
+    uint8_t *host;
+
+    check_aligned(m, gva, size, MMU_LOAD);
+    host = tlb_find_load(m, gva, size);
+    if (!host)
+        host = find_word(m, gva, size, MMU_LOAD);
+    m->reserved = true;
+    m->reserved_size = (uint8_t)size;
+    m->reserved_gpa = gpa_of(m->phys, host);
+    m->reserved_value = load_word(host, size);
+    return sext_word(m->reserved_value, size);
+}
+
+/* A store by another hart that puts the same value back goes unnoticed, unlike the
+ * letter of the A extension; no lock or list in wide use depends on it. Faults come
+ * first, reservation or not, as on most hardware. */
+uint64_t mmu_sc(struct cpu_state *s, uint64_t gva, unsigned size, uint64_t value)
+{
+    struct mmu *m = s->mmu;
+    bool reserved = m->reserved;
+    uint8_t *host;
+    uint64_t gpa;
+
+    m->reserved = false;
+    check_aligned(m, gva, size, MMU_STORE);
+    host = find_writable(m, gva, size);
+    gpa = gpa_of(m->phys, host);
+    if (!reserved || m->reserved_gpa != gpa || m->reserved_size != size)
+        return 1;
+    mmu_watch_ram(m, gpa, size);
+    if (!swap_word(host, size, m->reserved_value, value))
+        return 1;
+    wrote(m, gpa, size);
+    return 0;
+}
+
+void mmu_clear_reservation(struct mmu *m)
+{
+    m->reserved = false;
+}
+
+/* ---- Cache blocks -------------------------------------------------------------------------- */
+
+/* The fault's address is the one that the instruction names, not the block's. */
+void mmu_zero(struct cpu_state *s, uint64_t gva, unsigned len)
+{
+    struct mmu *m = s->mmu;
+    uint64_t first = align_down(gva, len);
+    uint8_t *host = tlb_find_store(m, first, len);
+    bool whole_page;
+    uint64_t gpa;
+
+    if (!host) {
+        host = find_word(m, gva, 1, MMU_STORE) - (gva - first);
+        gpa = gpa_of(m->phys, host);
+        if (!m->guest->allowed(s, gpa, len, MMU_STORE, m->now.data_rights, &whole_page))
+            mmu_raise_access(m, MMU_STORE, gva);
+    }
+    gpa = gpa_of(m->phys, host);
+    mmu_watch_ram(m, gpa, len);
+    memset(host, 0, len);
+    wrote(m, gpa, len);
+}
+
+void mmu_probe_cbo(struct cpu_state *s, uint64_t gva)
+{
+    struct mmu *m = s->mmu;
+    struct mmu_place place;
+    struct mmu_fault fault;
+
+    if (tlb_find_load(m, gva, 1) || tlb_find_store(m, gva, 1))
+        return;
+    if (!mmu_try_translate(m, gva, 1, MMU_LOAD, &place, &fault))
+        place = mmu_translate(m, gva, 1, MMU_STORE);
+    if (!place.is_ram && !phys_find(m->phys, place.gpa, 1))
+        mmu_raise_access(m, MMU_STORE, gva);
+}
+
+/* ---- The page walker --------------------------------------------------------------------------
+ */
+
+bool mmu_phys_load64(struct cpu_state *s, uint64_t gpa, uint64_t *value)
+{
+    struct mmu *m = s->mmu;
+
+    if (gpa % 8 || !phys_is_ram(m->phys, gpa, 8))
+        return false;
+    *value = load_word(phys_ptr(m->phys, gpa), 8);
+    return true;
+}
+
+bool mmu_phys_cas64(struct cpu_state *s, uint64_t gpa, uint64_t old, uint64_t value)
+{
+    struct mmu *m = s->mmu;
+
+    if (gpa % 8 || !phys_is_ram(m->phys, gpa, 8))
+        return false;
+    mmu_watch_ram(m, gpa, 8);
+    if (!swap_word(phys_ptr(m->phys, gpa), 8, old, value))
+        return false;
+    wrote(m, gpa, 8);
+    return true;
+}
+
+/* ---- The reservation as data ------------------------------------------------------------ */
+
+struct mmu_reservation mmu_get_reservation(const struct mmu *m)
+{
+    return (struct mmu_reservation){.reserved = m->reserved,
+                                    .size = m->reserved_size,
+                                    .gpa = m->reserved_gpa,
+                                    .value = m->reserved_value};
+}
+
+void mmu_set_reservation(struct mmu *m, const struct mmu_reservation *r)
+{
+    m->reserved = r->reserved;
+    m->reserved_size = r->size;
+    m->reserved_gpa = r->gpa;
+    m->reserved_value = r->value;
+}

@@ -1,0 +1,67 @@
+/* Where code is. The run loop asks for every block that the jump cache does not
+ * know, so the answers are kept, a page each, beside the TLB. */
+#include "softmmu/mmu_int.h"
+
+/* Code of the upper half that is not in every space: what was entered or linked there so
+ * far was global and may stay with the shared salts; from now on this space has its own. */
+static void leave_shared_high(struct mmu *m)
+{
+    m->space->own_high = true;
+    m->space->high.huge = m->space->fetch_huge; /* of entries that may hit from now on */
+    mmu_refresh(m);
+}
+
+static bool access_fault(const struct mmu *m, uint64_t gva, struct mmu_fault *fault)
+{
+    *fault = (struct mmu_fault){m->guest->access_fault(MMU_FETCH), gva};
+    return false;
+}
+
+static void keep(struct mmu *m, uint64_t gva, const struct mmu_map *map)
+{
+    struct space *sp = m->space;
+    uint64_t flags = map->global ? TLB_GLOBAL : 0;
+
+    if (map->page_len > PAGE_SIZE) {
+        flags |= TLB_HUGE;
+        range_add_leaf(&sp->fetch_huge, gva, map->page_len);
+    }
+    *fetch_slot(sp, gva) =
+        (struct fetch_entry){page_of(gva) | 1, page_of(map->gpa) | flags, m->now.fetch_rights};
+}
+
+static bool walk(struct mmu *m, uint64_t gva, uint64_t *gpa, struct mmu_fault *fault)
+{
+    const uint64_t rights = m->now.fetch_rights;
+    struct mmu_map map;
+    bool whole_page = false;
+
+    m->stats.fetch_walks++;
+    if (!m->guest->walk(m->s, gva, MMU_FETCH, rights, &map, fault))
+        return false;
+    /* Two bytes: the smallest instruction, and no finer does protection go. */
+    if (!m->guest->allowed(m->s, map.gpa, 2, MMU_FETCH, rights, &whole_page))
+        return access_fault(m, gva, fault);
+    if (!phys_is_ram(m->phys, map.gpa, 2))
+        return access_fault(m, gva, fault);
+    if (gva >> 63 && !map.global && !m->space->own_high)
+        leave_shared_high(m);
+    if (map.page_len > PAGE_SIZE)
+        range_add_leaf(&salt_set_of(m, m->space, gva)->huge, gva, map.page_len);
+    if (whole_page)
+        keep(m, gva, &map);
+    *gpa = map.gpa;
+    return true;
+}
+
+bool mmu_fetch(struct mmu *m, uint64_t gva, uint64_t *gpa, struct mmu_fault *fault)
+{
+    const struct fetch_entry *f = fetch_slot(m->space, gva);
+
+    if (f->va == (page_of(gva) | 1) && f->rights == m->now.fetch_rights)
+        *gpa = page_of(f->gpa) | (gva & (PAGE_SIZE - 1));
+    else if (!walk(m, gva, gpa, fault))
+        return false;
+    salt_note_fetch(salt_set_of(m, m->space, gva), gva);
+    return true;
+}

@@ -1,0 +1,185 @@
+/* One hart's MMU: making it, and switching it between spaces, rights and modes. */
+#define _GNU_SOURCE
+#include "softmmu/mmu_int.h"
+
+#include <asm/prctl.h>
+#include <immintrin.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "dbt/base/check.h"
+
+#define HWCAP2_FSGSBASE_BIT 2 /* the kernel lets programs write the gs base */
+
+static size_t view_pool_bytes(void)
+{
+    return align_up(sizeof(struct mmu_view), PAGE_SIZE) * N_SPACES * N_VIEWS;
+}
+static size_t stored_bytes(const struct phys *p)
+{
+    return p->ram_len / PAGE_SIZE / 8 + 1;
+}
+static void *map_zero(size_t bytes)
+{
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                   -1, 0);
+
+    return p == MAP_FAILED ? NULL : p;
+}
+
+static void unmap(void *p, size_t bytes)
+{
+    if (p)
+        munmap(p, bytes);
+}
+
+struct mmu *mmu_create(struct cpu_state *s, struct phys *phys, struct track *track,
+                       const struct mmu_guest *guest)
+{
+    struct mmu *m = map_zero(sizeof(*m));
+
+    if (!m)
+        return NULL;
+    m->s = s;
+    m->phys = phys;
+    m->track = track;
+    m->guest = guest;
+    m->fsgsbase = (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE_BIT) != 0;
+    m->view_pool = map_zero(view_pool_bytes());
+    m->stored = map_zero(stored_bytes(phys));
+    if (!m->view_pool || !m->stored) {
+        mmu_destroy(m);
+        return NULL;
+    }
+    m->serial = 1;
+    m->next_id = 1;
+    salt_clear(&m->high);
+    for (unsigned i = 0; i < 1u << JUMP_BITS; i++)
+        s->jump[i].tag = JUMP_EMPTY;
+    s->mmu = m;
+    mmu_refresh(m); /* no translation, rights 0, until the guest says more */
+    return m;
+}
+
+void mmu_destroy(struct mmu *m)
+{
+    if (!m)
+        return;
+    if (m->s->mmu == m) {
+        m->s->mmu = NULL;
+        m->s->view = NULL;
+    }
+    unmap(m->view_pool, view_pool_bytes());
+    unmap(m->stored, stored_bytes(m->phys));
+    unmap(m, sizeof(*m));
+}
+
+void mmu_set_salt_wrap(struct mmu *m, void (*wrapped)(void *arg), void *arg)
+{
+    m->salts_wrapped = wrapped;
+    m->salts_wrapped_arg = arg;
+}
+
+void mmu_set_watch(struct mmu *m, const struct mmu_watch *watch)
+{
+    m->watch = watch;
+}
+
+const struct mmu_stats *mmu_stats(const struct mmu *m)
+{
+    return &m->stats;
+}
+
+/* ---- Switching ----------------------------------------------------------------------- */
+
+__attribute__((target("fsgsbase"))) static void write_gs_base(uint64_t base)
+{
+    _writegsbase_u64(base);
+}
+
+void mmu_load_gs(const struct cpu_state *s)
+{
+    if (s->mmu->fsgsbase)
+        write_gs_base((uintptr_t)s->view);
+    else
+        CHECK(syscall(SYS_arch_prctl, ARCH_SET_GS, s->view) == 0);
+}
+
+static bool same_setting(const struct setting *a, const struct setting *b)
+{
+    return a->space_key == b->space_key && a->data_rights == b->data_rights &&
+           a->fetch_rights == b->fetch_rights && a->asid == b->asid && a->mode == b->mode;
+}
+
+static struct combo *combo_of(struct mmu *m, const struct setting *set)
+{
+    uint64_t h = (set->space_key + set->asid) * UINT64_C(0x9e3779b97f4a7c15);
+
+    h += set->data_rights * UINT64_C(0xd6e8feb86659fd93);
+    h += set->fetch_rights * UINT64_C(0xa0761d6478bd642f);
+    h += set->mode * UINT64_C(0xe7037ed1a0b428db);
+    return &m->combo[h >> 58];
+}
+
+/* Finds or makes all that the setting leads to. */
+static void fill_combo(struct mmu *m, struct combo *c, const struct setting *set)
+{
+    struct space *sp;
+
+    salt_reserve(m);
+    sp = space_get(m, set->space_key, set->asid);
+    c->setting = *set;
+    c->space = sp;
+    c->slot = space_view(m, sp, set->data_rights);
+    c->salt[0] = salt_get(m, salt_set_of(m, sp, 0), set->fetch_rights, set->mode);
+    c->salt[1] = salt_get(m, salt_set_of(m, sp, bit(63)), set->fetch_rights, set->mode);
+    c->serial = m->serial; /* last: making room may have moved it on */
+}
+
+static void put_in_force(struct mmu *m, const struct combo *c)
+{
+    struct cpu_state *s = m->s;
+
+    m->now = c->setting;
+    m->space = c->space;
+    m->slot = c->slot;
+    m->space->used = ++m->tick;
+    m->slot->used = m->tick;
+    s->salt[0] = c->salt[0];
+    s->salt[1] = c->salt[1];
+    s->page_tag = s->page_va ^ s->salt[s->page_va >> 63];
+    if (s->view == m->slot->view)
+        return;
+    s->view = m->slot->view;
+    mmu_load_gs(s);
+}
+
+static void enter_setting(struct mmu *m, const struct setting *set)
+{
+    struct combo *c = combo_of(m, set);
+
+    if (c->serial != m->serial || !same_setting(&c->setting, set))
+        fill_combo(m, c, set);
+    put_in_force(m, c);
+}
+
+void mmu_switch(struct mmu *m, uint64_t space_key, uint32_t asid, uint64_t data_rights,
+                uint64_t fetch_rights, uint32_t mode)
+{
+    const struct setting set = {space_key, data_rights, fetch_rights, space_key ? asid : 0, mode};
+
+    if (same_setting(&m->now, &set))
+        return;
+    m->stats.switches++;
+    enter_setting(m, &set);
+}
+
+void mmu_refresh(struct mmu *m)
+{
+    const struct setting set = m->now;
+
+    m->serial++;
+    enter_setting(m, &set);
+}

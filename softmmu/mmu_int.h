@@ -1,0 +1,228 @@
+/* The soft MMU's insides, for the files of this folder and their tests.
+ *
+ *   struct mmu -- now: the setting in force ------------------> s->view, s->salt
+ *     | combo[]: settings seen lately, with all that they lead to
+ *     | spaces[]: (space_key, asid)
+ *     |    | slot[]: a view for each value of data rights, with its huge ranges
+ *     |    | fetch[]: pages that code was fetched from
+ *     |    | low, high: salts by (fetch rights, mode); what they have seen fetched
+ *     | high: the salts of all spaces whose upper half holds global code only */
+#pragma once
+
+#include <string.h>
+
+#include "dbt/base/bits.h"
+#include "softmmu/mmu.h"
+#include "softmmu/track.h"
+
+enum {
+    N_SPACES = 64,
+    N_VIEWS = 8,  /* of one space */
+    N_SALTS = 16, /* of one salt set */
+    N_COMBOS = 64,
+    N_FETCH = 256,
+    CHUNK = 64, /* entries for a bit of mmu_view.touched */
+    BLOOM_BITS = 8192,
+    SALT_IDS = 1 << 24,
+};
+
+enum { TLB_GLOBAL = 1, TLB_HUGE = 2 }; /* of mmu_view's flags, and of fetch_entry.gpa */
+
+/* [first, last]; empty: first > last. Inclusive, since a leaf may end at 2^64. */
+struct range {
+    uint64_t first, last;
+};
+
+static inline void range_clear(struct range *r)
+{
+    *r = (struct range){UINT64_MAX, 0};
+}
+static inline bool range_has(const struct range *r, uint64_t va)
+{
+    return va >= r->first && va <= r->last;
+}
+static inline void range_add_leaf(struct range *r, uint64_t va, uint64_t page_len)
+{
+    uint64_t first = align_down(va, page_len);
+
+    if (first < r->first)
+        r->first = first;
+    if (first + (page_len - 1) > r->last)
+        r->last = first + (page_len - 1);
+}
+
+/* Everything that mmu_switch was told. */
+struct setting {
+    uint64_t space_key, data_rights, fetch_rights;
+    uint32_t asid, mode;
+};
+
+/* The salt ids of half a space. A set is dropped as a whole: whatever was entered in the jump
+ * cache or linked under its ids is dead from then on. `fetched` (a Bloom filter of
+ * page addresses) and `huge` cover every page fetched under them. `huge` outlives the ids,
+ * since fetch_entry does not say how far its leaf reaches: it is cleared with the entries. */
+struct salt_set {
+    struct {
+        uint64_t fetch_rights;
+        uint32_t mode, id;
+    } salt[N_SALTS];
+    unsigned n, next; /* in use; the next to replace when all are */
+    struct range huge;
+    uint64_t fetched[BLOOM_BITS / 64];
+};
+
+struct view_slot {
+    struct mmu_view *view; /* NULL until first used; then this slot's for good */
+    bool live;
+    uint64_t used;
+    struct range huge[2]; /* of huge leaves cached, by bit 63 */
+};
+
+/* va: page address | 1, 0 when empty. gpa: page address | TLB flags. */
+struct fetch_entry {
+    uint64_t va, gpa, rights;
+};
+
+/* What a fence of all addresses left to do, before the space is used again. */
+enum stale { STALE_NOTHING, STALE_LOCAL, STALE_ALL };
+
+struct space {
+    uint64_t used;
+    enum stale stale;
+    bool own_high; /* upper half: own salts, since non-global code was fetched (or key 0) */
+    struct view_slot slot[N_VIEWS];
+    struct salt_set low, high; /* high: when own_high */
+    struct range fetch_huge;
+    struct fetch_entry fetch[N_FETCH];
+};
+
+/* Good while its serial is the MMU's. */
+struct combo {
+    struct setting setting;
+    uint64_t serial;
+    struct space *space;
+    struct view_slot *slot;
+    uint64_t salt[2];
+};
+
+struct mmu {
+    struct cpu_state *s;
+    struct phys *phys;
+    struct track *track;
+    const struct mmu_guest *guest;
+    const struct mmu_watch *watch; /* NULL: off */
+    void (*salts_wrapped)(void *arg);
+    void *salts_wrapped_arg;
+    bool fsgsbase; /* the gs base may be written without a system call */
+
+    struct setting now;
+    struct space *space;
+    struct view_slot *slot;
+    uint64_t tick;   /* counts uses, for "least recently" */
+    uint64_t serial; /* changes when a combo may point at what is gone */
+
+    /* LR's reservation. */
+    bool reserved;
+    uint8_t reserved_size;
+    uint64_t reserved_gpa, reserved_value;
+
+    struct mmu_stats stats;
+    uint8_t *stored; /* a bit for each page of RAM: store entries for it may exist */
+
+    uint8_t *view_pool; /* room for N_SPACES * N_VIEWS views, backed when touched */
+    unsigned n_views;
+
+    uint32_t next_id; /* of salts */
+    struct salt_set high;
+
+    unsigned n_spaces;
+    uint64_t space_key[N_SPACES]; /* of spaces[]: a fence looks at all of them */
+    uint32_t space_asid[N_SPACES];
+    struct combo combo[N_COMBOS];
+    struct space spaces[N_SPACES];
+};
+
+static inline unsigned tlb_index(uint64_t va)
+{
+    return (unsigned)(va >> PAGE_BITS) & (TLB_SIZE - 1);
+}
+static inline uint64_t page_of(uint64_t va)
+{
+    return va & ~(uint64_t)(PAGE_SIZE - 1);
+}
+static inline struct fetch_entry *fetch_slot(struct space *sp, uint64_t va)
+{
+    return &sp->fetch[va >> PAGE_BITS & (N_FETCH - 1)];
+}
+
+/* ---- mmu.c ------------------------------------------------------------------------ */
+
+/* Takes m->now into force again, after salts were dropped or spaces became stale. */
+void mmu_refresh(struct mmu *m);
+
+/* ---- space.c ----------------------------------------------------------------------- */
+
+/* The space of this key and asid, made (over the one used least recently) if need be, clean. */
+struct space *space_get(struct mmu *m, uint64_t space_key, uint32_t asid);
+/* Its view for these rights, made if need be. */
+struct view_slot *space_view(struct mmu *m, struct space *sp, uint64_t data_rights);
+
+/* ---- salt.c ------------------------------------------------------------------------ */
+
+/* Makes sure that the next two salt_get() need no new beginning. */
+void salt_reserve(struct mmu *m);
+uint64_t salt_get(struct mmu *m, struct salt_set *set, uint64_t fetch_rights, uint32_t mode);
+void salt_drop(struct salt_set *set);
+void salt_clear(struct salt_set *set); /* `huge` too: no fetch entry is left */
+void salt_note_fetch(struct salt_set *set, uint64_t va);
+/* May the page of va, or its leaf, have been fetched under the set's ids? */
+bool salt_has_fetched(const struct salt_set *set, uint64_t va);
+/* The set that va's half of the space takes its salts from. */
+struct salt_set *salt_set_of(struct mmu *m, struct space *sp, uint64_t va);
+
+/* ---- access.c ----------------------------------------------------------------------- */
+
+struct mmu_place {
+    uint64_t gpa;
+    bool is_ram; /* all of it; else MMIO, or nothing at all */
+};
+
+/* Walks and asks for physical rights to [gva, gva+len), which lies in one page. Fills
+ * the TLB where that is allowed. False: *fault says what to raise. */
+bool mmu_try_translate(struct mmu *m, uint64_t gva, unsigned len, enum mmu_access access,
+                       struct mmu_place *place, struct mmu_fault *fault);
+/* The same, raising. */
+struct mmu_place mmu_translate(struct mmu *m, uint64_t gva, unsigned len, enum mmu_access access);
+/* After a write to RAM through the plain view: tells track. True when the running block
+ * was dropped. */
+bool mmu_wrote(struct mmu *m, uint64_t gpa, unsigned len);
+_Noreturn void mmu_raise_access(struct mmu *m, enum mmu_access access, uint64_t tval);
+
+static inline void mmu_watch_ram(const struct mmu *m, uint64_t gpa, unsigned len)
+{
+    if (m->watch && m->watch->ram_write)
+        m->watch->ram_write(m->watch->arg, gpa, len);
+}
+
+/* The host address (plain view) of [gva, gva+len) in one page, when the TLB knows it. */
+static inline uint8_t *tlb_find_load(const struct mmu *m, uint64_t gva, unsigned len)
+{
+    const struct tlb_entry *e = &m->slot->view->load[tlb_index(gva)];
+
+    if (e->tag != page_of(gva) || (gva & (PAGE_SIZE - 1)) + len > PAGE_SIZE)
+        return NULL;
+    return (uint8_t *)(uintptr_t)(gva + e->addend);
+}
+static inline uint8_t *tlb_find_store(const struct mmu *m, uint64_t gva, unsigned len)
+{
+    const struct tlb_entry *e = &m->slot->view->store[tlb_index(gva)];
+
+    if (e->tag != page_of(gva) || (gva & (PAGE_SIZE - 1)) + len > PAGE_SIZE)
+        return NULL;
+    /* The entry leads to the store view, which C code may not write to: it can be read-only. */
+    return m->phys->ram + (gva + e->addend - (uintptr_t)m->phys->store);
+}
+static inline uint64_t gpa_of(const struct phys *p, const uint8_t *plain)
+{
+    return p->ram_gpa + (uint64_t)(plain - p->ram);
+}

@@ -1,0 +1,304 @@
+/* Spaces and their views: finding, recycling, and dropping what a fence names. */
+#include "softmmu/mmu_int.h"
+
+#include "dbt/base/check.h"
+
+/* ---- Dropping TLB entries ---------------------------------------------------------- */
+
+/* Which entries go: those with (flags & flag_mask) == flags and (tag & va_mask) == va. */
+struct drop {
+    uint8_t flag_mask, flags;
+    uint64_t va_mask, va;
+};
+
+/* Does a live entry remain in the chunk? An entry whose page belongs to another
+ * index was never filled: the tables begin as zero pages, and are so but for entry 0. */
+static bool drop_chunk(struct tlb_entry *e, const uint8_t *flags, unsigned first,
+                       const struct drop *d)
+{
+    bool remains = false;
+
+    for (unsigned i = first; i < first + CHUNK; i++) {
+        if ((flags[i] & d->flag_mask) == d->flags && (e[i].tag & d->va_mask) == d->va)
+            e[i].tag = TLB_EMPTY;
+        else if (e[i].tag != TLB_EMPTY && tlb_index(e[i].tag) == i)
+            remains = true;
+    }
+    return remains;
+}
+
+static void drop_from_view(struct mmu_view *v, const struct drop *d)
+{
+    uint64_t touched = v->touched;
+
+    while (touched) {
+        unsigned chunk = (unsigned)__builtin_ctzll(touched);
+        bool remains = drop_chunk(v->load, v->load_flags, chunk * CHUNK, d);
+
+        remains |= drop_chunk(v->store, v->store_flags, chunk * CHUNK, d);
+        if (!remains)
+            v->touched &= ~bit(chunk);
+        touched &= touched - 1;
+    }
+}
+
+static void clear_view(struct view_slot *slot)
+{
+    drop_from_view(slot->view, &(struct drop){0});
+    range_clear(&slot->huge[0]);
+    range_clear(&slot->huge[1]);
+}
+
+/* ---- Spaces --------------------------------------------------------------------------- */
+
+static void clear_fetches(struct space *sp)
+{
+    memset(sp->fetch, 0, sizeof(sp->fetch));
+    range_clear(&sp->fetch_huge);
+}
+
+static void clear_space(struct space *sp)
+{
+    for (unsigned i = 0; i < N_VIEWS; i++) {
+        if (sp->slot[i].live)
+            clear_view(&sp->slot[i]);
+    }
+    clear_fetches(sp);
+    sp->stale = STALE_NOTHING;
+}
+
+static void clear_space_local(struct space *sp)
+{
+    for (unsigned i = 0; i < N_VIEWS; i++) {
+        if (sp->slot[i].live)
+            drop_from_view(sp->slot[i].view, &(struct drop){.flag_mask = TLB_GLOBAL});
+    }
+    for (unsigned i = 0; i < N_FETCH; i++) {
+        if (!(sp->fetch[i].gpa & TLB_GLOBAL))
+            sp->fetch[i].va = 0;
+    }
+    sp->stale = STALE_NOTHING;
+}
+
+static struct space *recycle_space(struct mmu *m)
+{
+    struct space *oldest = NULL;
+
+    for (unsigned i = 0; i < N_SPACES; i++) {
+        if (&m->spaces[i] != m->space && (!oldest || m->spaces[i].used < oldest->used))
+            oldest = &m->spaces[i];
+    }
+    clear_space(oldest);
+    for (unsigned i = 0; i < N_VIEWS; i++)
+        oldest->slot[i].live = false;
+    m->serial++;
+    m->stats.spaces_recycled++;
+    return oldest;
+}
+
+static struct space *make_space(struct mmu *m, uint64_t space_key, uint32_t asid)
+{
+    struct space *sp = m->n_spaces < N_SPACES ? &m->spaces[m->n_spaces++] : recycle_space(m);
+    size_t i = (size_t)(sp - m->spaces);
+
+    m->space_key[i] = space_key;
+    m->space_asid[i] = asid;
+    clear_fetches(sp);
+    salt_clear(&sp->low);
+    salt_clear(&sp->high);
+    sp->stale = STALE_NOTHING;
+    sp->own_high = space_key == 0;
+    m->stats.spaces_made++;
+    return sp;
+}
+
+struct space *space_get(struct mmu *m, uint64_t space_key, uint32_t asid)
+{
+    for (unsigned i = 0; i < m->n_spaces; i++) {
+        struct space *sp = &m->spaces[i];
+
+        if (m->space_key[i] != space_key || m->space_asid[i] != asid)
+            continue;
+        if (sp->stale == STALE_ALL)
+            clear_space(sp);
+        else if (sp->stale == STALE_LOCAL)
+            clear_space_local(sp);
+        return sp;
+    }
+    return make_space(m, space_key, asid);
+}
+
+/* ---- Views ---------------------------------------------------------------------------- */
+
+/* From the pool, in the order of first need: then a huge page of the host, where it gives
+ * them, holds many views that are used. All zero but for entry 0: a zero tag is page 0's, and
+ * that page has index 0. */
+static struct mmu_view *take_view(struct mmu *m)
+{
+    size_t each = align_up(sizeof(struct mmu_view), PAGE_SIZE);
+    struct mmu_view *v;
+
+    CHECK(m->n_views < N_SPACES * N_VIEWS && "a slot takes one view, once");
+    v = (struct mmu_view *)(void *)(m->view_pool + each * m->n_views++);
+    v->load[0].tag = TLB_EMPTY;
+    v->store[0].tag = TLB_EMPTY;
+    return v;
+}
+
+struct view_slot *space_view(struct mmu *m, struct space *sp, uint64_t data_rights)
+{
+    struct view_slot *best = NULL; /* a free one, or the one used least recently */
+
+    for (unsigned i = 0; i < N_VIEWS; i++) {
+        struct view_slot *slot = &sp->slot[i];
+
+        if (slot->live && slot->view->rights == data_rights)
+            return slot;
+        if (!best || (best->live && (!slot->live || slot->used < best->used)))
+            best = slot;
+    }
+    if (!best->view)
+        best->view = take_view(m);
+    if (best->live)
+        m->serial++; /* a combo may still lead here */
+    clear_view(best);
+    best->view->rights = data_rights;
+    best->live = true;
+    return best;
+}
+
+/* ---- Fences ----------------------------------------------------------------------------- */
+
+static void fence_view_page(struct view_slot *slot, uint64_t va, bool global_too)
+{
+    struct mmu_view *v = slot->view;
+    uint8_t keep = global_too ? 0 : TLB_GLOBAL;
+    unsigned i = tlb_index(va);
+
+    if (v->load[i].tag == page_of(va) && !(v->load_flags[i] & keep))
+        v->load[i].tag = TLB_EMPTY;
+    if (v->store[i].tag == page_of(va) && !(v->store_flags[i] & keep))
+        v->store[i].tag = TLB_EMPTY;
+    if (!range_has(&slot->huge[va >> 63], va))
+        return;
+    /* One leaf lies under many entries, and they do not say how far it reaches. */
+    drop_from_view(v, &(struct drop){.flag_mask = TLB_HUGE | keep,
+                                     .flags = TLB_HUGE,
+                                     .va_mask = bit(63),
+                                     .va = va & bit(63)});
+}
+
+static void fence_fetched_page(struct space *sp, uint64_t va, bool global_too)
+{
+    uint8_t keep = global_too ? 0 : TLB_GLOBAL;
+    struct fetch_entry *f = fetch_slot(sp, va);
+
+    if (f->va == (page_of(va) | 1) && !(f->gpa & keep))
+        f->va = 0;
+    if (!range_has(&sp->fetch_huge, va))
+        return;
+    for (unsigned i = 0; i < N_FETCH; i++) {
+        if ((sp->fetch[i].gpa & (TLB_HUGE | keep)) == TLB_HUGE)
+            sp->fetch[i].va = 0;
+    }
+}
+
+/* Drops the set if va was fetched under it. True when it did. */
+static bool fence_salts(struct salt_set *set, uint64_t va)
+{
+    if (!salt_has_fetched(set, va))
+        return false;
+    salt_drop(set);
+    return true;
+}
+
+/* True when salts went. */
+static bool fence_page(struct mmu *m, struct space *sp, uint64_t va, bool global_too)
+{
+    if (sp->stale == STALE_ALL)
+        return false; /* salts went when it became so, and nothing was fetched since */
+    for (unsigned i = 0; i < N_VIEWS; i++) {
+        if (sp->slot[i].live)
+            fence_view_page(&sp->slot[i], va, global_too);
+    }
+    fence_fetched_page(sp, va, global_too);
+    /* The shared set knows global code only; mmu_fence() asks it once. */
+    struct salt_set *set = salt_set_of(m, sp, va);
+    return set != &m->high && fence_salts(set, va);
+}
+
+static void fence_space_all(struct space *sp)
+{
+    sp->stale = STALE_ALL;
+    salt_clear(&sp->low);
+    salt_clear(&sp->high);
+}
+
+static void fence_space_local(struct space *sp)
+{
+    if (sp->stale == STALE_NOTHING)
+        sp->stale = STALE_LOCAL;
+    salt_drop(&sp->low);
+    salt_drop(&sp->high);
+}
+
+void mmu_fence(struct mmu *m, bool all_va, uint64_t va, bool all_asid, uint32_t asid)
+{
+    bool refresh = all_va;
+
+    m->stats.fences++;
+    for (unsigned i = 0; i < m->n_spaces; i++) {
+        if (m->space_key[i] == 0) /* no page table lies behind it */
+            continue;
+        if (!all_asid && m->space_asid[i] != asid)
+            continue;
+        if (all_va && all_asid)
+            fence_space_all(&m->spaces[i]);
+        else if (all_va)
+            fence_space_local(&m->spaces[i]);
+        else
+            refresh |= fence_page(m, &m->spaces[i], va, all_asid);
+    }
+    if (all_asid && all_va)
+        salt_clear(&m->high);
+    else if (all_asid && va >> 63)
+        refresh |= fence_salts(&m->high, va);
+    if (refresh)
+        mmu_refresh(m);
+}
+
+void mmu_flush_all(struct mmu *m)
+{
+    for (unsigned i = 0; i < m->n_spaces; i++)
+        fence_space_all(&m->spaces[i]);
+    salt_clear(&m->high);
+    mmu_refresh(m);
+}
+
+static void drop_stores_to(struct mmu_view *v, uint64_t hva)
+{
+    for (uint64_t touched = v->touched; touched; touched &= touched - 1) {
+        struct tlb_entry *e = &v->store[(unsigned)__builtin_ctzll(touched) * CHUNK];
+
+        for (unsigned i = 0; i < CHUNK; i++) {
+            if (e[i].tag + e[i].addend == hva)
+                e[i].tag = TLB_EMPTY;
+        }
+    }
+}
+
+void mmu_drop_store_page(struct mmu *m, uint64_t gpa)
+{
+    uint64_t offset = page_of(gpa) - m->phys->ram_gpa;
+    uint64_t page = offset / PAGE_SIZE;
+
+    if (!(m->stored[page / 8] >> (page % 8) & 1))
+        return;
+    m->stored[page / 8] &= (uint8_t) ~(1u << (page % 8));
+    for (unsigned i = 0; i < m->n_spaces; i++) {
+        for (unsigned k = 0; k < N_VIEWS; k++) {
+            if (m->spaces[i].slot[k].live)
+                drop_stores_to(m->spaces[i].slot[k].view, (uintptr_t)m->phys->store + offset);
+        }
+    }
+}

@@ -1,0 +1,270 @@
+/* Code pages. One word a page of RAM; its store view is read-only exactly while
+ * PROTECTED is set (but for the moments in which the lock is held).
+ *
+ *             track_protect                     on_write: no blocks are left
+ *    open  ------------------->  protected  -----------------------------------> open
+ *                                    |  ^            flips < FLIPS_MAX
+ *                flips == FLIPS_MAX  v  |  track_protect
+ *                                 idle: protected, no blocks --- IDLE_MAX stores --> open
+ *
+ * Opening and protecting a page again costs two mprotect, a fault and a refill,
+ * some 12 us; a store to a protected page goes the slow way, some 0.1 us. So a
+ * page whose blocks are gone is opened at once the first FLIPS_MAX times, since
+ * most never come back; one that keeps turning into code (a JIT's) has first to
+ * take IDLE_MAX stores in a row without being translated from, which bounds the loss
+ * to about twice what knowing the future would cost. The slow stores ask on_write each time, and
+ * it compares granules: code and data may share a page for good. */
+#include "softmmu/track.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "dbt/base/check.h"
+
+enum {
+    TRACK_PAGE = 4096,
+    FLIPS_MAX = 8,
+    IDLE_MAX = 128,
+
+    PROTECTED = 1 << 15,
+    CLAIMED = 1 << 14, /* track_protect was called since the last store: see left_empty() */
+    FLIPS_SHIFT = 8,
+    FLIPS_MASK = 15 << FLIPS_SHIFT,
+    IDLE_MASK = 255,
+
+    /* Each run of protected pages costs the host two mappings, and a process has
+     * 65530 (vm.max_map_count). With this many runs, pages that would
+     * make more of them are protected 2 MiB at a time. */
+    RUNS_MAX = 12000,
+    CHUNK_PAGES = 512,
+};
+
+struct track {
+    struct phys *phys;
+    bool (*on_write)(void *arg, uint64_t gpa, unsigned len, bool *page_is_code);
+    void *arg;
+    uint64_t n_pages;
+    /* Held while PROTECTED changes together with the mapping. Innermost: nothing
+     * is called, and no other lock taken, under it. */
+    pthread_mutex_t lock;
+    uint64_t n_runs;          /* lock: of adjacent protected pages */
+    struct track_stats stats; /* relaxed atomics */
+    /* Sequentially consistent: a writer stores, then reads PROTECTED; a translator
+     * sets PROTECTED, then reads the bytes. One of them sees the other. */
+    _Atomic uint16_t *page;
+};
+
+static void count(uint64_t *stat)
+{
+    __atomic_fetch_add(stat, 1, __ATOMIC_RELAXED);
+}
+
+struct track *
+track_create(struct phys *phys,
+             bool (*on_write)(void *arg, uint64_t gpa, unsigned len, bool *page_is_code), void *arg)
+{
+    struct track *t = calloc(1, sizeof(*t));
+
+    CHECK(t);
+    t->phys = phys;
+    t->on_write = on_write;
+    t->arg = arg;
+    t->n_pages = phys->ram_len / TRACK_PAGE;
+    t->page = calloc(t->n_pages, sizeof(*t->page));
+    CHECK(t->page);
+    pthread_mutex_init(&t->lock, NULL);
+    return t;
+}
+
+void track_destroy(struct track *t)
+{
+    if (!t)
+        return;
+    pthread_mutex_destroy(&t->lock);
+    free((void *)t->page);
+    free(t);
+}
+
+static uint64_t page_index(const struct track *t, uint64_t gpa)
+{
+    DCHECK(phys_is_ram(t->phys, gpa, 1));
+    return (gpa - t->phys->ram_gpa) / TRACK_PAGE;
+}
+
+bool track_is_code(const struct track *t, uint64_t gpa)
+{
+    return (atomic_load(&t->page[page_index(t, gpa)]) & PROTECTED) != 0;
+}
+
+/* ---- Protecting and opening, under the lock ------------------------------------- */
+
+static bool is_protected(const struct track *t, uint64_t i)
+{
+    return i < t->n_pages && (atomic_load(&t->page[i]) & PROTECTED);
+}
+
+/* How many of the two neighbours are protected: a page between none of them is
+ * a run more, one between two joins two runs. (i - 1 wraps at 0: not a page.) */
+static int protected_neighbours(const struct track *t, uint64_t i)
+{
+    return is_protected(t, i - 1) + is_protected(t, i + 1);
+}
+
+static bool remap_locked(struct track *t, uint64_t first, uint64_t n, int prot)
+{
+    return mprotect(t->phys->store + first * TRACK_PAGE, n * TRACK_PAGE, prot) == 0;
+}
+
+static void mark_protected_locked(struct track *t, uint64_t i, unsigned flags)
+{
+    if (is_protected(t, i))
+        return;
+    t->n_runs += (uint64_t)(1 - protected_neighbours(t, i));
+    atomic_store(&t->page[i], (uint16_t)((atomic_load(&t->page[i]) | flags) & ~IDLE_MASK));
+}
+
+/* The mapping changes first: who sees PROTECTED may read the bytes. False when the
+ * host refuses. Pages beside the wanted one open only after IDLE_MAX stores. */
+static bool protect_range_locked(struct track *t, uint64_t first, uint64_t n, uint64_t wanted)
+{
+    if (!remap_locked(t, first, n, PROT_READ))
+        return false;
+    for (uint64_t i = first; i < first + n; i++) {
+        if (i == wanted)
+            mark_protected_locked(t, i, PROTECTED | CLAIMED);
+        else
+            mark_protected_locked(t, i, PROTECTED | FLIPS_MAX << FLIPS_SHIFT);
+    }
+    return true;
+}
+
+static void protect_page_locked(struct track *t, uint64_t i)
+{
+    uint64_t first = i / CHUNK_PAGES * CHUNK_PAGES;
+    uint64_t n = t->n_pages - first < CHUNK_PAGES ? t->n_pages - first : CHUNK_PAGES;
+
+    if (t->n_runs < RUNS_MAX || protected_neighbours(t, i) > 0) {
+        if (protect_range_locked(t, i, 1, i))
+            return;
+    }
+    if (protect_range_locked(t, first, n, i))
+        return;
+    CHECK(protect_range_locked(t, 0, t->n_pages, i) && "one mapping less cannot be refused");
+}
+
+static void open_page_locked(struct track *t, uint64_t i)
+{
+    unsigned old = atomic_load(&t->page[i]);
+    unsigned flips = (old & FLIPS_MASK) >> FLIPS_SHIFT;
+    int neighbours = protected_neighbours(t, i);
+
+    if (neighbours == 2 && t->n_runs >= RUNS_MAX)
+        return;
+    /* PROTECTED goes first: who misses it waits for the lock in track_protect. A
+     * claim that arrives now keeps the page protected. */
+    if (!atomic_compare_exchange_strong(
+            &t->page[i], &(uint16_t){(uint16_t)old},
+            (uint16_t)((flips < FLIPS_MAX ? flips + 1 : flips) << FLIPS_SHIFT)))
+        return;
+    if (!remap_locked(t, i, 1, PROT_READ | PROT_WRITE)) {
+        atomic_fetch_or(&t->page[i], PROTECTED); /* slow, and right */
+        return;
+    }
+    t->n_runs += (uint64_t)(neighbours - 1);
+    count(&t->stats.unprotects);
+}
+
+bool track_protect(struct track *t, uint64_t gpa)
+{
+    uint64_t i = page_index(t, gpa);
+    uint16_t old = atomic_load(&t->page[i]);
+    bool became;
+
+    while (old & PROTECTED) {
+        if (atomic_compare_exchange_weak(&t->page[i], &old, (old & ~IDLE_MASK) | CLAIMED))
+            return false;
+    }
+    pthread_mutex_lock(&t->lock);
+    became = !is_protected(t, i);
+    if (became) {
+        protect_page_locked(t, i);
+        count(&t->stats.protects);
+    } else {
+        atomic_fetch_or(&t->page[i], CLAIMED);
+    }
+    pthread_mutex_unlock(&t->lock);
+    return became;
+}
+
+/* ---- Stores ------------------------------------------------------------------------ */
+
+/* on_write found no block in the page. With several harts another may be about
+ * to register one: it holds the cache's lock from track_protect until it has, and on_write
+ * takes that lock; so either on_write saw the block, or the claim came after we
+ * cleared CLAIMED, and is seen here. (Who translates without that lock calls track_protect
+ * again, under it, when he registers; true says that his bytes may be old.) */
+static void left_empty(struct track *t, uint64_t i)
+{
+    pthread_mutex_lock(&t->lock);
+    uint16_t state = atomic_load(&t->page[i]);
+
+    if ((state & PROTECTED) && !(state & CLAIMED)) {
+        bool settled = (state & FLIPS_MASK) >> FLIPS_SHIFT < FLIPS_MAX;
+
+        if (settled || (state & IDLE_MASK) + 1 >= IDLE_MAX)
+            open_page_locked(t, i);
+        else
+            atomic_fetch_add(&t->page[i], 1);
+    }
+    pthread_mutex_unlock(&t->lock);
+}
+
+static bool wrote_page(struct track *t, uint64_t gpa, unsigned len_bytes)
+{
+    uint64_t i = page_index(t, gpa);
+    bool page_is_code = true;
+    bool hit;
+
+    if (!is_protected(t, i))
+        return false;
+    count(&t->stats.writes);
+    atomic_fetch_and(&t->page[i], (uint16_t)~CLAIMED);
+    hit = t->on_write(t->arg, gpa, len_bytes, &page_is_code);
+    if (hit)
+        count(&t->stats.hits);
+    if (!page_is_code)
+        left_empty(t, i);
+    return hit;
+}
+
+bool track_wrote(struct track *t, uint64_t gpa, uint64_t len_bytes)
+{
+    bool hit = false;
+
+    while (len_bytes > 0) {
+        uint64_t in_page = TRACK_PAGE - gpa % TRACK_PAGE;
+        uint64_t n = len_bytes < in_page ? len_bytes : in_page;
+
+        hit |= wrote_page(t, gpa, (unsigned)n);
+        gpa += n;
+        len_bytes -= n;
+    }
+    return hit;
+}
+
+bool track_owns(const struct track *t, const void *hva, uint64_t *gpa)
+{
+    uint64_t offset = (uint64_t)((uintptr_t)hva - (uintptr_t)t->phys->store);
+
+    if (offset >= t->phys->ram_len)
+        return false;
+    *gpa = t->phys->ram_gpa + offset;
+    return true;
+}
+
+const struct track_stats *track_stats(const struct track *t)
+{
+    return &t->stats;
+}

@@ -1,0 +1,236 @@
+/* Passes: each leaves what a block does as it was, on random blocks; and a few
+ * shapes become what they should. */
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "dbt/opt/opt.h"
+#include "tests/lib/ir_random.h"
+
+enum { N_BLOCKS = 4000, N_STATES = 3 };
+
+static struct ir_block before, after;
+static struct ir_world start, expected, got;
+
+static void report(uint64_t seed, uint32_t set)
+{
+    struct err e;
+
+    fprintf(stderr, "seed 0x%" PRIx64 ", passes 0x%x\n-- before\n", seed, set);
+    ir_print(&before, stderr);
+    fprintf(stderr, "-- after\n");
+    ir_print(&after, stderr);
+    if (!ir_verify(&after, &e))
+        fprintf(stderr, "%s\n", e.text);
+}
+
+/* A random block before and after the passes of `set`, from some random states. */
+static bool same_before_and_after(uint64_t seed, uint32_t set)
+{
+    struct ir_random r = {.seed = seed, .parts = IR_RANDOM_ALL, .n_guest = 1 + seed % 24};
+    struct err e;
+
+    ir_random_block(&r, &before);
+    assert_true(ir_verify(&before, &e));
+    after = before;
+    opt_run(&after, set, NULL, NULL);
+    if (!ir_verify(&after, &e)) {
+        report(seed, set);
+        return false;
+    }
+    for (unsigned n = 0; n < N_STATES; n++) {
+        enum exit_reason x, y;
+
+        ir_world_init(&start, &r);
+        ir_world_copy(&expected, &start);
+        ir_world_copy(&got, &start);
+        x = ir_world_eval(&expected, &before);
+        y = ir_world_eval(&got, &after);
+        /* A jump whose target became known can be linked: the same place, a better way. */
+        if (x == EXIT_LOOKUP && y == EXIT_LINK)
+            y = x;
+        if (ir_world_same(&expected, x, &got, y, stderr))
+            continue;
+        report(seed, set);
+        return false;
+    }
+    return true;
+}
+
+static void random_blocks(uint32_t set)
+{
+    unsigned failed = 0;
+
+    for (uint64_t seed = 0; seed < N_BLOCKS && failed == 0; seed++)
+        failed += !same_before_and_after(seed * 0x10001 + set, set);
+    assert_int_equal(failed, 0);
+}
+
+static void each_pass_keeps_meaning(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < OPT_COUNT; i++)
+        random_blocks(1u << i);
+}
+
+static void all_passes_keep_meaning(void **state)
+{
+    (void)state;
+    random_blocks(OPT_ALL);
+}
+
+/* Nothing is left to do for a second run of the cheap ones. */
+static void passes_reach_their_end(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 300; seed++) {
+        struct ir_random r = {.seed = seed, .parts = IR_RANDOM_ALL, .n_guest = 16};
+
+        ir_random_block(&r, &after);
+        opt_run(&after, OPT_state | OPT_cse | OPT_dce, NULL, NULL);
+        before = after;
+        opt_run(&after, OPT_state | OPT_cse | OPT_dce, NULL, NULL);
+        assert_true(after.n <= before.n);
+        opt_run(&after, OPT_ALL, NULL, NULL);
+        assert_true(after.n <= IR_MAX_INSNS);
+    }
+}
+
+/* ---- Shapes ------------------------------------------------------------------ */
+
+struct shape {
+    const char *in, *out; /* without the block line and insn */
+};
+
+static const struct shape shapes[] = {
+    /* A register that was set is not read again, nor set twice. */
+    {"%1 = const 5\n set %1 r7\n %2 = get r7\n set %2 r8\n set %2 r7\n exit_goto +4",
+     "%1 = const 5\n set %1 r8\n set %1 r7\n exit_goto +4"},
+    /* What a load could show must be there, what it could not need not. */
+    {"%1 = get r5\n set %1 r6\n %2 = ld.64 [%1 +0]\n set %2 r6\n set %1 r6\n exit_goto +4",
+     "%1 = get r5\n set %1 r6\n %2 = ld.64 [%1 +0]\n exit_goto +4"},
+    /* A helper may write any register. */
+    {"%1 = get r5\n set %1 r6\n %2 = call hash_all 0\n %3 = get r6\n set %3 r5\n exit_goto +4",
+     "%1 = get r5\n set %1 r6\n %2 = call hash_all 0\n %3 = get r6\n set %3 r5\n exit_goto +4"},
+    /* slli, srli by 32. */
+    {"%1 = get r5\n %2 = const 32\n %3 = shl %1 %2\n set %3 r5\n %4 = get r5\n %5 = shr %4 %2\n"
+     " set %5 r5\n exit_goto +4",
+     "%1 = get r5\n %2 = zext32 %1\n set %2 r5\n exit_goto +4"},
+    /* A loaded byte needs no extension; a sum of words does. */
+    {"%1 = get r5\n %2 = ld.u8 [%1 +0]\n %3 = sext32 %2\n set %3 r5\n %4 = ld.s32 [%1 +4]\n"
+     " %5 = add %4 %3\n %6 = sext32 %5\n set %6 r6\n exit_goto +4",
+     "%1 = get r5\n %2 = ld.u8 [%1 +0]\n set %2 r5\n %3 = ld.s32 [%1 +4]\n %4 = add %3 %2\n"
+     " %5 = sext32 %4\n set %5 r6\n exit_goto +4"},
+    /* A comparison that only a branch looks at. */
+    {"%1 = get r5\n %2 = get r6\n %3 = lt %1 %2\n %4 = const 0\n exit_if.eq %3 %4 -> +0x40\n"
+     " exit_goto +4",
+     "%1 = get r5\n %2 = get r6\n exit_if.ge %1 %2 -> +0x40\n exit_goto +4"},
+    /* Never taken. */
+    {"%1 = const 1\n %2 = const 2\n exit_if.eq %1 %2 -> +0x40\n exit_goto +4", "exit_goto +4"},
+    /* auipc, jalr. */
+    {"%1 = pc +0x12000\n %2 = const -0x10\n %3 = add %1 %2\n %4 = const -2\n %5 = and %3 %4\n"
+     " exit_jump %5",
+     "exit_goto +0x11ff0"},
+    /* An offset joins an address, unless a register holds the sum anyway. */
+    {"%1 = get r5\n %2 = const 16\n %3 = add %1 %2\n %4 = ld.64 [%3 -8]\n set %4 r6\n"
+     " exit_goto +4",
+     "%1 = get r5\n %2 = ld.64 [%1 +8]\n set %2 r6\n exit_goto +4"},
+    {"%1 = get r5\n %2 = const 16\n %3 = add %1 %2\n set %3 r5\n %4 = ld.64 [%3 -8]\n"
+     " set %4 r6\n exit_goto +4",
+     "%1 = get r5\n %2 = const 16\n %3 = add %1 %2\n set %3 r5\n %4 = ld.64 [%3 -8]\n"
+     " set %4 r6\n exit_goto +4"},
+    /* The same value twice; a sum with a scaled index. */
+    {"%1 = get r5\n %2 = get r6\n %3 = const 3\n %4 = shl %1 %3\n %5 = add %2 %4\n set %5 r7\n"
+     " %6 = shl %1 %3\n %7 = add %2 %6\n set %7 r8\n exit_goto +4",
+     "%1 = get r5\n %2 = get r6\n %3 = addsh %2 %1 3\n set %3 r7\n set %3 r8\n exit_goto +4"},
+    /* Single precision neither boxes twice nor unboxes what is boxed. */
+    {"%1 = getf f1\n %2 = unbox32 %1\n %3 = fadd.32.dyn %2 %2\n %4 = box32 %3\n %5 = unbox32 %4\n"
+     " %6 = fmul.32.dyn %5 %2\n %7 = box32 %6\n setf %7 f2\n exit_goto +4",
+     "%1 = getf f1\n %2 = unbox32 %1\n %3 = fadd.32.dyn %2 %2\n %4 = fmul.32.dyn %3 %2\n"
+     " %5 = box32 %4\n setf %5 f2\n exit_goto +4"},
+};
+
+/* Parses the body of a block of one guest instruction into b. */
+static void parse_body(struct ir_block *b, const char *body)
+{
+    char text[1024];
+    struct err e;
+
+    snprintf(text, sizeof(text), "block gpa=0x80000000 len=4 guest=1\n insn 0 4\n %s\n", body);
+    b->helpers = ir_world_helpers;
+    b->n_helpers = ir_world_n_helpers;
+    if (!ir_parse(b, text, &e) || !ir_verify(b, &e))
+        fail_msg("%s\n%s", e.text, text);
+}
+
+static char *printed(const struct ir_block *b)
+{
+    char *text;
+    size_t size;
+    FILE *f = open_memstream(&text, &size);
+
+    ir_print(b, f);
+    fclose(f);
+    return text;
+}
+
+static void shapes_become_what_they_should(void **state)
+{
+    (void)state;
+    for (unsigned n = 0; n < sizeof(shapes) / sizeof(shapes[0]); n++) {
+        char *x, *y;
+
+        parse_body(&before, shapes[n].in);
+        parse_body(&after, shapes[n].out);
+        opt_run(&before, OPT_ALL, NULL, NULL);
+        x = printed(&before);
+        y = printed(&after);
+        assert_string_equal(x, y);
+        free(x);
+        free(y);
+    }
+}
+
+/* ---- The list ---------------------------------------------------------------------- */
+
+static void count_dump(void *arg, const struct ir_block *b, const char *pass)
+{
+    (void)b;
+    assert_non_null(pass);
+    ++*(unsigned *)arg;
+}
+
+static void passes_are_switched_by_name(void **state)
+{
+    uint32_t set = OPT_ALL;
+    unsigned dumps = 0;
+    struct err e;
+
+    (void)state;
+    assert_true(opt_parse("-fold,-cse", &set, &e));
+    assert_int_equal(set, OPT_state | OPT_dce);
+    assert_true(opt_parse("none,dce,+fold", &set, &e));
+    assert_int_equal(set, OPT_fold | OPT_dce);
+    assert_false(opt_parse("dce,loop", &set, &e));
+    assert_non_null(strstr(e.text, "loop"));
+    parse_body(&after, "exit_goto +4");
+    opt_run(&after, set, count_dump, &dumps);
+    assert_int_equal(dumps, 2);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_pass_keeps_meaning),
+        cmocka_unit_test(all_passes_keep_meaning),
+        cmocka_unit_test(passes_reach_their_end),
+        cmocka_unit_test(shapes_become_what_they_should),
+        cmocka_unit_test(passes_are_switched_by_name),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
