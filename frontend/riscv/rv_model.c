@@ -78,8 +78,11 @@ static bool apply(struct rv_cpu_model *m, const char *text, size_t len, struct e
     bool on = sign ? *text == '+' : is(value, value_len, "on") || is(value, value_len, "true");
     bool off = sign ? !on : is(value, value_len, "off") || is(value, value_len, "false");
 
+    if (name_len == 0)
+        return err_set(e, "CPU model: there is a comma with no extension behind it");
     if (!on && !off)
-        return err_set(e, "CPU model: %.*s: write name=on or name=off", (int)len, text);
+        return err_set(e, "CPU model: %.*s: write %.*s=on or %.*s=off", (int)len, text,
+                       (int)name_len, name, (int)name_len, name);
     for (unsigned i = 0; i < RV_EXT_COUNT; i++) {
         if (!is(name, name_len, exts[i].name))
             continue;

@@ -184,13 +184,36 @@ static ir_ref arithmetic(struct gen *g)
     return is_half(&g->b->insn[v.n]) ? put1(g, IR_box32, v) : v;
 }
 
+/* Once more what was computed before, as it was or a little different. */
+static ir_ref again(struct gen *g)
+{
+    uint32_t n = g->b->n, at = n - 1 - ir_random_below(g->r, n < 60 ? n : 60);
+    struct ir_insn i = g->b->insn[at];
+    ir_ref *changed = one_in(g->r, 2) ? &i.b : &i.c, v;
+
+    if (!(ir_ops[i.op].flags & (PURE | FPFLAGS)) || i.op == IR_const)
+        return arithmetic(g);
+    if (one_in(g->r, 2) && !ir_is_none(*changed))
+        *changed = operand(g, ir_ops[g->b->insn[changed->n].op].result == 'F');
+    else if (one_in(g->r, 2) && i.op == IR_addsh)
+        i.aux = (uint8_t)(1 + ir_random_below(g->r, 3));
+    v = put(g, (enum ir_op)i.op, i.aux, i.a, i.b, i.c, i.imm);
+    return is_half(&i) ? put1(g, IR_box32, v) : v;
+}
+
+/* A constant that sums and comparisons of 0, 1 and the like may hit. */
+static uint64_t small(struct gen *g)
+{
+    return one_in(g->r, 3) ? ir_random_value(g->r) : ir_random_below(g->r, 5) - UINT64_C(2);
+}
+
 /* Shapes that guests are full of, and that folding looks for. */
 static ir_ref idiom(struct gen *g)
 {
     static const uint8_t widths[] = {8, 16, 32, 32, 5};
     static const uint16_t extensions[] = {IR_sext8, IR_sext16, IR_sext32, IR_zext8, IR_zext16,
                                           IR_zext32};
-    static const uint16_t shifts[] = {IR_shl, IR_shr, IR_sar, IR_rotr};
+    static const uint16_t shifts[] = {IR_shl, IR_shr, IR_sar, IR_rotr, IR_rotr32};
     static const uint16_t compares[] = {IR_eq, IR_ne, IR_lt, IR_ltu};
     struct ir_random *r = g->r;
     ir_ref x = operand(g, false), y = operand(g, false), t;
@@ -206,12 +229,12 @@ static ir_ref idiom(struct gen *g)
         k = one_in(r, 3) ? ir_random_below(r, 64) : k;
         return put2(g, one_in(r, 2) ? IR_shr : IR_sar, t, constant(g, k));
     case 2: /* shifts of one kind */
-        k = shifts[ir_random_below(r, 4)];
+        k = shifts[ir_random_below(r, 5)];
         t = put2(g, (enum ir_op)k, x, constant(g, ir_random_below(r, 70)));
         return put2(g, (enum ir_op)k, t, constant(g, ir_random_below(r, 70)));
     case 3: /* a masked amount */
-        t = put2(g, IR_and, y, constant(g, one_in(r, 2) ? 63 : 31));
-        return put2(g, (enum ir_op)shifts[ir_random_below(r, 4)], x, t);
+        t = put2(g, IR_and, y, constant(g, (16u << ir_random_below(r, 3)) - 1));
+        return put2(g, (enum ir_op)shifts[ir_random_below(r, 5)], x, t);
     case 4: /* seqz, snez, not of a comparison */
         t = put2(g, (enum ir_op)compares[ir_random_below(r, 4)], x, y);
         if (one_in(r, 2))
@@ -219,8 +242,9 @@ static ir_ref idiom(struct gen *g)
         return put2(g, (enum ir_op)compares[ir_random_below(r, 4)], one_in(r, 2) ? t : constant(g, 0),
                     one_in(r, 2) ? constant(g, ir_random_below(r, 2)) : t);
     case 5: /* sums of constants */
-        t = put2(g, IR_add, x, constant(g, ir_random_value(r)));
-        return put2(g, one_in(r, 4) ? IR_eq : IR_add, t, constant(g, ir_random_value(r)));
+        k = compares[ir_random_below(r, 2)];
+        t = put2(g, one_in(r, 4) ? IR_xor : IR_add, x, constant(g, small(g)));
+        return put2(g, one_in(r, 2) ? (enum ir_op)k : IR_add, t, constant(g, small(g)));
     case 6: /* auipc, addi */
         t = put0(g, IR_pc, ir_random_value(r));
         t = put2(g, IR_add, t, constant(g, ir_random_value(r)));
@@ -306,6 +330,8 @@ static ir_ref random_result(struct gen *g)
         if (g->r->parts & IR_RANDOM_MEM)
             return load(g);
         break;
+    case 8:
+        return again(g);
     case 5:
         if (one_in(g->r, 2) && (g->r->parts & IR_RANDOM_CALL))
             return call(g);

@@ -23,14 +23,15 @@ enum {
 
 /* Memory: [mem_va, mem_va + 4 pages). Page 2 makes a store leave the block behind
  * its instruction (as a page of code does), page 3 faults. Addresses are made
- * such that nothing outside is touched and nothing crosses into page 3. */
+ * such that nothing outside is touched and nothing crosses into page 3. The middle
+ * is where 32-bit numbers change their sign, the place of off-by-a-sign mistakes. */
 enum {
     IR_WORLD_MEM = 4 * PAGE_SIZE,
     IR_WORLD_OWN = 8,
     IR_WORLD_LOAD_FAULT = 13,
     IR_WORLD_STORE_FAULT = 15,
 };
-#define IR_WORLD_VA UINT64_C(0x40007000)
+#define IR_WORLD_VA UINT64_C(0x7fffe000)
 
 /* A hart, as a front end would have it: ldst and stst reach `own`. */
 struct ir_world {

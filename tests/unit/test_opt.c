@@ -110,6 +110,9 @@ static const struct shape shapes[] = {
     /* A register that was set is not read again, nor set twice. */
     {"%1 = const 5\n set %1 r7\n %2 = get r7\n set %2 r8\n set %2 r7\n exit_goto +4",
      "%1 = const 5\n set %1 r8\n set %1 r7\n exit_goto +4"},
+    /* One read is enough, and writing it back is nothing. */
+    {"%1 = get r5\n %2 = get r5\n set %2 r5\n %3 = add %1 %2\n set %3 r6\n exit_goto +4",
+     "%1 = get r5\n %2 = add %1 %1\n set %2 r6\n exit_goto +4"},
     /* What a load could show must be there, what it could not need not. */
     {"%1 = get r5\n set %1 r6\n %2 = ld.64 [%1 +0]\n set %2 r6\n set %1 r6\n exit_goto +4",
      "%1 = get r5\n set %1 r6\n %2 = ld.64 [%1 +0]\n exit_goto +4"},

@@ -117,7 +117,7 @@ void rv_enter_supervisor(struct rv_hart *h, uint64_t pc, uint64_t a0, uint64_t a
     h->priv = RV_S;
     h->medeleg = RV_MEDELEG_MASK & ~bit(RV_ECALL_S);
     h->mideleg = RV_IRQ_S;
-    h->menvcfg = rv_menvcfg_mask(&h->model);
+    h->menvcfg = rv_menvcfg_mask(&h->model) & ~RV_ENVCFG_FIOM;
     h->mcounteren = h->scounteren = UINT32_MAX;
     if (rv_has(&h->model, RV_EXT_f))
         h->mstatus |= UINT64_C(1) << RV_STATUS_FS_SHIFT;
