@@ -119,6 +119,21 @@ static struct block *place(struct hart *h, const struct translate_job *job,
     return b;
 }
 
+/* A block whose first instruction reaches into a page that cannot be fetched is the trap
+ * of this moment: it runs once, and is found by nobody, since the page may be mapped by the
+ * next time. */
+static void make_known(struct hart *h, const struct window *w, struct block *b)
+{
+    if ((b->gpa & (PAGE_SIZE - 1)) + b->len_bytes > PAGE_SIZE) {
+        b->gpa2 = w->gpa2;
+        if (!b->gpa2) {
+            b->dropped = true;
+            return;
+        }
+    }
+    block_insert(h->blocks, b);
+}
+
 static struct block *translate(struct hart *h, struct window *w, uint64_t gpa, uint32_t mode)
 {
     const struct guest_fetch fetch = {.parcel = parcel, .arg = w};
@@ -131,9 +146,7 @@ static struct block *translate(struct hart *h, struct window *w, uint64_t gpa, u
         struct block *b = place(h, &job, ir);
 
         if (b) {
-            if ((gpa & (PAGE_SIZE - 1)) + b->len_bytes > PAGE_SIZE)
-                b->gpa2 = w->gpa2;
-            block_insert(h->blocks, b);
+            make_known(h, w, b);
             h->stats.translated++;
             h->stats.guest_insns += ir->n_guest;
             return b;

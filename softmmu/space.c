@@ -88,9 +88,8 @@ static struct space *recycle_space(struct mmu *m)
         if (&m->spaces[i] != m->space && (!oldest || m->spaces[i].used < oldest->used))
             oldest = &m->spaces[i];
     }
-    clear_space(oldest);
     for (unsigned i = 0; i < N_VIEWS; i++)
-        oldest->slot[i].live = false;
+        oldest->slot[i].live = false; /* space_view() clears what it takes into use */
     m->serial++;
     m->stats.spaces_recycled++;
     return oldest;

@@ -61,6 +61,7 @@ struct rv_hart {
     bool builtin_sbi;  /* ecalls from S are the host's to answer */
 
     /* Handed in by the machine. */
+    bool virtual_time; /* s.icount is what mcycle and minstret count */
     uint64_t (*now_ticks)(void *arg);
     void *now_arg;
     /* Called with now_arg when stimecmp moves into the future, also by SBI set_timer:

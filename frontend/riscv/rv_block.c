@@ -2,7 +2,7 @@
  * of them takes control away. It ends
  *   - at a jump, a trap, or an instruction behind which the mode may be another
  *     (the builders say so: t->done), and behind the last side exit it may have;
- *   - at the end of the page, with an instruction that straddles it as the last;
+ *   - at the end of the page; an instruction that straddles it is a block of its own;
  *   - before an instruction that cannot be fetched: when it is really reached, it is the
  *     first of its own block and becomes the trap. */
 #include "frontend/riscv/build/rv_build.h"
@@ -136,6 +136,14 @@ static void leave_fetch_fault(struct rv_build *t, const struct fetched *f)
     rv_leave_trap(t, f->cause, rv_pc(t, t->next - 2));
 }
 
+/* An instruction that straddles is alone in its block: its bytes are those of two
+ * mappings, so that no unguarded link may lead there. Looked up by address it is safe. */
+static void leave_to_straddler(struct rv_build *t)
+{
+    rv_count_before(t);
+    rv_leave_jump(t, rv_pc(t, t->off));
+}
+
 static bool is_full(const struct rv_build *t, unsigned max_insns)
 {
     return t->off >= PAGE_SIZE || t->b->n_guest == max_insns ||
@@ -158,6 +166,10 @@ static void build_all(struct rv_build *t, const struct guest_fetch *fetch, unsig
                 leave_before(t);
             else
                 leave_fetch_fault(t, &f);
+            return;
+        }
+        if (t->off + f.len_bytes > PAGE_SIZE && t->b->n_guest > 0) {
+            leave_to_straddler(t);
             return;
         }
         rv_decode(f.word, &i);

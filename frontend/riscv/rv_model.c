@@ -7,7 +7,7 @@
 #define EXT(x) (UINT64_C(1) << RV_EXT_##x)
 
 static const struct {
-    const char *name;  /* in QEMU's property spelling and ours */
+    const char *name; /* in QEMU's property spelling and ours */
     const char *isa;
     bool single;
 } exts[] = {
@@ -34,7 +34,9 @@ static const struct {
 static const struct {
     enum rv_ext ext, needs;
 } needs[] = {
-    {RV_EXT_f, RV_EXT_zicsr},      {RV_EXT_d, RV_EXT_f},     {RV_EXT_zicntr, RV_EXT_zicsr},
+    {RV_EXT_f, RV_EXT_zicsr},
+    {RV_EXT_d, RV_EXT_f},
+    {RV_EXT_zicntr, RV_EXT_zicsr},
     {RV_EXT_zawrs, RV_EXT_a},
 };
 

@@ -16,10 +16,10 @@ struct rig {
     struct phys phys;
     struct track *track;
     struct rv_hart *h;
-    uint64_t now;        /* what the guest's clock shows */
-    uint64_t armed;      /* the last deadline handed to the machine */
+    uint64_t now;   /* what the guest's clock shows */
+    uint64_t armed; /* the last deadline handed to the machine */
     unsigned n_armed;
-    char out[256];       /* console */
+    char out[256]; /* console */
     unsigned n_out;
     const char *in;
     int reset_type, reset_reason; /* -1 until the guest resets */

@@ -40,6 +40,7 @@ struct toy {
     unsigned n_maps;
     uint64_t key; /* of the space that is in force */
     unsigned walks;
+    bool uncached;                     /* walks say that nothing may be kept */
     uint64_t forbidden, forbidden_len; /* physical, for all accesses in forbidden_access */
     unsigned forbidden_access;         /* 1 << enum mmu_access */
     uint64_t dev_value, dev_offset;
@@ -78,8 +79,8 @@ static inline bool toy_walk(struct cpu_state *s, uint64_t gva, enum mmu_access a
         *map = (struct mmu_map){
             .gpa = p->gpa + (gva - p->va),
             .page_len = p->len,
-            .read = (p->flags & TOY_R) && data_ok,
-            .write = (p->flags & TOY_W) && (p->flags & TOY_DIRTY) && data_ok,
+            .read = (p->flags & TOY_R) && data_ok && !t->uncached,
+            .write = (p->flags & TOY_W) && (p->flags & TOY_DIRTY) && data_ok && !t->uncached,
             .global = (p->flags & TOY_G) != 0,
         };
         return true;

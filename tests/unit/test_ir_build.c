@@ -65,6 +65,7 @@ static void rows_fold_to_their_meaning(void **state)
     struct ir_random r = {.seed = 77};
 
     (void)state;
+    ir_world_init(&got, &r);
     for (unsigned n = 0; n < 300000; n++) {
         enum ir_op op = (enum ir_op)ir_random_below(&r, IR_OP_COUNT);
         uint8_t aux = op == IR_addsh ? (uint8_t)(1 + n % 3) : 0;

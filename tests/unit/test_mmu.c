@@ -201,6 +201,23 @@ static void spaces_are_recycled(void **state)
     assert_int_equal(mmu_stats(t->mmu)->spaces_recycled, 3);
 }
 
+/* A remembered setting must not lead to a space that serves another key by now. Spaces made
+ * behind mmu_switch's back leave the memory of settings as it is. */
+static void recycled_spaces_are_not_remembered(void **state)
+{
+    (void)state;
+    toy_add(t, 0, LOW, TOY_RAM, 0x1000, ALL);
+    toy_enter(t, 1, 0);
+    touch(LOW);
+    toy_enter(t, 2, 0);
+    for (uint64_t key = 100; key < 164; key++)
+        space_get(t->mmu, key, 0)->used = ++t->mmu->tick;
+    assert_true(mmu_stats(t->mmu)->spaces_recycled >= 2);
+    toy_enter(t, 1, 0);
+    assert_true(hits_none(LOW));
+    assert_int_equal(t->mmu->space_key[t->mmu->space - t->mmu->spaces], 1);
+}
+
 /* ---- Fences: each form against each kind of entry ------------------------------------------ */
 
 struct kind {
@@ -308,6 +325,17 @@ static void deferred_fences_add_up(void **state)
     assert_int_equal(present(1), 0);
     assert_int_equal(present(2), 0);
     assert_int_equal(present(3), 0);
+}
+
+static void what_a_fence_leaves_the_next_one_finds(void **state)
+{
+    (void)state;
+    fill_three_spaces();
+    assert_int_equal(present(1), 0xf);
+    mmu_fence(t->mmu, true, 0, false, 7);
+    assert_int_equal(present(1), 0xa);
+    mmu_fence(t->mmu, true, 0, true, 0);
+    assert_int_equal(present(1), 0);
 }
 
 static void flush_all_takes_untranslated_pages_too(void **state)
@@ -522,11 +550,13 @@ static void salts_of_other_spaces_change_too(void **state)
 
 static void the_upper_half_is_shared_while_global(void **state)
 {
-    uint64_t shared, bare, own;
+    uint64_t shared, bare, own, above = UINT64_C(0xffffffffc0000000);
 
     (void)state;
     toy_add(t, 0, HIGH, TOY_RAM, 0x1000, ALL | TOY_G);
     toy_add(t, 2, HIGH + 0x1000, TOY_RAM + 0x1000, 0x1000, ALL);
+    toy_add(t, 0, above, TOY_RAM, 0x200000, ALL | TOY_G);
+    toy_enter(t, 0, 0);
     bare = t->s.salt[1];
     toy_enter(t, 1, 1);
     shared = t->s.salt[1];
@@ -547,6 +577,7 @@ static void the_upper_half_is_shared_while_global(void **state)
 
     /* Local code in the upper half: its salt is there before mmu_fetch returns. */
     toy_enter(t, 2, 2);
+    fetch(above);
     state_set_page(&t->s, HIGH);
     fetch(HIGH + 0x1000);
     own = t->s.salt[1];
@@ -559,10 +590,16 @@ static void the_upper_half_is_shared_while_global(void **state)
     mmu_fence(t->mmu, false, HIGH + 0x1000, false, 2);
     assert_int_not_equal(t->s.salt[1], own);
     own = t->s.salt[1];
+    fetch(above); /* known since before the space had salts of its own */
+    mmu_fence(t->mmu, false, above + 0x5000, true, 0);
+    assert_int_not_equal(t->s.salt[1], own);
+    own = t->s.salt[1];
     mmu_fence(t->mmu, true, 0, false, 2);
     assert_int_not_equal(t->s.salt[1], own);
 
     toy_enter(t, 1, 1);
+    shared = t->s.salt[1];
+    fetch(HIGH);
     mmu_fence(t->mmu, false, HIGH, true, 0);
     assert_int_not_equal(t->s.salt[1], shared);
     shared = t->s.salt[1];
@@ -583,6 +620,7 @@ static void ids_begin_anew(void **state)
     (void)state;
     mmu_set_salt_wrap(t->mmu, count_wraps, &wraps);
     toy_enter(t, 1, 0);
+    t->mmu->next_id = 5000;
     toy_enter(t, 2, 0);
     t->mmu->next_id = SALT_IDS - 2;
     toy_enter(t, 3, 0);
@@ -638,7 +676,9 @@ int main(void)
         CASE(rights_have_views_of_their_own),
         CASE(views_are_recycled),
         CASE(spaces_are_recycled),
+        CASE(recycled_spaces_are_not_remembered),
         CASE(fence_matrix),
+        CASE(what_a_fence_leaves_the_next_one_finds),
         CASE(deferred_fences_add_up),
         CASE(flush_all_takes_untranslated_pages_too),
         CASE(fences_find_entries_in_every_view),

@@ -160,6 +160,15 @@ static void a_load_does_not_open_the_way_for_stores(void **state)
     assert_true(t->map[0].flags & TOY_DIRTY);
 }
 
+static void what_may_not_be_kept_is_not(void **state)
+{
+    (void)state;
+    t->uncached = true;
+    mmu_load(&t->s, PAGE1, IR_U8);
+    mmu_store(&t->s, PAGE1, IR_U8, 0);
+    assert_false(toy_hits_load(t, PAGE1) || toy_hits_store(t, PAGE1));
+}
+
 static void protection_finer_than_a_page(void **state)
 {
     (void)state;
@@ -364,6 +373,7 @@ int main(void)
         CASE(a_store_that_faults_in_its_second_page_stores_nothing),
         CASE(read_only_pages_take_no_store),
         CASE(a_load_does_not_open_the_way_for_stores),
+        CASE(what_may_not_be_kept_is_not),
         CASE(protection_finer_than_a_page),
         CASE(untranslated_addresses_reach_ram_or_nothing),
         CASE(mmio_of_the_right_size),

@@ -156,6 +156,7 @@ static void writes_into_code_leave(void **state)
     assert_true(left());
     assert_int_equal(t->wrote_gpa, GPA + 8);
     assert_int_equal(t->wrote_len, 4);
+    assert_false(toy_hits_store(t, PAGE));
     mmu_lr(&t->s, PAGE, 8);
     assert_false(left());
     mmu_sc(&t->s, PAGE, 8, 3);

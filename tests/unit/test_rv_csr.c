@@ -48,18 +48,18 @@ static void set_priv(struct rig *r, enum rv_priv priv)
 static bool expect_exists(unsigned n)
 {
     static const uint16_t single[] = {
-        0x001, 0x002, 0x003, 0xc00, 0xc01, 0xc02, 0x100, 0x104, 0x105, 0x106, 0x10a, 0x140, 0x141,
-        0x142, 0x143, 0x144, 0x14d, 0x180, 0xf11, 0xf12, 0xf13, 0xf14, 0xf15, 0x300, 0x301, 0x302,
-        0x303, 0x304, 0x305, 0x306, 0x30a, 0x320, 0x340, 0x341, 0x342, 0x343, 0x344, 0x747, 0x3a0,
-        0x3a2, 0xb00, 0xb02,
+        0x001, 0x002, 0x003, 0xc00, 0xc01, 0xc02, 0x100, 0x104, 0x105, 0x106, 0x10a,
+        0x140, 0x141, 0x142, 0x143, 0x144, 0x14d, 0x180, 0xf11, 0xf12, 0xf13, 0xf14,
+        0xf15, 0x300, 0x301, 0x302, 0x303, 0x304, 0x305, 0x306, 0x30a, 0x320, 0x340,
+        0x341, 0x342, 0x343, 0x344, 0x747, 0x3a0, 0x3a2, 0xb00, 0xb02,
     };
 
     for (size_t i = 0; i < sizeof(single) / sizeof(single[0]); i++) {
         if (single[i] == n)
             return true;
     }
-    return (n >= 0xc03 && n <= 0xc1f) || (n >= 0x323 && n <= 0x33f) ||
-           (n >= 0xb03 && n <= 0xb1f) || (n >= 0x3b0 && n <= 0x3bf);
+    return (n >= 0xc03 && n <= 0xc1f) || (n >= 0x323 && n <= 0x33f) || (n >= 0xb03 && n <= 0xb1f) ||
+           (n >= 0x3b0 && n <= 0x3bf);
 }
 
 static void check_all_numbers(struct rig *r, enum rv_priv priv)
@@ -179,9 +179,11 @@ static void test_instruction(void **state)
 
     assert_true(rig_call(r, rv_help_csr, word, 0xf0, 0, &result, &cause, &tval));
     assert_int_equal(result, 0);
-    assert_true(rig_call(r, rv_help_csr, csr_word(0x340, 2, 5, 6), 0x0f, 0, &result, &cause, &tval));
+    assert_true(
+        rig_call(r, rv_help_csr, csr_word(0x340, 2, 5, 6), 0x0f, 0, &result, &cause, &tval));
     assert_int_equal(result, 0xf0);
-    assert_true(rig_call(r, rv_help_csr, csr_word(0x340, 3, 5, 6), 0x3c, 0, &result, &cause, &tval));
+    assert_true(
+        rig_call(r, rv_help_csr, csr_word(0x340, 3, 5, 6), 0x3c, 0, &result, &cause, &tval));
     assert_int_equal(result, 0xff);
     assert_int_equal(rig_csr(r, 0x340), 0xc3);
     /* csrrwi, csrrsi, csrrci: the operand arrives ready. */
@@ -199,9 +201,10 @@ static void test_instruction(void **state)
     assert_false(rig_call(r, rv_help_csr, csr_word(0x7a0, 2, 0, 6), 0, 0, &result, &cause, &tval));
 }
 
-/* ---- Writable bits ---------------------------------------------------------------------------- */
+/* ---- Writable bits ----------------------------------------------------------------------------
+ */
 
-#define ALL UINT64_MAX
+#define ALL       UINT64_MAX
 #define MSTATUS_W UINT64_C(0x7e79aa) /* with MPP 3; SIE MIE SPIE MPIE SPP MPP FS MPRV..TSR */
 #define MSTATUS_F UINT64_C(0xa00000000)
 
@@ -324,7 +327,8 @@ static void test_satp(void **state)
     }
 }
 
-/* ---- Interrupt bits --------------------------------------------------------------------------- */
+/* ---- Interrupt bits ---------------------------------------------------------------------------
+ */
 
 static void test_sie_sip_views(void **state)
 {
@@ -410,7 +414,8 @@ static void test_sstc(void **state)
     assert_int_equal(rig_csr(r, MIP), 0);
 }
 
-/* ---- Floating point ------------------------------------------------------------------------------ */
+/* ---- Floating point
+ * ------------------------------------------------------------------------------ */
 
 static void test_fcsr(void **state)
 {
@@ -445,7 +450,8 @@ static void test_fcsr(void **state)
     assert_int_equal(rv_mode_key(r->h) >> RV_MODE_FS_SHIFT & 3, 1);
 }
 
-/* ---- Counters ------------------------------------------------------------------------------------- */
+/* ---- Counters
+ * ------------------------------------------------------------------------------------- */
 
 static void test_counters_host_time(void **state)
 {
@@ -477,7 +483,7 @@ static void test_counters_virtual_time(void **state)
 {
     struct rig *r = *state;
 
-    r->h->s.tsc_mult = 0;
+    r->h->virtual_time = true;
     rig_csr_write(r, MINSTRET, 0);
     r->h->s.icount = 1234;
     assert_int_equal(rig_csr(r, INSTRET), 1234);
@@ -486,7 +492,8 @@ static void test_counters_virtual_time(void **state)
     assert_int_equal(rig_csr(r, CYCLE), 0);
 }
 
-/* ---- PMP registers ---------------------------------------------------------------------------------- */
+/* ---- PMP registers
+ * ---------------------------------------------------------------------------------- */
 
 static void test_pmp_registers(void **state)
 {
@@ -515,7 +522,7 @@ static void test_pmp_lock(void **state)
     rig_csr_write(r, PMPADDR0 + 1, 0x100);
     rig_csr_write(r, PMPADDR0 + 2, 0x200);
     rig_csr_write(r, PMPCFG0, UINT64_C(0x89) << 16 | 0x18 << 8); /* 2: TOR, locked, R */
-    rig_csr_write(r, PMPADDR0 + 1, 0x111); /* its lower end: locked with it */
+    rig_csr_write(r, PMPADDR0 + 1, 0x111);                       /* its lower end: locked with it */
     rig_csr_write(r, PMPADDR0 + 2, 0x222);
     rig_csr_write(r, PMPADDR0 + 3, 0x333);
     assert_int_equal(rig_csr(r, PMPADDR0 + 1), 0x100);
@@ -533,7 +540,8 @@ static void test_pmp_lock(void **state)
     assert_int_equal(rig_csr(r, PMPCFG0), 0);
 }
 
-/* ---- Rights ---------------------------------------------------------------------------------------- */
+/* ---- Rights
+ * ---------------------------------------------------------------------------------------- */
 
 static void test_rights(void **state)
 {
@@ -547,8 +555,9 @@ static void test_rights(void **state)
         uint64_t want = data;
 
         rig_csr_write(r, SATP, paged ? UINT64_C(8) << 60 : 0);
-        rig_csr_write(r, MSTATUS, (uint64_t)mpp << 11 | (sum ? RV_STATUS_SUM : 0) |
-                                      (mxr ? RV_STATUS_MXR : 0) | (mprv ? RV_STATUS_MPRV : 0));
+        rig_csr_write(r, MSTATUS,
+                      (uint64_t)mpp << 11 | (sum ? RV_STATUS_SUM : 0) | (mxr ? RV_STATUS_MXR : 0) |
+                          (mprv ? RV_STATUS_MPRV : 0));
         set_priv(r, priv);
         if (paged && data != RV_M)
             want |= (data == RV_S && sum ? RV_RIGHTS_SUM : 0) | (mxr ? RV_RIGHTS_MXR : 0);

@@ -99,7 +99,8 @@ static void put(struct rig *r, unsigned i, unsigned cfg, uint64_t addr)
     r->h->pmpaddr[i] = addr & ((UINT64_C(1) << 54) - 1);
 }
 
-/* ---- Tests -------------------------------------------------------------------------------------- */
+/* ---- Tests --------------------------------------------------------------------------------------
+ */
 
 static void test_nothing_configured(void **state)
 {
@@ -229,12 +230,8 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(test_nothing_configured),
-        T(test_cross_product),
-        T(test_napot_sizes),
-        T(test_whole_page),
-        T(test_random_configurations),
-        T(test_takes_effect),
+        T(test_nothing_configured), T(test_cross_product),         T(test_napot_sizes),
+        T(test_whole_page),         T(test_random_configurations), T(test_takes_effect),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

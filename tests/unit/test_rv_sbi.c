@@ -12,8 +12,14 @@
 enum { BASE = 0x10, TIME = 0x54494d45, IPI = 0x735049, RFENCE = 0x52464e43, HSM = 0x48534d };
 enum { SRST = 0x53525354, PMU = 0x504d55, DBCN = 0x4442434e };
 enum {
-    OK = 0, FAILED = -1, NOT_SUPPORTED = -2, INVALID_PARAM = -3, INVALID_ADDRESS = -5,
-    ALREADY_AVAILABLE = -6, ALREADY_STARTED = -7, ALREADY_STOPPED = -8,
+    OK = 0,
+    FAILED = -1,
+    NOT_SUPPORTED = -2,
+    INVALID_PARAM = -3,
+    INVALID_ADDRESS = -5,
+    ALREADY_AVAILABLE = -6,
+    ALREADY_STARTED = -7,
+    ALREADY_STOPPED = -8,
 };
 #define PC UINT64_C(0x80000100)
 
@@ -297,16 +303,17 @@ static void test_pmu(void **state)
     assert_int_equal(value, 0);
     r->now = 13;
     assert_int_equal(rig_csr(r, 0xc00), 100);
-    assert_int_equal(CALL(PMU, 2, &value, 0, 3, 0, 3, 0), NOT_SUPPORTED);      /* cache misses */
+    assert_int_equal(CALL(PMU, 2, &value, 0, 3, 0, 3, 0), NOT_SUPPORTED);       /* cache misses */
     assert_int_equal(CALL(PMU, 2, &value, 0, 3, 0, 0xf0000, 0), NOT_SUPPORTED); /* firmware */
-    assert_int_equal(CALL(PMU, 2, &value, 0, 2, 0, 1, 0), NOT_SUPPORTED); /* not in the set */
+    assert_int_equal(CALL(PMU, 2, &value, 0, 2, 0, 1, 0), NOT_SUPPORTED);       /* not in the set */
     assert_int_equal(CALL(PMU, 3, &value, 0, 4, 0), INVALID_PARAM);
     assert_int_equal(CALL(PMU, 3, &value, 2, 1, 0), INVALID_PARAM);
     assert_int_equal(CALL(PMU, 3, &value, UINT64_MAX, 1, 0), INVALID_PARAM);
     assert_int_equal(CALL(PMU, 5, &value, 0), NOT_SUPPORTED);
 }
 
-/* ---- Legacy: a0 only, a1 is kept ------------------------------------------------------------------- */
+/* ---- Legacy: a0 only, a1 is kept
+ * ------------------------------------------------------------------- */
 
 static void test_legacy_console(void **state)
 {
@@ -355,8 +362,8 @@ static void test_legacy_masks(void **state)
 /* Whatever a kernel puts into its registers, the call returns. */
 static void test_random_calls(void **state)
 {
-    static const uint64_t eids[] = {BASE, TIME, IPI, RFENCE, HSM, SRST, PMU, DBCN, 0, 1, 2, 3, 4,
-                                    5,    6,    7,   8};
+    static const uint64_t eids[] = {BASE, TIME, IPI, RFENCE, HSM, SRST, PMU, DBCN, 0,
+                                    1,    2,    3,   4,      5,   6,    7,   8};
     struct rig *r = *state;
     uint64_t seed = 9, value, arg[6];
 

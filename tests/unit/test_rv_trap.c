@@ -12,8 +12,8 @@
 #include "frontend/riscv/rv_helper.h"
 #include "tests/lib/rv_rig.h"
 
-#define PC UINT64_C(0x80001234)
-#define TVAL UINT64_C(0xffffffffdeadbeef)
+#define PC        UINT64_C(0x80001234)
+#define TVAL      UINT64_C(0xffffffffdeadbeef)
 #define INTERRUPT (UINT64_C(1) << 63)
 
 static const enum rv_priv privs[] = {RV_U, RV_S, RV_M};
@@ -84,8 +84,7 @@ static void test_delegation(void **state)
     for (unsigned cause = 0; cause < 16; cause++) {
         for (unsigned p = 0; p < 3; p++) {
             for (int k = 0; k < 64; k++)
-                check_exception(r, cause, privs[p], k & 1,
-                                rig_random(&seed) & UINT64_C(0x7e61aa));
+                check_exception(r, cause, privs[p], k & 1, rig_random(&seed) & UINT64_C(0x7e61aa));
         }
     }
 }
@@ -194,7 +193,10 @@ static void test_pending_follows_csrs(void **state)
         unsigned csr;
         uint64_t closed, open;
     } gates[] = {
-        {0x300, 0, 8}, {0x304, 0, 8}, {0x303, 2, 0}, {0x344, 0, 2},
+        {0x300, 0, 8},
+        {0x304, 0, 8},
+        {0x303, 2, 0},
+        {0x344, 0, 2},
     };
 
     for (unsigned i = 0; i < 4; i++) {
@@ -286,7 +288,8 @@ static void test_xret(void **state)
     }
 }
 
-/* ---- Legality --------------------------------------------------------------------------------- */
+/* ---- Legality ---------------------------------------------------------------------------------
+ */
 
 static bool is_legal(struct rig *r, ir_helper_fn *fn, uint32_t word, uint64_t a)
 {
@@ -325,10 +328,10 @@ static void test_privileged_instructions(void **state)
                               (k & 4 ? RV_STATUS_TSR : 0);
             enum rv_priv priv = privs[k / 8];
             bool open = !(status & rows[i].forbids);
-            bool want = priv == RV_M   ? true
+            bool want = priv == RV_M     ? true
                         : rows[i].m_only ? false
-                        : priv == RV_S ? open
-                                       : rows[i].user && open;
+                        : priv == RV_S   ? open
+                                         : rows[i].user && open;
 
             arm(r, priv, status);
             if (is_legal(r, rows[i].fn, rows[i].word, 0) != want)
@@ -361,10 +364,8 @@ static void test_cbo(void **state)
         uint64_t field;
     } rows[] = {
         {RV_CBO_INVAL, UINT64_C(1) << 4}, /* invalidates by flushing */
-        {RV_CBO_INVAL, RV_ENVCFG_CBIE},
-        {RV_CBO_CLEAN, RV_ENVCFG_CBCFE},
-        {RV_CBO_FLUSH, RV_ENVCFG_CBCFE},
-        {RV_CBO_ZERO, RV_ENVCFG_CBZE},
+        {RV_CBO_INVAL, RV_ENVCFG_CBIE},   {RV_CBO_CLEAN, RV_ENVCFG_CBCFE},
+        {RV_CBO_FLUSH, RV_ENVCFG_CBCFE},  {RV_CBO_ZERO, RV_ENVCFG_CBZE},
     };
     struct rig *r = *state;
     const uint64_t all = RV_ENVCFG_CBIE | RV_ENVCFG_CBCFE | RV_ENVCFG_CBZE;
@@ -398,8 +399,8 @@ static void test_atomics_reach_memory(void **state)
     uint64_t result, cause, tval;
 
     rig_poke64(r, RIG_RAM + 64, UINT64_C(0x1fffffff0));
-    assert_true(rig_call(r, rv_help_amo, rv_k_amo(MMU_ADD, 4), RIG_RAM + 64, 1, &result, &cause,
-                         &tval));
+    assert_true(
+        rig_call(r, rv_help_amo, rv_k_amo(MMU_ADD, 4), RIG_RAM + 64, 1, &result, &cause, &tval));
     assert_int_equal(result, UINT64_C(0xfffffffffffffff0));
     assert_int_equal(rig_peek64(r, RIG_RAM + 64), UINT64_C(0x1fffffff1));
     assert_true(rig_call(r, rv_help_lr, 8, RIG_RAM + 64, 0, &result, &cause, &tval));

@@ -12,8 +12,8 @@
 
 /* Tables, one page each, and a frame that leaves point at. */
 enum { ROOT = 0x10000, L3 = 0x13000, L2 = 0x14000, L1 = 0x11000, L0 = 0x12000 };
-#define FRAME UINT64_C(0xc0000000)      /* aligned for every superpage of Sv39 */
-#define VA UINT64_C(0x00000000c0603abc) /* vpn: 3, 3, 3 in Sv39 */
+#define FRAME UINT64_C(0xc0000000)         /* aligned for every superpage of Sv39 */
+#define VA    UINT64_C(0x00000000c0603abc) /* vpn: 3, 3, 3 in Sv39 */
 enum { V = 1, R = 2, W = 4, X = 8, U = 16, G = 32, A = 64, D = 128 };
 #define N (UINT64_C(1) << 63)
 
@@ -120,8 +120,8 @@ static void check_permission(struct rig *r, uint64_t at, unsigned level, unsigne
     rig_poke64(r, at, entry);
     r->h->menvcfg = adue ? RV_ENVCFG_ADUE : 0;
     if (walk(r, VA, access, rights, &map, &fault) != ok)
-        fail_msg("level %u bits %02x access %d rights %lx adue %d: expected %d", level, bits, access,
-                 rights, adue, ok);
+        fail_msg("level %u bits %02x access %d rights %lx adue %d: expected %d", level, bits,
+                 access, rights, adue, ok);
     assert_int_equal(rig_peek64(r, at), ok ? pte(FRAME, used) : entry);
     if (!ok) {
         assert_int_equal(fault.cause, page_fault(access));
@@ -171,12 +171,15 @@ static void test_identity(void **state)
     }
 }
 
-/* ---- Shape ------------------------------------------------------------------------------------- */
+/* ---- Shape -------------------------------------------------------------------------------------
+ */
 
 static void test_canonical(void **state)
 {
     static const uint64_t bad[] = {
-        UINT64_C(0x0000004000000000), UINT64_C(0x8000000000000000), UINT64_C(0xffffffbfffffffff),
+        UINT64_C(0x0000004000000000),
+        UINT64_C(0x8000000000000000),
+        UINT64_C(0xffffffbfffffffff),
         UINT64_C(0x7fffffffffffffff),
     };
     struct rig *r = *state;

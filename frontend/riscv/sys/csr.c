@@ -51,7 +51,7 @@ enum row {
 /* CSR number -> row. */
 static const uint8_t row_of[4096] = {
 #define CSR(number, count, name, first, exists, reads, writes)                                     \
-    [number ... (number) + (count)-1] = ROW_##number,
+    [number...(number) + (count)-1] = ROW_##number,
 #include "frontend/riscv/rv_csr.def"
 #undef CSR
 };
@@ -87,8 +87,8 @@ uint64_t rv_help_csr(struct cpu_state *s, uint64_t k, uint64_t a, uint64_t b, ui
     uint64_t old;
 
     (void)b, (void)c;
-    if (!rv_csr_access(h, rv_k_csr(k), (enum rv_csr_op)(rv_k_funct3(k) & 3), rv_k_csr_writes(k),
-                       a, &old))
+    if (!rv_csr_access(h, rv_k_csr(k), (enum rv_csr_op)(rv_k_funct3(k) & 3), rv_k_csr_writes(k), a,
+                       &old))
         state_raise(s, RV_ILLEGAL, (uint32_t)k);
     return old;
 }

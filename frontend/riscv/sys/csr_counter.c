@@ -17,10 +17,9 @@ uint64_t rv_time(const struct rv_hart *h)
     return h->now_ticks ? h->now_ticks(h->now_arg) : 0;
 }
 
-/* Virtual time needs no scale from host ticks: there is none. */
 static uint64_t clock_cycles(const struct rv_hart *h)
 {
-    return h->s.tsc_mult == 0 ? h->s.icount : rv_time(h) * RV_CYCLES_PER_TICK;
+    return h->virtual_time ? h->s.icount : rv_time(h) * RV_CYCLES_PER_TICK;
 }
 
 static uint64_t *counter_base(struct rv_hart *h, unsigned n)
@@ -132,7 +131,10 @@ uint64_t rv_fcsr(const struct rv_hart *h)
 static uint32_t mxcsr_rounding(unsigned frm)
 {
     static const uint8_t rc[FRM_MASK + 1] = {
-        [IR_RM_RNE] = 0, [IR_RM_RDN] = 1, [IR_RM_RUP] = 2, [IR_RM_RTZ] = 3,
+        [IR_RM_RNE] = 0,
+        [IR_RM_RDN] = 1,
+        [IR_RM_RUP] = 2,
+        [IR_RM_RTZ] = 3,
     };
 
     return (uint32_t)rc[frm] << MXCSR_RC_SHIFT;

@@ -108,8 +108,7 @@ static bool addr_locked(const struct rv_hart *h, unsigned i)
 {
     if (h->pmpcfg[i] & PMP_L)
         return true;
-    return i + 1 < RV_N_PMP && (h->pmpcfg[i + 1] & PMP_L) &&
-           (h->pmpcfg[i + 1] & PMP_A) == PMP_TOR;
+    return i + 1 < RV_N_PMP && (h->pmpcfg[i + 1] & PMP_L) && (h->pmpcfg[i + 1] & PMP_A) == PMP_TOR;
 }
 
 void rv_pmpaddr_write(struct rv_hart *h, unsigned i, uint64_t v)

@@ -176,14 +176,10 @@ static const struct {
     const char *name;
     sbi_fn *fn;
 } extensions[] = {
-    {0x10, "base", sbi_base},
-    {0x54494d45, "time", sbi_time},
-    {0x735049, "ipi", sbi_ipi},
-    {0x52464e43, "rfence", sbi_rfence},
-    {0x48534d, "hsm", sbi_hsm},
-    {0x53525354, "srst", sbi_srst},
-    {0x504d55, "pmu", sbi_pmu},
-    {0x4442434e, "dbcn", sbi_dbcn},
+    {0x10, "base", sbi_base},   {0x54494d45, "time", sbi_time},
+    {0x735049, "ipi", sbi_ipi}, {0x52464e43, "rfence", sbi_rfence},
+    {0x48534d, "hsm", sbi_hsm}, {0x53525354, "srst", sbi_srst},
+    {0x504d55, "pmu", sbi_pmu}, {0x4442434e, "dbcn", sbi_dbcn},
 };
 enum { N_EXTENSIONS = sizeof(extensions) / sizeof(extensions[0]) };
 

@@ -43,6 +43,5 @@ int64_t sbi_legacy(struct rv_hart *h, uint64_t eid, const uint64_t *arg);
 
 void sbi_set_timer(struct rv_hart *h, uint64_t deadline_ticks);
 /* sfence.vma for [start, start + len), of one address space or all of them. */
-void sbi_fence_range(struct rv_hart *h, uint64_t start, uint64_t len, bool all_asid,
-                     uint32_t asid);
+void sbi_fence_range(struct rv_hart *h, uint64_t start, uint64_t len, bool all_asid, uint32_t asid);
 void sbi_reset(struct rv_hart *h, unsigned type, unsigned reason);

@@ -6,9 +6,9 @@
 #include "frontend/riscv/sys/sbi.h"
 
 static const struct counter {
-    unsigned bit;      /* in mcountinhibit */
-    unsigned csr;      /* where S reads it */
-    unsigned event;    /* the hardware general event that it counts */
+    unsigned bit;   /* in mcountinhibit */
+    unsigned csr;   /* where S reads it */
+    unsigned event; /* the hardware general event that it counts */
 } counters[] = {
     {0, 0xc00, 1}, /* SBI_PMU_HW_CPU_CYCLES */
     {2, 0xc02, 2}, /* SBI_PMU_HW_INSTRUCTIONS */

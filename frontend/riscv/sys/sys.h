@@ -29,9 +29,12 @@ enum rv_cause {
 
 /* Bit numbers of mip, mie, mideleg. */
 enum rv_irq {
-    RV_SSI = 1, RV_MSI = 3,
-    RV_STI = 5, RV_MTI = 7,
-    RV_SEI = 9, RV_MEI = 11,
+    RV_SSI = 1,
+    RV_MSI = 3,
+    RV_STI = 5,
+    RV_MTI = 7,
+    RV_SEI = 9,
+    RV_MEI = 11,
 };
 #define RV_IRQ_S (UINT64_C(1) << RV_SSI | UINT64_C(1) << RV_STI | UINT64_C(1) << RV_SEI)
 #define RV_IRQ_M (UINT64_C(1) << RV_MSI | UINT64_C(1) << RV_MTI | UINT64_C(1) << RV_MEI)
@@ -59,13 +62,13 @@ enum rv_irq {
 enum { RV_STATUS_MPP_SHIFT = 11, RV_STATUS_FS_SHIFT = 13 };
 
 /* menvcfg and senvcfg. */
-#define RV_ENVCFG_FIOM  (UINT64_C(1) << 0)
-#define RV_ENVCFG_CBIE  (UINT64_C(3) << 4)
-#define RV_ENVCFG_CBCFE (UINT64_C(1) << 6)
-#define RV_ENVCFG_CBZE  (UINT64_C(1) << 7)
-#define RV_ENVCFG_ADUE  (UINT64_C(1) << 61)
-#define RV_ENVCFG_PBMTE (UINT64_C(1) << 62)
-#define RV_ENVCFG_STCE  (UINT64_C(1) << 63)
+#define RV_ENVCFG_FIOM          (UINT64_C(1) << 0)
+#define RV_ENVCFG_CBIE          (UINT64_C(3) << 4)
+#define RV_ENVCFG_CBCFE         (UINT64_C(1) << 6)
+#define RV_ENVCFG_CBZE          (UINT64_C(1) << 7)
+#define RV_ENVCFG_ADUE          (UINT64_C(1) << 61)
+#define RV_ENVCFG_PBMTE         (UINT64_C(1) << 62)
+#define RV_ENVCFG_STCE          (UINT64_C(1) << 63)
 #define RV_ENVCFG_CBIE_RESERVED (UINT64_C(2) << 4)
 
 enum rv_satp_mode { RV_SATP_BARE = 0, RV_SATP_SV39 = 8, RV_SATP_SV48 = 9, RV_SATP_SV57 = 10 };
@@ -86,7 +89,7 @@ enum { RV_CBO_BLOCK = 64 }; /* Zicbom's and Zicboz's block, in bytes */
  * Where they do not (M, bare) they are 0, so that one view serves all settings. */
 enum { RV_RIGHTS_PRIV = 3, RV_RIGHTS_SUM = 4, RV_RIGHTS_MXR = 8 };
 
-uint64_t rv_data_rights(const struct rv_hart *h);  /* loads and stores, MPRV considered */
+uint64_t rv_data_rights(const struct rv_hart *h); /* loads and stores, MPRV considered */
 uint64_t rv_fetch_rights(const struct rv_hart *h);
 
 /* ---- CSRs (csr.c, csr_status.c, csr_counter.c) ----------------------------------- */

@@ -6,17 +6,17 @@
  */
 #include "frontend/riscv/sys/sys.h"
 
-#define PTE_V (UINT64_C(1) << 0)
-#define PTE_R (UINT64_C(1) << 1)
-#define PTE_W (UINT64_C(1) << 2)
-#define PTE_X (UINT64_C(1) << 3)
-#define PTE_U (UINT64_C(1) << 4)
-#define PTE_G (UINT64_C(1) << 5)
-#define PTE_A (UINT64_C(1) << 6)
-#define PTE_D (UINT64_C(1) << 7)
+#define PTE_V        (UINT64_C(1) << 0)
+#define PTE_R        (UINT64_C(1) << 1)
+#define PTE_W        (UINT64_C(1) << 2)
+#define PTE_X        (UINT64_C(1) << 3)
+#define PTE_U        (UINT64_C(1) << 4)
+#define PTE_G        (UINT64_C(1) << 5)
+#define PTE_A        (UINT64_C(1) << 6)
+#define PTE_D        (UINT64_C(1) << 7)
 #define PTE_RESERVED (UINT64_C(0x7f) << 54)
-#define PTE_PBMT (UINT64_C(3) << 61)
-#define PTE_N (UINT64_C(1) << 63)
+#define PTE_PBMT     (UINT64_C(3) << 61)
+#define PTE_N        (UINT64_C(1) << 63)
 enum { PTE_PPN_SHIFT = 10, PPN_BITS = 44, VPN_BITS = 9, NAPOT_BITS = 4 };
 
 /* What one walk is asked, and where it stands. */
@@ -25,7 +25,7 @@ struct walk {
     uint64_t gva;
     enum mmu_access access;
     uint64_t rights;
-    unsigned level;   /* of the table that is read next; 0: leaves of 4096 bytes */
+    unsigned level; /* of the table that is read next; 0: leaves of 4096 bytes */
     uint64_t pte_gpa;
     bool global;
 };
@@ -83,7 +83,7 @@ static bool leaf_form_ok(const struct walk *w, uint64_t pte)
         return false;
     if ((pte & PTE_PBMT) == PTE_PBMT)
         return false; /* reserved */
-    if (pte & PTE_N) /* of Svnapot's sizes only 64 KiB is defined */
+    if (pte & PTE_N)  /* of Svnapot's sizes only 64 KiB is defined */
         return rv_has(&w->h->model, RV_EXT_svnapot) && w->level == 0 &&
                (ppn & ((1 << NAPOT_BITS) - 1)) == 1 << (NAPOT_BITS - 1);
     return (ppn & ((UINT64_C(1) << w->level * VPN_BITS) - 1)) == 0; /* superpages are aligned */
@@ -188,8 +188,8 @@ static bool walk_table(struct walk *w, uint64_t root, struct mmu_map *map, struc
         if (step == STEP_AGAIN)
             continue;
         if (step == STEP_PAGE_FAULT || step == STEP_ACCESS_FAULT) {
-            fault->cause = step == STEP_PAGE_FAULT ? page_fault(w->access)
-                                                   : rv_access_fault(w->access);
+            fault->cause =
+                step == STEP_PAGE_FAULT ? page_fault(w->access) : rv_access_fault(w->access);
             fault->tval = w->gva;
             return false;
         }
