@@ -59,6 +59,8 @@ void x64_alloc_start(struct x64_emitter *x)
     }
     for (unsigned r = 0; r < 16; r++)
         x->owner[r] = x->xmm_owner[r] = X64_NONE;
+    for (unsigned g = 0; g < STATE_N_REGS; g++)
+        x->home_of[g] = X64_NONE;
     x->slots = 0;
     x->n_lazy = 0;
     x->locked = x->xmm_locked = 0;
@@ -73,11 +75,32 @@ static unsigned take_slot(struct x64_emitter *x)
     return n;
 }
 
+static void add_lazy(struct x64_emitter *x, unsigned value, enum x64_where where, unsigned reg)
+{
+    x->val[value].where = (uint8_t)where;
+    x->val[value].reg = (uint8_t)reg;
+    x->lazy[x->n_lazy++] = (uint16_t)value;
+}
+
+void x64_at_home(struct x64_emitter *x, unsigned value, unsigned g)
+{
+    x->val[value].home = (uint8_t)g;
+    x->home_of[g] = (uint16_t)value;
+}
+
+static bool is_at_home(const struct x64_emitter *x, unsigned value)
+{
+    return x->home_of[x->val[value].home] == value;
+}
+
 static void spill(struct x64_emitter *x, unsigned reg)
 {
-    struct x64_val *v = &x->val[x->owner[reg]];
+    unsigned value = x->owner[reg];
+    struct x64_val *v = &x->val[value];
 
-    if (x->b->insn[x->owner[reg]].op == IR_const) {
+    if (is_at_home(x, value)) {
+        add_lazy(x, value, V_STATE, v->home);
+    } else if (x->b->insn[x->owner[reg]].op == IR_const) {
         v->where = V_CONST;
     } else {
         v->slot = (uint8_t)take_slot(x);
@@ -89,12 +112,17 @@ static void spill(struct x64_emitter *x, unsigned reg)
 
 static void spill_xmm(struct x64_emitter *x, unsigned reg)
 {
-    struct x64_val *v = &x->val[x->xmm_owner[reg]];
+    unsigned value = x->xmm_owner[reg];
+    struct x64_val *v = &x->val[value];
 
+    x->xmm_owner[reg] = X64_NONE;
+    if (is_at_home(x, value)) {
+        add_lazy(x, value, V_FSTATE, v->home - STATE_FP);
+        return;
+    }
     v->slot = (uint8_t)take_slot(x);
     v->where = V_FSPILL;
     x64_vmovq_mx_mr(&x->c, x64_frame_slot(v->slot), reg);
-    x->xmm_owner[reg] = X64_NONE;
 }
 
 /* A register of the mask that is free, else the one whose value is wanted last. */
@@ -179,6 +207,7 @@ unsigned x64_gpr(struct x64_emitter *x, ir_ref r)
         break;
     case V_STATE:
         x64_mov_rm(&x->c, reg, x64_guest_reg(v->reg));
+        x64_at_home(x, r.n, v->reg);
         break;
     case V_SPILL:
         x64_mov_rm(&x->c, reg, x64_frame_slot(v->slot));
@@ -203,6 +232,7 @@ unsigned x64_xmm(struct x64_emitter *x, ir_ref r)
     reg = take_xmm(x);
     if (v->where == V_FSTATE) {
         x64_vmovq_xm_rrm(&x->c, reg, 0, x64_guest_reg(STATE_FP + v->reg));
+        x64_at_home(x, r.n, STATE_FP + v->reg);
     } else {
         CHECK(v->where == V_FSPILL);
         x64_vmovq_xm_rrm(&x->c, reg, 0, x64_frame_slot(v->slot));
@@ -238,13 +268,6 @@ bool x64_imm32(const struct x64_emitter *x, ir_ref r, int32_t *imm)
         return false;
     *imm = (int32_t)value;
     return true;
-}
-
-static void add_lazy(struct x64_emitter *x, unsigned value, enum x64_where where, unsigned reg)
-{
-    x->val[value].where = (uint8_t)where;
-    x->val[value].reg = (uint8_t)reg;
-    x->lazy[x->n_lazy++] = (uint16_t)value;
 }
 
 unsigned x64_def(struct x64_emitter *x)
@@ -350,16 +373,20 @@ void x64_claim(struct x64_emitter *x, unsigned g)
         claim(x, false, V_PIN, x->pin_of_guest[g]);
     else
         claim(x, false, V_STATE, g);
+    x->home_of[g] = X64_NONE;
 }
 
 void x64_claim_fp(struct x64_emitter *x, unsigned g)
 {
     claim(x, false, V_FSTATE, g);
+    x->home_of[STATE_FP + g] = X64_NONE;
 }
 
 void x64_claim_all(struct x64_emitter *x)
 {
     claim(x, true, V_NONE, 0);
+    for (unsigned g = 0; g < STATE_N_REGS; g++)
+        x->home_of[g] = X64_NONE;
     for (uint32_t m = x->xmms; m; m &= m - 1) {
         unsigned r = (unsigned)__builtin_ctz(m);
 

@@ -26,6 +26,7 @@ struct x64_val {
     uint8_t reg;   /* V_PIN, V_REG, V_XMM: host; V_STATE, V_FSTATE: guest register */
     uint8_t slot;  /* V_SPILL, V_FSPILL: frame slot */
     uint8_t hint;  /* pinned host register it is about to be put into, or X64_NO_REG */
+    uint8_t home;  /* guest register in whose slot it is too, if home_of says so */
     uint16_t last; /* index of its last use; 0: never used */
 };
 
@@ -59,6 +60,7 @@ struct x64_emitter {
     uint16_t owner[16];        /* value in each temporary, or X64_NONE */
     uint16_t xmm_owner[16];
     uint64_t slots;            /* frame slots in use */
+    uint16_t home_of[STATE_N_REGS]; /* the value that a guest register's slot holds as well */
     uint16_t lazy[IR_MAX_INSNS]; /* values made as V_STATE, V_PIN or V_FSTATE; some dead */
     unsigned n_lazy;
     unsigned n_cold;
@@ -117,6 +119,8 @@ bool x64_imm32(const struct x64_emitter *x, ir_ref r, int32_t *imm); /* constant
 
 unsigned x64_def(struct x64_emitter *x);       /* host register for the value being made */
 unsigned x64_def_xmm(struct x64_emitter *x);
+/* The value is in guest register g's slot as well (g: index in reg[]). */
+void x64_at_home(struct x64_emitter *x, unsigned value, unsigned g);
 /* Before pinned register or home slot of guest register g is overwritten. */
 void x64_claim(struct x64_emitter *x, unsigned g);
 void x64_claim_fp(struct x64_emitter *x, unsigned g);
@@ -135,6 +139,9 @@ void x64_emit_call(struct x64_emitter *x, const struct ir_insn *in);
 void x64_put_operand(struct x64_emitter *x, unsigned n, ir_ref r);
 /* Saves or restores, around a call from a cold part, the xmm registers of a mask. */
 void x64_keep_xmm(struct x64_emitter *x, uint16_t live, bool restore);
+/* tag = rax ^ salt, for the jump cache. Leaves by the field it gives when rax is no sign
+ * extension of its low 40 bits: then a tag would not tell address and salt apart. */
+uint32_t x64_jump_tag(struct x64_code *c, unsigned tag);
 /* Calls helper `id` with operands that are in scratch[0..2] already. Result in rax. */
 void x64_call_helper(struct x64_emitter *x, unsigned id, uint32_t k);
 

@@ -66,15 +66,27 @@ static void make_lookup(struct x64_code *c)
     leave(c, EXIT_LOOKUP);
 }
 
+uint32_t x64_jump_tag(struct x64_code *c, unsigned tag)
+{
+    x64_mov_rr(c, tag, RAX);
+    x64_sar_ri8(c, tag, 39);
+    x64_add_ri(c, tag, 1); /* 1: lower half, 0: upper half */
+    x64_cmp_ri(c, tag, 1);
+    uint32_t odd = x64_jcc(c, CC_A);
+
+    x64_xor_ri(c, tag, 1);
+    x64_mov_rm(c, tag, (struct x64_mem){RBP, (uint8_t)tag, 3, false, STATE_MEM(salt).disp});
+    x64_xor_rr(c, tag, RAX);
+    return odd;
+}
+
 static void make_lookup_link(struct x64_code *c)
 {
     struct x64_mem entry = x64_state_at(offsetof(struct cpu_state, jump));
 
     /* Keep ecx and rdx, which name the exit: rbx and r12 are free at an exit. */
-    x64_mov_rr(c, RBX, RAX);
-    x64_shr_ri8(c, RBX, 63);
-    x64_mov_rm(c, RBX, (struct x64_mem){RBP, RBX, 3, false, STATE_MEM(salt).disp});
-    x64_xor_rr(c, RBX, RAX);
+    uint32_t odd = x64_jump_tag(c, RBX);
+
     x64_mov32_rr(c, R12, RAX);
     x64_and32_ri(c, R12, ((1 << JUMP_BITS) - 1) << 1);
     entry.index = R12;
@@ -89,6 +101,7 @@ static void make_lookup_link(struct x64_code *c)
     entry.disp += 8;
     x64_jmp_m(c, entry);
     x64_fix(c, miss, x64_at(c));
+    x64_fix(c, odd, x64_at(c));
     make_link(c);
 }
 

@@ -31,8 +31,8 @@ static void mmio_write(void *device, uint64_t offset, unsigned size, uint64_t va
     else if (offset == 0 && (value & 0xffff) == RESET)
         f->finish(f->arg, FINISH_RESET, 0);
     else
-        log_line(LOG_guest, "finisher: write of %#llx at %#llx ignored",
-                 (unsigned long long)value, (unsigned long long)offset);
+        log_line(LOG_guest, "finisher: write of %#llx at %#llx ignored", (unsigned long long)value,
+                 (unsigned long long)offset);
 }
 
 const struct phys_mmio finisher_mmio = {

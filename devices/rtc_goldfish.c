@@ -40,7 +40,8 @@ static void update_alarm_locked(struct rtc *r)
         r->irq_pending = true;
     }
     if (r->alarm_running &&
-        __builtin_add_overflow(clock_now(r->clock), (r->alarm_ns - now) / NS_PER_TICK + 1, &deadline))
+        __builtin_add_overflow(clock_now(r->clock), (r->alarm_ns - now) / NS_PER_TICK + 1,
+                               &deadline))
         deadline = UINT64_MAX;
     r->arm(r->arm_arg, deadline);
     update_irq_locked(r);
@@ -64,13 +65,20 @@ static uint64_t read_time_low(struct rtc *r)
 static uint64_t read_locked(struct rtc *r, uint64_t offset)
 {
     switch (offset) {
-    case TIME_LOW: return read_time_low(r);
-    case TIME_HIGH: return r->latched_high;
-    case ALARM_LOW: return (uint32_t)r->alarm_ns;
-    case ALARM_HIGH: return r->alarm_ns >> 32;
-    case IRQ_ENABLED: return r->irq_enabled;
-    case ALARM_STATUS: return r->alarm_running;
-    default: return 0;
+    case TIME_LOW:
+        return read_time_low(r);
+    case TIME_HIGH:
+        return r->latched_high;
+    case ALARM_LOW:
+        return (uint32_t)r->alarm_ns;
+    case ALARM_HIGH:
+        return r->alarm_ns >> 32;
+    case IRQ_ENABLED:
+        return r->irq_enabled;
+    case ALARM_STATUS:
+        return r->alarm_running;
+    default:
+        return 0;
     }
 }
 
@@ -84,17 +92,30 @@ static void set_time_part(struct rtc *r, unsigned shift, uint32_t value)
 static void write_locked(struct rtc *r, uint64_t offset, uint32_t value)
 {
     switch (offset) {
-    case TIME_LOW: set_time_part(r, 0, value); break;
-    case TIME_HIGH: set_time_part(r, 32, value); break;
+    case TIME_LOW:
+        set_time_part(r, 0, value);
+        break;
+    case TIME_HIGH:
+        set_time_part(r, 32, value);
+        break;
     case ALARM_LOW: /* the high half is written before: this starts the alarm */
         r->alarm_ns = bits_set(r->alarm_ns, 0, 32, value);
         r->alarm_running = true;
         break;
-    case ALARM_HIGH: r->alarm_ns = bits_set(r->alarm_ns, 32, 32, value); return;
-    case IRQ_ENABLED: r->irq_enabled = value & 1; break;
-    case CLEAR_ALARM: r->alarm_running = false; break;
-    case CLEAR_INTERRUPT: r->irq_pending = false; break;
-    default: return;
+    case ALARM_HIGH:
+        r->alarm_ns = bits_set(r->alarm_ns, 32, 32, value);
+        return;
+    case IRQ_ENABLED:
+        r->irq_enabled = value & 1;
+        break;
+    case CLEAR_ALARM:
+        r->alarm_running = false;
+        break;
+    case CLEAR_INTERRUPT:
+        r->irq_pending = false;
+        break;
+    default:
+        return;
     }
     update_alarm_locked(r);
 }
@@ -132,8 +153,7 @@ static void no_arm(void *arg, uint64_t deadline_ticks)
 void rtc_init(struct rtc *r, const struct clock *clock, struct irq_line irq,
               void (*arm)(void *arg, uint64_t deadline_ticks), void *arm_arg)
 {
-    *r = (struct rtc){
-        .clock = clock, .irq = irq, .arm = arm ? arm : no_arm, .arm_arg = arm_arg};
+    *r = (struct rtc){.clock = clock, .irq = irq, .arm = arm ? arm : no_arm, .arm_arg = arm_arg};
     pthread_mutex_init(&r->lock, NULL);
 }
 

@@ -17,8 +17,8 @@ struct rtc {
      * held: it must not call back. */
     void (*arm)(void *arg, uint64_t deadline_ticks);
     void *arm_arg;
-    uint64_t offset_ns;  /* what the guest has set the clock ahead by, modulo 2^64 */
-    uint64_t alarm_ns;   /* in the guest's time */
+    uint64_t offset_ns;    /* what the guest has set the clock ahead by, modulo 2^64 */
+    uint64_t alarm_ns;     /* in the guest's time */
     uint32_t latched_high; /* of the time whose low half was read last */
     bool alarm_running, irq_pending, irq_enabled, irq_out;
 };

@@ -3,14 +3,14 @@
 #include <string.h>
 
 enum { /* offsets; those with two names are switched by LCR_DLAB */
-    RBR_THR_DLL = 0,
-    IER_DLM = 1,
-    IIR_FCR = 2,
-    LCR = 3,
-    MCR = 4,
-    LSR = 5,
-    MSR = 6,
-    SCR = 7,
+       RBR_THR_DLL = 0,
+       IER_DLM = 1,
+       IIR_FCR = 2,
+       LCR = 3,
+       MCR = 4,
+       LSR = 5,
+       MSR = 6,
+       SCR = 7,
 };
 
 enum {
@@ -171,15 +171,24 @@ static uint8_t read_msr(struct uart *u)
 static uint8_t read_locked(struct uart *u, uint64_t offset)
 {
     switch (offset) {
-    case RBR_THR_DLL: return u->lcr & LCR_DLAB ? u->dll : rx_pop(u);
-    case IER_DLM: return u->lcr & LCR_DLAB ? u->dlm : u->ier;
-    case IIR_FCR: return read_iir(u);
-    case LCR: return u->lcr;
-    case MCR: return u->mcr;
-    case LSR: return read_lsr(u);
-    case MSR: return read_msr(u);
-    case SCR: return u->scr;
-    default: return 0;
+    case RBR_THR_DLL:
+        return u->lcr & LCR_DLAB ? u->dll : rx_pop(u);
+    case IER_DLM:
+        return u->lcr & LCR_DLAB ? u->dlm : u->ier;
+    case IIR_FCR:
+        return read_iir(u);
+    case LCR:
+        return u->lcr;
+    case MCR:
+        return u->mcr;
+    case LSR:
+        return read_lsr(u);
+    case MSR:
+        return read_msr(u);
+    case SCR:
+        return u->scr;
+    default:
+        return 0;
     }
 }
 
@@ -227,14 +236,21 @@ static bool write_locked(struct uart *u, uint64_t offset, uint8_t value)
         else
             write_ier(u, value);
         break;
-    case IIR_FCR: write_fcr(u, value); break;
-    case LCR: u->lcr = value; break;
+    case IIR_FCR:
+        write_fcr(u, value);
+        break;
+    case LCR:
+        u->lcr = value;
+        break;
     case MCR:
         u->mcr = value & MCR_ALL;
         update_modem(u);
         break;
-    case SCR: u->scr = value; break;
-    default: break;
+    case SCR:
+        u->scr = value;
+        break;
+    default:
+        break;
     }
     return false;
 }

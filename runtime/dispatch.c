@@ -199,6 +199,9 @@ static void link_exit(struct hart *h, struct block *b)
         return;
     /* The bytes of a block that straddles are those of two mappings; an exit without
      * a guard vouches for one. */
+    /* A guard holds the salt of the half that jumps; the other half may have changed. */
+    if ((s->page_va ^ next_va) >> 63)
+        return;
     if (b->dropped || (b->gpa2 && !e->at.cell))
         return;
     block_link(h->blocks, e, b, &cell);
@@ -214,7 +217,7 @@ static enum exit_reason run(struct hart *h, struct block *b)
         return ir_eval(b->ir, s, &h->env);
     if (h->config.engine == ENGINE_CHECK)
         return check_run(h->check, b);
-    if (!h->config.no_links && !b->dropped)
+    if (!h->config.no_links && !b->dropped && jump_is_tagged(s->pc))
         s->jump[jump_index(s->pc)] =
             (struct jump_entry){s->pc ^ s->salt[s->pc >> 63], b->code};
     return h->stubs.enter(s, b->code);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <ucontext.h>
 
+#include "devices/host/chardev.h"
 #include "runtime/hart_int.h"
 
 /* What a signal handler must find: the second of the two mutable globals. */
@@ -37,6 +38,7 @@ static void on_segv(int number, siginfo_t *info, void *context)
         }
     }
     /* A bug of ours: die as anyone would, with a core that shows where. */
+    chardev_restore_terminal();
     signal(number, SIG_DFL);
 }
 

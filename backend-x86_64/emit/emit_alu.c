@@ -396,6 +396,7 @@ static void set_guest(struct x64_emitter *x, const struct ir_insn *in)
 
         x64_claim(x, g);
         x64_mov_mr(&x->c, x64_guest_reg(g), r);
+        x64_at_home(x, in->a.n, g);
         return;
     }
     if (v->where == V_PIN && v->reg == pin)

@@ -172,17 +172,15 @@ static void exit_jump(struct x64_emitter *x, const struct ir_insn *in)
     struct x64_mem entry = x64_state_at(offsetof(struct cpu_state, jump));
 
     x64_mov_rr(c, RAX, a);
-    x64_mov_rr(c, RDX, a);
-    x64_shr_ri8(c, RDX, 63);
-    x64_mov_rm(c, RDX, (struct x64_mem){RBP, RDX, 3, false, STATE_MEM(salt).disp});
-    x64_xor_rr(c, RDX, RAX);
+    struct x64_cold *k = x64_cold_add(x, cold_lookup, x64_jump_tag(c, RDX));
+
     /* (va >> 1 & mask) * 16 = (va & mask << 1) * 8 */
     x64_mov32_rr(c, RCX, RAX);
     x64_and32_ri(c, RCX, ((1 << JUMP_BITS) - 1) << 1);
     entry.index = RCX;
     entry.scale = 3;
     x64_cmp_rm(c, RDX, entry);
-    (void)x64_cold_add(x, cold_lookup, x64_jcc(c, CC_NE));
+    k->fix[k->n_fix++] = x64_jcc(c, CC_NE);
     x64_and_ri(c, RAX, -PAGE_SIZE);
     x64_and_ri(c, RDX, -PAGE_SIZE);
     x64_mov_mr(c, STATE_MEM(page_va), RAX);

@@ -281,6 +281,7 @@ static void registers(struct x64_emitter *x, const struct ir_insn *in)
 
         x64_claim_fp(x, (unsigned)in->imm);
         x64_vmovq_mx_mr(c, x64_guest_reg(STATE_FP + (unsigned)in->imm), r);
+        x64_at_home(x, in->a.n, STATE_FP + (unsigned)in->imm);
         break;
     }
     case IR_f2i: {

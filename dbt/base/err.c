@@ -26,5 +26,5 @@ bool err_prefix(struct err *e, const char *prefix)
 void check_failed(const char *what, const char *file, int line)
 {
     fprintf(stderr, "dbt-run: internal error: %s (%s:%d)\n", what, file, line);
-    _Exit(EXIT_BUG);
+    exit(EXIT_BUG); /* not _exit: what was registered gives the terminal back */
 }

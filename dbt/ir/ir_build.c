@@ -40,7 +40,10 @@ static ir_ref binary_const(struct ir_block *b, enum ir_op op, uint8_t aux, ir_re
                            uint64_t c)
 {
     switch (op) {
-    case IR_add: case IR_or: case IR_xor: case IR_addsh:
+    case IR_add:
+    case IR_or:
+    case IR_xor:
+    case IR_addsh:
         if (c == 0)
             return x;
         if (op == IR_or && c == UINT64_MAX)
@@ -52,12 +55,18 @@ static ir_ref binary_const(struct ir_block *b, enum ir_op op, uint8_t aux, ir_re
         if (c == 0 || c == UINT64_MAX)
             return c ? x : y;
         if (c == 0xff || c == 0xffff || c == 0xffffffff)
-            return append(b, c == 0xff ? IR_zext8 : c == 0xffff ? IR_zext16 : IR_zext32, 0, x,
-                          IR_NONE, IR_NONE, 0);
+            return append(b,
+                          c == 0xff     ? IR_zext8
+                          : c == 0xffff ? IR_zext16
+                                        : IR_zext32,
+                          0, x, IR_NONE, IR_NONE, 0);
         break;
     case IR_andn:
         return ir_emit(b, IR_and, 0, x, ir_const(b, ~c), IR_NONE, 0);
-    case IR_shl: case IR_shr: case IR_sar: case IR_rotr:
+    case IR_shl:
+    case IR_shr:
+    case IR_sar:
+    case IR_rotr:
         if ((c & 63) == 0)
             return x;
         break;
@@ -94,13 +103,16 @@ static ir_ref const_binary(struct ir_block *b, enum ir_op op, uint8_t aux, ir_re
                            uint64_t c)
 {
     switch (op) {
-    case IR_shl: case IR_shr: case IR_andn:
+    case IR_shl:
+    case IR_shr:
+    case IR_andn:
         if (c == 0)
             return x;
         if (op == IR_andn && c == UINT64_MAX)
             return binary(b, IR_xor, 0, y, x);
         break;
-    case IR_sar: case IR_rotr:
+    case IR_sar:
+    case IR_rotr:
         if (c == 0 || c == UINT64_MAX)
             return x;
         break;
@@ -111,8 +123,7 @@ static ir_ref const_binary(struct ir_block *b, enum ir_op op, uint8_t aux, ir_re
             return ir_const(b, 0);
         break;
     case IR_addsh:
-        return c ? binary(b, op, aux, x, y)
-                 : binary(b, IR_shl, 0, y, ir_const(b, aux & 3));
+        return c ? binary(b, op, aux, x, y) : binary(b, IR_shl, 0, y, ir_const(b, aux & 3));
     default:
         break;
     }
@@ -123,9 +134,15 @@ static ir_ref const_binary(struct ir_block *b, enum ir_op op, uint8_t aux, ir_re
 static ir_ref binary_same(struct ir_block *b, enum ir_op op, uint8_t aux, ir_ref x)
 {
     switch (op) {
-    case IR_and: case IR_or:
+    case IR_and:
+    case IR_or:
         return x;
-    case IR_sub: case IR_xor: case IR_andn: case IR_ne: case IR_lt: case IR_ltu:
+    case IR_sub:
+    case IR_xor:
+    case IR_andn:
+    case IR_ne:
+    case IR_lt:
+    case IR_ltu:
         return ir_const(b, 0);
     case IR_eq:
         return ir_const(b, 1);
@@ -172,8 +189,12 @@ static ir_ref build_unary(struct ir_block *b, enum ir_op op, uint8_t aux, ir_ref
         if (i->op == IR_f2i)
             return i->a;
         break;
-    case IR_sext8: case IR_sext16: case IR_sext32:
-    case IR_zext8: case IR_zext16: case IR_zext32:
+    case IR_sext8:
+    case IR_sext16:
+    case IR_sext32:
+    case IR_zext8:
+    case IR_zext16:
+    case IR_zext32:
     case IR_orcb:
         if (i->op == op)
             return x;
@@ -182,7 +203,8 @@ static ir_ref build_unary(struct ir_block *b, enum ir_op op, uint8_t aux, ir_ref
         if (i->op == op)
             return i->a;
         break;
-    case IR_box32: case IR_unbox32: /* both give a boxed value, of which both give the same */
+    case IR_box32:
+    case IR_unbox32: /* both give a boxed value, of which both give the same */
         if (is_op(b, x, IR_box32) || is_op(b, x, IR_unbox32) ||
             (i->op == IR_ldf && i->aux == IR_U32))
             return x;

@@ -74,12 +74,18 @@ static enum exit_reason trap(struct cpu_state *s, uint64_t cause, uint64_t tval)
 static bool cond_holds(enum ir_cond cond, uint64_t a, uint64_t b)
 {
     switch (cond) {
-    case IR_EQ: return a == b;
-    case IR_NE: return a != b;
-    case IR_LT: return (int64_t)a < (int64_t)b;
-    case IR_GE: return (int64_t)a >= (int64_t)b;
-    case IR_LTU: return a < b;
-    case IR_GEU: return a >= b;
+    case IR_EQ:
+        return a == b;
+    case IR_NE:
+        return a != b;
+    case IR_LT:
+        return (int64_t)a < (int64_t)b;
+    case IR_GE:
+        return (int64_t)a >= (int64_t)b;
+    case IR_LTU:
+        return a < b;
+    case IR_GEU:
+        return a >= b;
     }
     CHECK(!"a condition");
     return false;
@@ -115,9 +121,14 @@ static uint64_t *state_word(struct cpu_state *s, uint64_t offset)
     return (uint64_t *)((char *)s + offset);
 }
 
+/* v[n] is the value of instruction n; the last one, always 0, stands for IR_NONE. */
+static inline uint64_t value(const uint64_t *v, ir_ref r)
+{
+    return v[r.n < IR_MAX_INSNS ? r.n : IR_MAX_INSNS];
+}
+
 enum exit_reason ir_eval(const struct ir_block *b, struct cpu_state *s, const struct ir_env *env)
 {
-    /* v[n] is the value of instruction n; the last one stands for IR_NONE. */
     uint64_t v[IR_MAX_INSNS + 1];
     uint32_t direct = 0; /* exit_if and exit_goto seen so far: the exit's index */
     unsigned insn_len = 0;
@@ -126,13 +137,12 @@ enum exit_reason ir_eval(const struct ir_block *b, struct cpu_state *s, const st
     if (is_pending(s))
         return leave(s, EXIT_PENDING, s->page_va + b->start);
 
-#define V(r) v[(r).n < IR_MAX_INSNS ? (r).n : IR_MAX_INSNS]
     for (uint32_t n = 0; n < b->n; n++) {
         const struct ir_insn *i = &b->insn[n];
-        uint64_t x = V(i->a), y = V(i->b);
+        uint64_t x = value(v, i->a), y = value(v, i->b);
 
         if (ir_ops[i->op].flags & PURE) {
-            v[n] = eval_pure((enum ir_op)i->op, i->aux, x, y, V(i->c), i->imm);
+            v[n] = eval_pure((enum ir_op)i->op, i->aux, x, y, value(v, i->c), i->imm);
             continue;
         }
         switch ((enum ir_op)i->op) {
@@ -140,27 +150,52 @@ enum exit_reason ir_eval(const struct ir_block *b, struct cpu_state *s, const st
             s->insn_off = (uint32_t)i->imm;
             insn_len = i->aux;
             break;
-        case IR_pc: v[n] = s->page_va + i->imm; break;
-        case IR_get: v[n] = s->reg[i->imm]; break;
-        case IR_set: s->reg[i->imm] = x; break;
-        case IR_getf: v[n] = s->reg[STATE_FP + i->imm]; break;
-        case IR_setf: s->reg[STATE_FP + i->imm] = x; break;
-        case IR_ldst: v[n] = *state_word(s, i->imm); break;
-        case IR_stst: *state_word(s, i->imm) = x; break;
-        case IR_ld: v[n] = env->load(s, x + i->imm, i->aux); break;
+        case IR_pc:
+            v[n] = s->page_va + i->imm;
+            break;
+        case IR_get:
+            v[n] = s->reg[i->imm];
+            break;
+        case IR_set:
+            s->reg[i->imm] = x;
+            break;
+        case IR_getf:
+            v[n] = s->reg[STATE_FP + i->imm];
+            break;
+        case IR_setf:
+            s->reg[STATE_FP + i->imm] = x;
+            break;
+        case IR_ldst:
+            v[n] = *state_word(s, i->imm);
+            break;
+        case IR_stst:
+            *state_word(s, i->imm) = x;
+            break;
+        case IR_ld:
+            v[n] = env->load(s, x + i->imm, i->aux);
+            break;
         case IR_ldf:
             v[n] = env->load(s, x + i->imm, i->aux);
             if (i->aux == IR_U32)
                 v[n] |= UINT64_C(0xffffffff00000000);
             break;
-        case IR_st: case IR_stf:
+        case IR_st:
+        case IR_stf:
             if (env->store(s, x + i->imm, i->aux, y))
                 return leave(s, EXIT_PENDING, s->page_va + s->insn_off + insn_len);
             break;
-        case IR_fence: atomic_thread_fence(memory_order_seq_cst); break;
-        case IR_call: v[n] = call_helper(b, s, i->imm, x, y, V(i->c)); break;
-        case IR_time: v[n] = env->time(s); break;
-        case IR_count: count(s, i->imm); break;
+        case IR_fence:
+            atomic_thread_fence(memory_order_seq_cst);
+            break;
+        case IR_call:
+            v[n] = call_helper(b, s, i->imm, x, y, value(v, i->c));
+            break;
+        case IR_time:
+            v[n] = env->time(s);
+            break;
+        case IR_count:
+            count(s, i->imm);
+            break;
         case IR_exit_pending:
             if (is_pending(s))
                 return leave(s, EXIT_PENDING, s->page_va + i->imm);
@@ -175,12 +210,15 @@ enum exit_reason ir_eval(const struct ir_block *b, struct cpu_state *s, const st
         case IR_exit_goto:
             s->exit_index = direct;
             return leave(s, EXIT_LINK, s->page_va + i->imm);
-        case IR_exit_jump: return leave(s, EXIT_LOOKUP, x);
-        case IR_exit_trap: return trap(s, i->imm, x);
-        default: v[n] = eval_fp(s, i, x, y, V(i->c)); break;
+        case IR_exit_jump:
+            return leave(s, EXIT_LOOKUP, x);
+        case IR_exit_trap:
+            return trap(s, i->imm, x);
+        default:
+            v[n] = eval_fp(s, i, x, y, value(v, i->c));
+            break;
         }
     }
-#undef V
     CHECK(!"a block ends in an exit");
     return EXIT_TRAP;
 }

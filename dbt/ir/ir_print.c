@@ -95,7 +95,8 @@ static void print_imm(const struct ir_insn *i, FILE *out)
     case IMM_VALUE:
         fprintf(out, " 0x%" PRIx64, i->imm);
         break;
-    case IMM_REG: case IMM_FREG:
+    case IMM_REG:
+    case IMM_FREG:
         fprintf(out, " %c%" PRIu64, ir_imm_form((enum ir_op)i->op) == IMM_REG ? 'r' : 'f', i->imm);
         break;
     case IMM_OFFSET:

@@ -45,12 +45,18 @@ static bool fits_int32(uint64_t v)
 static bool aux_ok(const struct ir_insn *i)
 {
     switch (ir_aux_form((enum ir_op)i->op)) {
-    case AUX_NONE: return i->aux == 0;
-    case AUX_SHIFT: return i->aux >= 1 && i->aux <= 3;
-    case AUX_FENCE: return i->aux <= 1;
-    case AUX_LEN: return i->aux >= 1 && i->aux <= 16;
-    case AUX_COND: return i->aux <= IR_GEU;
-    case AUX_FP: return i->aux < 16 && ir_rm_words[ir_fp_rm(i->aux)];
+    case AUX_NONE:
+        return i->aux == 0;
+    case AUX_SHIFT:
+        return i->aux >= 1 && i->aux <= 3;
+    case AUX_FENCE:
+        return i->aux <= 1;
+    case AUX_LEN:
+        return i->aux >= 1 && i->aux <= 16;
+    case AUX_COND:
+        return i->aux <= IR_GEU;
+    case AUX_FP:
+        return i->aux < 16 && ir_rm_words[ir_fp_rm(i->aux)];
     case AUX_MEM:
         if (i->op == IR_ldf || i->op == IR_stf)
             return i->aux == IR_U32 || i->aux == IR_64;
@@ -69,9 +75,13 @@ static bool width_ok(const struct ir_insn *i)
 static bool imm_ok(const struct ir_insn *i)
 {
     switch (ir_imm_form((enum ir_op)i->op)) {
-    case IMM_REG: case IMM_FREG: return i->imm < 32;
-    case IMM_NONE: return i->imm == 0;
-    case IMM_CALL: return true;
+    case IMM_REG:
+    case IMM_FREG:
+        return i->imm < 32;
+    case IMM_NONE:
+        return i->imm == 0;
+    case IMM_CALL:
+        return true;
     case IMM_OFFSET:
         if (i->op == IR_insn)
             return i->imm < PAGE_SIZE;
@@ -90,8 +100,7 @@ static bool verify_call(const struct ir_block *b, uint32_t n, struct err *e)
     const struct ir_insn *i = &b->insn[n];
     unsigned have = !ir_is_none(i->a) + !ir_is_none(i->b) + !ir_is_none(i->c);
 
-    if (ir_call_id(i->imm) >= STATE_N_HELPERS ||
-        (b->helpers && ir_call_id(i->imm) >= b->n_helpers))
+    if (ir_call_id(i->imm) >= STATE_N_HELPERS || (b->helpers && ir_call_id(i->imm) >= b->n_helpers))
         return wrong(e, b, n, "calls a helper that does not exist");
     if (b->helpers && b->helpers[ir_call_id(i->imm)].n_args != have)
         return wrong(e, b, n, "gives a helper the wrong number of operands");

@@ -124,6 +124,13 @@ static inline void state_set_page(struct cpu_state *s, uint64_t pc)
     s->page_tag = s->page_va ^ s->salt[s->page_va >> 63];
 }
 
+/* Only a sign extension of 40 bits goes into the jump cache: for others va ^ salt would
+ * not tell address and salt apart. */
+static inline _Bool jump_is_tagged(uint64_t va)
+{
+    return (((va >> 39) + 1) & 0x1ffffff) <= 1;
+}
+
 static inline unsigned jump_index(uint64_t va)
 {
     return (unsigned)(va >> 1) & ((1u << JUMP_BITS) - 1);

@@ -17,8 +17,8 @@ static bool equal(const struct ir_insn *x, const struct ir_insn *y)
 
 static unsigned hash(const struct ir_insn *i)
 {
-    uint64_t key = i->op | (uint64_t)i->aux << 8 | (uint64_t)i->a.n << 16 |
-                   (uint64_t)i->b.n << 32 | (uint64_t)i->c.n << 48;
+    uint64_t key = i->op | (uint64_t)i->aux << 8 | (uint64_t)i->a.n << 16 | (uint64_t)i->b.n << 32 |
+                   (uint64_t)i->c.n << 48;
 
     key = (key ^ i->imm * UINT64_C(0xff51afd7ed558ccd)) * UINT64_C(0x9e3779b97f4a7c15);
     return (unsigned)(key >> (64 - CSE_BITS));
@@ -30,6 +30,7 @@ void opt_cse(struct ir_block *b)
     struct opt_map map;
     uint32_t out = 0;
 
+    opt_map_init(&map);
     for (uint32_t n = 0; n < b->n; n++) {
         struct ir_insn i = b->insn[n];
 

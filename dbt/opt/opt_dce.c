@@ -33,14 +33,15 @@ void opt_dce(struct ir_block *b)
         use(&keep, i->b);
         use(&keep, i->c);
     }
+    opt_map_init(&map);
+    /* Without a branch: what goes is written too, and then written over. */
     for (uint32_t n = 0; n < b->n; n++) {
         struct ir_insn i = b->insn[n];
 
-        if (!opt_bits_has(&keep, n))
-            continue;
         opt_map_operands(&map, &i);
         map.to[n] = (ir_ref){(uint16_t)out};
-        b->insn[out++] = i;
+        b->insn[out] = i;
+        out += opt_bits_has(&keep, n);
     }
     b->n = out;
 }

@@ -71,11 +71,20 @@ static bool holds(enum ir_cond cond, uint64_t a, uint64_t b)
 static bool compare_cond(enum ir_op op, enum ir_cond *cond)
 {
     switch (op) {
-    case IR_eq: *cond = IR_EQ; return true;
-    case IR_ne: *cond = IR_NE; return true;
-    case IR_lt: *cond = IR_LT; return true;
-    case IR_ltu: *cond = IR_LTU; return true;
-    default: return false;
+    case IR_eq:
+        *cond = IR_EQ;
+        return true;
+    case IR_ne:
+        *cond = IR_NE;
+        return true;
+    case IR_lt:
+        *cond = IR_LT;
+        return true;
+    case IR_ltu:
+        *cond = IR_LTU;
+        return true;
+    default:
+        return false;
     }
 }
 
@@ -148,15 +157,6 @@ static ir_ref fold_exit_if(struct opt_fold *f, struct ir_insn *i)
     return keep(f, i);
 }
 
-static ir_ref fold_exit_jump(struct opt_fold *f, struct ir_insn *i)
-{
-    const struct ir_insn *target = &f->b->insn[i->a.n];
-
-    /* auipc and jalr: a direct jump, which can be linked. */
-    if (target->op == IR_pc && opt_fits_int32(target->imm))
-        return ir_emit(f->b, IR_exit_goto, 0, IR_NONE, IR_NONE, IR_NONE, target->imm);
-    return keep(f, i);
-}
 
 /* ---- The walk ----------------------------------------------------------------------- */
 
@@ -188,8 +188,6 @@ static ir_ref fold_insn(struct opt_fold *f, struct ir_insn *i)
         return fold_memory(f, i);
     if (i->op == IR_exit_if)
         return fold_exit_if(f, i);
-    if (i->op == IR_exit_jump)
-        return fold_exit_jump(f, i);
     return keep(f, i);
 }
 
@@ -212,6 +210,7 @@ void opt_fold(struct ir_block *b)
 
     if (b->n > IR_MAX_INSNS / GROWTH)
         return;
+    opt_map_init(&f.map);
     f.b = b;
     f.n_old = b->n;
     f.n_known = 0;

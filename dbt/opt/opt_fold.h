@@ -12,11 +12,11 @@ struct opt_known {
 /* The block is rebuilt from `old` through the builder, which folds what it sees;
  * the rules here see through one or two values more. */
 struct opt_fold {
-    struct ir_block *b;    /* the new one */
-    uint32_t n_known;      /* known[] is filled so far */
+    struct ir_block *b; /* the new one */
+    uint32_t n_known;   /* known[] is filled so far */
     uint32_t n_old;
-    ir_ref right;          /* operand b of the binary operation at hand */
-    struct opt_bits held;  /* by new index: a guest register or the state holds the value */
+    ir_ref right;         /* operand b of the binary operation at hand */
+    struct opt_bits held; /* by new index: a guest register or the state holds the value */
     struct opt_known known[IR_MAX_INSNS];
     struct opt_map map;
     struct ir_insn old[IR_MAX_INSNS];

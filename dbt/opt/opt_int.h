@@ -8,14 +8,20 @@
 #undef OPT_PASS
 
 /* Where values went: old index -> new value. A pass that walks forward writes
- * to[n] for each value before anything can use it. */
+ * to[n] for each value before anything can use it. The last one is IR_NONE's, so
+ * that mapping needs no branch: it would be mispredicted every other time. */
 struct opt_map {
-    ir_ref to[IR_MAX_INSNS];
+    ir_ref to[IR_MAX_INSNS + 1];
 };
+
+static inline void opt_map_init(struct opt_map *m)
+{
+    m->to[IR_MAX_INSNS] = IR_NONE;
+}
 
 static inline ir_ref opt_mapped(const struct opt_map *m, ir_ref r)
 {
-    return ir_is_none(r) ? r : m->to[r.n];
+    return m->to[r.n < IR_MAX_INSNS ? r.n : IR_MAX_INSNS];
 }
 
 static inline void opt_map_operands(const struct opt_map *m, struct ir_insn *i)

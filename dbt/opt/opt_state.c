@@ -12,10 +12,10 @@
 enum { LOOKS = FAULT | SIDE | EXIT | EFFECT };
 
 struct state_pass {
-    struct opt_bits unseen;        /* sets that another one overtakes */
-    ir_ref value[STATE_N_REGS];    /* of the register by the block's text, or none */
-    ir_ref stored[STATE_N_REGS];   /* what the register itself holds, or none; differs from
-                                    * value[] between a set that was dropped and the next */
+    struct opt_bits unseen;      /* sets that another one overtakes */
+    ir_ref value[STATE_N_REGS];  /* of the register by the block's text, or none */
+    ir_ref stored[STATE_N_REGS]; /* what the register itself holds, or none; differs from
+                                  * value[] between a set that was dropped and the next */
     struct opt_map map;
 };
 
@@ -40,7 +40,7 @@ static void find_unseen(struct state_pass *p, const struct ir_block *b)
         } else if (i->op == IR_set || i->op == IR_setf) {
             uint64_t reg = UINT64_C(1) << reg_of(i);
 
-            if (overtaken & reg)
+            if (overtaken & reg & ~(uint64_t)b->pinned)
                 opt_bits_add(&p->unseen, n);
             overtaken |= reg;
         }
@@ -70,6 +70,7 @@ void opt_state(struct ir_block *b)
     struct state_pass p;
     uint32_t out = 0;
 
+    opt_map_init(&p.map);
     find_unseen(&p, b);
     forget(&p);
     for (uint32_t n = 0; n < b->n; n++) {

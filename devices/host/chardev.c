@@ -18,9 +18,9 @@
 enum {
     OUT_RING = 64 * 1024,
     IN_RING = 64 * 1024,
-    WRITE_STEP = 4096,          /* what a pipe that polls writable takes without blocking */
-    GATHER_NS = 1000000,        /* at most one write a millisecond */
-    PATIENCE_MS = 1000,         /* with a pty that nobody reads */
+    WRITE_STEP = 4096,   /* what a pipe that polls writable takes without blocking */
+    GATHER_NS = 1000000, /* at most one write a millisecond */
+    PATIENCE_MS = 1000,  /* with a pty that nobody reads */
     CLOSE_PATIENCE_S = 2,
 };
 
@@ -32,11 +32,11 @@ struct ring {
 struct chardev {
     struct chardev_backend backend; /* in_fd, out_fd: change under the lock only */
     struct chardev_front front;
-    struct escape escape;           /* reader's */
-    struct ring in;                 /* reader's */
-    int wake_fd;                    /* eventfd: the reader is to look around */
+    struct escape escape; /* reader's */
+    struct ring in;       /* reader's */
+    int wake_fd;          /* eventfd: the reader is to look around */
     pthread_t reader, writer;
-    bool reader_runs, writer_runs;  /* main thread's */
+    bool reader_runs, writer_runs; /* main thread's */
 
     pthread_mutex_t lock; /* all below; no other lock is taken inside it */
     pthread_cond_t has_output, progress;
@@ -198,15 +198,24 @@ static void take_byte(struct chardev *c, uint8_t byte)
         c->backend.escapes ? escape_feed(&c->escape, byte, &out) : ESCAPE_SEND;
 
     switch (action) {
-    case ESCAPE_NONE: break;
-    case ESCAPE_SEND: ring_push(&c->in, out); break;
-    case ESCAPE_QUIT: c->front.quit(c->front.arg); break;
-    case ESCAPE_BREAK: c->front.brk(c->front.arg); break;
+    case ESCAPE_NONE:
+        break;
+    case ESCAPE_SEND:
+        ring_push(&c->in, out);
+        break;
+    case ESCAPE_QUIT:
+        c->front.quit(c->front.arg);
+        break;
+    case ESCAPE_BREAK:
+        c->front.brk(c->front.arg);
+        break;
     case ESCAPE_HELP:
         say("Ctrl-A x  end the machine     Ctrl-A b       send a break\r\n"
             "Ctrl-A h  this help           Ctrl-A Ctrl-A  send Ctrl-A");
         break;
-    case ESCAPE_MONITOR: say("The monitor is not there yet; Ctrl-A h shows what is."); break;
+    case ESCAPE_MONITOR:
+        say("The monitor is not there yet; Ctrl-A h shows what is.");
+        break;
     }
 }
 
@@ -339,8 +348,8 @@ struct chardev *chardev_open(const char *spec, struct err *e)
         err_set(e, "no memory for -serial");
     else if (chardev_backend_open(&c->backend, spec, e))
         return c;
-    c->backend = (struct chardev_backend){
-        .in_fd = -1, .out_fd = -1, .listen_fd = -1, .pty_slave = -1};
+    c->backend =
+        (struct chardev_backend){.in_fd = -1, .out_fd = -1, .listen_fd = -1, .pty_slave = -1};
     chardev_close(c);
     return NULL;
 }

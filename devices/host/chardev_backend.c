@@ -180,8 +180,8 @@ static bool open_unix(struct chardev_backend *b, const char *rest, struct err *e
 /* ---- The door ---------------------------------------------------------------------------- */
 
 static const struct row rows[] = {
-    {"null", true, open_null},        {"none", true, open_null},   {"stdio", true, open_stdio},
-    {"mon:stdio", true, open_mon_stdio}, {"pty", true, open_pty},  {"file:", false, open_file},
+    {"null", true, open_null},           {"none", true, open_null}, {"stdio", true, open_stdio},
+    {"mon:stdio", true, open_mon_stdio}, {"pty", true, open_pty},   {"file:", false, open_file},
     {"unix:", false, open_unix},
 };
 
@@ -198,8 +198,9 @@ bool chardev_backend_open(struct chardev_backend *b, const char *spec, struct er
         chardev_backend_close(b);
         return false;
     }
-    return err_set(e, "-serial %s: not known; use stdio, mon:stdio, pty, null, file:PATH or "
-                      "unix:PATH[,server[,nowait]]",
+    return err_set(e,
+                   "-serial %s: not known; use stdio, mon:stdio, pty, null, file:PATH or "
+                   "unix:PATH[,server[,nowait]]",
                    spec);
 }
 

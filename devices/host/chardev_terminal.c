@@ -80,8 +80,8 @@ void chardev_raw_terminal(int fd)
     terminal.raw = terminal.saved;
     /* Output processing stays: a bare-metal guest may write plain newlines, and so
      * do our own messages. */
-    terminal.raw.c_iflag &= ~(tcflag_t)(IGNBRK | BRKINT | PARMRK | ISTRIP | INLCR | IGNCR | ICRNL |
-                                        IXON);
+    terminal.raw.c_iflag &=
+        ~(tcflag_t)(IGNBRK | BRKINT | PARMRK | ISTRIP | INLCR | IGNCR | ICRNL | IXON);
     terminal.raw.c_lflag &= ~(tcflag_t)(ECHO | ECHONL | ICANON | IEXTEN | ISIG);
     terminal.raw.c_cflag &= ~(tcflag_t)(CSIZE | PARENB);
     terminal.raw.c_cflag |= CS8;

@@ -3,7 +3,7 @@
 
 enum rv_format_id {
 #define RV_FORMAT(name, syntax, sign, ...) RV_FORMAT_##name,
-#include "frontend/riscv/isa/rv_format.def"
+#include "frontend/riscv/rv_format.def"
 #undef RV_FORMAT
 };
 
@@ -14,7 +14,7 @@ enum rv_format_id {
 #define N_PIECES(...) (sizeof((struct rv_piece[]){__VA_ARGS__}) / sizeof(struct rv_piece))
 const struct rv_format rv_formats[] = {
 #define RV_FORMAT(name, syntax, sign, ...) {syntax, sign, N_PIECES(__VA_ARGS__), {__VA_ARGS__}},
-#include "frontend/riscv/isa/rv_format.def"
+#include "frontend/riscv/rv_format.def"
 #undef RV_FORMAT
 };
 

@@ -25,7 +25,8 @@ static void print_row(const struct option_row *row)
 
 void help_print(void)
 {
-    printf("dbt-run [options] IMAGE   runs a riscv64 machine: a Linux Image, an ELF, a flat binary\n");
+    printf(
+        "dbt-run [options] IMAGE   runs a riscv64 machine: a Linux Image, an ELF, a flat binary\n");
     for (unsigned group = GROUP_WHAT; group < GROUP_COMPAT; group++) {
         printf("%s:\n", group_title[group]);
         for (unsigned i = 0; i < option_n_rows; i++)
@@ -33,7 +34,8 @@ void help_print(void)
                 print_row(&option_rows[i]);
     }
     printf("In a terminal: Ctrl-A x ends, Ctrl-A h helps. Exit status: the guest's; 1 bad input,\n"
-           "2 the host failed, 70 a bug of ours. QEMU's -M virt, -nographic and so on are taken too.\n");
+           "2 the host failed, 70 a bug of ours. QEMU's -M virt, -nographic and so on are taken "
+           "too.\n");
 }
 
 void help_version(void)

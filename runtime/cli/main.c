@@ -1,13 +1,11 @@
 /* The command dbt-run: from the command line to a machine, and its exit status. */
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "dbt/base/log.h"
 #include "dbt/opt/opt.h"
-#include "devices/host/chardev.h"
 #include "runtime/cli/options.h"
 #include "runtime/system/machine.h"
 
@@ -69,23 +67,6 @@ static int dump_dtb(const struct options *o)
     return ok ? CLI_EXIT_OK : complain(CLI_EXIT_USAGE, &e);
 }
 
-/* Signals that end the process give the terminal back first. */
-static void on_fatal(int number)
-{
-    chardev_restore_terminal();
-    signal(number, SIG_DFL);
-    raise(number);
-}
-
-static void catch_fatal(void)
-{
-    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGABRT, SIGILL, SIGFPE};
-
-    for (unsigned k = 0; k < sizeof numbers / sizeof numbers[0]; k++)
-        signal(numbers[k], on_fatal);
-    signal(SIGPIPE, SIG_IGN);
-}
-
 int main(int argc, char **argv)
 {
     struct options o;
@@ -100,7 +81,6 @@ int main(int argc, char **argv)
         return complain(CLI_EXIT_USAGE, &e);
     if (o.dump_dtb)
         return dump_dtb(&o);
-    catch_fatal();
     while (end.reset) {
         struct machine *m = machine_create(&o.machine, &run, &e);
 

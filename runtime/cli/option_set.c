@@ -145,8 +145,8 @@ static bool set_cpu(struct options *o, const char *value, struct err *e)
 static bool set_serial(struct options *o, const char *value, struct err *e)
 {
     if (o->serial_given)
-        return err_set(e, "-serial %s: the machine has one serial line, and it is -serial %s", value,
-                       o->machine.serial);
+        return err_set(e, "-serial %s: the machine has one serial line, and it is -serial %s",
+                       value, o->machine.serial);
     o->serial_given = true;
     o->machine.serial = value;
     return true;
@@ -183,7 +183,8 @@ static bool set_accel(struct options *o, const char *value, struct err *e)
     (void)o;
     if (strcspn(value, ",") == 3 && memcmp(value, "tcg", 3) == 0)
         return true;
-    return err_set(e, "-accel %s: guests are translated, which QEMU calls tcg; leave it out", value);
+    return err_set(e, "-accel %s: guests are translated, which QEMU calls tcg; leave it out",
+                   value);
 }
 
 /* ---- The translator ----------------------------------------------------------------------- */
@@ -314,7 +315,7 @@ static bool show_version(struct options *o, const char *value, struct err *e)
     return true;
 }
 
-/* ---- QEMU's habits ----------------------------------------------------------------------------- */
+/* ---- QEMU's habits --------------------------------------------------------------- */
 
 static bool accept(struct options *o, const char *value, struct err *e)
 {
@@ -333,10 +334,10 @@ static bool accept_none(struct options *o, const char *value, struct err *e)
     return is(value, "none") || err_set(e, "%s: it is not there yet; only `none` is taken", value);
 }
 
-/* ---- The table --------------------------------------------------------------------------------- */
+/* ---- The table ------------------------------------------------------------------- */
 
 const struct option_row option_rows[] = {
-#define CALL(f) .call = f
+#define CALL(f)     .call = f
 #define TEXT(field) .text = offsetof(struct options, field)
 #define FLAG(field) .flag = offsetof(struct options, field) + 1
 #define OPT(names_, arg_, group_, help_, action)                                                   \

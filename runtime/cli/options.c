@@ -109,8 +109,7 @@ static bool unknown(const char *text, const struct arg *a, struct err *e)
 
 /* ---- Parsing -------------------------------------------------------------------------- */
 
-static bool apply(struct options *o, const struct option_row *row, const char *value,
-                  struct err *e)
+static bool apply(struct options *o, const struct option_row *row, const char *value, struct err *e)
 {
     char *base = (char *)o;
 

@@ -5,28 +5,27 @@
 #include "runtime/hart.h"
 #include "runtime/system/config.h"
 
-
 /* --stress: each makes a rare path common. */
 enum cli_stress {
-    STRESS_REGS = 1,   /* few host registers, chosen at random */
-    STRESS_CACHE = 2,  /* a tiny code cache */
-    STRESS_TABLE = 4,  /* a tiny MMU table */
-    STRESS_LINKS = 8,  /* blocks are not linked */
-    STRESS_IRQ = 16,   /* every block entry asks for interrupts */
+    STRESS_REGS = 1,  /* few host registers, chosen at random */
+    STRESS_CACHE = 2, /* a tiny code cache */
+    STRESS_TABLE = 4, /* a tiny MMU table */
+    STRESS_LINKS = 8, /* blocks are not linked */
+    STRESS_IRQ = 16,  /* every block entry asks for interrupts */
 };
 
 struct options {
     struct machine_config machine;
 
     enum engine engine;
-    const char *opt_list;   /* NULL: the default */
-    uint64_t cache_size;    /* bytes */
-    uint32_t stress;        /* enum cli_stress */
+    const char *opt_list; /* NULL: the default */
+    uint64_t cache_size;  /* bytes */
+    uint32_t stress;      /* enum cli_stress */
     uint64_t stress_seed;
     bool virtual_time;
-    uint64_t max_insns;     /* 0: no end */
+    uint64_t max_insns; /* 0: no end */
 
-    const char *log_file;   /* NULL: stderr */
+    const char *log_file;               /* NULL: stderr */
     uint64_t filter_first, filter_last; /* inclusive */
     bool stats;
     const char *stats_file; /* NULL: text on stderr */

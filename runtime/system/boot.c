@@ -29,8 +29,9 @@ bool boot_add_part(struct boot_plan *p, const char *name, uint64_t gpa, uint64_t
     uint64_t offset = gpa - MEMMAP_ram_gpa;
 
     if (gpa < MEMMAP_ram_gpa || offset >= p->cfg->ram_len || len_bytes > p->cfg->ram_len - offset)
-        return err_set(e, "%s does not fit into RAM: it takes %llu bytes from %#llx, RAM has %llu "
-                          "MiB from %#llx; give more with -m",
+        return err_set(e,
+                       "%s does not fit into RAM: it takes %llu bytes from %#llx, RAM has %llu "
+                       "MiB from %#llx; give more with -m",
                        name, (unsigned long long)len_bytes, (unsigned long long)gpa,
                        (unsigned long long)(p->cfg->ram_len / MIB),
                        (unsigned long long)MEMMAP_ram_gpa);
@@ -53,8 +54,9 @@ static bool check_overlaps(const struct boot_plan *p, struct err *e)
             const struct boot_part *a = &p->part[j], *b = &p->part[i];
 
             if (overlap(a, b))
-                return err_set(e, "%s (%#llx to %#llx) overlaps %s (%#llx to %#llx); RAM has %llu "
-                                  "MiB (-m)",
+                return err_set(e,
+                               "%s (%#llx to %#llx) overlaps %s (%#llx to %#llx); RAM has %llu "
+                               "MiB (-m)",
                                b->name, (unsigned long long)b->gpa,
                                (unsigned long long)(b->gpa + b->len_bytes), a->name,
                                (unsigned long long)a->gpa,
@@ -117,8 +119,9 @@ static bool place_unknown(struct boot_plan *p, struct boot_image *img, struct er
     uint64_t gpa = MEMMAP_ram_gpa + (p->firmware == FIRMWARE_NONE ? 0 : 2 * MIB);
 
     if (!said)
-        return err_set(e, "%s is nothing I know: neither a Linux Image nor an ELF file; if it is a "
-                          "flat binary, say so with --as machine or --as supervisor",
+        return err_set(e,
+                       "%s is nothing I know: neither a Linux Image nor an ELF file; if it is a "
+                       "flat binary, say so with --as machine or --as supervisor",
                        f->path);
     return image_place_flat(p, img, gpa, e);
 }

@@ -25,12 +25,14 @@ static bool check_header(const struct boot_file *f, Elf64_Ehdr *h, struct err *e
         return err_set(e, "%s: truncated ELF file: it ends in its header", f->path);
     memcpy(h, f->data, sizeof *h);
     if (h->e_machine != EM_RISCV)
-        return err_set(e, "%s is an ELF file for another machine (e_machine %u); this one is "
-                          "riscv64 (243)",
+        return err_set(e,
+                       "%s is an ELF file for another machine (e_machine %u); this one is "
+                       "riscv64 (243)",
                        f->path, h->e_machine);
     if (h->e_type != ET_EXEC && h->e_type != ET_DYN)
-        return err_set(e, "%s is an ELF file of type %u (an object file or a core dump); link it "
-                          "to an executable",
+        return err_set(e,
+                       "%s is an ELF file of type %u (an object file or a core dump); link it "
+                       "to an executable",
                        f->path, h->e_type);
     if (h->e_phnum == 0 || h->e_phentsize != sizeof(Elf64_Phdr))
         return err_set(e, "%s is an ELF file without segments: nothing to load", f->path);
@@ -53,8 +55,9 @@ static bool refuse_program(const struct boot_file *f, const Elf64_Phdr *ph, stru
     if (ph->p_vaddr >> 63 != 0)
         return err_set(e, "%s is a Linux vmlinux, linked at %#llx; give arch/riscv/boot/Image",
                        f->path, (unsigned long long)ph->p_vaddr);
-    return err_set(e, "%s is an ELF file whose segment at %#llx lies outside RAM (from %#llx): "
-                      "a Linux program? User mode is not there yet",
+    return err_set(e,
+                   "%s is an ELF file whose segment at %#llx lies outside RAM (from %#llx): "
+                   "a Linux program? User mode is not there yet",
                    f->path, (unsigned long long)ph->p_paddr, (unsigned long long)MEMMAP_ram_gpa);
 }
 
@@ -68,8 +71,9 @@ static bool place_segment(struct boot_plan *p, struct boot_image *img, const Elf
         return err_set(e, "%s: truncated ELF file: the segment at %#llx ends beyond the file",
                        f->path, (unsigned long long)ph->p_paddr);
     if (ph->p_filesz > ph->p_memsz)
-        return err_set(e, "%s: damaged ELF file: the segment at %#llx is larger in the file than "
-                          "in memory",
+        return err_set(e,
+                       "%s: damaged ELF file: the segment at %#llx is larger in the file than "
+                       "in memory",
                        f->path, (unsigned long long)ph->p_paddr);
     if (ph->p_paddr < MEMMAP_ram_gpa || ph->p_paddr >> 56 != 0)
         return refuse_program(f, ph, e);
@@ -92,8 +96,9 @@ static bool place_segments(struct boot_plan *p, struct boot_image *img, const El
         Elf64_Phdr ph = segment(&img->file, h, i);
 
         if (ph.p_type == PT_INTERP)
-            return err_set(e, "%s is a Linux program (dynamically linked); user mode is not there "
-                              "yet",
+            return err_set(e,
+                           "%s is a Linux program (dynamically linked); user mode is not there "
+                           "yet",
                            img->file.path);
         if (ph.p_type != PT_LOAD || ph.p_memsz == 0)
             continue;

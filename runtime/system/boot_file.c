@@ -77,7 +77,6 @@ bool boot_file_open(struct boot_file *f, const char *path, uint64_t limit, struc
     struct stat st;
     bool ok;
 
-
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 
     *f = (struct boot_file){.path = path};

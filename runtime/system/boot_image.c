@@ -7,8 +7,7 @@
 #include "dbt/base/bits.h"
 #include "runtime/system/memmap.h"
 
-#define DISKS_LATER                                                                                \
-    "disks are not there yet; boot a kernel with -kernel and -initrd"
+#define DISKS_LATER "disks are not there yet; boot a kernel with -kernel and -initrd"
 
 static const struct {
     uint32_t offset;
@@ -33,7 +32,9 @@ static uint64_t le(const uint8_t *p, unsigned n)
     return v;
 }
 
-static bool detect(struct boot_image *img, struct err *e)
+/* Who says --as of a thing that we take for something else is believed: a flat
+ * binary may hold any bytes. */
+static bool detect(const struct boot_plan *p, struct boot_image *img, struct err *e)
 {
     const struct boot_file *f = &img->file;
 
@@ -43,6 +44,8 @@ static bool detect(struct boot_image *img, struct err *e)
             memcmp(f->data + rows[i].offset, rows[i].bytes, rows[i].len) != 0)
             continue;
         img->kind = rows[i].kind;
+        if (img->kind == IMAGE_REFUSED && p->cfg->as != AS_AUTO)
+            img->kind = IMAGE_UNKNOWN;
         if (img->kind == IMAGE_REFUSED)
             return err_set(e, "%s is %s: %s", f->path, rows[i].what, rows[i].advice);
         return true;
@@ -92,13 +95,13 @@ static bool unpack(struct boot_plan *p, struct boot_image *img, struct err *e)
         return false;
     p->n_files++;
     img->file = *out;
-    return detect(img, e);
+    return detect(p, img, e);
 }
 
 bool image_open(struct boot_plan *p, struct boot_image *img, const char *path, struct err *e)
 {
     *img = (struct boot_image){0};
-    if (!boot_keep_file(p, path, &img->file, e) || !detect(img, e))
+    if (!boot_keep_file(p, path, &img->file, e) || !detect(p, img, e))
         return false;
     /* A zboot kernel may itself be packed for transport; nothing else nests. */
     for (unsigned depth = 0; depth < 2; depth++)
@@ -113,12 +116,12 @@ bool image_open(struct boot_plan *p, struct boot_image *img, const char *path, s
 /* ---- Linux Images ---------------------------------------------------------------------- */
 
 enum { /* Documentation/arch/riscv/boot-image-header.rst */
-    HEADER_LEN = 64,
-    TEXT_OFFSET = 8,
-    IMAGE_SIZE = 16,
-    FLAGS = 24,
-    PE_OFFSET = 60,
-    FLAG_BIG_ENDIAN = 1,
+       HEADER_LEN = 64,
+       TEXT_OFFSET = 8,
+       IMAGE_SIZE = 16,
+       FLAGS = 24,
+       PE_OFFSET = 60,
+       FLAG_BIG_ENDIAN = 1,
 };
 
 /* The header does not say how long the file is (image_size counts .bss). An Image

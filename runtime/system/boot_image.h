@@ -17,9 +17,9 @@ enum image_kind {
 /* A loaded thing. */
 struct boot_image {
     enum image_kind kind;
-    struct boot_file file;      /* the unpacked bytes; the plan owns them */
+    struct boot_file file; /* the unpacked bytes; the plan owns them */
     uint64_t entry;
-    uint64_t low, high;         /* the range of RAM it takes */
+    uint64_t low, high; /* the range of RAM it takes */
     uint64_t tohost_gpa, fromhost_gpa;
 };
 

@@ -11,7 +11,7 @@
 #include "runtime/system/memmap.h"
 
 enum {
-    TREE_ROOM = 64 * 1024, /* the board's tree is 4 KiB and half a KiB a hart */
+    TREE_ROOM = 64 * 1024,    /* the board's tree is 4 KiB and half a KiB a hart */
     TREE_LIMIT = 1024 * 1024, /* kernels map no more of it in early boot */
     CACHE_BLOCK = 64,
     UART_CLOCK_HZ = 3686400,
@@ -233,8 +233,8 @@ static void chosen_node(struct tree *t, const struct fdt_chosen *chosen)
         string(t, "bootargs", chosen->cmdline);
     if (chosen->initrd_len != 0) {
         note(t, fdt_property_u64(t->fdt, "linux,initrd-start", chosen->initrd_gpa));
-        note(t, fdt_property_u64(t->fdt, "linux,initrd-end",
-                                 chosen->initrd_gpa + chosen->initrd_len));
+        note(t,
+             fdt_property_u64(t->fdt, "linux,initrd-end", chosen->initrd_gpa + chosen->initrd_len));
     }
     bytes(t, "rng-seed", chosen->rng_seed, sizeof chosen->rng_seed);
     snprintf(console, sizeof console, "/soc/serial@%llx", (unsigned long long)MEMMAP_uart_gpa);
@@ -242,8 +242,8 @@ static void chosen_node(struct tree *t, const struct fdt_chosen *chosen)
     end(t);
 }
 
-static void root(struct tree *t, const struct machine_config *cfg,
-                 const struct rv_cpu_model *model, const struct fdt_chosen *chosen)
+static void root(struct tree *t, const struct machine_config *cfg, const struct rv_cpu_model *model,
+                 const struct fdt_chosen *chosen)
 {
     begin(t, "%s", "");
     cell(t, "#address-cells", 2);
@@ -297,8 +297,8 @@ static int put_chosen(void *fdt, const struct fdt_chosen *chosen)
     if (error == 0 && chosen->initrd_len != 0)
         error = fdt_setprop_u64(fdt, node, "linux,initrd-start", chosen->initrd_gpa);
     if (error == 0 && chosen->initrd_len != 0)
-        error = fdt_setprop_u64(fdt, node, "linux,initrd-end",
-                                chosen->initrd_gpa + chosen->initrd_len);
+        error =
+            fdt_setprop_u64(fdt, node, "linux,initrd-end", chosen->initrd_gpa + chosen->initrd_len);
     if (error == 0)
         error = fdt_setprop(fdt, node, "rng-seed", chosen->rng_seed, sizeof chosen->rng_seed);
     return error;

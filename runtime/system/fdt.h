@@ -12,8 +12,8 @@ struct fdt_blob {
 };
 
 struct fdt_chosen {
-    const char *cmdline;              /* NULL: none */
-    uint64_t initrd_gpa, initrd_len;  /* len 0: none */
+    const char *cmdline;             /* NULL: none */
+    uint64_t initrd_gpa, initrd_len; /* len 0: none */
     uint8_t rng_seed[32];
 };
 

@@ -317,6 +317,7 @@ static bool create_hart(struct machine *m, struct err *e)
     m->cpu.model = m->plan.announced;
     m->cpu.now_ticks = now_ticks;
     m->cpu.now_arg = m;
+    m->cpu.virtual_time = m->run.virtual_time;
     m->cpu.set_timer = set_supervisor_timer;
     m->cpu.sbi = &sbi_host;
     m->cpu.machine = m;

@@ -31,27 +31,55 @@ static bool one_in(struct ir_random *r, unsigned n)
 uint64_t ir_random_value(struct ir_random *r)
 {
     static const uint64_t corners[] = {
-        0, 1, 2, UINT64_MAX, UINT64_MAX - 1, INT64_MAX, (uint64_t)INT64_MIN, 0x7fffffff, 0x80000000,
-        0xffffffff, UINT64_C(0xffffffff80000000), UINT64_C(0xffffffff7fffffff),
-        UINT64_C(0x100000000), 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 31, 32, 63, 64,
+        0,
+        1,
+        2,
+        UINT64_MAX,
+        UINT64_MAX - 1,
+        INT64_MAX,
+        (uint64_t)INT64_MIN,
+        0x7fffffff,
+        0x80000000,
+        0xffffffff,
+        UINT64_C(0xffffffff80000000),
+        UINT64_C(0xffffffff7fffffff),
+        UINT64_C(0x100000000),
+        0x7f,
+        0x80,
+        0xff,
+        0x7fff,
+        0x8000,
+        0xffff,
+        31,
+        32,
+        63,
+        64,
     };
     uint64_t v = ir_random_next(r);
 
     switch (ir_random_below(r, 8)) {
-    case 0: case 1: return corners[ir_random_below(r, sizeof(corners) / sizeof(corners[0]))];
-    case 2: return v % 129 - 64;
-    case 3: return (uint64_t)(int64_t)(int32_t)v;
-    case 4: return (uint32_t)v;
-    case 5: return (UINT64_C(1) << (v & 63)) - (v >> 6 & 1);
-    default: return v;
+    case 0:
+    case 1:
+        return corners[ir_random_below(r, sizeof(corners) / sizeof(corners[0]))];
+    case 2:
+        return v % 129 - 64;
+    case 3:
+        return (uint64_t)(int64_t)(int32_t)v;
+    case 4:
+        return (uint32_t)v;
+    case 5:
+        return (UINT64_C(1) << (v & 63)) - (v >> 6 & 1);
+    default:
+        return v;
     }
 }
 
 static uint64_t float32(struct ir_random *r)
 {
     static const uint32_t corners[] = {
-        0, 0x80000000, 0x3f800000, 0xbf800000, 0x7f800000, 0xff800000, 0x7fc00000, 0x7f800001,
-        0xffc00123, 1, 0x80000001, 0x007fffff, 0x00800000, 0x7f7fffff, 0x4f000000, 0x5f800000,
+        0,          0x80000000, 0x3f800000, 0xbf800000, 0x7f800000, 0xff800000,
+        0x7fc00000, 0x7f800001, 0xffc00123, 1,          0x80000001, 0x007fffff,
+        0x00800000, 0x7f7fffff, 0x4f000000, 0x5f800000,
     };
     uint64_t v = ir_random_next(r);
 
@@ -65,11 +93,22 @@ static uint64_t float32(struct ir_random *r)
 uint64_t ir_random_float(struct ir_random *r)
 {
     static const uint64_t corners[] = {
-        0, UINT64_C(1) << 63, UINT64_C(0x3ff0000000000000), UINT64_C(0xbff0000000000000),
-        UINT64_C(0x7ff0000000000000), UINT64_C(0xfff0000000000000), UINT64_C(0x7ff8000000000000),
-        UINT64_C(0x7ff0000000000001), UINT64_C(0xfff8000000000123), 1, UINT64_C(0x000fffffffffffff),
-        UINT64_C(0x0010000000000000), UINT64_C(0x7fefffffffffffff), UINT64_C(0x41e0000000000000),
-        UINT64_C(0x43f0000000000000), UINT64_C(0xc3e0000000000000),
+        0,
+        UINT64_C(1) << 63,
+        UINT64_C(0x3ff0000000000000),
+        UINT64_C(0xbff0000000000000),
+        UINT64_C(0x7ff0000000000000),
+        UINT64_C(0xfff0000000000000),
+        UINT64_C(0x7ff8000000000000),
+        UINT64_C(0x7ff0000000000001),
+        UINT64_C(0xfff8000000000123),
+        1,
+        UINT64_C(0x000fffffffffffff),
+        UINT64_C(0x0010000000000000),
+        UINT64_C(0x7fefffffffffffff),
+        UINT64_C(0x41e0000000000000),
+        UINT64_C(0x43f0000000000000),
+        UINT64_C(0xc3e0000000000000),
     };
     uint64_t v = ir_random_next(r);
 
@@ -142,10 +181,12 @@ static ir_ref operand(struct gen *g, bool f)
 
 static uint8_t random_fp_aux(struct gen *g, enum ir_op op)
 {
-    static const uint8_t modes[] = {IR_RM_RNE, IR_RM_RTZ, IR_RM_RDN, IR_RM_RUP, IR_RM_DYN,
-                                    IR_RM_DYN, IR_RM_RMM};
+    static const uint8_t modes[] = {IR_RM_RNE, IR_RM_RTZ, IR_RM_RDN, IR_RM_RUP,
+                                    IR_RM_DYN, IR_RM_DYN, IR_RM_RMM};
     unsigned rm = modes[ir_random_below(g->r, g->r->parts & IR_RANDOM_RMM ? 7 : 6)];
-    unsigned width = op == IR_f32to64 ? 32 : op == IR_f64to32 ? 64 : 32u << ir_random_below(g->r, 2);
+    unsigned width = op == IR_f32to64   ? 32
+                     : op == IR_f64to32 ? 64
+                                        : 32u << ir_random_below(g->r, 2);
 
     return IR_FP(width, rm);
 }
@@ -211,8 +252,8 @@ static uint64_t small(struct gen *g)
 static ir_ref idiom(struct gen *g)
 {
     static const uint8_t widths[] = {8, 16, 32, 32, 5};
-    static const uint16_t extensions[] = {IR_sext8, IR_sext16, IR_sext32, IR_zext8, IR_zext16,
-                                          IR_zext32};
+    static const uint16_t extensions[] = {IR_sext8, IR_sext16, IR_sext32,
+                                          IR_zext8, IR_zext16, IR_zext32};
     static const uint16_t shifts[] = {IR_shl, IR_shr, IR_sar, IR_rotr, IR_rotr32};
     static const uint16_t compares[] = {IR_eq, IR_ne, IR_lt, IR_ltu};
     struct ir_random *r = g->r;
@@ -239,7 +280,8 @@ static ir_ref idiom(struct gen *g)
         t = put2(g, (enum ir_op)compares[ir_random_below(r, 4)], x, y);
         if (one_in(r, 2))
             return put2(g, IR_xor, t, constant(g, 1));
-        return put2(g, (enum ir_op)compares[ir_random_below(r, 4)], one_in(r, 2) ? t : constant(g, 0),
+        return put2(g, (enum ir_op)compares[ir_random_below(r, 4)],
+                    one_in(r, 2) ? t : constant(g, 0),
                     one_in(r, 2) ? constant(g, ir_random_below(r, 2)) : t);
     case 5: /* sums of constants */
         k = compares[ir_random_below(r, 2)];
@@ -324,9 +366,12 @@ static uint64_t own_word(struct gen *g)
 static ir_ref random_result(struct gen *g)
 {
     switch (ir_random_below(g->r, 12)) {
-    case 0: case 1: case 2:
+    case 0:
+    case 1:
+    case 2:
         return idiom(g);
-    case 3: case 4:
+    case 3:
+    case 4:
         if (g->r->parts & IR_RANDOM_MEM)
             return load(g);
         break;
@@ -367,7 +412,8 @@ static void side_exit(struct gen *g, uint64_t next)
 static void effect(struct gen *g, uint64_t next)
 {
     switch (ir_random_below(g->r, 5)) {
-    case 0: case 1:
+    case 0:
+    case 1:
         if (g->r->parts & IR_RANDOM_MEM)
             store(g);
         break;

@@ -12,12 +12,12 @@
 
 /* What may occur in a block. */
 enum {
-    IR_RANDOM_FP = 1,   /* F values and floating-point arithmetic */
-    IR_RANDOM_MEM = 2,  /* ld, st, ldf, stf, fence */
-    IR_RANDOM_CALL = 4, /* the helpers below */
-    IR_RANDOM_TIME = 8, /* time, count */
-    IR_RANDOM_SIDE = 16,/* exit_if, exit_pending */
-    IR_RANDOM_RMM = 32, /* rounding mode RMM, static (never as fp_rm) */
+    IR_RANDOM_FP = 1,    /* F values and floating-point arithmetic */
+    IR_RANDOM_MEM = 2,   /* ld, st, ldf, stf, fence */
+    IR_RANDOM_CALL = 4,  /* the helpers below */
+    IR_RANDOM_TIME = 8,  /* time, count */
+    IR_RANDOM_SIDE = 16, /* exit_if, exit_pending */
+    IR_RANDOM_RMM = 32,  /* rounding mode RMM, static (never as fp_rm) */
     IR_RANDOM_ALL = 63,
 };
 

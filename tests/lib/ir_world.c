@@ -52,7 +52,8 @@ static uint64_t may_pend(struct cpu_state *s, uint64_t k, uint64_t a, uint64_t b
 /* Rounding as the guest's fp_rm says it, and in MXCSR's own numbers; no flags. */
 static void set_rounding(struct cpu_state *s, unsigned rm)
 {
-    static const uint8_t mx[4] = {[IR_RM_RNE] = 0, [IR_RM_RDN] = 1, [IR_RM_RUP] = 2, [IR_RM_RTZ] = 3};
+    static const uint8_t mx[4] = {
+        [IR_RM_RNE] = 0, [IR_RM_RDN] = 1, [IR_RM_RUP] = 2, [IR_RM_RTZ] = 3};
 
     s->fp_rm = rm;
     s->mxcsr = 0x1f80 | (uint32_t)mx[rm] << 13;
@@ -72,11 +73,8 @@ const struct ir_helper ir_world_helpers[] = {
 #define IR_HELPER(name, fn, n) {#name, fn, n},
 #include "dbt/ir/ir_helper.def"
 #undef IR_HELPER
-    {"hash_all", hash_all, 0},
-    {"may_raise", may_raise, 1},
-    {"set_rm", set_rm, 1},
-    {"scatter", scatter, 2},
-    {"may_pend", may_pend, 3},
+    {"hash_all", hash_all, 0}, {"may_raise", may_raise, 1}, {"set_rm", set_rm, 1},
+    {"scatter", scatter, 2},   {"may_pend", may_pend, 3},
 };
 const unsigned ir_world_n_helpers = sizeof(ir_world_helpers) / sizeof(ir_world_helpers[0]);
 
@@ -131,7 +129,8 @@ void ir_world_init(struct ir_world *w, struct ir_random *r)
         s->reg[n] = ir_random_float(r);
     s->salt[0] = UINT64_C(0x123450) << 40;
     s->salt[1] = UINT64_C(0x123451) << 40;
-    state_set_page(s, ir_random_below(r, 2) ? UINT64_C(0x3f12345000) : UINT64_C(0xffffffff80201000));
+    state_set_page(s,
+                   ir_random_below(r, 2) ? UINT64_C(0x3f12345000) : UINT64_C(0xffffffff80201000));
     set_rounding(s, ir_random_below(r, 4));
     s->icount_deadline = ir_random_below(r, 60);
     for (unsigned n = 0; n < IR_WORLD_OWN; n++)

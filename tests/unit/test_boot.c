@@ -263,7 +263,9 @@ static struct elf make_elf(uint64_t base)
                {.sh_type = SHT_STRTAB,
                 .sh_offset = offsetof(struct elf, names),
                 .sh_size = sizeof f.names}},
-        .sym = {{0}, {.st_name = 1, .st_value = base + 0x800}, {.st_name = 8, .st_value = base + 0x840}},
+        .sym = {{0},
+                {.st_name = 1, .st_value = base + 0x800},
+                {.st_name = 8, .st_value = base + 0x840}},
         .names = "\0tohost\0fromhost",
     };
 

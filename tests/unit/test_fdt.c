@@ -86,7 +86,8 @@ static void the_memory_map_is_told(void **state)
         assert_int_equal(cell(&b, rows[i].path, "interrupt-parent", 0),
                          cell(&b, "/soc/plic@c000000", "phandle", 0));
     }
-    assert_int_equal(cell(&b, "/poweroff", "regmap", 0), cell(&b, "/soc/test@100000", "phandle", 0));
+    assert_int_equal(cell(&b, "/poweroff", "regmap", 0),
+                     cell(&b, "/soc/test@100000", "phandle", 0));
     assert_int_equal(cell(&b, "/reboot", "value", 0), 0x7777);
     fdt_blob_fini(&b);
 }
@@ -219,12 +220,9 @@ static void a_damaged_tree_is_harmless(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_memory_map_is_told),
-        cmocka_unit_test(interrupts_reach_the_hart),
-        cmocka_unit_test(extensions_are_the_models),
-        cmocka_unit_test(chosen_holds_what_was_chosen),
-        cmocka_unit_test(a_users_tree_is_adopted),
-        cmocka_unit_test(a_damaged_tree_is_harmless),
+        cmocka_unit_test(the_memory_map_is_told),    cmocka_unit_test(interrupts_reach_the_hart),
+        cmocka_unit_test(extensions_are_the_models), cmocka_unit_test(chosen_holds_what_was_chosen),
+        cmocka_unit_test(a_users_tree_is_adopted),   cmocka_unit_test(a_damaged_tree_is_harmless),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -28,9 +28,12 @@ static void finisher_ends_the_run(void **state)
         enum finish_kind kind;
         int code;
     } cases[] = {
-        {0x5555, FINISH_POWEROFF, 0},           {0x00075555, FINISH_POWEROFF, 0},
-        {0x7777, FINISH_RESET, 0},              {0x3333 | 42 << 16, FINISH_POWEROFF, 42},
-        {0x3333, FINISH_POWEROFF, 1},           {0x3333 | 0x100 << 16, FINISH_POWEROFF, 1},
+        {0x5555, FINISH_POWEROFF, 0},
+        {0x00075555, FINISH_POWEROFF, 0},
+        {0x7777, FINISH_RESET, 0},
+        {0x3333 | 42 << 16, FINISH_POWEROFF, 42},
+        {0x3333, FINISH_POWEROFF, 1},
+        {0x3333 | 0x100 << 16, FINISH_POWEROFF, 1},
         {0x3333 | 0xffffu << 16, FINISH_POWEROFF, 255},
     };
     struct finisher f = {.finish = finish};
@@ -167,9 +170,9 @@ static void htif_system_calls(void **state)
     args[1] = 3;
     command(&h, RAM + 256);
     assert_int_equal(last_code, 3);
-    command(&h, 0x1000);             /* arguments outside RAM */
-    command(&h, RAM + RAM_LEN - 8);  /* arguments that end outside */
-    command(&h, RAM + 260);          /* misaligned */
+    command(&h, 0x1000);            /* arguments outside RAM */
+    command(&h, RAM + RAM_LEN - 8); /* arguments that end outside */
+    command(&h, RAM + 260);         /* misaligned */
     assert_int_equal(n_calls, 1);
 }
 
@@ -187,9 +190,12 @@ static void htif_outside_ram_is_off(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(finisher_ends_the_run), cmocka_unit_test(finisher_ignores_the_rest),
-        cmocka_unit_test(htif_exit),             cmocka_unit_test(htif_console),
-        cmocka_unit_test(htif_system_calls),     cmocka_unit_test(htif_outside_ram_is_off),
+        cmocka_unit_test(finisher_ends_the_run),
+        cmocka_unit_test(finisher_ignores_the_rest),
+        cmocka_unit_test(htif_exit),
+        cmocka_unit_test(htif_console),
+        cmocka_unit_test(htif_system_calls),
+        cmocka_unit_test(htif_outside_ram_is_off),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

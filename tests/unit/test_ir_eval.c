@@ -9,7 +9,7 @@
 
 #include "tests/lib/ir_random.h"
 
-#define MIN64 UINT64_C(0x8000000000000000)
+#define MIN64   UINT64_C(0x8000000000000000)
 #define PAGE_VA UINT64_C(0x3f12345000)
 
 static struct ir_block block;
@@ -136,9 +136,11 @@ static void fp_rows_take_raw_registers(void **state)
     assert_int_equal(flags, 0);
     /* The dynamic mode is asked for, the static one not. 1 + 2^-53, up and down. */
     assert_int_equal(ir_eval_fp(IR_fadd, IR_FP(64, IR_RM_DYN), IR_RM_RUP, one64,
-                                UINT64_C(0x3ca0000000000000), 0, &flags), one64 + 1);
+                                UINT64_C(0x3ca0000000000000), 0, &flags),
+                     one64 + 1);
     assert_int_equal(ir_eval_fp(IR_fadd, IR_FP(64, IR_RM_RDN), IR_RM_RUP, one64,
-                                UINT64_C(0x3ca0000000000000), 0, &flags), one64);
+                                UINT64_C(0x3ca0000000000000), 0, &flags),
+                     one64);
     assert_int_equal(flags, IR_FP_NX);
 }
 
@@ -203,8 +205,11 @@ static void direct_exits_give_target_and_number(void **state)
 static void every_condition_is_decided(void **state)
 {
     /* of (-1, 1), (1, -1), (1, 1) */
-    static const struct { const char *name; bool holds[3]; } conds[] = {
-        {"eq", {0, 0, 1}}, {"ne", {1, 1, 0}}, {"lt", {1, 0, 0}},
+    static const struct {
+        const char *name;
+        bool holds[3];
+    } conds[] = {
+        {"eq", {0, 0, 1}}, {"ne", {1, 1, 0}},  {"lt", {1, 0, 0}},
         {"ge", {0, 1, 1}}, {"ltu", {0, 1, 0}}, {"geu", {1, 0, 1}},
     };
 
@@ -212,8 +217,10 @@ static void every_condition_is_decided(void **state)
     for (unsigned n = 0; n < 6; n++) {
         char text[160];
 
-        snprintf(text, sizeof(text), "insn 0 4\n %%1 = get r5\n %%2 = get r6\n"
-                 " exit_if.%s %%1 %%2 -> 8\n exit_goto 4\n", conds[n].name);
+        snprintf(text, sizeof(text),
+                 "insn 0 4\n %%1 = get r5\n %%2 = get r6\n"
+                 " exit_if.%s %%1 %%2 -> 8\n exit_goto 4\n",
+                 conds[n].name);
         setup(text);
         for (unsigned k = 0; k < 3; k++) {
             world.s.reg[5] = k == 0 ? UINT64_MAX : 1;
@@ -307,7 +314,8 @@ static void helpers_see_and_change_the_state(void **state)
 static void addresses_are_relative_to_the_page(void **state)
 {
     (void)state;
-    setup("insn 0 4\n %1 = pc -0x1000\n set %1 r5\n %2 = time\n set %2 r6\n fence 1\n exit_goto 4\n");
+    setup(
+        "insn 0 4\n %1 = pc -0x1000\n set %1 r5\n %2 = time\n set %2 r6\n fence 1\n exit_goto 4\n");
     world.ticks = 39;
     assert_int_equal(ir_world_eval(&world, &block), EXIT_LINK);
     assert_int_equal(world.s.reg[5], PAGE_VA - 0x1000);

@@ -137,7 +137,8 @@ static void unreadable_text_is_refused(void **state)
         set_helpers(&first);
         assert_false(ir_parse(&first, unreadable[n].text, &e));
         if (!strstr(e.text, unreadable[n].says))
-            fail_msg("\"%s\" says \"%s\", not \"%s\"", unreadable[n].text, e.text, unreadable[n].says);
+            fail_msg("\"%s\" says \"%s\", not \"%s\"", unreadable[n].text, e.text,
+                     unreadable[n].says);
     }
 }
 
@@ -152,7 +153,8 @@ static const struct refusal invalid[] = {
     {"insn 0 4\n%1 = get r32\nexit_goto 0", "immediate out of range"},
     {"insn 0 4\n%1 = ldst 8\nexit_goto 0", "immediate out of range"},
     {"insn 0 4\n%1 = ldst 0x1001\nexit_goto 0", "immediate out of range"},
-    {"insn 0 4\n%1 = getf f1\n%2 = add %1 %1\nexit_goto 0", "%2 (add): has an operand of the wrong class"},
+    {"insn 0 4\n%1 = getf f1\n%2 = add %1 %1\nexit_goto 0",
+     "%2 (add): has an operand of the wrong class"},
     {"insn 0 4\n%1 = const 1\n%2 = add %1 _\nexit_goto 0", "not made yet"},
     {"insn 0 4\n%1 = const 1\n%2 = addsh %1 %1 4\nexit_goto 0", "wrong aux"},
     {"insn 0 4\nfence 2\nexit_goto 0", "wrong aux"},
@@ -161,7 +163,8 @@ static const struct refusal invalid[] = {
     {"insn 0 4\n%1 = const 1\n%2 = ld.u8 [%1 +0x80000000]\nexit_goto 0", "immediate out of range"},
     {"insn 0 4\n%1 = getf f1\n%2 = f32to64.64.rne %1\nexit_goto 0", "wrong aux"},
     {"insn 0 4\n%1 = call scatter 0\nexit_goto 0", "wrong number of operands"},
-    {"insn 0 4\n%1 = const 1\n%2 = call scatter 0 (%1, _, %1)\nexit_goto 0", "after one that is missing"},
+    {"insn 0 4\n%1 = const 1\n%2 = call scatter 0 (%1, _, %1)\nexit_goto 0",
+     "after one that is missing"},
     {"insn 0 4\n%1 = call 100 0\nexit_goto 0", "helper that does not exist"},
 };
 
@@ -218,10 +221,8 @@ static void damaged_blocks_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(random_blocks_round_trip),
-        cmocka_unit_test(files_are_read),
-        cmocka_unit_test(unreadable_text_is_refused),
-        cmocka_unit_test(invalid_blocks_are_refused),
+        cmocka_unit_test(random_blocks_round_trip),   cmocka_unit_test(files_are_read),
+        cmocka_unit_test(unreadable_text_is_refused), cmocka_unit_test(invalid_blocks_are_refused),
         cmocka_unit_test(damaged_blocks_are_refused),
     };
 

@@ -24,7 +24,8 @@ static bool is_true(struct opt_known k, uint64_t v)
     return k.sign >= 1 && (uint64_t)sign_extend(v, k.sign) == v;
 }
 
-static ir_ref put(enum ir_op op, uint8_t aux, ir_ref x, ir_ref y, ir_ref z, uint64_t imm, uint64_t v)
+static ir_ref put(enum ir_op op, uint8_t aux, ir_ref x, ir_ref y, ir_ref z, uint64_t imm,
+                  uint64_t v)
 {
     block.insn[block.n] = (struct ir_insn){(uint8_t)op, aux, x, y, z, imm};
     value[block.n] = v;

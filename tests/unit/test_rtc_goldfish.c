@@ -174,8 +174,10 @@ static void state_is_kept(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_high_half_is_latched), cmocka_unit_test(the_guest_sets_it),
-        cmocka_unit_test(the_alarm),                cmocka_unit_test(every_address_answers),
+        cmocka_unit_test(the_high_half_is_latched),
+        cmocka_unit_test(the_guest_sets_it),
+        cmocka_unit_test(the_alarm),
+        cmocka_unit_test(every_address_answers),
         cmocka_unit_test(state_is_kept),
     };
 

@@ -162,7 +162,7 @@ static bool is_claimed_by_third(enum rv_op a, enum rv_op b)
 
     FOR_EACH_ROW(row)
     {
-        if (rv_row_mask(row) == mask && rv_row_match(row) == match)
+        if (row != a && row != b && rv_row_mask(row) == mask && rv_row_match(row) == match)
             return true;
     }
     return false;

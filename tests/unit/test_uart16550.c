@@ -38,8 +38,7 @@ static void make(struct uart *u)
 {
     irq = false;
     n_sent = n_ready = 0;
-    uart_init(u, (struct irq_line){.set = sink},
-              (struct uart_wire){.put = put, .ready = ready});
+    uart_init(u, (struct irq_line){.set = sink}, (struct uart_wire){.put = put, .ready = ready});
 }
 
 static uint8_t get(struct uart *u, unsigned reg)

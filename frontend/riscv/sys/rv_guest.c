@@ -47,13 +47,15 @@ uint32_t rv_mode_key(const struct rv_hart *h)
     return mode;
 }
 
-/* M runs in the space of the current satp, under its own rights: going between M
- * and S changes the view and loses nothing. */
+/* Machine mode that accesses memory as itself is a space of its own, without translation:
+ * what firmware uses stays known whatever the kernel does with satp. */
 void rv_sync(struct rv_hart *h)
 {
-    uint32_t asid = (uint32_t)bits_get(h->satp, 44, 16);
+    bool bare = rv_data_rights(h) == RV_M && h->priv == RV_M;
+    uint64_t key = bare ? 0 : h->satp;
+    uint32_t asid = (uint32_t)bits_get(key, 44, 16);
 
-    mmu_switch(h->s.mmu, h->satp, asid, rv_data_rights(h), rv_fetch_rights(h), rv_mode_key(h));
+    mmu_switch(h->s.mmu, key, asid, rv_data_rights(h), rv_fetch_rights(h), rv_mode_key(h));
     if (rv_irq_deliverable(h) >= 0)
         atomic_fetch_or(&h->s.pending, PENDING_IRQ);
 }

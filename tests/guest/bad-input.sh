@@ -1,0 +1,245 @@
+#!/bin/bash
+# Bad input: each kind ends with one line that says what, where and what to do, and
+# with its exit status; nothing on stdout, nothing left running.
+#
+#     tests/guest/bad-input.sh [./dbt-run]
+set -u
+cd "$(dirname "$0")/../.."
+run=$(realpath "${1:-./dbt-run}")
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+cd "$dir" || exit 2
+passed=0
+failed=0
+
+# bad STATUS WORDS ARG...: dbt-run ARG... must end so, with WORDS in its one line.
+bad() {
+    local status=$1 words=$2 got text
+    shift 2
+    timeout 20 "$run" "$@" >out 2>err </dev/null
+    got=$?
+    text=$(cat err)
+    if [ "$got" = "$status" ] && [[ "$text" == "dbt-run: "*"$words"* ]] &&
+        [ "$(wc -l <err)" = 1 ] && [ ! -s out ]; then
+        passed=$((passed + 1))
+        return
+    fi
+    failed=$((failed + 1))
+    echo "FAILED: dbt-run $*"
+    echo "    wanted: status $status, one line 'dbt-run: ...$words...'"
+    echo "    got:    status $got, $(wc -l <err) lines: $text"
+}
+
+# patch FILE OFFSET ESCAPES: overwrites bytes, as printf writes them.
+patch() {
+    printf "$3" | dd of="$1" bs=1 seek=$(($2)) conv=notrunc status=none
+}
+
+# ---- The files -----------------------------------------------------------------
+
+# A Linux Image of 1 MiB: text offset 2 MiB, image size 4 MiB.
+truncate -s 1M Image
+patch Image 8 '\x00\x00\x20\x00\x00\x00\x00\x00\x00\x00\x40'
+patch Image 0x30 'RISCV\0\0\0RSC\x05'
+
+# The same with a PE header at 0x40 whose one section ends with the file.
+cp Image Image.efi
+patch Image.efi 0 'MZ'
+patch Image.efi 0x3c '\x40'
+patch Image.efi 0x40 'PE\0\0\x64\x50\x01\0'
+patch Image.efi 0x68 '\x00\x00\x10\x00\x00\x00\x00\x00'
+
+# An ELF: header, one segment of 0x1000 bytes at RAM's start, from offset 0x1000.
+truncate -s 8K elf
+patch elf 0 '\x7fELF\x02\x01\x01'
+patch elf 16 '\x02\x00\xf3\x00\x01\x00\x00\x00\x00\x00\x00\x80\x00\x00\x00\x00\x40'
+patch elf 52 '\x40\x00\x38\x00\x01\x00\x40'
+patch elf 0x40 '\x01\x00\x00\x00\x07\x00\x00\x00\x00\x10'
+patch elf 0x50 '\x00\x00\x00\x80\x00\x00\x00\x00\x00\x00\x00\x80\x00\x00\x00\x00\x00\x10'
+patch elf 0x68 '\x00\x10'
+
+# copy_of FILE NAME OFFSET ESCAPES: a copy, patched.
+copy_of() {
+    cp "$1" "$2"
+    patch "$2" "$3" "$4"
+}
+
+mkdir folder
+: >empty
+echo "this is no program" >text
+truncate -s 100M big
+
+# ---- Files that cannot be read ----------------------------------------------------
+
+bad 1 'nothing to run'
+bad 1 'cannot open nowhere: No such file' nowhere
+bad 1 'cannot open nowhere: No such file' -kernel nowhere
+bad 1 'folder is a directory' folder
+bad 1 'folder is a directory' Image -initrd folder
+bad 1 'empty is empty' empty
+bad 1 'empty is empty' Image -initrd empty
+bad 1 'is neither a file nor a pipe' /dev/null
+bad 1 'cannot open nowhere' Image -initrd nowhere
+bad 1 'cannot open nowhere' Image -dtb nowhere
+bad 1 'cannot open nowhere' Image -bios nowhere
+if [ "$(id -u)" != 0 ]; then
+    cp Image secret
+    chmod 000 secret
+    bad 1 'Permission denied' secret
+fi
+
+# ---- Linux Images -----------------------------------------------------------------
+
+head -c 60 Image >short
+bad 1 'truncated Linux Image: it ends in its header' short
+head -c 64 Image.efi >short-efi
+bad 1 'truncated Linux Image' short-efi
+head -c 500000 Image.efi >half-efi
+bad 1 'truncated Linux Image: 500000 bytes of 1048576' half-efi
+copy_of Image big-endian 24 '\x01'
+bad 1 'big-endian Linux Image' big-endian
+copy_of Image odd 8 '\x01'
+bad 1 'damaged Linux Image: text offset' odd
+copy_of Image far 14 '\xff\xff'
+bad 1 'does not fit into RAM' far
+copy_of Image huge 16 '\x00\x00\x00\x00\x01'
+bad 1 'does not fit into RAM' huge
+copy_of Image wrap 16 '\xff\xff\xff\xff\xff\xff\xff\xff'
+bad 1 'does not fit into RAM' wrap
+bad 1 'does not fit into RAM' Image -m 2M
+bad 1 'give more with -m' Image -m 4M
+copy_of Image arm64 0x30 '\0\0\0\0\0\0\0\0ARM\x64'
+bad 1 'a Linux Image for arm64' arm64
+truncate -s 4K bzimage
+patch bzimage 0x202 'HdrS'
+bad 1 'a Linux kernel for x86' bzimage
+
+# ---- Packed kernels ----------------------------------------------------------------
+
+gzip -9kc Image >Image.gz
+head -c 500 Image.gz >half.gz
+bad 1 'half.gz ends in the middle of its packed data' half.gz
+copy_of Image.gz bent.gz 300 '\xff\xff\xff\xff\xff\xff\xff\xff'
+bad 1 'its packed data is damaged' bent.gz
+gzip -9kc big >big.gz
+bad 1 'unpacks to more than the guest' big.gz -m 64M
+gzip -c text >text.gz
+bad 1 'text.gz is nothing I know' text.gz
+gzip -c empty >empty.gz
+bad 1 'unpacks to nothing' empty.gz
+if command -v zstd >/dev/null; then
+    zstd -q Image
+    head -c 40 Image.zst >half.zst
+    bad 1 'half.zst ends in the middle' half.zst
+fi
+printf '\x28\xb5\x2f\xfdnonsense' >bent.zst
+bad 1 'its packed data is damaged' bent.zst
+printf '\xfd7zXZ\0' >kernel.xz
+bad 1 'an xz file: unpack it with xz -d' kernel.xz
+truncate -s 64 zboot
+patch zboot 0 'MZ\0\0zimg\x40\0\0\0\xff\xff\0\0'
+bad 1 'truncated EFI zboot kernel' zboot
+copy_of zboot zboot.lzma 12 '\0\0\0\0'
+patch zboot.lzma 24 'lzma'
+bad 1 "packed with 'lzma'" zboot.lzma
+
+# ---- ELF files ---------------------------------------------------------------------
+
+bad 1 'for another machine (e_machine 62)' /bin/true
+copy_of elf elf32 4 '\x01'
+bad 1 '32-bit ELF file' elf32
+copy_of elf elf-be 5 '\x02'
+bad 1 'big-endian ELF file' elf-be
+copy_of elf elf-rel 16 '\x01'
+bad 1 'link it to an executable' elf-rel
+copy_of elf elf-none 56 '\x00'
+bad 1 'without segments' elf-none
+copy_of elf elf-phoff 34 '\xff'
+bad 1 'its program headers are missing' elf-phoff
+head -c 30 elf >elf-30
+bad 1 'truncated ELF file: it ends in its header' elf-30
+head -c 7000 elf >elf-7000
+bad 1 'truncated ELF file: the segment at 0x80000000' elf-7000
+copy_of elf elf-mem 0x68 '\x00\x01'
+bad 1 'damaged ELF file' elf-mem
+copy_of elf elf-entry 24 '\x00\x00\x00\x90'
+bad 1 'entry point 0x90000000 is in none of its segments' elf-entry
+copy_of elf elf-user 0x58 '\x00\x00\x01\x00'
+bad 1 'lies outside RAM' elf-user
+copy_of elf elf-linux 0x40 '\x03'
+bad 1 'user mode is not there yet' elf-linux
+copy_of elf elf-kernel 0x54 '\xff\xff\xff\xff'
+patch elf-kernel 0x5c '\xff\xff\xff\xff'
+bad 1 'give arch/riscv/boot/Image' elf-kernel
+copy_of elf elf-bss 0x6b '\x80'
+bad 1 'does not fit into RAM' elf-bss -m 64M
+bad 1 'overlaps' elf -bios elf --as supervisor
+
+# ---- Other files -------------------------------------------------------------------
+
+bad 1 'text is nothing I know' text
+truncate -s 1M disk
+patch disk 0x1fe '\x55\xaa'
+bad 1 'a disk image with a partition table' disk
+copy_of disk gpt 0x200 'EFI PART'
+bad 1 'disks are not there yet' gpt
+printf 'QFI\xfb' >qcow2
+bad 1 'a qcow2 disk image' qcow2
+truncate -s 1M ext4
+patch ext4 0x438 '\x53\xef'
+bad 1 'an ext2/3/4 file system' ext4
+printf '070701' >cpio
+bad 1 'give it as -initrd' cpio
+printf '#!/bin/sh\n' >script
+bad 1 'a script' script
+
+# ---- Beside the kernel -------------------------------------------------------------
+
+bad 1 'big does not fit into RAM' Image -initrd big -m 64M
+truncate -s 58M initrd
+bad 1 'overlaps' Image -initrd initrd -m 64M
+bad 1 'not a sound device tree' Image -dtb text
+printf '\xd0\x0d\xfe\xed\0\0\xff\xff' >bent.dtb
+bad 1 'not a sound device tree' Image -dtb bent.dtb
+bad 1 'at most 1048576' Image -dtb big
+bad 1 'is a Linux kernel, not a firmware' Image -bios Image
+bad 1 'one thing to run' Image -kernel Image
+bad 1 'a kernel takes 1023' Image -append "$(head -c 1024 /dev/zero | tr '\0' x)"
+bad 1 'nothing to run' -append x
+bad 1 'without a firmware' Image --as machine --firmware opensbi
+bad 1 'needs a firmware below it' elf --as supervisor -bios none
+
+# ---- Options -----------------------------------------------------------------------
+
+bad 1 'did you mean -kernel?' -kernell Image
+bad 1 'unknown option' --frobnicate Image
+bad 1 '-initrd needs a value' Image -initrd
+bad 1 'takes no value' Image -nographic=1
+bad 1 'the image is Image already' Image Image
+bad 1 'not a size' Image -m lots
+bad 1 'between 1M and 1T' Image -m 9T
+bad 1 'only one hart so far' Image -smp 2
+bad 1 'the only one' Image -M spike
+bad 1 '--cpu' Image --cpu pentium
+bad 1 '--cpu' Image --cpu default,warp=on
+bad 1 'jit, interp or check' Image --engine warp
+bad 1 'no such category' Image -d everything
+bad 1 'not a range' Image --filter main
+bad 1 'not known' Image --stress coffee
+bad 1 'between 1M and 2G' Image --cache-size 1K
+bad 1 'host or virtual' Image --time lunar
+bad 1 'disks are not there yet' Image -drive file=disk
+bad 1 'networks are not there yet' Image -netdev user,id=n
+bad 1 'the debugger' Image -s
+bad 1 '-D folder' Image -D folder
+bad 1 'cannot write' Image --dump-dtb folder
+bad 1 '-serial telepathy: not known' elf -serial telepathy
+bad 1 '-serial file:folder' elf -serial file:folder
+bad 1 'cannot connect' elf -serial unix:nobody
+
+# ---- What the host has not ------------------------------------------------------------
+
+bad 1 'this host has' Image -m 1T
+
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]

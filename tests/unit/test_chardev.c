@@ -1,0 +1,472 @@
+/* The host's end of the serial line: backends, escapes, flow control, and the
+ * terminal that must be given back. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <pty.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "devices/host/chardev.h"
+#include "devices/host/chardev_private.h"
+
+static char dir[] = "/tmp/test_chardev.XXXXXX";
+static struct err e;
+
+static int set_up(void **state)
+{
+    (void)state;
+    return mkdtemp(dir) ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    return rmdir(dir);
+}
+
+/* A front that takes `room` bytes and then waits. */
+struct front {
+    pthread_mutex_t lock;
+    uint8_t data[256 * 1024];
+    size_t len, room;
+    _Atomic int breaks, quits;
+};
+
+static size_t receive(void *arg, const uint8_t *data, size_t n)
+{
+    struct front *f = arg;
+
+    pthread_mutex_lock(&f->lock);
+    if (n > f->room)
+        n = f->room;
+    memcpy(f->data + f->len, data, n);
+    f->len += n;
+    f->room -= n;
+    pthread_mutex_unlock(&f->lock);
+    return n;
+}
+
+static void on_break(void *arg)
+{
+    ((struct front *)arg)->breaks++;
+}
+
+static void on_quit(void *arg)
+{
+    ((struct front *)arg)->quits++;
+}
+
+static size_t received(struct front *f)
+{
+    size_t len;
+
+    pthread_mutex_lock(&f->lock);
+    len = f->len;
+    pthread_mutex_unlock(&f->lock);
+    return len;
+}
+
+static void give_room(struct front *f, size_t n)
+{
+    pthread_mutex_lock(&f->lock);
+    f->room += n;
+    pthread_mutex_unlock(&f->lock);
+}
+
+static struct front *make_front(void)
+{
+    struct front *f = calloc(1, sizeof *f);
+
+    pthread_mutex_init(&f->lock, NULL);
+    return f;
+}
+
+static struct chardev *start(const char *spec, struct front *f)
+{
+    struct chardev *c = chardev_open(spec, &e);
+    const struct chardev_front front = {
+        .receive = receive, .brk = on_break, .quit = on_quit, .arg = f};
+
+    if (!c || !chardev_start(c, &front, &e))
+        fail_msg("%s: %s", spec, e.text);
+    return c;
+}
+
+/* Waits up to five seconds for the front to have n bytes. */
+static void await(struct front *f, size_t n)
+{
+    for (unsigned i = 0; i < 5000 && received(f) < n; i++)
+        usleep(1000);
+    assert_int_equal(received(f), n);
+}
+
+static void put_all(struct chardev *c, const char *text)
+{
+    for (; *text; text++)
+        chardev_put(c, (uint8_t)*text);
+}
+
+/* ---- Escapes ------------------------------------------------------------------------- */
+
+static void escapes(void **state)
+{
+    static const struct {
+        uint8_t in;
+        enum escape_action action;
+        uint8_t out;
+    } steps[] = {
+        {'a', ESCAPE_SEND, 'a'}, {1, ESCAPE_NONE, 0},    {1, ESCAPE_SEND, 1},
+        {'x', ESCAPE_SEND, 'x'}, {1, ESCAPE_NONE, 0},    {'x', ESCAPE_QUIT, 0},
+        {1, ESCAPE_NONE, 0},     {'b', ESCAPE_BREAK, 0}, {1, ESCAPE_NONE, 0},
+        {'h', ESCAPE_HELP, 0},   {1, ESCAPE_NONE, 0},    {'c', ESCAPE_MONITOR, 0},
+        {1, ESCAPE_NONE, 0},     {'q', ESCAPE_NONE, 0},  {'q', ESCAPE_SEND, 'q'},
+    };
+    struct escape s = {0};
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        uint8_t out = 0;
+
+        assert_int_equal(escape_feed(&s, steps[i].in, &out), steps[i].action);
+        if (steps[i].action == ESCAPE_SEND)
+            assert_int_equal(out, steps[i].out);
+    }
+}
+
+/* ---- Backends ------------------------------------------------------------------------- */
+
+static void a_file_gets_every_byte_in_order(void **state)
+{
+    char spec[128], path[64];
+    struct front *front = make_front();
+    struct chardev *c;
+    FILE *f;
+
+    (void)state;
+    snprintf(path, sizeof path, "%s/out", dir);
+    snprintf(spec, sizeof spec, "file:%s", path);
+    c = start(spec, front);
+    for (unsigned i = 0; i < 300000; i++) /* many times the ring */
+        chardev_put(c, (uint8_t)(i % 251));
+    chardev_close(c);
+    f = fopen(path, "rb");
+    for (unsigned i = 0; i < 300000; i++)
+        if (fgetc(f) != (int)(i % 251))
+            fail_msg("byte %u", i);
+    assert_int_equal(fgetc(f), EOF);
+    fclose(f);
+    unlink(path);
+    free(front);
+}
+
+static void flush_waits_for_the_bytes(void **state)
+{
+    char spec[128], path[64], text[16] = "";
+    struct front *front = make_front();
+    struct chardev *c;
+    FILE *f;
+
+    (void)state;
+    snprintf(path, sizeof path, "%s/out", dir);
+    snprintf(spec, sizeof spec, "file:%s", path);
+    c = start(spec, front);
+    put_all(c, "prompt # ");
+    chardev_flush(c);
+    f = fopen(path, "r");
+    assert_non_null(fgets(text, sizeof text, f));
+    assert_string_equal(text, "prompt # ");
+    fclose(f);
+    chardev_close(c);
+    unlink(path);
+    free(front);
+}
+
+static int connect_to(const char *path)
+{
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+    strcpy(addr.sun_path, path);
+    assert_int_equal(connect(fd, (struct sockaddr *)&addr, sizeof addr), 0);
+    return fd;
+}
+
+static void read_exactly(int fd, char *to, size_t n)
+{
+    for (size_t got = 0; got < n;) {
+        ssize_t k = read(fd, to + got, n - got);
+
+        assert_true(k > 0);
+        got += (size_t)k;
+    }
+}
+
+static void clients_come_and_go(void **state)
+{
+    char spec[128], path[64], text[8];
+    struct front *front = make_front();
+    struct chardev *c, *second;
+
+    (void)state;
+    snprintf(path, sizeof path, "%s/sock", dir);
+    snprintf(spec, sizeof spec, "unix:%s,server,nowait", path);
+    c = start(spec, front);
+    give_room(front, 1000);
+    put_all(c, "to nobody");
+    chardev_flush(c);
+    for (unsigned round = 1; round <= 3; round++) {
+        int fd = connect_to(path);
+
+        assert_int_equal(write(fd, "\1xhello", 7), 7); /* no escapes here */
+        await(front, 7 * round);
+        put_all(c, "hi");
+        read_exactly(fd, text, 2);
+        assert_memory_equal(text, "hi", 2);
+        close(fd);
+    }
+    assert_memory_equal(front->data, "\1xhello\1xhello", 14);
+    assert_int_equal(front->quits, 0);
+    /* The address is in use; a second server must not steal it. */
+    second = chardev_open(spec, &e);
+    assert_null(second);
+    assert_non_null(strstr(e.text, "in use"));
+    chardev_close(c);
+    assert_int_equal(access(path, F_OK), -1);
+    free(front);
+}
+
+/* Paste more than all rings hold while the front takes nothing: not a byte is lost. */
+static void pasted_input_waits(void **state)
+{
+    enum { TOTAL = 200 * 1024 };
+    char spec[128], path[64];
+    struct front *front = make_front();
+    struct chardev *c;
+    uint8_t *data = malloc(TOTAL);
+    size_t sent = 0;
+    int fd;
+
+    (void)state;
+    snprintf(path, sizeof path, "%s/sock", dir);
+    snprintf(spec, sizeof spec, "unix:%s,server=on,wait=off", path);
+    c = start(spec, front);
+    fd = connect_to(path);
+    fcntl(fd, F_SETFL, O_NONBLOCK);
+    for (unsigned i = 0; i < TOTAL; i++)
+        data[i] = (uint8_t)(i * 31 >> 3);
+    for (unsigned i = 0; sent < TOTAL && i < 20000; i++) {
+        ssize_t n = write(fd, data + sent, TOTAL - sent);
+
+        if (n > 0)
+            sent += (size_t)n;
+        give_room(front, 16);
+        chardev_ready(c);
+        if (n < 0)
+            usleep(10);
+    }
+    assert_int_equal(sent, TOTAL);
+    give_room(front, TOTAL);
+    chardev_ready(c);
+    await(front, TOTAL);
+    assert_memory_equal(front->data, data, TOTAL);
+    close(fd);
+    chardev_close(c);
+    free(data);
+    free(front);
+}
+
+/* A pty that nobody reads must not stop the guest for ever. */
+static void an_unread_pty_drops(void **state)
+{
+    struct front *front = make_front();
+    int err_fd = dup(STDERR_FILENO), null_fd = open("/dev/null", O_WRONLY);
+    struct chardev *c;
+
+    (void)state;
+    dup2(null_fd, STDERR_FILENO); /* it says its name */
+    c = start("pty", front);
+    dup2(err_fd, STDERR_FILENO);
+    for (unsigned i = 0; i < 200000; i++)
+        chardev_put(c, 'x');
+    chardev_close(c);
+    close(err_fd);
+    close(null_fd);
+    free(front);
+}
+
+static void bad_names(void **state)
+{
+    static const char *const specs[] = {"",
+                                        "tty",
+                                        "stdiox",
+                                        "file:",
+                                        "file:/nonexistent/x",
+                                        "unix:",
+                                        "unix:/nonexistent/x",
+                                        "unix:/tmp/x,client",
+                                        "unix:/nonexistent/x,server",
+                                        "nullx"};
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof specs / sizeof specs[0]; i++) {
+        assert_null(chardev_open(specs[i], &e));
+        assert_non_null(strstr(e.text, "-serial"));
+    }
+}
+
+/* ---- The terminal ------------------------------------------------------------------------- */
+
+/* A child on a terminal of its own; it reports 'r' when the line is open. */
+static pid_t child_on_terminal(int *master, void (*then)(struct chardev *c, struct front *f))
+{
+    pid_t pid = forkpty(master, NULL, NULL, NULL);
+    struct front *f;
+    struct chardev *c;
+
+    if (pid != 0)
+        return pid;
+    signal(SIGSEGV, SIG_DFL); /* cmocka has handlers of its own */
+    f = make_front();
+    f->room = 2; /* less than is typed: Ctrl-A must be heard all the same */
+    c = start("stdio", f);
+    chardev_put(c, 'r');
+    then(c, f);
+    chardev_close(c);
+    _exit(f->quits ? 42 : 1);
+}
+
+static void wait_for_quit(struct chardev *c, struct front *f)
+{
+    (void)c;
+    for (unsigned i = 0; i < 10000 && f->quits == 0; i++)
+        usleep(1000);
+}
+
+static void crash(struct chardev *c, struct front *f)
+{
+    (void)f;
+    chardev_flush(c);
+    usleep(20000);
+    raise(SIGSEGV);
+}
+
+static void leave_by_exit(struct chardev *c, struct front *f)
+{
+    (void)f;
+    chardev_flush(c);
+    usleep(20000);
+    exit(7);
+}
+
+static bool is_raw(int master)
+{
+    struct termios t;
+
+    assert_int_equal(tcgetattr(master, &t), 0); /* the slave's, on Linux */
+    return !(t.c_lflag & (ICANON | ECHO | ISIG));
+}
+
+static void await_ready(int master)
+{
+    char c;
+
+    do
+        read_exactly(master, &c, 1);
+    while (c != 'r');
+    assert_true(is_raw(master));
+}
+
+static int status_of(pid_t pid)
+{
+    int status;
+
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return status;
+}
+
+static void ctrl_a_x_ends_and_gives_the_terminal_back(void **state)
+{
+    int master, status;
+    pid_t pid = child_on_terminal(&master, wait_for_quit);
+
+    (void)state;
+    await_ready(master);
+    assert_int_equal(write(master, "\3ls\1x", 5), 5); /* Ctrl-C is the guest's */
+    status = status_of(pid);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 42);
+    assert_false(is_raw(master));
+    close(master);
+}
+
+static void signals_give_the_terminal_back(void **state)
+{
+    static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT};
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof signals / sizeof signals[0]; i++) {
+        int master, status;
+        pid_t pid = child_on_terminal(&master, wait_for_quit);
+
+        await_ready(master);
+        kill(pid, signals[i]);
+        status = status_of(pid);
+        assert_true(WIFSIGNALED(status) && WTERMSIG(status) == signals[i]);
+        assert_false(is_raw(master));
+        close(master);
+    }
+}
+
+static void crash_and_exit_give_the_terminal_back(void **state)
+{
+    int master, status;
+    pid_t pid = child_on_terminal(&master, crash);
+
+    (void)state;
+    await_ready(master);
+    status = status_of(pid);
+#ifndef __SANITIZE_ADDRESS__ /* which has a handler of its own */
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
+    assert_false(is_raw(master));
+#endif
+    close(master);
+    pid = child_on_terminal(&master, leave_by_exit);
+    await_ready(master);
+    status = status_of(pid);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+    assert_false(is_raw(master));
+    close(master);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(escapes),
+        cmocka_unit_test(a_file_gets_every_byte_in_order),
+        cmocka_unit_test(flush_waits_for_the_bytes),
+        cmocka_unit_test(clients_come_and_go),
+        cmocka_unit_test(pasted_input_waits),
+        cmocka_unit_test(an_unread_pty_drops),
+        cmocka_unit_test(bad_names),
+        cmocka_unit_test(ctrl_a_x_ends_and_gives_the_terminal_back),
+        cmocka_unit_test(signals_give_the_terminal_back),
+        cmocka_unit_test(crash_and_exit_give_the_terminal_back),
+    };
+
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}

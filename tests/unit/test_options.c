@@ -1,0 +1,293 @@
+/* The command line: every spelling, QEMU's too, and the help for slips. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "dbt/base/log.h"
+#include "runtime/cli/options.h"
+
+static struct options o;
+static struct err e;
+
+/* Parses a line that is split at blanks (no quotes). */
+static int parse(const char *line)
+{
+    static char text[2048];
+    char *argv[64] = {"dbt-run"}, *rest = text;
+    int argc = 1;
+
+    snprintf(text, sizeof text, "%s", line);
+    e.text[0] = '\0';
+    log_state.mask = 0;
+    for (char *word; (word = strsep(&rest, " "));)
+        argv[argc++] = word;
+    return cli_parse(&o, *line ? argc : 1, argv, &e);
+}
+
+static void good(const char *line)
+{
+    if (parse(line) != CLI_RUN)
+        fail_msg("%s: %s", line, e.text);
+}
+
+/* Refused, with these words in the reason. */
+static void bad(const char *line, const char *words)
+{
+    if (parse(line) != CLI_EXIT_USAGE)
+        fail_msg("%s: accepted", line);
+    if (!strstr(e.text, words))
+        fail_msg("%s: says '%s', not '%s'", line, e.text, words);
+    if (strchr(e.text, '\n'))
+        fail_msg("%s: more than a line", line);
+}
+
+static void defaults(void **state)
+{
+    (void)state;
+    good("x");
+    assert_string_equal(o.machine.image, "x");
+    assert_int_equal(o.machine.ram_len, 1 << 30);
+    assert_int_equal(o.machine.n_harts, 1);
+    assert_int_equal(o.machine.firmware, FIRMWARE_AUTO);
+    assert_string_equal(o.machine.serial, "mon:stdio");
+    assert_int_equal(o.engine, ENGINE_JIT);
+    assert_int_equal(o.cache_size, 256 << 20);
+    assert_false(o.virtual_time);
+    assert_true(o.filter_first == 0 && o.filter_last == UINT64_MAX);
+}
+
+static void all_spellings_are_the_same(void **state)
+{
+    static const char *const lines[] = {
+        "x -initrd i", "x --initrd i",   "x --initrd=i",   "x -initrd=i",
+        "-initrd i x", "-initrd=i -- x", "-initrd i -- x",
+    };
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        good(lines[i]);
+        assert_string_equal(o.machine.initrd, "i");
+        assert_string_equal(o.machine.image, "x");
+    }
+    good("-- -x");
+    assert_string_equal(o.machine.image, "-x");
+    good("-append=a=b x");
+    assert_string_equal(o.machine.cmdline, "a=b");
+    good("-append -v x");
+    assert_string_equal(o.machine.cmdline, "-v");
+}
+
+static void sizes(void **state)
+{
+    static const struct {
+        const char *text;
+        uint64_t mib;
+    } cases[] = {{"512M", 512},   {"1G", 1024},      {"1024", 1024}, {"2048k", 2},
+                 {"1048576b", 1}, {"size=3g", 3072}, {"0x10", 16},   {"1T", 1 << 20}};
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char line[64];
+
+        snprintf(line, sizeof line, "x -m %s", cases[i].text);
+        good(line);
+        assert_int_equal(o.machine.ram_len, cases[i].mib << 20);
+    }
+    bad("x -m 12Q", "not a size");
+    bad("x -m -1", "not a size");
+    bad("x -m M", "not a size");
+    bad("x -m ", "not a size");
+    bad("x -m 1.5G", "not a size");
+    bad("x -m 0", "between");
+    bad("x -m 2T", "between");
+    bad("x -m 99999999999999999999G", "not a size");
+    bad("x -m 17592186044416M", "not a size");
+    good("x --cache-size 4M");
+    assert_int_equal(o.cache_size, 4 << 20);
+    bad("x --cache-size 4K", "between 1M and 2G");
+    bad("x --cache-size 3G", "between 1M and 2G");
+}
+
+static void firmwares(void **state)
+{
+    (void)state;
+    good("x --firmware builtin");
+    assert_int_equal(o.machine.firmware, FIRMWARE_BUILTIN);
+    good("x --firmware=opensbi");
+    assert_int_equal(o.machine.firmware, FIRMWARE_OPENSBI);
+    good("x --firmware fw.bin");
+    assert_int_equal(o.machine.firmware, FIRMWARE_FILE);
+    assert_string_equal(o.machine.firmware_path, "fw.bin");
+    good("x -bios none");
+    assert_int_equal(o.machine.firmware, FIRMWARE_NONE);
+    good("x -bios default");
+    assert_int_equal(o.machine.firmware, FIRMWARE_AUTO);
+    good("x -bios opensbi");
+    assert_string_equal(o.machine.firmware_path, "opensbi");
+    bad("x -bios=", "empty file name");
+    good("x --as supervisor");
+    assert_int_equal(o.machine.as, AS_SUPERVISOR);
+    bad("x --as user", "not there yet");
+    bad("x --as root", "machine or supervisor");
+}
+
+static void the_translator(void **state)
+{
+    (void)state;
+    good("x --engine interp --opt none --stress regs,irq,seed=7");
+    assert_int_equal(o.engine, ENGINE_INTERP);
+    assert_string_equal(o.opt_list, "none");
+    assert_int_equal(o.stress, STRESS_REGS | STRESS_IRQ);
+    assert_int_equal(o.stress_seed, 7);
+    bad("x --engine turbo", "jit, interp or check");
+    bad("x --stress regs,,irq", "not known");
+    bad("x --stress seed=x", "not known");
+    good("x --engine check");
+    assert_true(o.virtual_time && o.machine.fixed_seed);
+    bad("x --engine check --time host", "--time virtual");
+    good("x --max-insns 100");
+    assert_true(o.virtual_time);
+    bad("x --max-insns 0", "not a number");
+    bad("x --max-insns many", "not a number");
+    good("x --time virtual");
+    assert_true(o.virtual_time);
+    bad("x --time lunar", "host or virtual");
+}
+
+static void looking_inside(void **state)
+{
+    (void)state;
+    good("x -d trap,irq -d mmu -D log.txt");
+    assert_int_equal(log_state.mask, LOG_trap | LOG_irq | LOG_mmu);
+    assert_string_equal(o.log_file, "log.txt");
+    bad("x -d trap,nonsense", "no such category");
+    bad("x -d trap,", "no such category");
+    good("x --filter 0x100+0x40");
+    assert_true(o.filter_first == 0x100 && o.filter_last == 0x13f);
+    good("x -dfilter 0x100-0x140");
+    assert_true(o.filter_first == 0x100 && o.filter_last == 0x13f);
+    good("x --filter 0x100");
+    assert_true(o.filter_first == 0x100 && o.filter_last == 0x100);
+    bad("x --filter 0x100+0", "not a range");
+    bad("x --filter 0x100-0x80", "not a range");
+    bad("x --filter 0xffffffffffffffff+2", "not a range");
+    bad("x --filter here", "not a range");
+    good("x --stats");
+    assert_true(o.stats && !o.stats_file);
+    good("--stats x"); /* the value comes with '=' only */
+    assert_string_equal(o.machine.image, "x");
+    good("x --stats=f.json");
+    assert_string_equal(o.stats_file, "f.json");
+    bad("x --stats=", "empty file name");
+}
+
+static void qemus_habits(void **state)
+{
+    (void)state;
+    good("-M virt -cpu rv64 -smp 1 -nographic -kernel k -bios default -m 512M -no-reboot");
+    assert_string_equal(o.machine.kernel, "k");
+    assert_true(o.machine.no_reboot);
+    good("-machine virt -display none -monitor none -serial mon:stdio -accel tcg,thread=single x");
+    good("-M virt,dumpdtb=f.dtb -net none -nic none -vga none -nodefaults -name me x");
+    assert_string_equal(o.dump_dtb, "f.dtb");
+    good("-cpu rv64,zba=off,sstc=false x");
+    assert_false(rv_has(&o.machine.model, RV_EXT_zba));
+    bad("-M sifive_u x", "virt, the only one");
+    bad("-M virt,aclint=on x", "no settings but dumpdtb");
+    bad("-smp 4 x", "only one hart so far");
+    bad("-smp none x", "not a number");
+    bad("-cpu cortex-a57 x", "--cpu");
+    bad("-drive file=disk.img x", "disks are not there yet");
+    bad("-netdev user,id=n x", "networks are not there yet");
+    bad("-device virtio-net-device x", "own devices");
+    bad("-s x", "debugger");
+    bad("-display gtk x", "only `none`");
+    bad("-accel kvm x", "translated");
+    bad("-serial null -serial pty x", "one serial line");
+}
+
+static void slips_of_the_fingers(void **state)
+{
+    (void)state;
+    bad("x -kernal k", "did you mean -kernel?");
+    bad("x --engnie jit", "did you mean --engine?");
+    bad("x --firmwre=none", "did you mean --firmware?");
+    bad("x --quuxfrobnicate", "see dbt-run --help");
+    bad("x ---help", "unknown option");
+    bad("x -kernel", "-kernel needs a value: FILE");
+    bad("x -nographic=yes", "takes no value");
+    bad("x y", "the image is x already");
+    bad("", "nothing to run");
+    bad(" ", "empty argument");
+}
+
+/* No two rows may have a name in common: the second could never be reached. */
+static void names_are_unique(void **state)
+{
+    char seen[4096] = " ";
+
+    (void)state;
+    for (unsigned i = 0; i < option_n_rows; i++) {
+        char names[256], *rest = names;
+
+        snprintf(names, sizeof names, "%s", option_rows[i].names);
+        for (char *name; (name = strsep(&rest, " "));) {
+            char word[64];
+
+            if (*name == '\0')
+                continue;
+            snprintf(word, sizeof word, " %s ", name + strspn(name, "-"));
+            if (strstr(seen, word))
+                fail_msg("%s stands twice", name);
+            strcat(seen, word + 1);
+        }
+    }
+}
+
+/* On one screen: at most 40 lines of at most 100 columns. */
+static void help_fits(void **state)
+{
+    char line[512];
+    unsigned lines = 0;
+    FILE *f = tmpfile();
+    int out = dup(STDOUT_FILENO);
+
+    (void)state;
+    fflush(stdout);
+    dup2(fileno(f), STDOUT_FILENO);
+    assert_int_equal(parse("--help"), CLI_EXIT_OK);
+    fflush(stdout);
+    dup2(out, STDOUT_FILENO);
+    close(out);
+    rewind(f);
+    while (fgets(line, sizeof line, f)) {
+        lines++;
+        assert_true(strlen(line) <= 100);
+    }
+    assert_true(lines > 20 && lines <= 40);
+    fclose(f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(defaults),
+        cmocka_unit_test(all_spellings_are_the_same),
+        cmocka_unit_test(sizes),
+        cmocka_unit_test(firmwares),
+        cmocka_unit_test(the_translator),
+        cmocka_unit_test(looking_inside),
+        cmocka_unit_test(qemus_habits),
+        cmocka_unit_test(slips_of_the_fingers),
+        cmocka_unit_test(names_are_unique),
+        cmocka_unit_test(help_fits),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
