@@ -68,9 +68,9 @@ enum x64_stub {
     X64_STUB_LOOKUP_LINK, /* rax target, ecx, rdx: jump cache, else EXIT_LINK */
     X64_STUB_PENDING,     /* eax offset from page_va: EXIT_PENDING */
     X64_STUB_TRAP,        /* exit_cause, exit_tval, insn_off are set */
-    X64_STUB_LOAD,        /* rax va, edx info (x64_info): rax value */
-    X64_STUB_STORE,       /* rax va, rcx value, edx info */
-    X64_STUB_CALL,        /* eax helper, edx k, scratch[0..2] operands: rax result */
+    X64_STUB_LOAD,        /* rax va, slow_info (x64_info): rax value */
+    X64_STUB_STORE,       /* rax va, rcx value, slow_info */
+    X64_STUB_CALL,        /* eax helper, helper_k, scratch[0..2] operands: rax result */
     X64_STUB_COUNT
 };
 

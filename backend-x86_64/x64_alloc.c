@@ -1,5 +1,6 @@
 /* Where values live: liveness in one backward pass, then a host register for each
- * value as it is made. The temporaries are registers that a C function preserves. */
+ * value as it is made. The temporaries are registers that a C function preserves, and
+ * rdx, which the stubs do. */
 #include "backend-x86_64/x64_int.h"
 #include "dbt/base/check.h"
 
@@ -153,6 +154,13 @@ static unsigned pick(struct x64_emitter *x, uint32_t mask, const uint16_t *owner
     }
     *taken = true;
     return best;
+}
+
+void x64_evict(struct x64_emitter *x, unsigned reg)
+{
+    if (x->owner[reg] != X64_NONE)
+        spill(x, reg);
+    x->locked |= 1u << reg;
 }
 
 static unsigned take_temp(struct x64_emitter *x)

@@ -37,7 +37,7 @@ struct x64_emitter *x64_emitter_create(const struct x64_mmu_layout *layout)
     memset(x->pin_of_guest, X64_NO_REG, sizeof x->pin_of_guest);
     for (unsigned k = 0; k < X64_N_PINS; k++)
         x->pin_of_guest[x64_pins[k].guest] = x64_pins[k].host;
-    x->temps = 1u << RBX | 1u << R12 | 1u << R13;
+    x->temps = 1u << RBX | 1u << RDX | 1u << R12 | 1u << R13;
     x->xmms = 0xfffc; /* xmm0 and xmm1 are scratch */
     return x;
 }

@@ -117,6 +117,10 @@ unsigned x64_xmm(struct x64_emitter *x, ir_ref r);
 bool x64_operand(struct x64_emitter *x, ir_ref r, unsigned *reg, struct x64_mem *m);
 bool x64_imm32(const struct x64_emitter *x, ir_ref r, int32_t *imm); /* constant that fits */
 
+/* Takes a temporary away from the value in it, for the instruction being emitted. Comes
+ * before its operands are fetched. */
+void x64_evict(struct x64_emitter *x, unsigned reg);
+
 unsigned x64_def(struct x64_emitter *x);       /* host register for the value being made */
 unsigned x64_def_xmm(struct x64_emitter *x);
 /* The value is in guest register g's slot as well (g: index in reg[]). */

@@ -120,46 +120,57 @@ static void make_trap(struct x64_code *c)
     leave(c, EXIT_TRAP);
 }
 
-/* insn_off and aux out of edx; rsi = va, rdi = state. */
-static void slow_arguments(struct x64_code *c)
+/* rdx is a temporary that no C function preserves: the stubs do. */
+static void save_state(struct x64_code *c)
 {
+    x64_mov_mr(c, STATE_MEM(scratch[6]), RDX);
     save_pins(c);
     to_host_fp(c);
     x64_lea_rm(c, RDI, x64_mem(RBP, -STATE_BIAS));
+}
+
+static void load_state(struct x64_code *c)
+{
+    x64_ldmxcsr(c, STATE_MEM(mxcsr));
+    load_pins(c);
+    x64_mov_rm(c, RDX, STATE_MEM(scratch[6]));
+}
+
+/* insn_off and aux out of slow_info; rsi = va, edx = aux, rdi = state. */
+static void slow_arguments(struct x64_code *c)
+{
+    save_state(c);
     x64_mov_rr(c, RSI, RAX);
+    x64_mov32_rm(c, RDX, STATE_MEM(slow_info));
     x64_movzx16_rr(c, RAX, RDX);
     x64_mov32_mr(c, STATE_MEM(insn_off), RAX);
+    x64_shr32_ri8(c, RDX, 24);
 }
 
 static void make_load(struct x64_code *c)
 {
     slow_arguments(c);
-    x64_shr32_ri8(c, RDX, 24);
     x64_sub_ri(c, RSP, 8);
     x64_call_m(c, STATE_MEM(slow_load));
     x64_add_ri(c, RSP, 8);
-    x64_ldmxcsr(c, STATE_MEM(mxcsr));
-    load_pins(c);
+    load_state(c);
     x64_ret(c);
 }
 
 static void make_store(struct x64_code *c)
 {
-    x64_mov32_mr(c, STATE_MEM(scratch[7]), RDX);
     slow_arguments(c);
-    x64_shr32_ri8(c, RDX, 24);
     x64_sub_ri(c, RSP, 8);
     x64_call_m(c, STATE_MEM(slow_store));
     x64_add_ri(c, RSP, 8);
-    x64_ldmxcsr(c, STATE_MEM(mxcsr));
-    load_pins(c);
+    load_state(c);
     x64_enc_r(c, false, 0, 0, 0x84, RAX, RAX, true, true); /* test al, al */
     uint32_t dropped = x64_jcc(c, CC_NE);
 
     x64_ret(c);
     x64_fix(c, dropped, x64_at(c));
     /* The running block was dropped: leave behind this instruction. */
-    x64_mov32_rm(c, RAX, STATE_MEM(scratch[7]));
+    x64_mov32_rm(c, RAX, STATE_MEM(slow_info));
     x64_mov32_rr(c, RCX, RAX);
     x64_shr32_ri8(c, RCX, 16);
     x64_and32_ri(c, RCX, 7);
@@ -170,18 +181,15 @@ static void make_store(struct x64_code *c)
 
 static void make_call(struct x64_code *c)
 {
-    save_pins(c);
-    to_host_fp(c);
-    x64_lea_rm(c, RDI, x64_mem(RBP, -STATE_BIAS));
-    x64_mov32_rr(c, RSI, RDX);
+    save_state(c);
+    x64_mov32_rm(c, RSI, STATE_MEM(helper_k));
     x64_mov_rm(c, RDX, STATE_MEM(scratch[0]));
     x64_mov_rm(c, RCX, STATE_MEM(scratch[1]));
     x64_mov_rm(c, R8, STATE_MEM(scratch[2]));
     x64_sub_ri(c, RSP, 8);
     x64_call_m(c, (struct x64_mem){RBP, RAX, 3, false, STATE_MEM(helper).disp});
     x64_add_ri(c, RSP, 8);
-    x64_ldmxcsr(c, STATE_MEM(mxcsr));
-    load_pins(c);
+    load_state(c);
     x64_ret(c);
 }
 

@@ -29,7 +29,7 @@ enum { TLB_BITS = 12, TLB_SIZE = 1 << TLB_BITS };
 
 /* An access of size n (power of two) at va hits when
  *     (va & (~0xfff | (n - 1))) == entry[(va >> 12) & (TLB_SIZE - 1)].tag
- * and its host address is va + addend (load: plain view, store: store view). */
+ * and its host address is va + addend, in the store view. */
 struct tlb_entry {
     uint64_t tag;
     uint64_t addend;

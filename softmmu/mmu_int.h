@@ -204,6 +204,12 @@ static inline void mmu_watch_ram(const struct mmu *m, uint64_t gpa, unsigned len
         m->watch->ram_write(m->watch->arg, gpa, len);
 }
 
+/* An entry leads to the store view, which C code may not write to: it can be read-only. */
+static inline uint8_t *plain_of(const struct mmu *m, uint64_t store_view_address)
+{
+    return m->phys->ram + (store_view_address - (uintptr_t)m->phys->store);
+}
+
 /* The host address (plain view) of [gva, gva+len) in one page, when the TLB knows it. */
 static inline uint8_t *tlb_find_load(const struct mmu *m, uint64_t gva, unsigned len)
 {
@@ -211,7 +217,7 @@ static inline uint8_t *tlb_find_load(const struct mmu *m, uint64_t gva, unsigned
 
     if (e->tag != page_of(gva) || (gva & (PAGE_SIZE - 1)) + len > PAGE_SIZE)
         return NULL;
-    return (uint8_t *)(uintptr_t)(gva + e->addend);
+    return plain_of(m, gva + e->addend);
 }
 static inline uint8_t *tlb_find_store(const struct mmu *m, uint64_t gva, unsigned len)
 {
@@ -219,8 +225,7 @@ static inline uint8_t *tlb_find_store(const struct mmu *m, uint64_t gva, unsigne
 
     if (e->tag != page_of(gva) || (gva & (PAGE_SIZE - 1)) + len > PAGE_SIZE)
         return NULL;
-    /* The entry leads to the store view, which C code may not write to: it can be read-only. */
-    return m->phys->ram + (gva + e->addend - (uintptr_t)m->phys->store);
+    return plain_of(m, gva + e->addend);
 }
 static inline uint64_t gpa_of(const struct phys *p, const uint8_t *plain)
 {

@@ -186,6 +186,19 @@ void x64_setcc(struct x64_code *c, enum x64_cc cc, unsigned reg)
     x64_enc_r(c, false, 0, 1, (uint8_t)(0x90 | cc), 0, reg, false, true);
 }
 
+void x64_mov8_imm(struct x64_code *c, struct x64_mem m, int32_t imm)
+{
+    x64_enc_m(c, false, 0, 0, 0xc6, 0, m, false, 1);
+    x64_byte(c, (uint8_t)imm);
+}
+
+void x64_mov16_imm(struct x64_code *c, struct x64_mem m, int32_t imm)
+{
+    x64_enc_m(c, false, 0x66, 0, 0xc7, 0, m, false, 2);
+    x64_byte(c, (uint8_t)imm);
+    x64_byte(c, (uint8_t)(imm >> 8));
+}
+
 void x64_imul_imm(struct x64_code *c, unsigned d, unsigned s, int32_t imm)
 {
     x64_enc_r(c, true, 0, 0, 0x69, d, s, false, false);

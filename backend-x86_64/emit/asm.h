@@ -156,6 +156,8 @@ enum x64_cc {
 /* The shortest way to put v into reg. Flags are kept. */
 void x64_mov_imm(struct x64_code *c, unsigned reg, uint64_t v);
 void x64_setcc(struct x64_code *c, enum x64_cc cc, unsigned reg);
+void x64_mov8_imm(struct x64_code *c, struct x64_mem m, int32_t imm);
+void x64_mov16_imm(struct x64_code *c, struct x64_mem m, int32_t imm);
 void x64_imul_imm(struct x64_code *c, unsigned d, unsigned s, int32_t imm);
 void x64_bswap(struct x64_code *c, unsigned reg);
 void x64_rorx(struct x64_code *c, unsigned d, unsigned s, unsigned amount);

@@ -198,6 +198,7 @@ static void mul(struct x64_emitter *x, const struct ir_insn *in)
 /* The upper half of a product: rax * operand. */
 static void mul_high(struct x64_emitter *x, const struct ir_insn *in)
 {
+    x64_evict(x, RDX);
     unsigned b = x64_gpr(x, in->b);
     unsigned a = x64_gpr(x, in->a);
 
@@ -243,6 +244,7 @@ static void divide(struct x64_emitter *x, const struct ir_insn *in)
 {
     struct x64_code *c = &x->c;
     bool is_signed = in->op == IR_divs || in->op == IR_rems;
+    x64_evict(x, RDX);
     unsigned a = x64_gpr(x, in->a);
     uint64_t divisor;
     struct x64_cold *k = NULL;
@@ -353,6 +355,7 @@ static void orcb(struct x64_emitter *x, const struct ir_insn *in)
 {
     struct x64_code *c = &x->c;
 
+    x64_evict(x, RDX);
     load_to(x, RAX, in->a);
     x64_mov_imm(c, RCX, UINT64_C(0x7f7f7f7f7f7f7f7f));
     x64_mov_rr(c, RDX, RAX);

@@ -38,7 +38,7 @@ void x64_call_helper(struct x64_emitter *x, unsigned id, uint32_t k)
 {
     x64_mov32_mi(&x->c, STATE_MEM(insn_off), (int32_t)x->insn_off);
     x64_mov_imm(&x->c, RAX, id);
-    x64_mov_imm(&x->c, RDX, k);
+    x64_mov32_mi(&x->c, STATE_MEM(helper_k), (int32_t)k);
     x64_call_m(&x->c, STATE_MEM(stub[X64_STUB_CALL]));
 }
 
@@ -59,6 +59,7 @@ static void time_now(struct x64_emitter *x)
 {
     struct x64_code *c = &x->c;
 
+    x64_evict(x, RDX);
     if (x->b->virtual_time) {
         x64_mov_rm(c, RAX, STATE_MEM(icount));
     } else {

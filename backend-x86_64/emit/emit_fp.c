@@ -84,7 +84,7 @@ static void cold_fma(struct x64_emitter *x, const struct x64_cold *k)
         x64_vmovq_mx_mr(c, x64_state_at(offsetof(struct cpu_state, scratch) + 8 * n), operand[n]);
     x64_keep_xmm(x, k->xmm_live, false);
     x64_mov_imm(c, RAX, IR_HELP_fp);
-    x64_mov_imm(c, RDX, IR_ffma | (uint32_t)k->aux << 8);
+    x64_mov32_mi(c, STATE_MEM(helper_k), (int32_t)(IR_ffma | (uint32_t)k->aux << 8));
     x64_call_m(c, STATE_MEM(stub[X64_STUB_CALL]));
     x64_keep_xmm(x, k->xmm_live, true);
     x64_vmovq_xr_rrr(c, 0, 0, RAX);
@@ -197,7 +197,7 @@ static void cold_to_int(struct x64_emitter *x, const struct x64_cold *k)
     x64_vmovq_mx_mr(c, STATE_MEM(scratch), k->base);
     x64_keep_xmm(x, k->xmm_live, false);
     x64_mov_imm(c, RAX, IR_HELP_fp);
-    x64_mov_imm(c, RDX, k->op | (uint32_t)k->aux << 8);
+    x64_mov32_mi(c, STATE_MEM(helper_k), (int32_t)(k->op | (uint32_t)k->aux << 8));
     x64_call_m(c, STATE_MEM(stub[X64_STUB_CALL]));
     x64_keep_xmm(x, k->xmm_live, true);
     x64_fix(c, x64_jmp(c), k->back);

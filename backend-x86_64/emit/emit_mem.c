@@ -1,15 +1,13 @@
 /* Guest memory. The hit path looks the page up in the view that gs points at:
  *
- *      lea   rax, [base + disp]            (nothing when disp is 0)
- *      mov   ecx, eax
- *      shr   ecx, 12 - 4                   index * 16 ...
+ *      lea   rax, [base + disp]
+ *      rorx  rcx, rax, 12 - 4              index * 16 ...
  *      and   ecx, (entries - 1) * 16       ... masked
- *      mov   rdx, rax
- *      and   rdx, ~0xfff | (size - 1)      page, and what must be 0 when aligned
- *      cmp   rdx, gs:[rcx + table]
+ *      and   rax, ~0xfff | (size - 1)      page, and what must be 0 when aligned
+ *      cmp   rax, gs:[rcx + table]
  *      jne   slow
- *      mov   rcx, gs:[rcx + table + 8]
- *      mov   dst, [rax + rcx]
+ *      mov   rcx, gs:[rcx + table + 8]     addend
+ *      mov   dst, [base + rcx + disp]
  *
  * A store may fault on a page whose store view was made read-only after the entry
  * was filled; the signal handler then goes on at `slow`, so up to that instruction
@@ -35,7 +33,7 @@ static void cold_load(struct x64_emitter *x, const struct x64_cold *k)
 
     x64_keep_xmm(x, k->xmm_live, false);
     x64_lea_rm(c, RAX, x64_mem(k->base, k->disp));
-    x64_mov_imm(c, RDX, k->info);
+    x64_mov32_mi(c, STATE_MEM(slow_info), (int32_t)k->info);
     x64_call_m(c, STATE_MEM(stub[X64_STUB_LOAD]));
     x64_keep_xmm(x, k->xmm_live, true);
     if (k->op == IR_ld) {
@@ -68,35 +66,33 @@ static void cold_store(struct x64_emitter *x, const struct x64_cold *k)
     else
         x64_mov_rr(c, RCX, k->val);
     x64_lea_rm(c, RAX, x64_mem(k->base, k->disp));
-    x64_mov_imm(c, RDX, k->info);
+    x64_mov32_mi(c, STATE_MEM(slow_info), (int32_t)k->info);
     x64_call_m(c, STATE_MEM(stub[X64_STUB_STORE]));
     x64_keep_xmm(x, k->xmm_live, true);
     x64_fix(c, x64_jmp(c), k->back);
 }
 
-/* Leaves the addend in rcx and gives the register that holds the address; *miss is
- * the field of the jump to the slow path. */
-static unsigned look_up(struct x64_emitter *x, unsigned base, int32_t disp, unsigned size,
-                        uint32_t table, uint32_t *miss)
+/* Leaves the addend in rcx and gives the operand of the access; *miss is the field of
+ * the jump to the slow path. */
+static struct x64_mem look_up(struct x64_emitter *x, unsigned base, int32_t disp, unsigned size,
+                              uint32_t table, uint32_t *miss)
 {
     struct x64_code *c = &x->c;
     uint32_t mask = ((1u << x->layout.tlb_bits) - 1) << ENTRY_LOG2;
-    unsigned va = base;
+    struct x64_mem entry = {RCX, X64_NO_REG, 0, true, (int32_t)table};
 
-    if (disp) {
+    if (disp)
         x64_lea_rm(c, RAX, x64_mem(base, disp));
-        va = RAX;
-    }
-    x64_mov32_rr(c, RCX, va);
-    x64_shr32_ri8(c, RCX, PAGE_BITS - ENTRY_LOG2);
+    else
+        x64_mov_rr(c, RAX, base);
+    x64_rorx(c, RCX, RAX, PAGE_BITS - ENTRY_LOG2);
     x64_and32_ri(c, RCX, (int32_t)mask);
-    x64_mov_rr(c, RDX, va);
-    x64_and_ri(c, RDX, (int32_t)(0xfffff000u | (size - 1)));
-    x64_cmp_rm(c, RDX, (struct x64_mem){RCX, X64_NO_REG, 0, true, (int32_t)table});
+    x64_and_ri(c, RAX, (int32_t)(0xfffff000u | (size - 1)));
+    x64_cmp_rm(c, RAX, entry);
     *miss = x64_jcc(c, CC_NE);
-    x64_mov_rm(c, RCX,
-               (struct x64_mem){RCX, X64_NO_REG, 0, true, (int32_t)(table + ENTRY_ADDEND)});
-    return va;
+    entry.disp += ENTRY_ADDEND;
+    x64_mov_rm(c, RCX, entry);
+    return (struct x64_mem){(uint8_t)base, RCX, 0, false, disp};
 }
 
 static void load_from(struct x64_emitter *x, uint8_t aux, unsigned d, struct x64_mem m)
@@ -120,9 +116,9 @@ static void load(struct x64_emitter *x, const struct ir_insn *in)
     unsigned base = x64_gpr(x, in->a);
     unsigned d = is_fp(in) ? x64_def_xmm(x) : x64_def(x);
     uint32_t miss;
-    unsigned va = look_up(x, base, (int32_t)in->imm, ir_mem_size(in->aux), x->layout.load_off, &miss);
+    struct x64_mem m =
+        look_up(x, base, (int32_t)in->imm, ir_mem_size(in->aux), x->layout.load_off, &miss);
     struct x64_cold *k = x64_cold_add(x, cold_load, miss);
-    struct x64_mem m = {(uint8_t)va, RCX, 0, false, 0};
 
     if (!is_fp(in)) {
         load_from(x, in->aux, d, m);
@@ -144,8 +140,8 @@ static void load(struct x64_emitter *x, const struct ir_insn *in)
         k->xmm_live &= (uint16_t)~(1u << d);
 }
 
-static void store_to(struct x64_emitter *x, const struct ir_insn *in, unsigned val,
-                     struct x64_mem m)
+static void store_reg(struct x64_emitter *x, const struct ir_insn *in, unsigned val,
+                      struct x64_mem m)
 {
     struct x64_code *c = &x->c;
 
@@ -164,33 +160,46 @@ static void store_to(struct x64_emitter *x, const struct ir_insn *in, unsigned v
     }
 }
 
+static void store_imm(struct x64_emitter *x, const struct ir_insn *in, int32_t imm,
+                      struct x64_mem m)
+{
+    struct x64_code *c = &x->c;
+
+    switch (in->aux & 3) {
+    case 0: x64_mov8_imm(c, m, imm); break;
+    case 1: x64_mov16_imm(c, m, imm); break;
+    case 2: x64_mov32_mi(c, m, imm); break;
+    default: x64_mov_mi(c, m, imm);
+    }
+}
+
 static void store(struct x64_emitter *x, const struct ir_insn *in)
 {
     struct x64_code *c = &x->c;
     unsigned base = x64_gpr(x, in->a);
-    int32_t imm;
+    int32_t imm = 0;
     bool constant = !is_fp(in) && x64_imm32(x, in->b, &imm);
     unsigned val = X64_NO_REG;
     uint32_t miss;
 
     if (!constant)
         val = is_fp(in) ? x64_xmm(x, in->b) : x64_gpr(x, in->b);
-    unsigned va =
+    struct x64_mem m =
         look_up(x, base, (int32_t)in->imm, ir_mem_size(in->aux), x->layout.store_off, &miss);
     struct x64_cold *k = x64_cold_add(x, cold_store, miss);
-    struct x64_mem m = {(uint8_t)va, RCX, 0, false, 0};
 
-    if (constant)
-        x64_mov_imm(c, RDX, (uint64_t)(int64_t)imm);
     k->site = x64_at(c);
-    store_to(x, in, constant ? RDX : val, m);
+    if (constant)
+        store_imm(x, in, imm, m);
+    else
+        store_reg(x, in, val, m);
     k->back = x64_at(c);
     k->op = in->op;
     k->aux = in->aux;
     k->info |= (uint32_t)in->aux << 24;
     k->base = (uint8_t)base;
     k->val = (uint8_t)val;
-    k->imm = (uint64_t)(int64_t)(constant ? imm : 0);
+    k->imm = (uint64_t)(int64_t)imm;
     k->disp = (int32_t)in->imm;
     k->xmm_live = x64_xmm_live(x);
 }

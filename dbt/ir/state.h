@@ -91,6 +91,8 @@ struct cpu_state {
     uint64_t icount_deadline;
 
     uint64_t scratch[24]; /* the stubs' room for host registers */
+    uint32_t slow_info;   /* x64_info() of the access that takes a slow path */
+    uint32_t helper_k;    /* k of the helper that is called */
     void *host_sp;
     void *view;           /* struct mmu_view *: what gs points at while code runs */
     void *owner;          /* struct hart * of runtime/ */
