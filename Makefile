@@ -14,6 +14,7 @@ CFLAGS_debug   := -O1 -g -DDBT_DEBUG
 CFLAGS_asan    := -O1 -g -DDBT_DEBUG -fsanitize=address,undefined -fno-sanitize-recover=all \
                   -fno-omit-frame-pointer
 CFLAGS_tsan    := -O1 -g -DDBT_DEBUG -fsanitize=thread
+CFLAGS_clang   := -O2 -g
 CFLAGS_cov     := -O0 -g --coverage
 # Lazy: the packages may be installed by this very make.
 PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) 2>/dev/null)

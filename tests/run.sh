@@ -1,0 +1,149 @@
+#!/bin/bash
+# All that CI runs: `make test`. Each part prints its own lines and counts; the last line of
+# all is "N passed, N failed". A part fails if it says so or exits with another status than 0.
+#
+#   tests/run.sh [PART...]      parts: unit asan tools guest diff check docs (default: all)
+set -u
+cd "$(dirname "$0")/.."
+export LC_ALL=C
+parts=${*:-unit asan tools guest diff check docs}
+log=out/test
+mkdir -p "$log"
+passed=0
+failed=0
+
+count() # PASSED FAILED
+{
+    passed=$((passed + $1))
+    failed=$((failed + $2))
+}
+
+# Runs a command that is one test.
+one() # NAME SECONDS COMMAND...
+{
+    local name=$1 seconds=$2 start=$SECONDS
+    shift 2
+    if timeout "$seconds" "$@" >"$log/$name.log" 2>&1 </dev/null; then
+        echo "ok    $name ($((SECONDS - start)) s)"
+        count 1 0
+    else
+        echo "FAIL  $name (status $?, $((SECONDS - start)) s): $*"
+        tail -n 40 "$log/$name.log" | sed 's/^/    /'
+        count 0 1
+    fi
+}
+
+# Runs a command whose last line counts its own tests: "N passed, N failed".
+many() # NAME SECONDS COMMAND...
+{
+    local name=$1 seconds=$2 start=$SECONDS status line
+    shift 2
+    timeout "$seconds" "$@" >"$log/$name.log" 2>&1 </dev/null
+    status=$?
+    line=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$log/$name.log" | tail -n 1)
+    if [ -z "$line" ]; then
+        line="0 passed, 1 failed"
+    elif [ "$status" -ne 0 ] && [[ $line == *" 0 failed"* ]]; then
+        line="${line%% *} passed, 1 failed"
+    fi
+    # shellcheck disable=SC2086 # two numbers
+    count $(sed -E 's/^([0-9]+) passed, ([0-9]+) failed.*/\1 \2/' <<<"$line")
+    if [[ $line == *", 0 failed"* ]]; then
+        echo "ok    $name: $line ($((SECONDS - start)) s)"
+    else
+        echo "FAIL  $name: $line, status $status ($((SECONDS - start)) s)"
+        tail -n 60 "$log/$name.log" | sed 's/^/    /'
+    fi
+}
+
+# A unit test's own counts are cmocka's lines.
+unit() # BUILD
+{
+    local build=$1 program name n bad status start
+    if ! make -j2 --no-print-directory BUILD="$build" unit >"$log/build-$build.log" 2>&1; then
+        echo "FAIL  the $build build"
+        tail -n 40 "$log/build-$build.log" | sed 's/^/    /'
+        count 0 1
+        return
+    fi
+    for program in out/"$build"/tests/unit/test_*; do
+        [ -x "$program" ] && [[ $program != *.* ]] || continue
+        name=$build-$(basename "$program")
+        start=$SECONDS
+        timeout 300 "$program" >"$log/$name.log" 2>&1 </dev/null
+        status=$?
+        n=$(sed -nE 's/^\[  PASSED  \] ([0-9]+) test.*/\1/p' "$log/$name.log" | awk '{s += $1} END {print s + 0}')
+        bad=$(sed -nE 's/^\[  FAILED  \] [^0-9]*([0-9]+) test.*/\1/p' "$log/$name.log" | awk '{s += $1} END {print s + 0}')
+        [ "$status" -ne 0 ] && [ "$bad" -eq 0 ] && bad=1
+        [ "$n" -eq 0 ] && [ "$bad" -eq 0 ] && bad=1
+        count "$n" "$bad"
+        if [ "$bad" -eq 0 ]; then
+            echo "ok    $name: $n passed ($((SECONDS - start)) s)"
+        else
+            echo "FAIL  $name: $n passed, $bad failed, status $status"
+            grep -vE '^\[ (RUN|      OK)' "$log/$name.log" | tail -n 40 | sed 's/^/    /'
+        fi
+    done
+}
+
+part_unit()
+{
+    unit release
+}
+
+# The same under AddressSanitizer and UBSan, with a bare-metal guest and the firmware's part
+# of a boot.
+part_asan()
+{
+    export ASAN_OPTIONS=detect_leaks=0:handle_segv=0:allow_user_segv_handler=1
+    unit asan
+    one asan-build 900 make -j2 --no-print-directory BUILD=asan out/asan/dbt-run
+    many asan-bare 300 env DBT=out/asan/dbt-run tests/guest/bare.sh
+    one asan-firmware 120 tests/guest/firmware.sh out/asan/dbt-run
+    unset ASAN_OPTIONS
+}
+
+part_tools()
+{
+    one build 600 make -j2 --no-print-directory dbt-run
+    one clang-build 900 make -j2 --no-print-directory BUILD=clang CC=clang out/clang/dbt-run
+    many bad-input 120 tests/guest/bad-input.sh ./dbt-run
+    one objdump 120 tests/diff/objdump.sh
+}
+
+part_guest()
+{
+    one fetch-guest 600 scripts/fetch-guest.sh
+    many bare 300 tests/guest/bare.sh
+    many boot 300 python3 tests/guest/boot.py --dbt ./dbt-run
+    one check-first-second 120 tests/guest/check-boot.sh 100000000
+}
+
+part_diff()
+{
+    one diff-build 300 make -j2 --no-print-directory out/release/tests/diff/unicorn_diff \
+        out/release/tests/diff/qemu_user
+    many unicorn-jit 300 out/release/tests/diff/unicorn_diff --seed 1 --count 400000
+    many unicorn-interp 300 out/release/tests/diff/unicorn_diff --seed 2 --count 200000 \
+        --engine interp
+    many qemu-user 300 out/release/tests/diff/qemu_user --seed 1 --count 100000
+}
+
+part_check()
+{
+    one layers 60 make --no-print-directory check-layers
+    one words 60 make --no-print-directory check-words
+    one format 120 make --no-print-directory check-format
+}
+
+part_docs()
+{
+    many docs 300 tests/docs.sh
+}
+
+for part in $parts; do
+    echo "== $part"
+    "part_$part"
+done
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
