@@ -143,9 +143,6 @@ void x64_emit_call(struct x64_emitter *x, const struct ir_insn *in);
 void x64_put_operand(struct x64_emitter *x, unsigned n, ir_ref r);
 /* Saves or restores, around a call from a cold part, the xmm registers of a mask. */
 void x64_keep_xmm(struct x64_emitter *x, uint16_t live, bool restore);
-/* tag = rax ^ salt, for the jump cache. Leaves by the field it gives when rax is no sign
- * extension of its low 40 bits: then a tag would not tell address and salt apart. */
-uint32_t x64_jump_tag(struct x64_code *c, unsigned tag);
 /* Calls helper `id` with operands that are in scratch[0..2] already. Result in rax. */
 void x64_call_helper(struct x64_emitter *x, unsigned id, uint32_t k);
 

@@ -66,27 +66,21 @@ static void make_lookup(struct x64_code *c)
     leave(c, EXIT_LOOKUP);
 }
 
-uint32_t x64_jump_tag(struct x64_code *c, unsigned tag)
-{
-    x64_mov_rr(c, tag, RAX);
-    x64_sar_ri8(c, tag, 39);
-    x64_add_ri(c, tag, 1); /* 1: lower half, 0: upper half */
-    x64_cmp_ri(c, tag, 1);
-    uint32_t odd = x64_jcc(c, CC_A);
-
-    x64_xor_ri(c, tag, 1);
-    x64_mov_rm(c, tag, (struct x64_mem){RBP, (uint8_t)tag, 3, false, STATE_MEM(salt).disp});
-    x64_xor_rr(c, tag, RAX);
-    return odd;
-}
-
-static void make_lookup_link(struct x64_code *c)
+/* The jump cache for any address in rax. ecx and rdx, which name the exit, are kept: rbx
+ * and r12 are free at an exit. Falls through on a miss. */
+static void look_up(struct x64_code *c)
 {
     struct x64_mem entry = x64_state_at(offsetof(struct cpu_state, jump));
 
-    /* Keep ecx and rdx, which name the exit: rbx and r12 are free at an exit. */
-    uint32_t odd = x64_jump_tag(c, RBX);
+    x64_mov_rr(c, RBX, RAX);
+    x64_sar_ri8(c, RBX, 39);
+    x64_add_ri(c, RBX, 1); /* 1: lower half, 0: upper half, else no canonical address */
+    x64_cmp_ri(c, RBX, 1);
+    uint32_t odd = x64_jcc(c, CC_A);
 
+    x64_xor_ri(c, RBX, 1);
+    x64_mov_rm(c, RBX, (struct x64_mem){RBP, RBX, 3, false, STATE_MEM(salt).disp});
+    x64_xor_rr(c, RBX, RAX);
     x64_mov32_rr(c, R12, RAX);
     x64_and32_ri(c, R12, ((1 << JUMP_BITS) - 1) << 1);
     entry.index = R12;
@@ -102,6 +96,17 @@ static void make_lookup_link(struct x64_code *c)
     x64_jmp_m(c, entry);
     x64_fix(c, miss, x64_at(c));
     x64_fix(c, odd, x64_at(c));
+}
+
+static void make_lookup_any(struct x64_code *c)
+{
+    look_up(c);
+    make_lookup(c);
+}
+
+static void make_lookup_link(struct x64_code *c)
+{
+    look_up(c);
     make_link(c);
 }
 
@@ -198,6 +203,7 @@ void x64_make_stubs(struct x64_stubs *out, uint8_t *rw, const uint8_t *rx, size_
     static void (*const make[X64_STUB_COUNT])(struct x64_code *) = {
         [X64_STUB_LINK] = make_link,
         [X64_STUB_LOOKUP] = make_lookup,
+        [X64_STUB_LOOKUP_ANY] = make_lookup_any,
         [X64_STUB_LOOKUP_LINK] = make_lookup_link,
         [X64_STUB_PENDING] = make_pending,
         [X64_STUB_TRAP] = make_trap,

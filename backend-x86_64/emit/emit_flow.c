@@ -160,11 +160,12 @@ static void exit_if(struct x64_emitter *x, const struct ir_insn *in)
 
 static void cold_lookup(struct x64_emitter *x, const struct x64_cold *k)
 {
-    (void)k;
-    x64_jmp_m(&x->c, STATE_MEM(stub[X64_STUB_LOOKUP]));
+    x64_jmp_m(&x->c, STATE_MEM(stub[k->imm]));
 }
 
-/* Indirect: the jump cache, inline. */
+/* Indirect: the jump cache, inline for the half of the address space that the block runs
+ * in. An address that is no sign extension of its low 40 bits never gets there: then a
+ * tag would not tell address and salt apart. */
 static void exit_jump(struct x64_emitter *x, const struct ir_insn *in)
 {
     struct x64_code *c = &x->c;
@@ -172,19 +173,34 @@ static void exit_jump(struct x64_emitter *x, const struct ir_insn *in)
     struct x64_mem entry = x64_state_at(offsetof(struct cpu_state, jump));
 
     x64_mov_rr(c, RAX, a);
-    struct x64_cold *k = x64_cold_add(x, cold_lookup, x64_jump_tag(c, RDX));
-
+    x64_mov_rr(c, RDX, a);
+    if (x->b->upper_half) {
+        x64_sar_ri8(c, RDX, 39);
+        x64_add_ri(c, RDX, 1);
+    } else {
+        x64_shr_ri8(c, RDX, 39);
+    }
+    x64_cold_add(x, cold_lookup, x64_jcc(c, CC_NE))->imm = X64_STUB_LOOKUP_ANY;
+    x64_mov_rm(c, RDX, x->b->upper_half ? STATE_MEM(salt[1]) : STATE_MEM(salt[0]));
+    x64_xor_rr(c, RDX, RAX);
     /* (va >> 1 & mask) * 16 = (va & mask << 1) * 8 */
     x64_mov32_rr(c, RCX, RAX);
     x64_and32_ri(c, RCX, ((1 << JUMP_BITS) - 1) << 1);
     entry.index = RCX;
     entry.scale = 3;
     x64_cmp_rm(c, RDX, entry);
-    k->fix[k->n_fix++] = x64_jcc(c, CC_NE);
+    x64_cold_add(x, cold_lookup, x64_jcc(c, CC_NE))->imm = X64_STUB_LOOKUP;
     x64_and_ri(c, RAX, -PAGE_SIZE);
+    /* Within a page nothing is stored, though storing would be shorter: the stores' data
+     * come late, and on Zen 4 later loads were seen to wait for them (bench/kernels/interp:
+     * 2.6 times slower). page_tag follows page_va (softmmu: mmu_refresh). */
+    x64_cmp_rm(c, RAX, STATE_MEM(page_va));
+    uint32_t same_page = x64_jcc(c, CC_E);
+
     x64_and_ri(c, RDX, -PAGE_SIZE);
     x64_mov_mr(c, STATE_MEM(page_va), RAX);
     x64_mov_mr(c, STATE_MEM(page_tag), RDX);
+    x64_fix(c, same_page, x64_at(c));
     entry.disp += 8;
     x64_jmp_m(c, entry);
 }

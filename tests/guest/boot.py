@@ -1,0 +1,213 @@
+#!/usr/bin/env python3
+"""Boots the real guest through a pseudo-terminal, as a person would.
+
+    tests/guest/boot.py [--dbt PATH] [--quick]
+
+Needs what scripts/fetch-guest.sh puts into the cache. --quick: the translator with the built-in
+firmware only. Prints a line a case; the last one is "N passed, N failed".
+"""
+
+import argparse
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import termios
+import time
+import tty
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+class Wrong(Exception):
+    """What a case did not find; its text is for a person."""
+
+
+def guest_file(what):
+    script = os.path.join(ROOT, "scripts", "fetch-guest.sh")
+    path = subprocess.check_output([script, "--print", what], text=True, timeout=30).strip()
+    if not os.path.exists(path):
+        sys.exit(f"boot.py: no {path}: run scripts/fetch-guest.sh")
+    return path
+
+
+class Terminal:
+    """dbt-run with a new pseudo-terminal as its standard input, output and error.
+
+    The slave side stays open here, so that its modes can still be asked for when the
+    process is gone.
+    """
+
+    def __init__(self, command):
+        self.master, self.slave = pty.openpty()
+        # A shell's terminal is cooked; what we must get back is exactly this.
+        self.before = termios.tcgetattr(self.slave)
+        self.text = ""
+        self.seen = 0  # self.text up to here was consumed by wait_for()
+        self.process = subprocess.Popen(command, stdin=self.slave, stdout=self.slave,
+                                        stderr=self.slave, start_new_session=True)
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        os.close(self.master)
+        os.close(self.slave)
+
+    def read(self, seconds):
+        """Takes what the guest printed within the time; False if nothing came."""
+        if not select.select([self.master], [], [], seconds)[0]:
+            return False
+        data = os.read(self.master, 65536)
+        # A line editor asks where the cursor is; a terminal answers.
+        for _ in range(data.count(b"\x1b[6n")):
+            os.write(self.master, b"\x1b[1;1R")
+        self.text += data.decode("utf-8", "replace")
+        return bool(data)
+
+    def wait_for(self, words, seconds):
+        """The text up to and with the words, which must come within the time."""
+        end = time.monotonic() + seconds
+        while True:
+            at = self.text.find(words, self.seen)
+            if at >= 0:
+                start, self.seen = self.seen, at + len(words)
+                return self.text[start:self.seen]
+            left = end - time.monotonic()
+            if left <= 0:
+                raise Wrong(f"no {words!r} within {seconds} s")
+            if not self.read(min(left, 0.2)) and self.process.poll() is not None:
+                raise Wrong(f"ended with status {self.process.returncode} before {words!r}")
+
+    def send(self, text):
+        os.write(self.master, text.encode())
+
+    def wait_for_end(self, status, seconds):
+        end = time.monotonic() + seconds
+        while self.process.poll() is None:
+            if time.monotonic() > end:
+                raise Wrong(f"still runs after {seconds} s")
+            self.read(0.1)
+        while self.read(0):
+            pass
+        if self.process.returncode != status:
+            raise Wrong(f"ended with status {self.process.returncode}, not {status}")
+
+    def is_raw(self):
+        return not termios.tcgetattr(self.slave)[tty.LFLAG] & termios.ICANON
+
+    def check_restored(self):
+        if termios.tcgetattr(self.slave) != self.before:
+            raise Wrong("the terminal's modes are not as they were")
+
+
+def expect(pattern, text):
+    if not re.search(pattern, text, re.MULTILINE):
+        raise Wrong(f"no {pattern!r} in {text!r}")
+
+
+def command(term, line, seconds=30):
+    term.send(line + "\r")
+    # Asked for by its end, so the echo of what was typed is part of the answer.
+    return term.wait_for("/ # ", seconds)
+
+
+def shell_case(term):
+    """To the prompt, three commands, power-off."""
+    term.wait_for("/ # ", 120)
+    expect(r"^Linux .* riscv64 GNU/Linux", command(term, "uname -a"))
+    expect(r"^isa\s*: rv64imafdc", command(term, "cat /proc/cpuinfo"))
+    term.send("poweroff -f\r")
+    term.wait_for_end(0, 60)
+    term.check_restored()
+
+
+def init_case(term):
+    """To the guest's init, help, then Ctrl-A x."""
+    term.wait_for("dbt: guest ready", 240)
+    if not term.is_raw():
+        raise Wrong("the terminal was not in raw mode")
+    term.send("\x01x")
+    term.wait_for_end(0, 30)
+    term.check_restored()
+
+
+def help_case(term):
+    """Ctrl-A h prints help while the guest runs on; Ctrl-A x ends it."""
+    term.wait_for("Linux version", 60)
+    term.send("\x01h")
+    expect(r"Ctrl-A x|C-a x", term.wait_for("x", 30) + wait_lines(term))
+    term.send("\x01x")
+    term.wait_for_end(0, 30)
+    term.check_restored()
+
+
+def wait_lines(term):
+    end = time.monotonic() + 1
+    start = term.seen
+    while time.monotonic() < end:
+        term.read(0.1)
+    return term.text[start:]
+
+
+def sigterm_case(term):
+    """SIGTERM ends dbt-run in mid-boot, with the terminal given back."""
+    term.wait_for("Linux version", 60)
+    if not term.is_raw():
+        raise Wrong("the terminal was not in raw mode")
+    term.process.send_signal(signal.SIGTERM)
+    end = time.monotonic() + 30
+    while term.process.poll() is None:
+        if time.monotonic() > end:
+            raise Wrong("still runs 30 s after SIGTERM")
+        term.read(0.1)
+    # By the signal, or with a shell's status for it.
+    if term.process.returncode not in (-signal.SIGTERM, 128 + signal.SIGTERM):
+        raise Wrong(f"ended with status {term.process.returncode} after SIGTERM")
+    term.check_restored()
+
+
+CASES = [
+    ("builtin, jit: shell", [], shell_case, True),
+    ("opensbi, jit: shell", ["--firmware", "opensbi"], shell_case, False),
+    ("Ctrl-A h", [], help_case, False),
+    ("SIGTERM", [], sigterm_case, False),
+    ("builtin, interp: init, Ctrl-A x", ["--engine", "interp"], init_case, False),
+]
+
+
+def run(name, options, case, arguments):
+    start = time.monotonic()
+    term = Terminal(arguments + options)
+    try:
+        case(term)
+    except (Wrong, OSError) as e:
+        print(f"FAIL  {name}: {e}")
+        print("      the last it printed:")
+        for line in term.text[-1500:].splitlines():
+            print(f"      | {line!r}")
+        return False
+    finally:
+        term.close()
+    print(f"ok    {name} ({time.monotonic() - start:.1f} s)", flush=True)
+    return True
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--dbt", default=os.path.join(ROOT, "dbt-run"))
+    parser.add_argument("--quick", action="store_true", help="jit and built-in firmware only")
+    flags = parser.parse_args()
+    arguments = [flags.dbt, "-kernel", guest_file("KERNEL"), "-initrd", guest_file("INITRD"),
+                 "-append", "console=ttyS0"]
+    results = [run(name, options, case, arguments)
+               for name, options, case, quick in CASES if quick or not flags.quick]
+    print(f"{results.count(True)} passed, {results.count(False)} failed")
+    sys.exit(not all(results))
+
+
+if __name__ == "__main__":
+    main()
