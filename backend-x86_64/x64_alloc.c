@@ -53,11 +53,16 @@ void x64_alloc_start(struct x64_emitter *x)
             s->reg = (uint8_t)i;
             s->where = (uint8_t)(i >> 8);
         }
-        if (in->op == IR_set || in->op == IR_get)
+        if (in->op == IR_set || in->op == IR_get) {
+            x->next_event[i] = (uint16_t)touched[in->imm];
             touched[in->imm] = i;
+        }
         if (is_barrier(in->op))
             barrier = i;
+        x->barrier[i] = (uint16_t)barrier;
     }
+    for (unsigned g = 0; g < 32; g++)
+        x->event[g] = (uint16_t)touched[g];
     for (unsigned r = 0; r < 16; r++)
         x->owner[r] = x->xmm_owner[r] = X64_NONE;
     for (unsigned g = 0; g < STATE_N_REGS; g++)
@@ -163,6 +168,34 @@ void x64_evict(struct x64_emitter *x, unsigned reg)
     x->locked |= 1u << reg;
 }
 
+/* Does a value that is still wanted share the pinned register? */
+static bool is_shared(const struct x64_emitter *x, unsigned pin)
+{
+    for (unsigned k = 0; k < x->n_lazy; k++) {
+        const struct x64_val *v = &x->val[x->lazy[k]];
+
+        if (v->where == V_PIN && v->reg == pin && (v->last >= x->i || x->lazy[k] == x->i))
+            return true;
+    }
+    return false;
+}
+
+/* A pinned register that nobody reads before it is set, with nothing in between that could
+ * show it: good for a value that is wanted no longer than until then. */
+static unsigned find_idle_pin(struct x64_emitter *x, unsigned value)
+{
+    for (unsigned k = 0; k < X64_N_PINS; k++) {
+        unsigned set = x->event[x64_pins[k].guest];
+
+        if (set >= x->b->n || set <= x->i || x->b->insn[set].op != IR_set ||
+            x->barrier[x->i] < set || x->val[value].last > set ||
+            (x->locked >> x64_pins[k].host & 1) != 0 || is_shared(x, x64_pins[k].host))
+            continue;
+        return x64_pins[k].host;
+    }
+    return X64_NO_REG;
+}
+
 static unsigned take_temp(struct x64_emitter *x)
 {
     bool taken;
@@ -199,32 +232,54 @@ static void own_xmm(struct x64_emitter *x, unsigned value, unsigned reg)
     x->xmm_owner[reg] = (uint16_t)value;
 }
 
+/* A register for `value`, which is there from now on. */
+static unsigned place(struct x64_emitter *x, unsigned value)
+{
+    bool full = true;
+
+    for (uint32_t m = x->temps & ~x->locked; m; m &= m - 1)
+        full = full && x->owner[__builtin_ctz(m)] != X64_NONE;
+    if (full && !x->stress) {
+        unsigned pin = find_idle_pin(x, value);
+
+        if (pin != X64_NO_REG) {
+            x->locked |= 1u << pin;
+            add_lazy(x, value, V_PIN, pin);
+            return pin;
+        }
+    }
+    unsigned reg = take_temp(x);
+
+    own(x, value, reg);
+    return reg;
+}
+
 unsigned x64_gpr(struct x64_emitter *x, ir_ref r)
 {
     struct x64_val *v = &x->val[r.n];
+    const struct x64_val was = *v;
     unsigned reg;
 
     if (v->where == V_PIN || v->where == V_REG) {
         x->locked |= 1u << v->reg;
         return v->reg;
     }
-    reg = take_temp(x);
-    switch (v->where) {
+    reg = place(x, r.n);
+    switch (was.where) {
     case V_CONST:
         x64_mov_imm(&x->c, reg, x->b->insn[r.n].imm);
         break;
     case V_STATE:
-        x64_mov_rm(&x->c, reg, x64_guest_reg(v->reg));
-        x64_at_home(x, r.n, v->reg);
+        x64_mov_rm(&x->c, reg, x64_guest_reg(was.reg));
+        x64_at_home(x, r.n, was.reg);
         break;
     case V_SPILL:
-        x64_mov_rm(&x->c, reg, x64_frame_slot(v->slot));
-        x->slots &= ~(UINT64_C(1) << v->slot);
+        x64_mov_rm(&x->c, reg, x64_frame_slot(was.slot));
+        x->slots &= ~(UINT64_C(1) << was.slot);
         break;
     default:
         CHECK(!"a value is read after it was made");
     }
-    own(x, r.n, reg);
     return reg;
 }
 
@@ -316,9 +371,7 @@ unsigned x64_def(struct x64_emitter *x)
             return reg;
         }
     }
-    reg = take_temp(x);
-    own(x, x->i, reg);
-    return reg;
+    return place(x, x->i);
 }
 
 unsigned x64_def_xmm(struct x64_emitter *x)
@@ -335,22 +388,27 @@ unsigned x64_def_xmm(struct x64_emitter *x)
     return reg;
 }
 
-/* Moves a value that shares a guest register into a temporary. */
+/* Moves a value that shares a guest register into a temporary. It is not noted as being at
+ * home: that home is about to be overwritten. */
 static void move_away(struct x64_emitter *x, unsigned value)
 {
-    struct x64_val *v = &x->val[value];
+    const struct x64_val was = x->val[value];
+    unsigned reg;
 
-    if (v->where == V_PIN) {
-        unsigned reg = take_temp(x);
-
-        x64_mov_rr(&x->c, reg, v->reg);
-        own(x, value, reg);
-        x->locked &= ~(1u << reg);
-    } else if (v->where == V_STATE) {
-        x->locked &= ~(1u << x64_gpr(x, (ir_ref){(uint16_t)value}));
-    } else {
-        x->xmm_locked &= ~(1u << x64_xmm(x, (ir_ref){(uint16_t)value}));
+    if (was.where == V_FSTATE) {
+        reg = take_xmm(x);
+        x64_vmovq_xm_rrm(&x->c, reg, 0, x64_guest_reg(STATE_FP + was.reg));
+        own_xmm(x, value, reg);
+        x->xmm_locked &= ~(1u << reg);
+        return;
     }
+    reg = take_temp(x);
+    if (was.where == V_PIN)
+        x64_mov_rr(&x->c, reg, was.reg);
+    else
+        x64_mov_rm(&x->c, reg, x64_guest_reg(was.reg));
+    own(x, value, reg);
+    x->locked &= ~(1u << reg);
 }
 
 /* Walks the values that share guest registers; forgets the dead ones. `keep` tells
@@ -375,26 +433,27 @@ static void claim(struct x64_emitter *x, bool all, enum x64_where where, unsigne
     x->n_lazy = n;
 }
 
+/* The homes are forgotten first: what is spilled on the way must not go back there. */
 void x64_claim(struct x64_emitter *x, unsigned g)
 {
+    x->home_of[g] = X64_NONE;
     if (x->pin_of_guest[g] != X64_NO_REG)
         claim(x, false, V_PIN, x->pin_of_guest[g]);
     else
         claim(x, false, V_STATE, g);
-    x->home_of[g] = X64_NONE;
 }
 
 void x64_claim_fp(struct x64_emitter *x, unsigned g)
 {
-    claim(x, false, V_FSTATE, g);
     x->home_of[STATE_FP + g] = X64_NONE;
+    claim(x, false, V_FSTATE, g);
 }
 
 void x64_claim_all(struct x64_emitter *x)
 {
-    claim(x, true, V_NONE, 0);
     for (unsigned g = 0; g < STATE_N_REGS; g++)
         x->home_of[g] = X64_NONE;
+    claim(x, true, V_NONE, 0);
     for (uint32_t m = x->xmms; m; m &= m - 1) {
         unsigned r = (unsigned)__builtin_ctz(m);
 
@@ -421,6 +480,8 @@ void x64_alloc_step(struct x64_emitter *x)
     const struct ir_insn *in = &x->b->insn[x->i];
     const ir_ref ops[3] = {in->a, in->b, in->c};
 
+    if (in->op == IR_get || in->op == IR_set)
+        x->event[in->imm] = x->next_event[x->i];
     /* A spilled operand that was read in place for the last time frees its slot. */
     for (unsigned k = 0; k < 3; k++) {
         if (ir_is_none(ops[k]))

@@ -63,6 +63,10 @@ struct x64_emitter {
     uint16_t home_of[STATE_N_REGS]; /* the value that a guest register's slot holds as well */
     uint16_t lazy[IR_MAX_INSNS]; /* values made as V_STATE, V_PIN or V_FSTATE; some dead */
     unsigned n_lazy;
+    /* Pinned registers whose guest register is about to be set unseen serve as temporaries. */
+    uint16_t event[32];             /* the next get or set of a guest register, or b->n */
+    uint16_t next_event[IR_MAX_INSNS]; /* of a get or set: the one behind it */
+    uint16_t barrier[IR_MAX_INSNS]; /* the first barrier at or behind an instruction */
     unsigned n_cold;
     uint64_t stress;           /* random state, 0: off */
     struct x64_val val[IR_MAX_INSNS];

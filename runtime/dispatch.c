@@ -139,16 +139,22 @@ void hart_wrote(struct hart *h, uint64_t gpa, uint64_t len_bytes)
         atomic_fetch_or(&h->s->pending, PENDING_LEAVE);
 }
 
+/* Each round takes what is pending: a bit that stayed would keep hart_sleep() from sleeping.
+ * It does so before it asks the guest, so that what comes after the answer ends the sleep.
+ * PENDING_LEAVE means nothing here, where no block runs; PENDING_IRQ is set again at the end. */
 static void wait_for_interrupt(struct hart *h)
 {
     const struct hart_events *ev = &h->config.events;
+    const uint32_t events = PENDING_EVENT | PENDING_TIME;
 
-    while (!h->config.guest->wakes(h->s)) {
-        uint32_t p = atomic_load(&h->s->pending) | atomic_exchange(&h->kicks, 0);
+    for (;;) {
+        uint32_t p = atomic_exchange(&h->s->pending, 0) | atomic_exchange(&h->kicks, 0);
+        bool awake = h->config.guest->wakes(h->s);
 
-        if (p & (PENDING_EVENT | PENDING_TIME)) {
+        if (awake || p & events) {
             /* The loop polls, and comes back here if there is still nothing. */
-            atomic_fetch_or(&h->s->pending, p | PENDING_WAIT);
+            atomic_fetch_or(&h->s->pending,
+                            (p & events) | PENDING_IRQ | (awake ? 0 : PENDING_WAIT));
             return;
         }
         ev->wait(ev->arg);

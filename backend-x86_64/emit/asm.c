@@ -218,6 +218,12 @@ void x64_rorx(struct x64_code *c, unsigned d, unsigned s, unsigned amount)
     x64_byte(c, (uint8_t)amount);
 }
 
+void x64_rorx32(struct x64_code *c, unsigned d, unsigned s, unsigned amount)
+{
+    x64_vex_r(c, false, 0xf2, 3, 0xf0, d, 0, s);
+    x64_byte(c, (uint8_t)amount);
+}
+
 void x64_ror_cl(struct x64_code *c, bool w, unsigned reg)
 {
     x64_enc_r(c, w, 0, 0, 0xd3, 1, reg, false, false);

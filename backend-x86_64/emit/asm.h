@@ -161,6 +161,7 @@ void x64_mov16_imm(struct x64_code *c, struct x64_mem m, int32_t imm);
 void x64_imul_imm(struct x64_code *c, unsigned d, unsigned s, int32_t imm);
 void x64_bswap(struct x64_code *c, unsigned reg);
 void x64_rorx(struct x64_code *c, unsigned d, unsigned s, unsigned amount);
+void x64_rorx32(struct x64_code *c, unsigned d, unsigned s, unsigned amount);
 void x64_ror_cl(struct x64_code *c, bool w, unsigned reg);
 void x64_cqo(struct x64_code *c);
 void x64_rdtsc(struct x64_code *c);

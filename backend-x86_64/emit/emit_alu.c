@@ -163,22 +163,20 @@ static void rotate(struct x64_emitter *x, const struct ir_insn *in)
 {
     uint64_t n;
 
-    load_to(x, RAX, in->a);
     if (ir_is_const(x->b, in->b, &n)) {
-        if (in->op == IR_rotr) {
-            x64_rorx(&x->c, x64_def(x), RAX, n & 63);
-            return;
-        }
-        if ((n & 31) != 0)
-            x64_ror32_ri8(&x->c, RAX, n & 31);
+        unsigned a = x64_gpr(x, in->a);
+
+        if (in->op == IR_rotr)
+            x64_rorx(&x->c, x64_def(x), a, n & 63);
         else
-            x64_mov32_rr(&x->c, RAX, RAX);
-    } else {
-        load_to(x, RCX, in->b);
-        if (in->op == IR_rotr32)
-            x64_mov32_rr(&x->c, RAX, RAX); /* a count of 0 would not clear the upper half */
-        x64_ror_cl(&x->c, in->op == IR_rotr, RAX);
+            x64_rorx32(&x->c, x64_def(x), a, n & 31);
+        return;
     }
+    load_to(x, RAX, in->a);
+    load_to(x, RCX, in->b);
+    if (in->op == IR_rotr32)
+        x64_mov32_rr(&x->c, RAX, RAX); /* a count of 0 would not clear the upper half */
+    x64_ror_cl(&x->c, in->op == IR_rotr, RAX);
     x64_mov_rr(&x->c, x64_def(x), RAX);
 }
 

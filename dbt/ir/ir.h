@@ -96,8 +96,6 @@ struct ir_block {
     uint32_t n;        /* IR instructions */
     bool virtual_time; /* `count` is wanted */
     bool upper_half;   /* a guess: it runs at addresses with bit 63 set; costs time when wrong */
-    uint32_t pinned;   /* integer registers that the back end keeps in host registers: a set
-                        * costs nothing there, and the register is the best place for the value */
     const struct ir_helper *helpers; /* indexed by id; borrowed, lives as long as the program */
     unsigned n_helpers;
     struct ir_insn insn[IR_MAX_INSNS];

@@ -257,11 +257,62 @@ static ir_ref fold_xor(struct opt_fold *f, ir_ref x, ir_ref y)
     return emit2c(f, IR_xor, x, c);
 }
 
+/* op(value, constant), held or not: the idiom below pays all the same. */
+static bool is_by(const struct opt_fold *f, ir_ref r, enum ir_op op, ir_ref *from, uint64_t *k)
+{
+    const struct ir_insn *i = &f->b->insn[r.n];
+
+    if (i->op != op || !ir_is_const(f->b, i->b, k))
+        return false;
+    *from = i->a;
+    return true;
+}
+
+static ir_ref behind(const struct opt_fold *f, ir_ref r, enum ir_op op)
+{
+    const struct ir_insn *i = &f->b->insn[r.n];
+
+    return i->op == op ? i->a : r;
+}
+
+/* A rotation in the base instruction set: slli and srli, or slliw and srliw, of the same
+ * value by amounts that add up to the width. IR_NONE when it is none. */
+static ir_ref rotation(struct opt_fold *f, ir_ref left, ir_ref right)
+{
+    uint64_t k, back;
+    ir_ref x, z;
+
+    if (!is_by(f, right, IR_shr, &z, &back) || back == 0)
+        return IR_NONE;
+    if (is_by(f, left, IR_shl, &x, &k) && x.n == z.n && k + back == 64)
+        return emit2(f, IR_rotr, x, f->b->insn[right.n].b);
+    if (f->b->insn[left.n].op != IR_sext32 || f->b->insn[z.n].op != IR_zext32 ||
+        !is_by(f, f->b->insn[left.n].a, IR_shl, &x, &k) || k + back != 32)
+        return IR_NONE;
+    z = f->b->insn[z.n].a;
+    if (x.n != z.n && behind(f, x, IR_sext32).n != z.n)
+        return IR_NONE;
+    return emit1(f, IR_sext32, emit2(f, IR_rotr32, z, f->b->insn[right.n].b));
+}
+
+/* The two halves share no bit, so that or, xor and add are one. */
+static ir_ref fold_rotation(struct opt_fold *f, ir_ref x, ir_ref y)
+{
+    ir_ref r = rotation(f, x, y);
+
+    return ir_is_none(r) ? rotation(f, y, x) : r;
+}
+
 static ir_ref fold_or(struct opt_fold *f, ir_ref x, ir_ref y)
 {
     uint64_t c, inner;
     ir_ref from;
 
+    if (!ir_is_const(f->b, y, &c)) {
+        ir_ref r = fold_rotation(f, x, y);
+
+        return ir_is_none(r) ? emit2(f, IR_or, x, y) : r;
+    }
     if (ir_is_const(f->b, y, &c) && opt_inner_const(f, x, IR_or, &from, &inner))
         return emit2c(f, IR_or, from, inner | c);
     return emit2(f, IR_or, x, y);

@@ -40,7 +40,7 @@ static void find_unseen(struct state_pass *p, const struct ir_block *b)
         } else if (i->op == IR_set || i->op == IR_setf) {
             uint64_t reg = UINT64_C(1) << reg_of(i);
 
-            if (overtaken & reg & ~(uint64_t)b->pinned)
+            if (overtaken & reg)
                 opt_bits_add(&p->unseen, n);
             overtaken |= reg;
         }

@@ -165,9 +165,9 @@ static void jumps_through_a_register(void **state)
 
 /* ---- A cache that is always too small ------------------------------------------------------ */
 
-enum { MANY = 1500, ROUNDS = 5, EACH_BYTES = 0x134 };
+enum { MANY = 2500, ROUNDS = 5, EACH_BYTES = 0x134 };
 
-/* MANY blocks, some in one page and some over two, each leading to the next one. */
+/* MANY blocks (interp: more than the cache's lists hold), some in one page and some over two, each leading to the next one. */
 static void eviction_goes_on_and_on(void **state)
 {
     const struct toy_config config = {
