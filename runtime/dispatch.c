@@ -54,6 +54,7 @@ struct hart *hart_create(struct cpu_state *s, struct phys *phys, const struct ha
     h->s = s;
     h->phys = phys;
     h->config = *config;
+    h->config.no_links |= config->stress_irq;
     h->env = (struct ir_env){.load = mmu_load, .store = mmu_store, .time = config->time};
     s->owner = h;
     s->mxcsr |= 0x1f80;
@@ -70,6 +71,8 @@ struct hart *hart_create(struct cpu_state *s, struct phys *phys, const struct ha
         err_set(e, "the host has no memory for the soft MMU's tables");
         goto fail;
     }
+    if (config->stress_table)
+        mmu_stress(h->mmu);
     mmu_set_salt_wrap(h->mmu, salts_wrapped, h);
     translate.host_code = config->engine != ENGINE_INTERP;
     h->translator = translator_create(config->guest, &layout, &translate);
@@ -169,6 +172,8 @@ static bool serve_pending(struct hart *h)
 
     if (h->config.engine == ENGINE_CHECK)
         atomic_fetch_or(&s->pending, atomic_exchange(&h->kicks, 0));
+    if (h->config.stress_irq)
+        atomic_fetch_or(&s->pending, PENDING_IRQ | PENDING_EVENT);
     while (atomic_load(&s->pending)) {
         uint32_t p = atomic_fetch_and(&s->pending, PENDING_IRQ);
 

@@ -13,6 +13,7 @@ struct window {
     uint64_t gpa2;           /* of the next page, once it was asked for; else 0 */
     struct mmu_fault fault2; /* why there is none, if so */
     bool asked2;
+    bool partial;            /* physical protection allows a part of the block's page */
 };
 
 /* Before bytes of a page are read its store view becomes read-only: see track.h. */
@@ -46,6 +47,14 @@ static bool parcel(void *arg, uint32_t offset, uint16_t *out, uint64_t *cause, u
             return false;
         }
         gpa = w->gpa2 + (offset - PAGE_SIZE);
+    } else if (w->partial) {
+        struct mmu_fault fault;
+
+        if (!mmu_fetch(w->h->mmu, w->gva + offset, &gpa, &fault)) {
+            *cause = fault.cause;
+            *tval = fault.tval;
+            return false;
+        }
     }
     memcpy(out, phys_ptr(w->h->phys, gpa), sizeof *out);
     return true;
@@ -121,9 +130,14 @@ static struct block *place(struct hart *h, const struct translate_job *job,
 
 /* A block whose first instruction reaches into a page that cannot be fetched is the trap
  * of this moment: it runs once, and is found by nobody, since the page may be mapped by the
- * next time. */
+ * next time. So does one from a page of which protection allows a part: nothing else would
+ * ask again for its later instructions. */
 static void make_known(struct hart *h, const struct window *w, struct block *b)
 {
+    if (w->partial) {
+        b->dropped = true;
+        return;
+    }
     if ((b->gpa & (PAGE_SIZE - 1)) + b->len_bytes > PAGE_SIZE) {
         b->gpa2 = w->gpa2;
         if (!b->gpa2) {
@@ -141,7 +155,7 @@ static struct block *translate(struct hart *h, struct window *w, uint64_t gpa, u
         .s = h->s, .gpa = gpa, .gva = h->s->pc, .mode = mode, .fetch = &fetch};
 
     protect(h, gpa);
-    for (unsigned max = IR_MAX_GUEST;;) {
+    for (unsigned max = w->partial ? 1 : IR_MAX_GUEST;;) {
         const struct ir_block *ir = translate_ir(h->translator, &job, max);
         struct block *b = place(h, &job, ir);
 
@@ -175,8 +189,9 @@ struct block *fetch_block(struct hart *h)
     uint32_t mode = h->config.guest->mode_key(s);
     struct window w = {.h = h,
                        .gva = align_down(s->pc, PAGE_SIZE),
-                       .gpa = align_down(gpa, PAGE_SIZE)};
+                       .gpa = align_down(gpa, PAGE_SIZE),
+                       .partial = !mmu_fetched_whole(h->mmu, s->pc)};
     struct block *b = block_find(h->blocks, gpa, mode, gpa2_of, &w);
 
-    return b ? b : translate(h, &w, gpa, mode);
+    return b && !w.partial ? b : translate(h, &w, gpa, mode);
 }

@@ -94,6 +94,22 @@ static void note_fill(struct mmu *m, uint64_t gva, const struct mmu_map *map, ui
     range_add_leaf(&slot->huge[gva >> 63], gva, map->page_len);
 }
 
+void mmu_stress(struct mmu *m)
+{
+    m->stress = true;
+}
+
+/* The entry that was filled longest ago goes. Views are never given back, so that it is
+ * there still. */
+static void stress_fill(struct mmu *m, struct tlb_entry *e)
+{
+    struct tlb_entry **oldest = &m->recent[m->n_recent++ % N_RECENT];
+
+    if (*oldest)
+        (*oldest)->tag = TLB_EMPTY;
+    *oldest = e;
+}
+
 /* Loads go through the store view too, which can always be read: a line that is loaded and
  * stored through two host addresses costs a first-level miss each time on processors that
  * predict the way by the address (measured: 2 to 4 times on store-heavy kernels), and each
@@ -104,6 +120,8 @@ static void fill_load(struct mmu *m, uint64_t gva, const struct mmu_map *map)
     unsigned i = tlb_index(gva);
 
     note_fill(m, gva, map, &v->load_flags[i]);
+    if (m->stress)
+        stress_fill(m, &v->load[i]);
     v->load[i].tag = page_of(gva);
     v->load[i].addend = (uintptr_t)m->phys->store + (page_of(map->gpa) - m->phys->ram_gpa) -
                         page_of(gva);
@@ -117,6 +135,8 @@ static void fill_store(struct mmu *m, uint64_t gva, const struct mmu_map *map)
 
     m->stored[offset / PAGE_SIZE / 8] |= (uint8_t)(1u << (offset / PAGE_SIZE % 8));
     note_fill(m, gva, map, &v->store_flags[i]);
+    if (m->stress)
+        stress_fill(m, &v->store[i]);
     v->store[i].tag = page_of(gva);
     v->store[i].addend = (uintptr_t)m->phys->store + offset - page_of(gva);
 }

@@ -54,12 +54,17 @@ static bool walk(struct mmu *m, uint64_t gva, uint64_t *gpa, struct mmu_fault *f
     return true;
 }
 
-bool mmu_fetch(struct mmu *m, uint64_t gva, uint64_t *gpa, struct mmu_fault *fault)
+bool mmu_fetched_whole(const struct mmu *m, uint64_t gva)
 {
     const struct fetch_entry *f = fetch_slot(m->space, gva);
 
-    if (f->va == (page_of(gva) | 1) && f->rights == m->now.fetch_rights)
-        *gpa = page_of(f->gpa) | (gva & (PAGE_SIZE - 1));
+    return f->va == (page_of(gva) | 1) && f->rights == m->now.fetch_rights;
+}
+
+bool mmu_fetch(struct mmu *m, uint64_t gva, uint64_t *gpa, struct mmu_fault *fault)
+{
+    if (mmu_fetched_whole(m, gva))
+        *gpa = page_of(fetch_slot(m->space, gva)->gpa) | (gva & (PAGE_SIZE - 1));
     else if (!walk(m, gva, gpa, fault))
         return false;
     salt_note_fetch(salt_set_of(m, m->space, gva), gva);

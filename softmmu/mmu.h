@@ -87,6 +87,9 @@ struct mmu *mmu_create(struct cpu_state *s, struct phys *phys, struct track *tra
                        const struct mmu_guest *guest);
 void mmu_destroy(struct mmu *m);
 
+/* --stress=table: from now on the tables hold the last few entries only, all views together. */
+void mmu_stress(struct mmu *m);
+
 /* Makes (space_key, asid) the current space, with data accesses in data_rights and fetches in
  * fetch_rights: sets s->view (and gs, see mmu_load_gs), s->salt and the page words.
  * space_key: all that selects a translation (satp's mode and root), 0: no translation.
@@ -151,6 +154,10 @@ void mmu_probe_cbo(struct cpu_state *s, uint64_t gva);
  * Instruction fetches need RAM. Notes that the page was fetched under the current salt; may
  * change s->salt and s->page_tag (README.md, "Salts"), so tags are made after it, not before. */
 bool mmu_fetch(struct mmu *m, uint64_t gva, uint64_t *gpa, struct mmu_fault *fault);
+
+/* Of an address that mmu_fetch() just found: does physical protection allow all of its page,
+ * so that what is fetched beside it needs no asking? */
+bool mmu_fetched_whole(const struct mmu *m, uint64_t gva);
 
 /* Reads or writes physical memory on behalf of the page walker: RAM only, false elsewhere.
  * `compare_swap64` stores if unchanged and says whether it did. */

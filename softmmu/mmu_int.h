@@ -24,6 +24,7 @@ enum {
     CHUNK = 64, /* entries for a bit of mmu_view.touched */
     BLOOM_BITS = 8192,
     SALT_IDS = 1 << 24,
+    N_RECENT = 4,
 };
 
 enum { TLB_GLOBAL = 1, TLB_HUGE = 2 }; /* of mmu_view's flags, and of fetch_entry.gpa */
@@ -127,6 +128,10 @@ struct mmu {
     uint64_t reserved_gpa, reserved_value;
 
     struct mmu_stats stats;
+    bool stress;     /* mmu_stress(): only the entries of recent[] live */
+    unsigned n_recent;
+    struct tlb_entry *recent[N_RECENT];
+
     uint8_t *stored; /* a bit for each page of RAM: store entries for it may exist */
 
     uint8_t *view_pool; /* room for N_SPACES * N_VIEWS views, backed when touched */

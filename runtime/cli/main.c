@@ -31,6 +31,7 @@ static bool run_config(const struct options *o, struct machine_run_config *run, 
         .cache_segments = small ? STRESS_CACHE_SEGMENTS : CACHE_SEGMENTS,
         .no_links = (o->stress & STRESS_LINKS) != 0,
         .virtual_time = o->virtual_time,
+        .stress_table = (o->stress & STRESS_TABLE) != 0,
         .stress_irq = (o->stress & STRESS_IRQ) != 0,
         .max_insns = o->max_insns,
     };

@@ -312,6 +312,8 @@ static bool create_hart(struct machine *m, struct err *e)
         .cache_bytes = m->run.cache_bytes,
         .cache_segments = m->run.cache_segments,
         .no_links = m->run.no_links,
+        .stress_irq = m->run.stress_irq,
+        .stress_table = m->run.stress_table,
     };
 
     m->cpu.model = m->plan.announced;

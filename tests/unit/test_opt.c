@@ -134,10 +134,24 @@ static const struct shape shapes[] = {
      "%1 = get r5\n %2 = get r6\n exit_if.ge %1 %2 -> +0x40\n exit_goto +4"},
     /* Never taken. */
     {"%1 = const 1\n %2 = const 2\n exit_if.eq %1 %2 -> +0x40\n exit_goto +4", "exit_goto +4"},
-    /* auipc, jalr. */
+    /* auipc, jalr: the sum is found, but the jump stays one that asks for the mapping in
+     * force (a helper may have changed it). */
     {"%1 = pc +0x12000\n %2 = const -0x10\n %3 = add %1 %2\n %4 = const -2\n %5 = and %3 %4\n"
      " exit_jump %5",
-     "exit_goto +0x11ff0"},
+     "%1 = pc +0x11ff0\n exit_jump %1"},
+    /* slliw, srliw, or: a rotation by 7, also of a value that is extended already; by
+     * amounts that do not add up it is none. */
+    {"%1 = get r5\n %2 = const 25\n %3 = shl %1 %2\n %4 = sext32 %3\n %5 = zext32 %1\n"
+     " %6 = const 7\n %7 = shr %5 %6\n %8 = or %7 %4\n set %8 r6\n exit_goto +4",
+     "%1 = get r5\n %2 = const 7\n %3 = rotr32 %1 %2\n %4 = sext32 %3\n set %4 r6\n"
+     " exit_goto +4"},
+    {"%1 = get r5\n %2 = const 57\n %3 = shl %1 %2\n %4 = const 7\n %5 = shr %1 %4\n"
+     " %6 = or %3 %5\n set %6 r6\n exit_goto +4",
+     "%1 = get r5\n %2 = const 7\n %3 = rotr %1 %2\n set %3 r6\n exit_goto +4"},
+    {"%1 = get r5\n %2 = const 57\n %3 = shl %1 %2\n %4 = const 8\n %5 = shr %1 %4\n"
+     " %6 = or %3 %5\n set %6 r6\n exit_goto +4",
+     "%1 = get r5\n %2 = const 57\n %3 = shl %1 %2\n %4 = const 8\n %5 = shr %1 %4\n"
+     " %6 = or %3 %5\n set %6 r6\n exit_goto +4"},
     /* An offset joins an address, unless a register holds the sum anyway. */
     {"%1 = get r5\n %2 = const 16\n %3 = add %1 %2\n %4 = ld.64 [%3 -8]\n set %4 r6\n"
      " exit_goto +4",

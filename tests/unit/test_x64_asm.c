@@ -392,6 +392,8 @@ static const char *vex_form(const char *name)
 
 static unsigned vex_mem_size(const char *name)
 {
+    if (begins(name, "vcomi") || begins(name, "vucomi"))
+        return 0; /* capstone 4 says 16 where the manual says 8 or 4 */
     if (name[0] != 'v' || begins(name, "vcvtsi2") || begins(name, "vmovq"))
         return 8;
     if (ends(name, "pd"))

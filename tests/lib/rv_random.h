@@ -1,0 +1,55 @@
+/* Random RV64GC programs, made from the rows of the instruction tables and weighted to what
+ * goes wrong: corner operands, few registers, page-crossing and misaligned accesses.
+ *
+ *     seed --> rv_program --> rv_program_place --> bytes at `start` of the code pages
+ *
+ * Memory is one run of RAM, nothing around it:
+ *
+ *     RV_RANDOM_BASE | code, 2 pages | data, 2 pages |
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "frontend/riscv/rv_decode.h"
+
+/* Far from every corner value, so that accesses that miss do miss. */
+#define RV_RANDOM_BASE UINT64_C(0x2a5000000)
+enum {
+    RV_RANDOM_CODE_BYTES = 0x2000,
+    RV_RANDOM_DATA = RV_RANDOM_CODE_BYTES, /* offset of the data */
+    RV_RANDOM_RAM_BYTES = 0x4000,
+    RV_RANDOM_MAX = 64, /* instructions, the ecall at the end included */
+};
+
+struct rv_program {
+    uint64_t seed;
+    uint32_t start; /* offset of the first instruction */
+    uint32_t end;   /* one behind the last: always an ecall */
+    unsigned n;
+    uint32_t word[RV_RANDOM_MAX];
+    uint8_t len[RV_RANDOM_MAX];
+    uint32_t offset[RV_RANDOM_MAX];
+    uint64_t x[32], f[32]; /* what the registers hold before */
+    uint32_t fcsr;
+};
+
+/* The program of a seed: the same for ever, as long as the tables do not change. Every
+ * program ends: the only jumps back are loops that count x31 down. */
+void rv_random_program(struct rv_program *p, uint64_t seed);
+
+/* Instruction k becomes a nop of its length, so that branches stay as they are. */
+void rv_program_drop(struct rv_program *p, unsigned k);
+
+/* Writes code and data: ram is RV_RANDOM_RAM_BYTES. */
+void rv_program_place(const struct rv_program *p, uint8_t *ram);
+
+/* Operands: 0, +-1, extremes, powers of two, neighbours; now and then anything. */
+uint64_t rv_random_int(uint64_t *rng);
+/* The bits of a floating-point register: doubles, boxed and unboxed singles, NaNs of both
+ * kinds, infinities, subnormals, halfway cases. */
+uint64_t rv_random_fp(uint64_t *rng);
+
+/* Uniform below n. */
+unsigned rv_random_below(uint64_t *rng, unsigned n);
