@@ -27,6 +27,10 @@ static void on_segv(int number, siginfo_t *info, void *context)
     struct hart *h = running;
     uint64_t gpa;
 
+    if (pc >= phys_try_store_begin && pc < phys_try_store_end) {
+        uc->uc_mcontext.gregs[REG_RIP] = (greg_t)phys_try_store_fail;
+        return;
+    }
     if (h && track_owns(h->track, info->si_addr, &gpa)) {
         const struct block *b = cache_find(h->cache, pc);
         const struct x64_site *site = b ? site_at(b, pc) : NULL;

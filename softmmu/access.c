@@ -255,14 +255,14 @@ static uint64_t load_missed(struct mmu *m, uint64_t gva, unsigned size)
     place = mmu_translate(m, gva, size, MMU_LOAD);
     if (!place.is_ram)
         return mmio_read(m, gva, place.gpa, size);
-    return read_host(phys_ptr(m->phys, place.gpa), size);
+    return read_host(phys_read_ptr(m->phys, place.gpa), size);
 }
 
 uint64_t mmu_load(struct cpu_state *s, uint64_t gva, uint8_t aux)
 {
     struct mmu *m = s->mmu;
     unsigned size = ir_mem_size(aux);
-    const uint8_t *host = tlb_find_load(m, gva, size);
+    const uint8_t *host = tlb_find_read(m, gva, size);
 
     m->stats.loads++;
     return extend(host ? read_host(host, size) : load_missed(m, gva, size), aux);
@@ -320,8 +320,12 @@ static void forget_code_page(struct mmu *m, uint64_t gva, uint64_t gpa)
 
 static bool store_ram(struct mmu *m, uint64_t gva, uint64_t gpa, unsigned size, uint64_t value)
 {
+    bool aligned = (gpa & (size - 1)) == 0;
+
     mmu_watch_ram(m, gpa, size);
-    write_host(phys_ptr(m->phys, gpa), size, value);
+    if (!aligned || track_is_code(m->track, gpa) ||
+        !phys_try_store(m->phys->store + (gpa - m->phys->ram_gpa), value, size))
+        write_host(phys_ptr(m->phys, gpa), size, value);
     forget_code_page(m, gva, gpa);
     return mmu_wrote(m, gpa, size);
 }

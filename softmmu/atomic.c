@@ -265,7 +265,7 @@ bool mmu_phys_load64(struct cpu_state *s, uint64_t gpa, uint64_t *value)
 
     if (gpa % 8 || !phys_is_ram(m->phys, gpa, 8))
         return false;
-    *value = load_word(phys_ptr(m->phys, gpa), 8);
+    *value = load_word(phys_read_ptr(m->phys, gpa), 8);
     return true;
 }
 

@@ -224,6 +224,13 @@ static inline uint8_t *tlb_find_load(const struct mmu *m, uint64_t gva, unsigned
         return NULL;
     return plain_of(m, gva + e->addend);
 }
+/* The same in the store view, to be read only. */
+static inline const uint8_t *tlb_find_read(const struct mmu *m, uint64_t gva, unsigned len)
+{
+    const uint8_t *plain = tlb_find_load(m, gva, len);
+
+    return plain ? m->phys->store + (plain - m->phys->ram) : NULL;
+}
 static inline uint8_t *tlb_find_store(const struct mmu *m, uint64_t gva, unsigned len)
 {
     const struct tlb_entry *e = &m->slot->view->store[tlb_index(gva)];

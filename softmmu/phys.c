@@ -150,3 +150,37 @@ const struct phys_region *phys_find(const struct phys *p, uint64_t gpa, unsigned
         return NULL;
     return r;
 }
+
+void phys_unmap_plain(struct phys *p)
+{
+    /* The pages belong to the memfd and stay; RAM that is used is mapped in again. */
+    madvise(p->ram, p->ram_len, MADV_DONTNEED);
+}
+
+__asm__(".text\n"
+        ".globl phys_try_store\n"
+        ".globl phys_try_store_begin\n"
+        ".globl phys_try_store_end\n"
+        ".globl phys_try_store_fail\n"
+        ".type phys_try_store, @function\n"
+        "phys_try_store:\n"
+        "    cmpl $4, %edx\n"
+        "    je 4f\n"
+        "    ja 8f\n"
+        "    cmpl $2, %edx\n"
+        "    je 2f\n"
+        "phys_try_store_begin:\n"
+        "    movb %sil, (%rdi)\n"
+        "    jmp 9f\n"
+        "2:  movw %si, (%rdi)\n"
+        "    jmp 9f\n"
+        "4:  movl %esi, (%rdi)\n"
+        "    jmp 9f\n"
+        "8:  movq %rsi, (%rdi)\n"
+        "phys_try_store_end:\n"
+        "9:  movl $1, %eax\n"
+        "    ret\n"
+        "phys_try_store_fail:\n"
+        "    xorl %eax, %eax\n"
+        "    ret\n"
+        ".size phys_try_store, . - phys_try_store\n");

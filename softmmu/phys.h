@@ -60,5 +60,22 @@ static inline uint8_t *phys_ptr(const struct phys *p, uint64_t gpa)
     return p->ram + (gpa - p->ram_gpa);
 }
 
+/* The same for reading, in the store view: there guest code maps the page anyway, so that
+ * the host's page tables and the process's size do not count it twice. */
+static inline const uint8_t *phys_read_ptr(const struct phys *p, uint64_t gpa)
+{
+    return p->store + (gpa - p->ram_gpa);
+}
+
+/* Stores an aligned value of size 1, 2, 4 or 8 through the store view: what C code prefers for
+ * the same reason. False when the page is read-only there, also if it became so this very
+ * moment: then the plain view is right. SIGSEGV between _begin and _end goes on at _fail
+ * (runtime/host_signal.c). */
+bool phys_try_store(uint8_t *store_view, uint64_t value, unsigned size);
+extern const uint8_t phys_try_store_begin[], phys_try_store_end[], phys_try_store_fail[];
+
+/* Gives up the plain view's mappings (not the memory): after the images were copied in. */
+void phys_unmap_plain(struct phys *p);
+
 /* The region that holds [gpa, gpa+size), or NULL. */
 const struct phys_region *phys_find(const struct phys *p, uint64_t gpa, unsigned size);

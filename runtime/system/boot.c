@@ -283,6 +283,7 @@ void boot_commit(struct boot_plan *p, struct phys *phys)
     }
     p->n_parts = 0;
     close_files(p);
+    phys_unmap_plain(phys);
 }
 
 bool boot_dump_dtb(const struct boot_plan *p, const char *path, struct err *e)

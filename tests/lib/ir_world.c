@@ -62,7 +62,7 @@ static void set_rounding(struct cpu_state *s, unsigned rm)
 /* Writes fcsr: what was computed before may not be shared with what comes after. */
 static uint64_t set_rm(struct cpu_state *s, uint64_t k, uint64_t a, uint64_t b, uint64_t c)
 {
-    uint64_t flags = s->mxcsr & 63;
+    uint64_t flags = s->mxcsr & 61; /* not the denormal flag, which no guest has */
 
     (void)b, (void)c;
     set_rounding(s, (k ^ a) & 3);

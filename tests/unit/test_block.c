@@ -46,7 +46,7 @@ static struct fixture *begin(void)
     assert_true(phys_init(&f->phys, RAM, RAM_LEN, &e));
     f->s = calloc(1, sizeof *f->s);
     f->t = block_table_create(&f->phys, f->s);
-    f->cache = cache_create(256 << 10, 4, on_drop, f, &e);
+    f->cache = cache_create(1 << 20, 4, on_drop, f, &e);
     assert_non_null(f->cache);
     block_table_set_cache(f->t, f->cache);
     f->x = x64_emitter_create(&layout);

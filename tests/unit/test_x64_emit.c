@@ -1,0 +1,722 @@
+/* The back end against the evaluator: random blocks run both ways, with translation tables
+ * that hit, miss, belong to another page, or hit a page that is write-protected; with exits
+ * that are linked, stale or not linked, and a jump cache that holds the target or does not. */
+#define _GNU_SOURCE
+#include <asm/prctl.h>
+#include <inttypes.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <ucontext.h>
+#include <unistd.h>
+#include <x86intrin.h>
+
+#include <cmocka.h>
+
+#include "backend-x86_64/x64.h"
+#include "dbt/opt/opt.h"
+#include "softmmu/mmu.h"
+#include "tests/lib/ir_random.h"
+
+enum {
+    CASES = 20000,
+    CODE_BYTES = 1 << 20,
+    STUB_BYTES = 4096,
+    LANDING_AT = STUB_BYTES,
+    BLOCK_AT = STUB_BYTES + 1024,
+    MXCSR_DENORMAL = 2, /* RISC-V has no such flag */
+    N_LINK_KINDS = 3,
+};
+
+/* What the emitted code was seen to do. */
+struct seen {
+    unsigned op[IR_OP_COUNT];
+    unsigned taken[2][6];     /* exit_if: leaves the page, condition */
+    unsigned exit[4];         /* enum exit_reason */
+    unsigned linked, unlinked, cell_hit, cell_stale, cell_empty;
+    unsigned jump_hit, jump_miss, jump_alias;
+    unsigned faults;          /* stores that the signal handler sent to their slow path */
+    unsigned entry_pending, spills;
+};
+
+struct rig {
+    uint8_t *rw;
+    const uint8_t *rx;
+    struct x64_stubs stubs;
+    struct x64_emitter *emitter;
+    struct mmu_view *view;
+    uint8_t *closed;          /* as many bytes as the world's memory, not writable */
+    const struct x64_unit *unit;
+};
+
+static struct rig rig;
+static struct seen seen;
+static struct ir_block block;
+static struct ir_world start, expected, got;
+
+static const struct x64_mmu_layout layout = {
+    .tlb_bits = TLB_BITS,
+    .load_off = offsetof(struct mmu_view, load),
+    .store_off = offsetof(struct mmu_view, store),
+};
+
+/* ---- The rig -------------------------------------------------------------------------- */
+
+/* As runtime/host_signal.c: a store into a protected page goes on at its slow path. */
+static void on_segv(int number, siginfo_t *info, void *context)
+{
+    ucontext_t *uc = context;
+    const uint8_t *pc = (const uint8_t *)uc->uc_mcontext.gregs[REG_RIP], *code = rig.rx + BLOCK_AT;
+    const uint8_t *at = info->si_addr;
+
+    for (unsigned k = 0; rig.unit && k < rig.unit->n_sites; k++) {
+        if (code + rig.unit->site[k].fault != pc || at < rig.closed ||
+            at >= rig.closed + IR_WORLD_MEM)
+            continue;
+        uc->uc_mcontext.gregs[REG_RIP] = (greg_t)(code + rig.unit->site[k].slow);
+        seen.faults++;
+        return;
+    }
+    signal(number, SIG_DFL);
+}
+
+static uint64_t clock_time(struct cpu_state *s)
+{
+    uint64_t passed = s->icount - s->tsc_base;
+
+    return (uint64_t)((unsigned __int128)passed * s->tsc_mult >> 64) + s->time_add;
+}
+
+static const struct ir_insn landing_ir[] = {
+    {IR_insn, 4, IR_NONE, IR_NONE, IR_NONE, 0},
+    {IR_exit_goto, 0, IR_NONE, IR_NONE, IR_NONE, 0},
+};
+
+static void *map_code(int fd, int prot)
+{
+    void *p = mmap(NULL, CODE_BYTES, prot, MAP_SHARED, fd, 0);
+
+    assert_true(p != MAP_FAILED);
+    return p;
+}
+
+static int set_up(void **state)
+{
+    int fd = memfd_create("test_x64_emit", 0);
+    struct err e;
+
+    (void)state;
+    assert_true(x64_host_ok(&e));
+    assert_int_equal(ftruncate(fd, CODE_BYTES), 0);
+    rig.rw = map_code(fd, PROT_READ | PROT_WRITE);
+    rig.rx = map_code(fd, PROT_READ | PROT_EXEC);
+    close(fd);
+    x64_make_stubs(&rig.stubs, rig.rw, rig.rx, STUB_BYTES);
+    rig.emitter = x64_emitter_create(&layout);
+    rig.view = calloc(1, sizeof *rig.view);
+    assert_non_null(rig.view);
+    for (unsigned k = 0; k < TLB_SIZE; k++)
+        rig.view->load[k].tag = rig.view->store[k].tag = TLB_EMPTY;
+    rig.closed = mmap(NULL, IR_WORLD_MEM, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_true((void *)rig.closed != MAP_FAILED);
+    for (unsigned k = 0; k < 1 << JUMP_BITS; k++)
+        got.s.jump[k] = (struct jump_entry){JUMP_EMPTY, NULL};
+
+    block.n = sizeof landing_ir / sizeof landing_ir[0];
+    memcpy(block.insn, landing_ir, sizeof landing_ir);
+    assert_non_null(x64_emit(rig.emitter, &block, rig.rw + LANDING_AT, BLOCK_AT - LANDING_AT));
+
+    assert_int_equal(syscall(SYS_arch_prctl, ARCH_SET_GS, rig.view), 0);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    syscall(SYS_arch_prctl, ARCH_SET_GS, 0);
+    x64_emitter_destroy(rig.emitter);
+    free(rig.view);
+    munmap(rig.rw, CODE_BYTES);
+    munmap((void *)rig.rx, CODE_BYTES);
+    munmap(rig.closed, IR_WORLD_MEM);
+    return 0;
+}
+
+/* Fills the table entry of one page, for loads or stores. True: it is one that hits. */
+static bool random_entry(struct ir_random *r, struct tlb_entry *table, unsigned page, bool store)
+{
+    uint64_t va = IR_WORLD_VA + page * PAGE_SIZE;
+    struct tlb_entry *t = &table[(va >> PAGE_BITS) & (TLB_SIZE - 1)];
+    uint64_t hva = (uint64_t)(uintptr_t)got.mem - IR_WORLD_VA;
+
+    *t = (struct tlb_entry){TLB_EMPTY, 0};
+    if (page == 3 || (store && page == 2))
+        return false; /* these must always be told to C */
+    switch (ir_random_below(r, store ? 5 : 4)) {
+    case 0:
+        return false;
+    case 1: /* of another page, at an address where nothing is */
+        *t = (struct tlb_entry){va ^ (UINT64_C(1) << (PAGE_BITS + TLB_BITS)), 64};
+        return false;
+    case 4:
+        *t = (struct tlb_entry){va, (uint64_t)(uintptr_t)rig.closed - IR_WORLD_VA};
+        return false; /* the slow path is taken all the same */
+    default:
+        *t = (struct tlb_entry){va, hva};
+        return true;
+    }
+}
+
+/* True when every access takes the slow path, so that the traces must agree. */
+static bool random_view(struct ir_random *r)
+{
+    bool slow = true;
+
+    for (unsigned page = 0; page < IR_WORLD_MEM / PAGE_SIZE; page++) {
+        slow &= !random_entry(r, rig.view->load, page, false);
+        slow &= !random_entry(r, rig.view->store, page, true);
+    }
+    return slow;
+}
+
+/* ---- Running ---------------------------------------------------------------------------- */
+
+static enum exit_reason run_eval(void)
+{
+    const struct ir_env env = {ir_world_env.load, ir_world_env.store, clock_time};
+    int left = setjmp(expected.s.unwind);
+
+    if (left)
+        return (enum exit_reason)(left - 1);
+    return ir_eval(&block, &expected.s, &env);
+}
+
+static enum exit_reason run_host(void)
+{
+    int left = setjmp(got.s.unwind);
+
+    if (left)
+        return (enum exit_reason)(left - 1);
+    return rig.stubs.enter(&got.s, rig.rx + BLOCK_AT);
+}
+
+static uint64_t tag_of(const struct cpu_state *s, uint64_t va)
+{
+    return va ^ s->salt[va >> 63];
+}
+
+/* Links exits at random; gives what was done to exit n: 0 nothing, 1 linked, 2 linked from
+ * the page under another tag. */
+static void link_exits(struct ir_random *r, uint8_t *done)
+{
+    uint8_t *code = rig.rw + BLOCK_AT;
+
+    for (unsigned n = 0; n < rig.unit->n_exits; n++) {
+        const struct x64_exit *e = &rig.unit->exit[n];
+        uint64_t target = start.s.page_va + (uint64_t)(int64_t)e->target;
+        struct page_cell *cell = (struct page_cell *)(void *)(code + e->cell);
+
+        assert_int_equal(e->cell == 0, e->target >= 0 && e->target < PAGE_SIZE);
+        assert_int_equal(e->cell % 8, 0);
+        done[n] = (uint8_t)ir_random_below(r, e->cell ? N_LINK_KINDS : N_LINK_KINDS - 1);
+        if (done[n] == 0)
+            continue;
+        x64_patch(code + e->jump, rig.rx + BLOCK_AT + e->jump, rig.rx + LANDING_AT);
+        if (!e->cell)
+            continue;
+        cell->page_tag = start.s.page_tag ^ (done[n] == 2 ? UINT64_C(1) << 41 : 0);
+        cell->next_va = target & ~(uint64_t)(PAGE_SIZE - 1);
+        cell->next_tag = tag_of(&start.s, cell->next_va);
+    }
+}
+
+/* Puts the place where the block goes into the jump cache, or its neighbour. True: the
+ * cache must be seen to hold it. */
+static bool plant_jump(struct ir_random *r, uint64_t pc)
+{
+    unsigned how = ir_random_below(r, 4);
+    uint64_t tag = tag_of(&got.s, pc);
+
+    if (how < 2)
+        got.s.jump[jump_index(pc)] =
+            (struct jump_entry){how == 0 ? tag : tag ^ UINT64_C(1) << 20, rig.rx + LANDING_AT};
+    return how == 0 && jump_is_tagged(pc);
+}
+
+static void forget_jump(uint64_t pc)
+{
+    got.s.jump[jump_index(pc)] = (struct jump_entry){JUMP_EMPTY, NULL};
+}
+
+/* Must the block arrive in another one, for the way in which it is known to leave? */
+static bool must_arrive(enum exit_reason reason, const uint8_t *done, bool in_cache)
+{
+    const struct x64_exit *e;
+
+    if (reason == EXIT_LOOKUP) {
+        *(in_cache ? &seen.jump_hit : &seen.jump_miss) += 1;
+        seen.jump_alias += !jump_is_tagged(expected.s.pc);
+        return in_cache;
+    }
+    if (reason != EXIT_LINK)
+        return false;
+    assert_true(expected.s.exit_index < rig.unit->n_exits);
+    e = &rig.unit->exit[expected.s.exit_index];
+    if (!e->cell) {
+        *(done[expected.s.exit_index] ? &seen.linked : &seen.unlinked) += 1;
+        return done[expected.s.exit_index] == 1;
+    }
+    switch (done[expected.s.exit_index]) {
+    case 1:
+        seen.cell_hit++;
+        return true;
+    case 2:
+        seen.cell_stale++;
+        return in_cache;
+    default:
+        seen.cell_empty++;
+        return in_cache;
+    }
+}
+
+static bool wrong(const char *what)
+{
+    fprintf(stderr, "  %s\n", what);
+    return false;
+}
+
+/* Where the host code came out is what the evaluator says. Makes the two comparable. */
+static bool same_way_out(enum exit_reason want, enum exit_reason *reason, bool arrives)
+{
+    const void *code = rig.rx + BLOCK_AT, *landing = rig.rx + LANDING_AT;
+    uint64_t page = expected.s.pc & ~(uint64_t)(PAGE_SIZE - 1);
+    struct cpu_state *s = &got.s;
+
+    if (arrives) {
+        /* The landing looks for what is pending, as every block does. */
+        if (*reason != (s->pending ? EXIT_PENDING : EXIT_LINK) ||
+            (*reason == EXIT_LINK && s->exit_block != landing))
+            return wrong("did not arrive at the block that it is linked to");
+        if (s->page_va != page || s->page_tag != tag_of(s, page))
+            return wrong("page_va or page_tag is not the target's");
+        s->pc = expected.s.pc;
+        *reason = want;
+        return true;
+    }
+    if (s->page_va != start.s.page_va || s->page_tag != start.s.page_tag)
+        return wrong("page_va or page_tag changed");
+    if (*reason != EXIT_LINK)
+        return true;
+    if (s->exit_block != code)
+        return wrong("exit_block is not the block");
+    if (want == EXIT_LINK && s->exit_index != expected.s.exit_index)
+        return wrong("another exit");
+    if (s->exit_index >= rig.unit->n_exits)
+        return wrong("no such exit");
+    s->pc = s->page_va + (uint64_t)(int64_t)rig.unit->exit[s->exit_index].target;
+    return true;
+}
+
+/* ---- Coverage ------------------------------------------------------------------------------- */
+
+static bool reached_end(enum exit_reason reason, unsigned n_ifs)
+{
+    switch (block.insn[block.n - 1].op) {
+    case IR_exit_goto:
+        return reason == EXIT_LINK && expected.s.exit_index == n_ifs;
+    case IR_exit_jump:
+        return reason == EXIT_LOOKUP;
+    default:
+        return false;
+    }
+}
+
+static void note_exit_if(unsigned index)
+{
+    for (unsigned n = 0, k = 0; n < block.n; n++) {
+        const struct ir_insn *i = &block.insn[n];
+
+        if (i->op != IR_exit_if || k++ != index)
+            continue;
+        seen.taken[(int64_t)i->imm < 0 || i->imm >= PAGE_SIZE][i->aux]++;
+        seen.op[IR_exit_if]++;
+    }
+}
+
+/* Counts the operations that host code has carried out: of a block that ran to its end,
+ * those that have an effect or a result that was used. */
+static void note_coverage(enum exit_reason reason)
+{
+    static bool used[IR_MAX_INSNS];
+    unsigned n_ifs = 0;
+
+    seen.exit[reason]++;
+    seen.op[IR_exit_trap] += reason == EXIT_TRAP && block.insn[block.n - 1].op == IR_exit_trap &&
+                             expected.s.exit_cause == block.insn[block.n - 1].imm;
+    memset(used, 0, block.n * sizeof used[0]);
+    for (unsigned n = 0; n < block.n; n++) {
+        const ir_ref in[3] = {block.insn[n].a, block.insn[n].b, block.insn[n].c};
+
+        n_ifs += block.insn[n].op == IR_exit_if;
+        for (unsigned k = 0; k < 3; k++)
+            if (!ir_is_none(in[k]))
+                used[in[k].n] = true;
+    }
+    if (reason == EXIT_LINK)
+        note_exit_if(expected.s.exit_index);
+    if (!reached_end(reason, n_ifs))
+        return;
+    for (unsigned n = 0; n < block.n; n++) {
+        const struct ir_op_info *op = &ir_ops[block.insn[n].op];
+
+        if (used[n] || op->result == 'N' || (op->flags & (FAULT | EFFECT | FPFLAGS)))
+            seen.op[block.insn[n].op]++;
+    }
+}
+
+/* ---- A block with more values alive than there are registers ---------------------------------- */
+
+static ir_ref put(enum ir_op op, uint8_t aux, ir_ref x, ir_ref y, ir_ref z, uint64_t imm)
+{
+    block.insn[block.n] = (struct ir_insn){(uint8_t)op, aux, x, y, z, imm};
+    return (ir_ref){(uint16_t)block.n++};
+}
+
+static ir_ref put2(enum ir_op op, ir_ref x, ir_ref y)
+{
+    return put(op, 0, x, y, IR_NONE, 0);
+}
+
+static void begin_insn(void)
+{
+    put(IR_insn, 4, IR_NONE, IR_NONE, IR_NONE, block.start + 4 * block.n_guest++);
+}
+
+enum { MAX_LIVE = 48 };
+struct pool {
+    struct ir_random *r;
+    ir_ref i[MAX_LIVE], f[MAX_LIVE];
+    unsigned n_i, n_f;
+};
+
+static ir_ref any_int(const struct pool *p)
+{
+    return p->i[ir_random_below(p->r, p->n_i)];
+}
+
+static ir_ref any_fp(const struct pool *p)
+{
+    return p->f[ir_random_below(p->r, p->n_f)];
+}
+
+static ir_ref random_address(struct pool *p)
+{
+    ir_ref mask = put(IR_const, 0, IR_NONE, IR_NONE, IR_NONE, 0xff8);
+    uint64_t page = ir_random_below(p->r, 12) ? ir_random_below(p->r, 2) : 2;
+    ir_ref base = put(IR_const, 0, IR_NONE, IR_NONE, IR_NONE, IR_WORLD_VA + page * PAGE_SIZE);
+
+    return put2(IR_add, put2(IR_and, any_int(p), mask), base);
+}
+
+/* What disturbs: fixed registers, calls, slow paths, guest registers overwritten. */
+static void disturb(struct pool *p)
+{
+    static const uint8_t wide[] = {IR_mulhu, IR_mulhs, IR_mulhsu, IR_divu, IR_divs,
+                                   IR_remu,  IR_rems,  IR_rotr,   IR_rotr32, IR_sub};
+    struct ir_random *r = p->r;
+    unsigned id, n;
+    ir_ref in[3] = {IR_NONE, IR_NONE, IR_NONE};
+
+    begin_insn();
+    switch (ir_random_below(r, 12)) {
+    case 0:
+    case 1:
+        p->i[p->n_i++] = put2((enum ir_op)wide[ir_random_below(r, 10)], any_int(p), any_int(p));
+        break;
+    case 2:
+        id = ir_random_below(r, ir_world_n_helpers - IR_HELPER_COUNT) + IR_HELPER_COUNT;
+        for (unsigned k = 0; k < ir_world_helpers[id].n_args; k++)
+            in[k] = any_int(p);
+        p->i[p->n_i++] =
+            put(IR_call, 0, in[0], in[1], in[2], IR_CALL(id, ir_random_next(r) & 0x3ff));
+        break;
+    case 3:
+        p->i[p->n_i++] = put(IR_ld, (uint8_t)ir_random_below(r, IR_S32 + 1), random_address(p),
+                             IR_NONE, IR_NONE, 0);
+        break;
+    case 4:
+        p->f[p->n_f++] = put(IR_ldf, (uint8_t)(IR_U32 + ir_random_below(r, 2)), random_address(p),
+                             IR_NONE, IR_NONE, 0);
+        break;
+    case 5:
+        in[0] = random_address(p);
+        put(IR_st, (uint8_t)ir_random_below(r, 4), in[0], any_int(p), IR_NONE, 0);
+        break;
+    case 6:
+        in[0] = random_address(p);
+        put(IR_stf, (uint8_t)(IR_U32 + ir_random_below(r, 2)), in[0], any_fp(p), IR_NONE, 0);
+        break;
+    case 7:
+        p->i[p->n_i++] = put(IR_time, 0, IR_NONE, IR_NONE, IR_NONE, 0);
+        break;
+    case 8:
+        p->f[p->n_f++] = put(IR_ffma, IR_FP(64, ir_random_below(r, 2) ? IR_RM_DYN : IR_RM_RMM),
+                             any_fp(p), any_fp(p), any_fp(p), 0);
+        break;
+    case 9:
+        n = ir_random_below(r, 2) ? IR_f2s64 : IR_f2u32;
+        p->i[p->n_i++] = put((enum ir_op)n, IR_FP(64, IR_RM_DYN), any_fp(p), IR_NONE, IR_NONE, 0);
+        break;
+    case 10:
+        p->i[p->n_i++] = put(ir_random_below(r, 2) ? IR_select : IR_orcb, 0, any_int(p), IR_NONE,
+                             IR_NONE, 0);
+        if (block.insn[block.n - 1].op == IR_select) {
+            block.insn[block.n - 1].b = any_int(p);
+            block.insn[block.n - 1].c = any_int(p);
+        }
+        break;
+    default:
+        break;
+    }
+    for (unsigned k = ir_random_below(r, 4); k > 0; k--)
+        put(IR_set, 0, any_int(p), IR_NONE, IR_NONE, ir_random_below(r, 32));
+    if (ir_random_below(r, 2))
+        put(IR_setf, 0, any_fp(p), IR_NONE, IR_NONE, ir_random_below(r, 32));
+}
+
+/* Makes many values, disturbs, then uses each. The header is the random block's. */
+static void crowded_block(struct ir_random *r)
+{
+    struct pool p = {.r = r};
+    unsigned n_i = 4 + ir_random_below(r, 26), n_f = 2 + ir_random_below(r, 18);
+
+    r->n_guest = 1;
+    ir_random_block(r, &block);
+    block.n = block.n_guest = 0;
+    block.gpa &= ~UINT64_C(0x800); /* all of it within the page */
+    block.start &= 0x7ff;
+    begin_insn();
+    while (p.n_i < n_i) {
+        ir_ref v = put(IR_get, 0, IR_NONE, IR_NONE, IR_NONE, ir_random_below(r, 32));
+
+        if (p.n_i > 0 && ir_random_below(r, 2))
+            v = put2(ir_random_below(r, 2) ? IR_add : IR_xor, v, any_int(&p));
+        p.i[p.n_i++] = v;
+    }
+    while (p.n_f < n_f) {
+        ir_ref v = put(IR_getf, 0, IR_NONE, IR_NONE, IR_NONE, ir_random_below(r, 32));
+
+        if (p.n_f > 0 && ir_random_below(r, 2))
+            v = put(IR_fadd, IR_FP(64, IR_RM_DYN), v, any_fp(&p), IR_NONE, 0);
+        p.f[p.n_f++] = v;
+    }
+    for (unsigned n = 1 + ir_random_below(r, 8); n > 0; n--)
+        disturb(&p);
+    begin_insn();
+    ir_ref sum = p.i[0];
+
+    for (unsigned k = 1; k < p.n_i; k++)
+        sum = put2(k & 1 ? IR_xor : IR_sub, sum, p.i[k]);
+    for (unsigned k = 0; k < p.n_f; k++)
+        sum = put2(IR_add, sum, put(IR_f2i, 0, p.f[k], IR_NONE, IR_NONE, 0));
+    put(IR_set, 0, sum, IR_NONE, IR_NONE, 5 + ir_random_below(r, 8));
+    put(IR_exit_goto, 0, IR_NONE, IR_NONE, IR_NONE, 2 * ir_random_below(r, 4000));
+    block.len_bytes = 4 * block.n_guest;
+}
+
+/* ---- One case ------------------------------------------------------------------------------------ */
+
+static void random_block(struct ir_random *r)
+{
+    if (ir_random_below(r, 4) == 0) {
+        crowded_block(r);
+    } else {
+        ir_random_block(r, &block);
+        struct ir_insn *last = &block.insn[block.n - 1];
+
+        if (last->op == IR_exit_goto && ir_random_below(r, 2))
+            last->imm &= PAGE_SIZE - 2;
+    }
+    block.virtual_time = ir_random_below(r, 2) != 0;
+    block.upper_half = ir_random_below(r, 2) != 0;
+}
+
+static void random_state(struct ir_random *r)
+{
+    struct cpu_state *s = &start.s;
+
+    ir_world_init(&start, r);
+    s->tsc_base = ir_random_next(r);
+    s->time_add = ir_random_next(r);
+    /* The host's clock counts nothing here; it has a test of its own. */
+    s->tsc_mult = block.virtual_time ? ir_random_next(r) : 0;
+    s->mxcsr |= ir_random_below(r, 64) & ~(uint32_t)MXCSR_DENORMAL;
+    s->pending = ir_random_below(r, 24) == 0 ? 1u << ir_random_below(r, 5) : 0;
+}
+
+static void report(uint64_t seed, uint32_t passes)
+{
+    fprintf(stderr, "seed 0x%" PRIx64 ", passes 0x%x\n", seed, passes);
+    ir_print(&block, stderr);
+    if (rig.unit)
+        x64_disasm(stderr, rig.rw + BLOCK_AT, rig.unit->size_bytes, rig.unit);
+}
+
+/* From one random state. */
+static bool same_from_a_state(struct ir_random *r)
+{
+    uint8_t done[X64_MAX_EXITS];
+    bool slow = random_view(r), arrives;
+    enum exit_reason want, reason;
+
+    random_state(r);
+    ir_world_copy(&expected, &start);
+    ir_world_copy(&got, &start);
+    x64_init_state(&got.s, &rig.stubs, &layout, ir_world_helpers, ir_world_n_helpers);
+    got.s.slow_load = ir_world_env.load;
+    got.s.slow_store = ir_world_env.store;
+    link_exits(r, done);
+    want = run_eval();
+    arrives = must_arrive(want, done, plant_jump(r, expected.s.pc));
+    seen.entry_pending += start.s.pending != 0;
+    reason = run_host();
+    forget_jump(expected.s.pc);
+    bool same = same_way_out(want, &reason, arrives);
+
+    expected.s.mxcsr &= ~(uint32_t)MXCSR_DENORMAL;
+    got.s.mxcsr &= ~(uint32_t)MXCSR_DENORMAL;
+    if (!slow)
+        got.trace = expected.trace;
+    same &= ir_world_same(&expected, want, &got, reason, stderr);
+    note_coverage(want);
+    return same;
+}
+
+static bool same_as_evaluated(uint64_t seed)
+{
+    static const uint32_t pass_sets[] = {0, OPT_ALL, OPT_ALL, OPT_fold, OPT_cse | OPT_dce};
+    struct ir_random r = {.seed = seed, .parts = IR_RANDOM_ALL, .n_guest = 1 + seed % 24};
+    uint32_t passes = pass_sets[ir_random_below(&r, 5)];
+    struct err e;
+
+    random_block(&r);
+    if (!ir_verify(&block, &e))
+        fail_msg("seed 0x%" PRIx64 ": %s", seed, e.text);
+    opt_run(&block, passes, NULL, NULL);
+    x64_emitter_stress(rig.emitter, ir_random_below(&r, 3) ? 0 : ir_random_next(&r) | 1);
+    rig.unit = NULL;
+    rig.unit = x64_emit(rig.emitter, &block, rig.rw + BLOCK_AT, CODE_BYTES - BLOCK_AT);
+    if (!rig.unit) {
+        report(seed, passes);
+        return wrong("is not emitted");
+    }
+    if (same_from_a_state(&r))
+        return true;
+    report(seed, passes);
+    return false;
+}
+
+/* cmocka has a handler of its own while a test runs. */
+static void catch_faults(void)
+{
+    struct sigaction sa;
+
+    memset(&sa, 0, sizeof sa);
+    sa.sa_sigaction = on_segv;
+    sa.sa_flags = SA_SIGINFO | SA_NODEFER;
+    sigaction(SIGSEGV, &sa, NULL);
+}
+
+static void random_blocks_do_what_they_mean(void **state)
+{
+    const char *text = getenv("DBT_FUZZ_CASES"), *from = getenv("DBT_FUZZ_SEED");
+    uint64_t n = text ? strtoull(text, NULL, 0) : CASES, seed = from ? strtoull(from, NULL, 0) : 0;
+
+    (void)state;
+    catch_faults();
+    for (; n > 0; n--, seed++)
+        if (!same_as_evaluated(seed))
+            fail_msg("DBT_FUZZ_CASES=1 DBT_FUZZ_SEED=%" PRIu64, seed);
+}
+
+/* Comes behind the random blocks: nothing of the back end went unseen. */
+static void everything_was_seen(void **state)
+{
+    (void)state;
+    if (getenv("DBT_FUZZ_CASES"))
+        skip();
+    for (unsigned op = 0; op < IR_OP_COUNT; op++)
+        if (seen.op[op] == 0)
+            fail_msg("%s was in no host code", ir_ops[op].name);
+    for (unsigned far = 0; far < 2; far++)
+        for (unsigned cond = 0; cond < 6; cond++)
+            if (seen.taken[far][cond] == 0)
+                fail_msg("condition %u, %s the page", cond, far ? "out of" : "within");
+    for (unsigned k = 0; k < 4; k++)
+        assert_true(seen.exit[k] > 0);
+    assert_true(seen.linked && seen.unlinked && seen.cell_hit && seen.cell_stale);
+    assert_true(seen.cell_empty && seen.jump_hit && seen.jump_miss && seen.jump_alias);
+    assert_true(seen.faults && seen.entry_pending);
+}
+
+/* ---- The host's clock ----------------------------------------------------------------------------- */
+
+static void host_time_is_the_processors(void **state)
+{
+    struct ir_random r = {.seed = 7};
+
+    (void)state;
+    ir_world_init(&got, &r);
+    x64_init_state(&got.s, &rig.stubs, &layout, ir_world_helpers, ir_world_n_helpers);
+    block = (struct ir_block){.n = 0};
+    begin_insn();
+    put(IR_set, 0, put(IR_time, 0, IR_NONE, IR_NONE, IR_NONE, 0), IR_NONE, IR_NONE, 5);
+    put(IR_exit_goto, 0, IR_NONE, IR_NONE, IR_NONE, 4);
+    rig.unit = x64_emit(rig.emitter, &block, rig.rw + BLOCK_AT, CODE_BYTES - BLOCK_AT);
+    assert_non_null(rig.unit);
+    got.s.tsc_base = __rdtsc();
+    got.s.tsc_mult = UINT64_C(1) << 63;
+    got.s.time_add = 1000;
+    for (uint64_t last = 1000, n = 0; n < 100; n++) {
+        assert_int_equal(run_host(), EXIT_LINK);
+        assert_true(got.s.reg[5] >= last);
+        assert_true(got.s.reg[5] <= (__rdtsc() - got.s.tsc_base) / 2 + 1000);
+        last = got.s.reg[5];
+    }
+}
+
+/* Too small a buffer is said to be one, and nothing is written behind it. */
+static void a_small_buffer_is_refused(void **state)
+{
+    struct ir_random r = {.seed = 11, .parts = IR_RANDOM_ALL, .n_guest = 12};
+    uint8_t *rw = rig.rw + BLOCK_AT;
+    uint32_t size;
+
+    (void)state;
+    ir_random_block(&r, &block);
+    x64_emitter_stress(rig.emitter, 0);
+    size = x64_emit(rig.emitter, &block, rw, CODE_BYTES - BLOCK_AT)->size_bytes;
+    for (uint32_t cap = 0; cap < size; cap++) {
+        rw[cap] = 0xcc;
+        assert_null(x64_emit(rig.emitter, &block, rw, cap));
+        assert_int_equal(rw[cap], 0xcc);
+    }
+    assert_non_null(x64_emit(rig.emitter, &block, rw, size));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(random_blocks_do_what_they_mean),
+        cmocka_unit_test(everything_was_seen),
+        cmocka_unit_test(host_time_is_the_processors),
+        cmocka_unit_test(a_small_buffer_is_refused),
+    };
+
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
