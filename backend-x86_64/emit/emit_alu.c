@@ -372,6 +372,11 @@ static void pc_value(struct x64_emitter *x, const struct ir_insn *in)
 {
     unsigned d = x64_def(x);
 
+    if (in->imm != (uint64_t)(int64_t)(int32_t)in->imm) { /* sums of constants may be long */
+        x64_mov_imm(&x->c, d, in->imm);
+        x64_add_rm(&x->c, d, STATE_MEM(page_va));
+        return;
+    }
     x64_mov_rm(&x->c, d, STATE_MEM(page_va));
     if (in->imm)
         x64_add_ri(&x->c, d, (int32_t)in->imm);

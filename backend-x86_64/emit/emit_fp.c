@@ -50,9 +50,19 @@ static void cold_nan(struct x64_emitter *x, const struct x64_cold *k)
     x64_fix(&x->c, x64_jmp(&x->c), k->back);
 }
 
+/* Width of the result: a conversion between the two has the other one than its source. */
+static unsigned result_width(const struct ir_insn *in)
+{
+    if (in->op == IR_f32to64)
+        return 64;
+    return in->op == IR_f64to32 ? 32 : ir_fp_width(in->aux);
+}
+
 static void fix_nan(struct x64_emitter *x, const struct ir_insn *in, unsigned d)
 {
-    if (is64(in))
+    unsigned width = result_width(in);
+
+    if (width == 64)
         x64_vucomisd_rrr(&x->c, d, 0, d);
     else
         x64_vucomiss_rrr(&x->c, d, 0, d);
@@ -60,8 +70,7 @@ static void fix_nan(struct x64_emitter *x, const struct ir_insn *in, unsigned d)
 
     k->back = x64_at(&x->c);
     k->dst = (uint8_t)d;
-    /* A widening conversion's result is 64 bits wide, a narrowing one's 32. */
-    k->aux = in->op == IR_f32to64 ? IR_FP(64, 0) : in->op == IR_f64to32 ? IR_FP(32, 0) : in->aux;
+    k->aux = IR_FP(width, 0);
 }
 
 static void arithmetic(struct x64_emitter *x, const struct ir_insn *in, vop *op64, vop *op32)

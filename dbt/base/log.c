@@ -31,6 +31,8 @@ void log_line(uint32_t cats, const char *format, ...)
 
     if (!log_on(cats))
         return;
+    /* gcc's undefined-behaviour checks make a path on which it is NULL, and then warn of it. */
+    CHECK(format);
     flockfile(out);
     va_start(args, format);
     vfprintf(out, format, args);

@@ -41,7 +41,7 @@ struct seen {
     unsigned linked, unlinked, cell_hit, cell_stale, cell_empty;
     unsigned jump_hit, jump_miss, jump_alias;
     unsigned faults;          /* stores that the signal handler sent to their slow path */
-    unsigned entry_pending, spills;
+    unsigned entry_pending;
 };
 
 struct rig {
@@ -423,65 +423,81 @@ static ir_ref random_address(struct pool *p)
     return put2(IR_add, put2(IR_and, any_int(p), mask), base);
 }
 
+static void add_int(struct pool *p, ir_ref v)
+{
+    p->i[p->n_i++] = v;
+}
+
+static void add_fp(struct pool *p, ir_ref v)
+{
+    p->f[p->n_f++] = v;
+}
+
+static ir_ref random_call(struct pool *p)
+{
+    unsigned id = IR_HELPER_COUNT + ir_random_below(p->r, ir_world_n_helpers - IR_HELPER_COUNT);
+    ir_ref in[3] = {IR_NONE, IR_NONE, IR_NONE};
+
+    for (unsigned k = 0; k < ir_world_helpers[id].n_args; k++)
+        in[k] = any_int(p);
+    return put(IR_call, 0, in[0], in[1], in[2], IR_CALL(id, ir_random_next(p->r) & 0x3ff));
+}
+
+static void random_access(struct pool *p)
+{
+    uint8_t size = (uint8_t)ir_random_below(p->r, 4), width = IR_U32 + (size & 1);
+    ir_ref at = random_address(p);
+
+    switch (ir_random_below(p->r, 4)) {
+    case 0:
+        add_int(p, put(IR_ld, (uint8_t)ir_random_below(p->r, IR_S32 + 1), at, IR_NONE, IR_NONE, 0));
+        break;
+    case 1:
+        add_fp(p, put(IR_ldf, width, at, IR_NONE, IR_NONE, 0));
+        break;
+    case 2:
+        put(IR_st, size, at, any_int(p), IR_NONE, 0);
+        break;
+    default:
+        put(IR_stf, width, at, any_fp(p), IR_NONE, 0);
+    }
+}
+
+static void random_fp(struct pool *p)
+{
+    uint8_t aux = IR_FP(64, ir_random_below(p->r, 2) ? IR_RM_DYN : IR_RM_RMM);
+    ir_ref a = any_fp(p), b = any_fp(p);
+
+    switch (ir_random_below(p->r, 3)) {
+    case 0:
+        add_fp(p, put(IR_ffma, aux, a, b, any_fp(p), 0));
+        break;
+    case 1:
+        add_int(p, put(IR_f2s64, aux, a, IR_NONE, IR_NONE, 0));
+        break;
+    default:
+        add_int(p, put(IR_f2u32, aux, a, IR_NONE, IR_NONE, 0));
+    }
+}
+
 /* What disturbs: fixed registers, calls, slow paths, guest registers overwritten. */
 static void disturb(struct pool *p)
 {
-    static const uint8_t wide[] = {IR_mulhu, IR_mulhs, IR_mulhsu, IR_divu, IR_divs,
+    static const uint8_t wide[] = {IR_mulhu, IR_mulhs, IR_mulhsu, IR_divu,   IR_divs,
                                    IR_remu,  IR_rems,  IR_rotr,   IR_rotr32, IR_sub};
     struct ir_random *r = p->r;
-    unsigned id, n;
-    ir_ref in[3] = {IR_NONE, IR_NONE, IR_NONE};
+    ir_ref a = any_int(p), b = any_int(p);
 
     begin_insn();
-    switch (ir_random_below(r, 12)) {
+    switch (ir_random_below(r, 8)) {
     case 0:
-    case 1:
-        p->i[p->n_i++] = put2((enum ir_op)wide[ir_random_below(r, 10)], any_int(p), any_int(p));
-        break;
-    case 2:
-        id = ir_random_below(r, ir_world_n_helpers - IR_HELPER_COUNT) + IR_HELPER_COUNT;
-        for (unsigned k = 0; k < ir_world_helpers[id].n_args; k++)
-            in[k] = any_int(p);
-        p->i[p->n_i++] =
-            put(IR_call, 0, in[0], in[1], in[2], IR_CALL(id, ir_random_next(r) & 0x3ff));
-        break;
-    case 3:
-        p->i[p->n_i++] = put(IR_ld, (uint8_t)ir_random_below(r, IR_S32 + 1), random_address(p),
-                             IR_NONE, IR_NONE, 0);
-        break;
-    case 4:
-        p->f[p->n_f++] = put(IR_ldf, (uint8_t)(IR_U32 + ir_random_below(r, 2)), random_address(p),
-                             IR_NONE, IR_NONE, 0);
-        break;
-    case 5:
-        in[0] = random_address(p);
-        put(IR_st, (uint8_t)ir_random_below(r, 4), in[0], any_int(p), IR_NONE, 0);
-        break;
-    case 6:
-        in[0] = random_address(p);
-        put(IR_stf, (uint8_t)(IR_U32 + ir_random_below(r, 2)), in[0], any_fp(p), IR_NONE, 0);
-        break;
-    case 7:
-        p->i[p->n_i++] = put(IR_time, 0, IR_NONE, IR_NONE, IR_NONE, 0);
-        break;
-    case 8:
-        p->f[p->n_f++] = put(IR_ffma, IR_FP(64, ir_random_below(r, 2) ? IR_RM_DYN : IR_RM_RMM),
-                             any_fp(p), any_fp(p), any_fp(p), 0);
-        break;
-    case 9:
-        n = ir_random_below(r, 2) ? IR_f2s64 : IR_f2u32;
-        p->i[p->n_i++] = put((enum ir_op)n, IR_FP(64, IR_RM_DYN), any_fp(p), IR_NONE, IR_NONE, 0);
-        break;
-    case 10:
-        p->i[p->n_i++] = put(ir_random_below(r, 2) ? IR_select : IR_orcb, 0, any_int(p), IR_NONE,
-                             IR_NONE, 0);
-        if (block.insn[block.n - 1].op == IR_select) {
-            block.insn[block.n - 1].b = any_int(p);
-            block.insn[block.n - 1].c = any_int(p);
-        }
-        break;
-    default:
-        break;
+    case 1: add_int(p, put2((enum ir_op)wide[ir_random_below(r, 10)], a, b)); break;
+    case 2: add_int(p, random_call(p)); break;
+    case 3: random_access(p); break;
+    case 4: random_fp(p); break;
+    case 5: add_int(p, put(IR_time, 0, IR_NONE, IR_NONE, IR_NONE, 0)); break;
+    case 6: add_int(p, put(IR_select, 0, a, b, any_int(p), 0)); break;
+    default: add_int(p, put(IR_orcb, 0, a, IR_NONE, IR_NONE, 0)); break;
     }
     for (unsigned k = ir_random_below(r, 4); k > 0; k--)
         put(IR_set, 0, any_int(p), IR_NONE, IR_NONE, ir_random_below(r, 32));
