@@ -94,6 +94,7 @@ void block_insert(struct block_table *t, struct block *b)
         *page_head(t, b->gpa2) = b;
     }
     t->stats.made++;
+    log_line(LOG_cache, "made %" PRIx64 " mode %x, %u bytes", b->gpa, b->mode, b->size_bytes);
 }
 
 static void remove_from_page(struct block_table *t, struct block *b, uint64_t gpa)
@@ -246,6 +247,7 @@ void block_link(struct block_table *t, struct block_exit *e, struct block *to,
     e->next_in = to->incoming;
     to->incoming = e;
     t->stats.links++;
+    log_line(LOG_cache, "link %" PRIx64 " to %" PRIx64, e->from->gpa, to->gpa);
 }
 
 void block_unlink_cells(struct block_table *t)

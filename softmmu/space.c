@@ -1,7 +1,10 @@
 /* Spaces and their views: finding, recycling, and dropping what a fence names. */
 #include "softmmu/mmu_int.h"
 
+#include <inttypes.h>
+
 #include "dbt/base/check.h"
+#include "dbt/base/log.h"
 
 /* ---- Dropping TLB entries ---------------------------------------------------------- */
 
@@ -124,6 +127,7 @@ struct space *space_get(struct mmu *m, uint64_t space_key, uint32_t asid)
             clear_space_local(sp);
         return sp;
     }
+    log_line(LOG_mmu, "mmu: space %" PRIx64 " asid %" PRIx32 " is new", space_key, asid);
     return make_space(m, space_key, asid);
 }
 
@@ -246,6 +250,9 @@ void mmu_fence(struct mmu *m, bool all_va, uint64_t va, bool all_asid, uint32_t 
     bool refresh = all_va;
 
     m->stats.fences++;
+    if (log_on(LOG_mmu))
+        log_line(LOG_mmu, "mmu: fence %s%" PRIx64 " asid %s%" PRIx32, all_va ? "all " : "va ",
+                 all_va ? 0 : va, all_asid ? "all " : "", all_asid ? 0 : asid);
     for (unsigned i = 0; i < m->n_spaces; i++) {
         if (m->space_key[i] == 0) /* no page table lies behind it */
             continue;

@@ -16,12 +16,14 @@
  * it compares granules: code and data may share a page for good. */
 #include "softmmu/track.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
 #include "dbt/base/check.h"
+#include "dbt/base/log.h"
 
 enum {
     TRACK_PAGE = 4096,
@@ -191,6 +193,7 @@ bool track_protect(struct track *t, uint64_t gpa)
     if (became) {
         protect_page_locked(t, i);
         count(&t->stats.protects);
+        log_line(LOG_mmu, "mmu: page %" PRIx64 " holds code", gpa & ~(uint64_t)4095);
     } else {
         atomic_fetch_or(&t->page[i], CLAIMED);
     }
