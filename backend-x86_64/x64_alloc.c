@@ -72,9 +72,14 @@ void x64_alloc_start(struct x64_emitter *x)
     x->locked = x->xmm_locked = 0;
 }
 
+/* A guest can write a block that needs more than there are: the block is refused, as if
+ * the buffer were full, and the caller cuts it. */
 static unsigned take_slot(struct x64_emitter *x)
 {
-    CHECK(x->slots != UINT64_MAX && "a frame slot for every value that can be live");
+    if (x->slots == UINT64_MAX) {
+        x->c.full = true;
+        return 0;
+    }
     unsigned n = (unsigned)__builtin_ctzll(~x->slots);
 
     x->slots |= UINT64_C(1) << n;
@@ -83,8 +88,13 @@ static unsigned take_slot(struct x64_emitter *x)
 
 static void add_lazy(struct x64_emitter *x, unsigned value, enum x64_where where, unsigned reg)
 {
-    x->val[value].where = (uint8_t)where;
-    x->val[value].reg = (uint8_t)reg;
+    struct x64_val *v = &x->val[value];
+
+    v->where = (uint8_t)where;
+    v->reg = (uint8_t)reg;
+    if (v->listed) /* it was here before, and nobody has tidied up since */
+        return;
+    v->listed = true;
     x->lazy[x->n_lazy++] = (uint16_t)value;
 }
 
@@ -419,16 +429,17 @@ static void claim(struct x64_emitter *x, bool all, enum x64_where where, unsigne
 
     for (unsigned k = 0; k < x->n_lazy; k++) {
         unsigned value = x->lazy[k];
-        const struct x64_val *v = &x->val[value];
+        struct x64_val *v = &x->val[value];
         bool lazy = v->where == V_PIN || v->where == V_STATE || v->where == V_FSTATE;
-
         /* A value made by this very instruction has last == 0 when unused. */
-        if (!lazy || (v->last <= x->i && value != x->i))
-            continue;
-        if ((all || (v->where == where && v->reg == reg)) && value != x->i)
-            move_away(x, value);
-        else
+        bool wanted = v->last > x->i || value == x->i;
+        bool in_the_way = (all || (v->where == where && v->reg == reg)) && value != x->i;
+
+        v->listed = lazy && wanted && !in_the_way;
+        if (v->listed)
             x->lazy[n++] = (uint16_t)value;
+        else if (lazy && wanted)
+            move_away(x, value);
     }
     x->n_lazy = n;
 }

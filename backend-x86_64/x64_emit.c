@@ -136,9 +136,8 @@ const struct x64_unit *x64_emit(struct x64_emitter *x, const struct ir_block *b,
     for (; x->i < b->n && !x->c.full; x->i++) {
         const struct ir_insn *in = &b->insn[x->i];
 
-        if (is_dropped(x, in))
-            continue;
-        emit_one(x, in);
+        if (!is_dropped(x, in))
+            emit_one(x, in);
         x64_alloc_step(x);
     }
     for (unsigned k = 0; k < x->n_cold && !x->c.full; k++) {

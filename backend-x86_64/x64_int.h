@@ -27,6 +27,7 @@ struct x64_val {
     uint8_t slot;  /* V_SPILL, V_FSPILL: frame slot */
     uint8_t hint;  /* pinned host register it is about to be put into, or X64_NO_REG */
     uint8_t home;  /* guest register in whose slot it is too, if home_of says so */
+    bool listed;   /* is in lazy[], once */
     uint16_t last; /* index of its last use; 0: never used */
 };
 

@@ -9,11 +9,16 @@
 enum { REG_END = 29, REG_START = 30, REG_LOOP = 31 };
 enum { NOP = 0x13, C_NOP = 0x0001, ECALL = 0x73 };
 
+/* Those that point into the data: the compressed forms need x2 and some of x8..x15. */
+static const uint8_t bases[] = {2, 8, 11, 15, 20, 24};
+
 struct gen {
     uint64_t rng;
+    unsigned flags;
     struct rv_program *p;
-    uint16_t row[RV_RANDOM_MAX];
+    uint16_t row[RV_RANDOM_MAX];   /* RV_OP_reserved: a word that is no instruction */
     bool loop_back[RV_RANDOM_MAX]; /* the branch behind the decrement */
+    bool pair[RV_RANDOM_MAX];      /* the sc of the lr before */
     bool base[32];                 /* still points into the data */
     uint8_t few[6];                /* registers that are picked more often */
 };
@@ -144,6 +149,37 @@ static bool in_rv64gc(uint16_t row)
     return (rv_rows[row].needs & ~gc) == 0;
 }
 
+static bool ends_with(const char *name, const char *tail)
+{
+    size_t n = strlen(name), t = strlen(tail);
+
+    return n >= t && strcmp(name + n - t, tail) == 0;
+}
+
+/* The precision of the result 'D' or of the operands 'S', as the name says it: 's', 'd', or
+ * 0 for those that take any bits. */
+static char precision(uint16_t op, char operand)
+{
+    const char *name = rv_rows[op].name;
+
+    if (op == RV_OP_flw || op == RV_OP_fmv_w_x)
+        return 's';
+    if (op == RV_OP_fld || op == RV_OP_fmv_d_x)
+        return 'd';
+    if (op == RV_OP_fsw || op == RV_OP_fsd || op == RV_OP_fmv_x_w || op == RV_OP_fmv_x_d)
+        return 0;
+    if (operand == 'D' && strncmp(name, "fcvt_s_", 7) == 0)
+        return 's';
+    if (operand == 'D' && strncmp(name, "fcvt_d_", 7) == 0)
+        return 'd';
+    return ends_with(name, "_s") ? 's' : ends_with(name, "_d") ? 'd' : 0;
+}
+
+bool rv_makes_single(uint16_t op)
+{
+    return has(op, 'D') && op != RV_OP_flw && precision(op, 'D') == 's';
+}
+
 /* How often a row is refused, of 16: what ends a program, or bores. */
 static unsigned dislike(uint16_t row)
 {
@@ -164,6 +200,8 @@ static unsigned dislike(uint16_t row)
 
 static uint16_t pick_row(struct gen *g)
 {
+    if (one_in(&g->rng, 400))
+        return RV_OP_reserved;
     for (;;) {
         uint16_t row = (uint16_t)(1 + rv_random_below(&g->rng, RV_OP_COUNT - 1));
 
@@ -198,13 +236,15 @@ static uint8_t pick_base(struct gen *g)
     return 0;
 }
 
-static void choose_memory(struct gen *g, struct rv_insn *i)
+static void choose_memory(struct gen *g, struct rv_insn *i, unsigned k)
 {
     bool atomic = rv_rows[i->op].kind == RV_KIND_AMO;
     uint8_t r = pick_base(g);
 
     if (!one_in(&g->rng, 200))
         i->rs1 = r;
+    if (g->pair[k])
+        i->rs1 = g->p->word[k - 1] >> 15 & 31;
     if (atomic)
         return;
     if (rv_row_is_compressed(i->row))
@@ -216,7 +256,7 @@ static void choose_memory(struct gen *g, struct rv_insn *i)
 
 static void choose_csr(struct gen *g, struct rv_insn *i)
 {
-    static const uint16_t csr[] = {1, 2, 3, 3, 1, 2, 1, 0x340, 0x340, 0x340, 0x7c0, 0x5c0};
+    static const uint16_t csr[] = {1, 2, 3, 3, 1, 2, 1, 0x340, 0x340, 0x140, 0x7c0, 0xf14};
 
     i->imm = csr[rv_random_below(&g->rng, sizeof(csr) / sizeof(csr[0]))];
     /* Not too often an invalid rounding mode: all that follows would be illegal. */
@@ -226,12 +266,20 @@ static void choose_csr(struct gen *g, struct rv_insn *i)
         i->imm = 1;
 }
 
+/* Where a jump may lead: not past a loop's decrement, which would be to loop for ever. */
+static bool is_target(const struct gen *g, unsigned k)
+{
+    return !g->loop_back[k] && !g->p->room[k];
+}
+
 static void choose_target(struct gen *g, struct rv_insn *i, unsigned k)
 {
     const struct rv_program *p = g->p;
     unsigned reach = p->n - k - 1 < 8 ? p->n - k - 1 : 8;
     unsigned to = k + 1 + rv_random_below(&g->rng, reach);
 
+    while (!is_target(g, to))
+        to++;
     i->imm = (int64_t)p->offset[to] - p->offset[k];
     if (i->op != RV_OP_jalr)
         return;
@@ -242,6 +290,40 @@ static void choose_target(struct gen *g, struct rv_insn *i, unsigned k)
         i->rs1 = REG_START;
         i->imm = (int64_t)p->offset[to] - p->start;
     }
+}
+
+static uint8_t in_half(uint8_t reg, char precision)
+{
+    return precision ? (uint8_t)((reg & ~1) | (precision == 'd')) : reg;
+}
+
+static void keep_apart(struct gen *g, struct rv_insn *i)
+{
+    if (one_in(&g->rng, 32))
+        return;
+    if (has(i->op, 'D'))
+        i->rd = in_half(i->rd, precision(i->op, 'D'));
+    if (has(i->op, 'S'))
+        i->rs1 = in_half(i->rs1, precision(i->op, 'S'));
+    if (has(i->op, 'T'))
+        i->rs2 = in_half(i->rs2, precision(i->op, 'S'));
+    if (has(i->op, 'R'))
+        i->rs3 = in_half(i->rs3, precision(i->op, 'S'));
+}
+
+/* Floating-point registers: fewer than there are, so that results become operands. */
+static void choose_fp(struct gen *g, struct rv_insn *i)
+{
+    if (!one_in(&g->rng, 3)) {
+        if (has(i->op, 'D'))
+            i->rd = 8 + (i->rd & 7);
+        if (has(i->op, 'S'))
+            i->rs1 = 8 + (i->rs1 & 7);
+        if (has(i->op, 'T'))
+            i->rs2 = 8 + (i->rs2 & 7);
+    }
+    if (g->flags & RV_RANDOM_APART)
+        keep_apart(g, i);
 }
 
 static void choose_operands(struct gen *g, struct rv_insn *i, unsigned k)
@@ -260,8 +342,9 @@ static void choose_operands(struct gen *g, struct rv_insn *i, unsigned k)
         i->rd = pick_reg(g);
     if (has(i->row, 'i') && kind == RV_KIND_ALU)
         i->imm = pick_imm(g, i->imm);
+    choose_fp(g, i);
     if (is_memory(i->op))
-        choose_memory(g, i);
+        choose_memory(g, i, k);
     if (has(i->row, 'c'))
         choose_csr(g, i);
     if (kind == RV_KIND_BRANCH || kind == RV_KIND_JUMP)
@@ -271,6 +354,16 @@ static void choose_operands(struct gen *g, struct rv_insn *i, unsigned k)
 static bool writes_int(const struct rv_insn *i)
 {
     return has(i->op, 'd') && i->rd != 0;
+}
+
+/* An indirect jump into the data or to the start, or the spare register. */
+static bool is_unwanted(const struct gen *g, const struct rv_insn *i)
+{
+    if (i->op == RV_OP_jalr && (g->base[i->rs1] || (i->rs1 == REG_START && i->imm <= 1)))
+        return true;
+    return (has(i->op, 'd') && i->rd == RV_RANDOM_SPARE) ||
+           (has(i->op, 's') && i->rs1 == RV_RANDOM_SPARE) ||
+           (has(i->op, 't') && i->rs2 == RV_RANDOM_SPARE);
 }
 
 /* One try; false: these operands are not for this row, or not for us. */
@@ -292,7 +385,7 @@ static bool try_insn(struct gen *g, unsigned k, uint32_t *word, struct rv_insn *
         rv_decode(*word, i);
     else if (rv_rows[i->op].kind == RV_KIND_BRANCH || rv_rows[i->op].kind == RV_KIND_JUMP)
         return false;
-    if (i->row != row)
+    if (i->row != row || is_unwanted(g, i))
         return false;
     if (!writes_int(i))
         return true;
@@ -304,6 +397,19 @@ static bool try_insn(struct gen *g, unsigned k, uint32_t *word, struct rv_insn *
 static bool lost_base(struct gen *g, const struct rv_insn *i)
 {
     return is_memory(i->op) && !g->base[i->rs1] && !one_in(&g->rng, 64);
+}
+
+/* No instruction of RV64GC; it may be one of an extension that is off. */
+static uint32_t junk(struct gen *g)
+{
+    struct rv_insn i;
+    uint32_t word;
+
+    do {
+        word = (uint32_t)rig_random(&g->rng) | 3;
+        rv_decode(word, &i);
+    } while (i.op != RV_OP_reserved && in_rv64gc(i.op));
+    return word;
 }
 
 static void fill(struct gen *g, unsigned k)
@@ -327,6 +433,9 @@ static void fill_loop(struct gen *g, unsigned k)
 {
     struct rv_program *p = g->p;
     unsigned back = 1 + rv_random_below(&g->rng, k < 12 ? k : 12);
+
+    while (!is_target(g, k - back))
+        back++;
     struct rv_insn dec = {.row = RV_OP_addi, .rd = REG_LOOP, .rs1 = REG_LOOP, .imm = -1};
     struct rv_insn jump = {.row = RV_OP_blt, .rs1 = 0, .rs2 = REG_LOOP};
 
@@ -336,64 +445,126 @@ static void fill_loop(struct gen *g, unsigned k)
 
 /* ---- Programs ----------------------------------------------------------------------------- */
 
-static void choose_registers(struct gen *g)
+static void choose_registers(struct rv_program *p)
 {
-    struct rv_program *p = g->p;
-    /* The compressed forms need x2 and some of x8..x15. */
-    static const uint8_t bases[] = {2, 8, 11, 15, 20, 24};
+    uint64_t rng = p->seed * UINT64_C(0x9fb21c651e98df25) + 2;
 
     for (unsigned r = 1; r < 32; r++)
-        p->x[r] = rv_random_int(&g->rng);
+        p->x[r] = rv_random_int(&rng);
     for (unsigned r = 0; r < 32; r++)
-        p->f[r] = rv_random_fp(&g->rng);
+        p->f[r] = rv_random_fp(&rng);
     for (unsigned k = 0; k < sizeof(bases); k++) {
-        uint64_t at = rv_random_below(&g->rng, 0x1e00);
+        uint64_t at = rv_random_below(&rng, 0x1e00);
 
-        if (one_in(&g->rng, 4))
-            at = 0xfc0 + rv_random_below(&g->rng, 0x80); /* the page boundary */
-        if (one_in(&g->rng, 32))
-            at = 0x1fc0 + rv_random_below(&g->rng, 0x44); /* the end of memory */
-        if (!one_in(&g->rng, 6))
+        if (one_in(&rng, 4))
+            at = 0xfc0 + rv_random_below(&rng, 0x80); /* the page boundary */
+        if (one_in(&rng, 32))
+            at = 0x1fc0 + rv_random_below(&rng, 0x44); /* the end of memory */
+        if (!one_in(&rng, 6))
             at &= ~UINT64_C(7);
-        g->base[bases[k]] = true;
         p->x[bases[k]] = RV_RANDOM_BASE + RV_RANDOM_DATA + at;
     }
-    for (unsigned k = 0; k < sizeof(g->few); k++)
-        g->few[k] = (uint8_t)(k < 3 ? 8 + rv_random_below(&g->rng, 8)
-                                    : rv_random_below(&g->rng, 29));
     p->x[REG_END] = RV_RANDOM_BASE + p->offset[p->n - 1];
     p->x[REG_START] = RV_RANDOM_BASE + p->start;
-    p->x[REG_LOOP] = rv_random_below(&g->rng, 4);
-    p->fcsr = rv_random_below(&g->rng, 5) << 5 | (one_in(&g->rng, 2) ? rig_random(&g->rng) & 31 : 0);
-    if (one_in(&g->rng, 64))
+    p->x[REG_LOOP] = rv_random_below(&rng, 4);
+    p->fcsr = rv_random_below(&rng, 5) << 5 | (one_in(&rng, 2) ? rig_random(&rng) & 31 : 0);
+    if (one_in(&rng, 64))
         p->fcsr |= 0xe0;
+    p->priv = one_in(&rng, 2) ? RV_M : one_in(&rng, 2) ? RV_S : RV_U;
 }
 
-static void place_rows(struct gen *g)
+/* Boxed singles in even registers, anything but them in odd ones. */
+static void keep_registers_apart(struct rv_program *p)
+{
+    uint64_t rng = p->seed * UINT64_C(0xd6e8feb86659fd93) + 3;
+
+    for (unsigned r = 0; r < 32; r += 2)
+        while (p->f[r] >> 32 != UINT32_MAX)
+            p->f[r] = rv_random_fp(&rng);
+    for (unsigned r = 1; r < 32; r += 2)
+        while (p->f[r] >> 32 == UINT32_MAX)
+            p->f[r] = rv_random_fp(&rng);
+}
+
+/* An instruction and what belongs to it, from k on; how many. */
+static unsigned place_some(struct gen *g, unsigned k)
 {
     struct rv_program *p = g->p;
+    unsigned left = p->n - 1 - k;
+
+    if (k > 0 && left >= 2 && one_in(&g->rng, 40)) {
+        g->row[k] = RV_OP_addi;
+        g->row[k + 1] = RV_OP_blt;
+        g->loop_back[k + 1] = true;
+        return 2;
+    }
+    g->row[k] = pick_row(g);
+    if ((g->row[k] == RV_OP_lr_w || g->row[k] == RV_OP_lr_d) && left >= 2 && !one_in(&g->rng, 4)) {
+        g->row[k + 1] = g->row[k] == RV_OP_lr_w ? RV_OP_sc_w : RV_OP_sc_d;
+        g->pair[k + 1] = true;
+        return 2;
+    }
+    if (!(g->flags & RV_RANDOM_ROOM) || !rv_makes_single(rv_rows[g->row[k]].expands))
+        return 1;
+    if (left < 3) {
+        g->row[k] = RV_OP_addi;
+        return 1;
+    }
+    g->row[k + 1] = g->row[k + 2] = RV_OP_addi;
+    p->room[k + 1] = 1;
+    p->room[k + 2] = 2;
+    return 3;
+}
+
+/* Offsets; `len` is known. */
+static void lay_out(struct rv_program *p)
+{
     uint32_t at = p->start;
 
     for (unsigned k = 0; k < p->n; k++) {
-        g->row[k] = pick_row(g);
-        if (k > 1 && k + 1 < p->n && one_in(&g->rng, 40)) {
-            g->loop_back[k] = !g->loop_back[k - 1];
-            if (g->loop_back[k])
-                g->row[k - 1] = RV_OP_addi, g->row[k] = RV_OP_blt;
-        }
-    }
-    g->row[p->n - 1] = RV_OP_ecall;
-    for (unsigned k = 0; k < p->n; k++) {
         p->offset[k] = at;
-        p->len[k] = rv_row_is_compressed(g->row[k]) ? 2 : 4;
         at += p->len[k];
     }
     p->end = at;
 }
 
-void rv_random_program(struct rv_program *p, uint64_t seed)
+static void place_rows(struct gen *g)
 {
-    struct gen g = {.rng = seed * UINT64_C(0x2545f4914f6cdd1d) + 1, .p = p};
+    struct rv_program *p = g->p;
+
+    for (unsigned k = 0; k + 1 < p->n;)
+        k += place_some(g, k);
+    g->row[p->n - 1] = RV_OP_ecall;
+    for (unsigned k = 0; k < p->n; k++)
+        p->len[k] = rv_row_is_compressed(g->row[k]) ? 2 : 4;
+    lay_out(p);
+}
+
+static void choose_words(struct gen *g)
+{
+    struct rv_program *p = g->p;
+
+    for (unsigned k = 0; k < sizeof(g->few); k++)
+        g->few[k] = (uint8_t)(k < 3 ? 8 + rv_random_below(&g->rng, 8)
+                                    : rv_random_below(&g->rng, 28));
+    for (unsigned k = 0; k < sizeof(bases); k++)
+        g->base[bases[k]] = true;
+    for (unsigned k = 0; k + 1 < p->n; k++) {
+        if (p->room[k])
+            p->word[k] = NOP;
+        else if (g->row[k] == RV_OP_reserved)
+            p->word[k] = junk(g);
+        else if (g->loop_back[k + 1])
+            fill_loop(g, ++k);
+        else
+            fill(g, k);
+    }
+    p->word[p->n - 1] = ECALL;
+}
+
+void rv_random_program(struct rv_program *p, uint64_t seed, unsigned flags)
+{
+    struct gen g = {.rng = seed * UINT64_C(0x2545f4914f6cdd1d) + 1, .flags = flags, .p = p};
 
     memset(p, 0, sizeof(*p));
     p->seed = seed;
@@ -402,16 +573,36 @@ void rv_random_program(struct rv_program *p, uint64_t seed)
     if (one_in(&g.rng, 4)) /* some straddle the two pages */
         p->start = (0x1000 - rv_random_below(&g.rng, 2 * p->n)) & ~1u;
     place_rows(&g);
-    choose_registers(&g);
-    for (unsigned k = 0; k + 1 < p->n; k++) {
-        if (k + 1 < p->n && g.loop_back[k + 1])
-            continue;
-        if (g.loop_back[k])
-            fill_loop(&g, k);
-        else
-            fill(&g, k);
+    choose_words(&g);
+    choose_registers(p);
+    if (flags & RV_RANDOM_APART)
+        keep_registers_apart(p);
+}
+
+void rv_program_of(struct rv_program *p, uint64_t seed, uint32_t start, const uint32_t *word,
+                   unsigned n, unsigned flags)
+{
+    CHECK(n >= 1 && n <= RV_RANDOM_MAX);
+    memset(p, 0, sizeof(*p));
+    p->seed = seed;
+    p->start = start;
+    p->n = n;
+    for (unsigned k = 0; k < n; k++) {
+        struct rv_insn i;
+
+        p->word[k] = word[k];
+        p->len[k] = (uint8_t)rv_len_bytes((uint16_t)word[k]);
+        rv_decode(word[k], &i);
+        if ((flags & RV_RANDOM_ROOM) && rv_makes_single(i.op) && k + 2 < n && word[k + 1] == NOP &&
+            word[k + 2] == NOP) {
+            p->room[k + 1] = 1;
+            p->room[k + 2] = 2;
+        }
     }
-    p->word[p->n - 1] = ECALL;
+    lay_out(p);
+    choose_registers(p);
+    if (flags & RV_RANDOM_APART)
+        keep_registers_apart(p);
 }
 
 void rv_program_drop(struct rv_program *p, unsigned k)

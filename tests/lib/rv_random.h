@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "frontend/riscv/rv.h"
 #include "frontend/riscv/rv_decode.h"
 
 /* Far from every corner value, so that accesses that miss do miss. */
@@ -21,6 +22,16 @@ enum {
     RV_RANDOM_DATA = RV_RANDOM_CODE_BYTES, /* offset of the data */
     RV_RANDOM_RAM_BYTES = 0x4000,
     RV_RANDOM_MAX = 64, /* instructions, the ecall at the end included */
+    RV_RANDOM_SPARE = 28, /* no instruction names this register */
+};
+
+/* What an oracle may ask for. */
+enum rv_random_flags {
+    /* Singles live in even registers and doubles in odd ones, nearly always: so nearly no
+     * instruction gets a single that is not boxed. */
+    RV_RANDOM_APART = 1,
+    /* Two nops, which no jump leads to, behind each instruction that makes a single. */
+    RV_RANDOM_ROOM = 2,
 };
 
 struct rv_program {
@@ -30,14 +41,24 @@ struct rv_program {
     unsigned n;
     uint32_t word[RV_RANDOM_MAX];
     uint8_t len[RV_RANDOM_MAX];
+    uint8_t room[RV_RANDOM_MAX]; /* 1, 2: which of the two nops it is; else 0 */
     uint32_t offset[RV_RANDOM_MAX];
     uint64_t x[32], f[32]; /* what the registers hold before */
     uint32_t fcsr;
+    enum rv_priv priv;
 };
 
 /* The program of a seed: the same for ever, as long as the tables do not change. Every
  * program ends: the only jumps back are loops that count x31 down. */
-void rv_random_program(struct rv_program *p, uint64_t seed);
+void rv_random_program(struct rv_program *p, uint64_t seed, unsigned flags);
+
+/* A program of the seed's memory and registers with other instructions: n words, at start;
+ * the last is to be an ecall. */
+void rv_program_of(struct rv_program *p, uint64_t seed, uint32_t start, const uint32_t *word,
+                   unsigned n, unsigned flags);
+
+/* Does the instruction leave a single in a floating-point register? */
+bool rv_makes_single(uint16_t op);
 
 /* Instruction k becomes a nop of its length, so that branches stay as they are. */
 void rv_program_drop(struct rv_program *p, unsigned k);

@@ -353,6 +353,36 @@ static void a_jump_entry_dies_with_its_page(void **state)
     remap_and_go(state, TOY_JR, 0);
 }
 
+/* 0x1ffe straddles, and is reached from inside its page: no guard would hear that 0x2000 is
+ * mapped elsewhere. */
+static void a_straddler_is_not_linked_without_a_guard(void **state)
+{
+    struct toy_hart *t = begin(state);
+    uint64_t pages[2] = {CODE + 0x4000, CODE + 0x5000};
+    uint64_t at = CODE;
+
+    set_up_paging(t);
+    TOY(t, at, ADDI, 1, 1, 1);
+    TOY(t, at, ST, 5, 20, 2 * 8);
+    TOY(t, at, FENCE, 0, 8, 0);
+    TOY(t, at, JMP, 0, 0, (0xffe - 0xc) / 2);
+    at = CODE + 0x100;
+    at = swap_r5_r6(t, at);
+    TOY(t, at, BNE, 1, 2, (int)(CODE - at) / 2);
+    TOY(t, at, STOP, 0, 0, 0);
+    toy_put(t, CODE + 0xffe, plus(PLUS_1));
+    for (unsigned k = 0; k < N_PLUS; k++) {
+        toy_write(t, pages[k], plus(k) >> 16 | (uint64_t)toy_word(TOY_JR, 0, 9, 0) << 16);
+        t->s.reg[5 + k] = pages[k] | 1;
+    }
+    t->s.reg[8] = 0x2000;
+    t->s.reg[9] = 0x1100;
+    t->s.reg[2] = 100;
+    toy_run(t, 0x1000);
+    assert_int_equal(t->s.reg[3], 50 * 101);
+    end(t);
+}
+
 /* An instruction at 0x1ffe; the page that has its second half is mapped by the handler. */
 static void fetch_over_a_missing_page(void **state)
 {
@@ -779,6 +809,7 @@ int main(void)
         EACH(a_link_dies_with_its_page),
         EACH(a_link_dies_with_all_pages),
         EACH(a_jump_entry_dies_with_its_page),
+        EACH(a_straddler_is_not_linked_without_a_guard),
         EACH(fetch_over_a_missing_page),
         EACH(a_kick_interrupts_a_tight_loop),
         EACH(a_kick_stops_a_loop_over_pages),

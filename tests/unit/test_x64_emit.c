@@ -616,7 +616,7 @@ static bool same_from_a_state(struct ir_random *r)
 static bool same_as_evaluated(uint64_t seed)
 {
     static const uint32_t pass_sets[] = {0, OPT_ALL, OPT_ALL, OPT_fold, OPT_cse | OPT_dce};
-    struct ir_random r = {.seed = seed, .parts = IR_RANDOM_ALL, .n_guest = 1 + seed % 24};
+    struct ir_random r = {.seed = seed, .parts = IR_RANDOM_ALL, .n_guest = 1 + seed % 40};
     uint32_t passes = pass_sets[ir_random_below(&r, 5)];
     struct err e;
 
@@ -725,6 +725,51 @@ static void a_small_buffer_is_refused(void **state)
     assert_non_null(x64_emit(rig.emitter, &block, rw, size));
 }
 
+/* ---- Values without end ---------------------------------------------------------------------------- */
+
+/* n values that are alive at once, over a call or two; `dead`: last used by operations whose own
+ * results nobody wants, so that nothing is emitted for them. */
+static void many_values(unsigned n, unsigned rounds, bool dead)
+{
+    ir_ref v[128], with = IR_NONE;
+
+    assert_true(n <= 128);
+    block.n = block.n_guest = 0;
+    begin_insn();
+    for (unsigned round = 0; round < rounds; round++) {
+        for (unsigned k = 0; k < n; k++) {
+            ir_ref old = put(IR_get, 0, IR_NONE, IR_NONE, IR_NONE, 1 + k % 31);
+
+            v[k] = put2(IR_xor, old, put(IR_const, 0, IR_NONE, IR_NONE, IR_NONE, k));
+        }
+        put(IR_call, 0, IR_NONE, IR_NONE, IR_NONE, IR_CALL(IR_HELPER_COUNT, 0));
+        with = v[0];
+        for (unsigned k = 1; k < n; k++)
+            with = dead ? put2(IR_sub, v[k], v[0]) : put2(IR_sub, with, v[k]);
+    }
+    if (!dead)
+        put(IR_set, 0, with, IR_NONE, IR_NONE, 5);
+    put(IR_exit_goto, 0, IR_NONE, IR_NONE, IR_NONE, 4);
+    rig.unit = x64_emit(rig.emitter, &block, rig.rw + BLOCK_AT, CODE_BYTES - BLOCK_AT);
+}
+
+static void more_values_than_the_frame_holds_are_refused(void **state)
+{
+    (void)state;
+    x64_emitter_stress(rig.emitter, 0);
+    many_values(X64_FRAME / 8, 1, false);
+    assert_non_null(rig.unit);
+    many_values(X64_FRAME / 8 + 40, 1, false);
+    assert_null(rig.unit);
+}
+
+static void values_of_dead_operations_give_their_slots_back(void **state)
+{
+    (void)state;
+    many_values(X64_FRAME / 8, 8, true);
+    assert_non_null(rig.unit);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -732,6 +777,8 @@ int main(void)
         cmocka_unit_test(everything_was_seen),
         cmocka_unit_test(host_time_is_the_processors),
         cmocka_unit_test(a_small_buffer_is_refused),
+        cmocka_unit_test(more_values_than_the_frame_holds_are_refused),
+        cmocka_unit_test(values_of_dead_operations_give_their_slots_back),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
