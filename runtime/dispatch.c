@@ -234,6 +234,18 @@ static enum exit_reason run(struct hart *h, struct block *b)
     return h->stubs.enter(s, b->code);
 }
 
+/* Under virtual time a trap takes as long as an instruction: a guest whose handler traps at
+ * once completes none, and its clock must go on all the same. */
+void take_trap(struct hart *h, uint64_t cause, uint64_t tval)
+{
+    struct cpu_state *s = h->s;
+
+    h->stats.traps++;
+    if (h->config.translate.virtual_time && ++s->icount >= s->icount_deadline)
+        atomic_fetch_or(&s->pending, PENDING_TIME);
+    h->config.guest->trap(s, cause, tval);
+}
+
 static void left(struct hart *h, enum exit_reason reason)
 {
     struct cpu_state *s = h->s;
@@ -253,8 +265,7 @@ static void left(struct hart *h, enum exit_reason reason)
         }
         break;
     case EXIT_TRAP:
-        h->stats.traps++;
-        h->config.guest->trap(s, s->exit_cause, s->exit_tval);
+        take_trap(h, s->exit_cause, s->exit_tval);
         break;
     case EXIT_LOOKUP:
     case EXIT_PENDING:

@@ -182,8 +182,7 @@ struct block *fetch_block(struct hart *h)
 
     if (!mmu_fetch(h->mmu, s->pc, &gpa, &fault)) {
         h->link_from = NULL;
-        h->stats.traps++;
-        h->config.guest->trap(s, fault.cause, fault.tval);
+        take_trap(h, fault.cause, fault.tval);
         return NULL;
     }
     uint32_t mode = h->config.guest->mode_key(s);

@@ -27,6 +27,9 @@ struct hart {
     struct hart_stats stats;
 };
 
+/* Delivers a guest trap at s->pc. */
+void take_trap(struct hart *h, uint64_t cause, uint64_t tval);
+
 /* The block at s->pc, translated if need be. NULL: a fetch fault was delivered. */
 struct block *fetch_block(struct hart *h);
 
