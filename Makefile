@@ -93,3 +93,6 @@ help:
 	@sed -n 's/^## /  /p' $(MAKEFILE_LIST)
 
 -include $(patsubst %.o,%.d,$(OBJ) $(TESTLIB_OBJ)) $(OUT)/runtime/cli/main.d
+
+-include tests/lint/lint.mk
+-include tests/diff/diff.mk

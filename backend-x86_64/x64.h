@@ -21,36 +21,36 @@
 #include "dbt/ir/ir.h"
 
 enum {
-    X64_FRAME = 512,       /* bytes of stack for spills */
-    X64_MAX_EXITS = 72,    /* direct exits of a block */
-    X64_MAX_SITES = 192,   /* stores that may hit a protected page */
+    X64_FRAME = 512,     /* bytes of stack for spills */
+    X64_MAX_EXITS = 72,  /* direct exits of a block */
+    X64_MAX_SITES = 192, /* stores that may hit a protected page */
     X64_CODE_ALIGN = 16,
 };
 
 /* What the emitter must know of the MMU's tables: filled by runtime. */
 struct x64_mmu_layout {
-    unsigned tlb_bits;                    /* entries of 16 bytes: tag, addend */
-    uint32_t load_off, store_off;         /* of the tables in the view */
+    unsigned tlb_bits;            /* entries of 16 bytes: tag, addend */
+    uint32_t load_off, store_off; /* of the tables in the view */
     uint64_t (*load)(struct cpu_state *s, uint64_t va, uint8_t aux);
     bool (*store)(struct cpu_state *s, uint64_t va, uint8_t aux, uint64_t value);
 };
 
 /* A direct exit. All offsets are from the block's first byte. */
 struct x64_exit {
-    uint32_t jump;   /* of a rel32 field, 4-byte aligned, patched by one store */
-    uint32_t stub;   /* where it leads while it is not linked */
-    int32_t target;  /* guest: from the start of the block's page */
-    uint32_t cell;   /* of its struct page_cell when it leaves the page, else 0 */
+    uint32_t jump;  /* of a rel32 field, 4-byte aligned, patched by one store */
+    uint32_t stub;  /* where it leads while it is not linked */
+    int32_t target; /* guest: from the start of the block's page */
+    uint32_t cell;  /* of its struct page_cell when it leaves the page, else 0 */
 };
 
 struct x64_map {
-    uint32_t host;   /* the first byte of what was made for ... */
-    uint32_t guest;  /* ... this offset in the page */
+    uint32_t host;  /* the first byte of what was made for ... */
+    uint32_t guest; /* ... this offset in the page */
 };
 
 struct x64_site {
-    uint32_t fault;  /* a store instruction */
-    uint32_t slow;   /* its slow path: where to go on when it faults */
+    uint32_t fault; /* a store instruction */
+    uint32_t slow;  /* its slow path: where to go on when it faults */
 };
 
 /* What x64_emit() made. The arrays live in the emitter until the next call. */

@@ -20,7 +20,7 @@ void x64_alloc_start(struct x64_emitter *x)
 {
     const struct ir_block *b = x->b;
     unsigned barrier = b->n;
-    unsigned touched[32];     /* nearest later get or set of a guest register */
+    unsigned touched[32]; /* nearest later get or set of a guest register */
 
     for (unsigned g = 0; g < 32; g++)
         touched[g] = b->n;
@@ -276,9 +276,7 @@ unsigned x64_gpr(struct x64_emitter *x, ir_ref r)
     }
     reg = place(x, r.n);
     switch (was.where) {
-    case V_CONST:
-        x64_mov_imm(&x->c, reg, x->b->insn[r.n].imm);
-        break;
+    case V_CONST: x64_mov_imm(&x->c, reg, x->b->insn[r.n].imm); break;
     case V_STATE:
         x64_mov_rm(&x->c, reg, x64_guest_reg(was.reg));
         x64_at_home(x, r.n, was.reg);
@@ -287,8 +285,7 @@ unsigned x64_gpr(struct x64_emitter *x, ir_ref r)
         x64_mov_rm(&x->c, reg, x64_frame_slot(was.slot));
         x->slots &= ~(UINT64_C(1) << was.slot);
         break;
-    default:
-        CHECK(!"a value is read after it was made");
+    default: CHECK(!"a value is read after it was made");
     }
     return reg;
 }

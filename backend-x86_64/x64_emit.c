@@ -7,14 +7,14 @@
 
 const struct x64_pin x64_pins[X64_N_PINS] = {
 #define PIN(guest, host) {guest, X64_PIN_##host},
-#define X64_PIN_rsi RSI
-#define X64_PIN_rdi RDI
-#define X64_PIN_r8  R8
-#define X64_PIN_r9  R9
-#define X64_PIN_r10 R10
-#define X64_PIN_r11 R11
-#define X64_PIN_r14 R14
-#define X64_PIN_r15 R15
+#define X64_PIN_rsi      RSI
+#define X64_PIN_rdi      RDI
+#define X64_PIN_r8       R8
+#define X64_PIN_r9       R9
+#define X64_PIN_r10      R10
+#define X64_PIN_r11      R11
+#define X64_PIN_r14      R14
+#define X64_PIN_r15      R15
 #include "backend-x86_64/x64_pin.def"
 #undef PIN
 };

@@ -34,7 +34,7 @@ struct x64_val {
 /* Code that is seldom run, written behind the block's hot part. */
 struct x64_cold {
     void (*emit)(struct x64_emitter *x, const struct x64_cold *k);
-    uint32_t fix[2];   /* rel32 fields that lead here */
+    uint32_t fix[2]; /* rel32 fields that lead here */
     unsigned n_fix;
     uint32_t back;     /* where it goes on */
     uint32_t site;     /* store: offset of the instruction that may fault, else 0 */
@@ -52,24 +52,24 @@ struct x64_emitter {
     struct x64_mmu_layout layout;
     struct x64_code c;
     const struct ir_block *b;
-    unsigned i;                /* the IR instruction being emitted */
-    uint32_t insn_off;         /* of the guest instruction it belongs to */
+    unsigned i;        /* the IR instruction being emitted */
+    uint32_t insn_off; /* of the guest instruction it belongs to */
     unsigned insn_len;
-    uint8_t pin_of_guest[32];  /* host register, or X64_NO_REG */
-    uint32_t temps, xmms;      /* masks of what may hold values */
+    uint8_t pin_of_guest[32];    /* host register, or X64_NO_REG */
+    uint32_t temps, xmms;        /* masks of what may hold values */
     uint32_t locked, xmm_locked; /* in use by the instruction being emitted */
-    uint16_t owner[16];        /* value in each temporary, or X64_NONE */
+    uint16_t owner[16];          /* value in each temporary, or X64_NONE */
     uint16_t xmm_owner[16];
-    uint64_t slots;            /* frame slots in use */
+    uint64_t slots;                 /* frame slots in use */
     uint16_t home_of[STATE_N_REGS]; /* the value that a guest register's slot holds as well */
-    uint16_t lazy[IR_MAX_INSNS]; /* values made as V_STATE, V_PIN or V_FSTATE; some dead */
+    uint16_t lazy[IR_MAX_INSNS];    /* values made as V_STATE, V_PIN or V_FSTATE; some dead */
     unsigned n_lazy;
     /* Pinned registers whose guest register is about to be set unseen serve as temporaries. */
-    uint16_t event[32];             /* the next get or set of a guest register, or b->n */
+    uint16_t event[32];                /* the next get or set of a guest register, or b->n */
     uint16_t next_event[IR_MAX_INSNS]; /* of a get or set: the one behind it */
-    uint16_t barrier[IR_MAX_INSNS]; /* the first barrier at or behind an instruction */
+    uint16_t barrier[IR_MAX_INSNS];    /* the first barrier at or behind an instruction */
     unsigned n_cold;
-    uint64_t stress;           /* random state, 0: off */
+    uint64_t stress; /* random state, 0: off */
     struct x64_val val[IR_MAX_INSNS];
     struct x64_cold cold[X64_MAX_COLD];
     struct x64_unit unit;
@@ -113,8 +113,8 @@ static inline uint32_t x64_info(uint32_t insn_off, unsigned len, uint8_t aux)
 
 /* ---- Allocation (x64_alloc.c) ------------------------------------------------------ */
 
-void x64_alloc_start(struct x64_emitter *x);   /* liveness and hints of the whole block */
-void x64_alloc_step(struct x64_emitter *x);    /* after each instruction: free what died */
+void x64_alloc_start(struct x64_emitter *x); /* liveness and hints of the whole block */
+void x64_alloc_step(struct x64_emitter *x);  /* after each instruction: free what died */
 
 unsigned x64_gpr(struct x64_emitter *x, ir_ref r); /* value in a host register, locked */
 unsigned x64_xmm(struct x64_emitter *x, ir_ref r);
@@ -126,7 +126,7 @@ bool x64_imm32(const struct x64_emitter *x, ir_ref r, int32_t *imm); /* constant
  * before its operands are fetched. */
 void x64_evict(struct x64_emitter *x, unsigned reg);
 
-unsigned x64_def(struct x64_emitter *x);       /* host register for the value being made */
+unsigned x64_def(struct x64_emitter *x); /* host register for the value being made */
 unsigned x64_def_xmm(struct x64_emitter *x);
 /* The value is in guest register g's slot as well (g: index in reg[]). */
 void x64_at_home(struct x64_emitter *x, unsigned value, unsigned g);

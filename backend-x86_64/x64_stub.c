@@ -248,6 +248,7 @@ bool x64_host_ok(struct err *e)
         __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
         __builtin_cpu_supports("popcnt"))
         return true;
-    return err_set(e, "this host's processor lacks AVX2, FMA, BMI1 or BMI2: dbt-run needs x86-64-v3 "
-                      "(Haswell, Zen or later); try --engine=interp");
+    return err_set(e,
+                   "this host's processor lacks AVX2, FMA, BMI1 or BMI2: dbt-run needs x86-64-v3 "
+                   "(Haswell, Zen or later); try --engine=interp");
 }

@@ -10,11 +10,11 @@
 
 /* Which parts of the pipeline run, and how. */
 struct translate_options {
-    uint32_t passes;     /* opt.h: bit i runs pass i */
+    uint32_t passes; /* opt.h: bit i runs pass i */
     bool virtual_time;
-    bool host_code;      /* false: stop after the optimiser (--engine=interp) */
+    bool host_code;       /* false: stop after the optimiser (--engine=interp) */
     uint64_t stress_regs; /* seed of random register assignment, 0: off */
-    unsigned max_insns;  /* guest instructions a block, at most IR_MAX_GUEST */
+    unsigned max_insns;   /* guest instructions a block, at most IR_MAX_GUEST */
 };
 
 struct translator;
@@ -26,8 +26,8 @@ struct translator *translator_create(const struct guest_ops *guest,
 void translator_destroy(struct translator *t);
 
 struct translate_job {
-    const struct cpu_state *s;  /* for the model; not changed */
-    uint64_t gpa, gva;          /* of the first instruction; gva for dumps only */
+    const struct cpu_state *s; /* for the model; not changed */
+    uint64_t gpa, gva;         /* of the first instruction; gva for dumps only */
     uint32_t mode;
     const struct guest_fetch *fetch;
 };

@@ -92,14 +92,9 @@ static void serve(struct htif *h, uint64_t command)
         else
             system_call(h, command, payload);
         break;
-    case 0x0100:
-        h->wants_char = true;
-        break;
-    case 0x0101:
-        h->put(h->console, (uint8_t)payload);
-        break;
-    default:
-        log_line(LOG_guest, "htif: command %#llx ignored", (unsigned long long)command);
+    case 0x0100: h->wants_char = true; break;
+    case 0x0101: h->put(h->console, (uint8_t)payload); break;
+    default: log_line(LOG_guest, "htif: command %#llx ignored", (unsigned long long)command);
     }
 }
 

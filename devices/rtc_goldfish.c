@@ -65,20 +65,13 @@ static uint64_t read_time_low(struct rtc *r)
 static uint64_t read_locked(struct rtc *r, uint64_t offset)
 {
     switch (offset) {
-    case TIME_LOW:
-        return read_time_low(r);
-    case TIME_HIGH:
-        return r->latched_high;
-    case ALARM_LOW:
-        return (uint32_t)r->alarm_ns;
-    case ALARM_HIGH:
-        return r->alarm_ns >> 32;
-    case IRQ_ENABLED:
-        return r->irq_enabled;
-    case ALARM_STATUS:
-        return r->alarm_running;
-    default:
-        return 0;
+    case TIME_LOW: return read_time_low(r);
+    case TIME_HIGH: return r->latched_high;
+    case ALARM_LOW: return (uint32_t)r->alarm_ns;
+    case ALARM_HIGH: return r->alarm_ns >> 32;
+    case IRQ_ENABLED: return r->irq_enabled;
+    case ALARM_STATUS: return r->alarm_running;
+    default: return 0;
     }
 }
 
@@ -92,30 +85,17 @@ static void set_time_part(struct rtc *r, unsigned shift, uint32_t value)
 static void write_locked(struct rtc *r, uint64_t offset, uint32_t value)
 {
     switch (offset) {
-    case TIME_LOW:
-        set_time_part(r, 0, value);
-        break;
-    case TIME_HIGH:
-        set_time_part(r, 32, value);
-        break;
+    case TIME_LOW: set_time_part(r, 0, value); break;
+    case TIME_HIGH: set_time_part(r, 32, value); break;
     case ALARM_LOW: /* the high half is written before: this starts the alarm */
         r->alarm_ns = bits_set(r->alarm_ns, 0, 32, value);
         r->alarm_running = true;
         break;
-    case ALARM_HIGH:
-        r->alarm_ns = bits_set(r->alarm_ns, 32, 32, value);
-        return;
-    case IRQ_ENABLED:
-        r->irq_enabled = value & 1;
-        break;
-    case CLEAR_ALARM:
-        r->alarm_running = false;
-        break;
-    case CLEAR_INTERRUPT:
-        r->irq_pending = false;
-        break;
-    default:
-        return;
+    case ALARM_HIGH: r->alarm_ns = bits_set(r->alarm_ns, 32, 32, value); return;
+    case IRQ_ENABLED: r->irq_enabled = value & 1; break;
+    case CLEAR_ALARM: r->alarm_running = false; break;
+    case CLEAR_INTERRUPT: r->irq_pending = false; break;
+    default: return;
     }
     update_alarm_locked(r);
 }

@@ -171,24 +171,15 @@ static uint8_t read_msr(struct uart *u)
 static uint8_t read_locked(struct uart *u, uint64_t offset)
 {
     switch (offset) {
-    case RBR_THR_DLL:
-        return u->lcr & LCR_DLAB ? u->dll : rx_pop(u);
-    case IER_DLM:
-        return u->lcr & LCR_DLAB ? u->dlm : u->ier;
-    case IIR_FCR:
-        return read_iir(u);
-    case LCR:
-        return u->lcr;
-    case MCR:
-        return u->mcr;
-    case LSR:
-        return read_lsr(u);
-    case MSR:
-        return read_msr(u);
-    case SCR:
-        return u->scr;
-    default:
-        return 0;
+    case RBR_THR_DLL: return u->lcr & LCR_DLAB ? u->dll : rx_pop(u);
+    case IER_DLM: return u->lcr & LCR_DLAB ? u->dlm : u->ier;
+    case IIR_FCR: return read_iir(u);
+    case LCR: return u->lcr;
+    case MCR: return u->mcr;
+    case LSR: return read_lsr(u);
+    case MSR: return read_msr(u);
+    case SCR: return u->scr;
+    default: return 0;
     }
 }
 
@@ -236,21 +227,14 @@ static bool write_locked(struct uart *u, uint64_t offset, uint8_t value)
         else
             write_ier(u, value);
         break;
-    case IIR_FCR:
-        write_fcr(u, value);
-        break;
-    case LCR:
-        u->lcr = value;
-        break;
+    case IIR_FCR: write_fcr(u, value); break;
+    case LCR: u->lcr = value; break;
     case MCR:
         u->mcr = value & MCR_ALL;
         update_modem(u);
         break;
-    case SCR:
-        u->scr = value;
-        break;
-    default:
-        break;
+    case SCR: u->scr = value; break;
+    default: break;
     }
     return false;
 }

@@ -14,9 +14,9 @@ enum { HASH_BITS = 16 };
 
 struct block_table {
     const struct phys *phys;
-    struct cpu_state *s;    /* whose jump cache holds addresses of code */
+    struct cpu_state *s; /* whose jump cache holds addresses of code */
     struct cache *cache;
-    struct block **page;    /* one list head a page of RAM */
+    struct block **page; /* one list head a page of RAM */
     struct block_stats stats;
     struct block *hash[1 << HASH_BITS];
 };

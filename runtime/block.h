@@ -24,10 +24,10 @@ struct block_exit {
 
 struct block {
     uint64_t gpa;
-    uint64_t gpa2;          /* straddles: physical page of its last bytes; else 0 */
+    uint64_t gpa2; /* straddles: physical page of its last bytes; else 0 */
     uint32_t mode;
     uint32_t len_bytes;
-    const uint8_t *code;    /* where it runs; NULL under --engine=interp */
+    const uint8_t *code; /* where it runs; NULL under --engine=interp */
     uint32_t size_bytes;
     bool dropped;
     struct block *next_hash;

@@ -12,7 +12,7 @@
 #include "runtime/block.h"
 
 struct segment {
-    size_t used;          /* bytes of code */
+    size_t used; /* bytes of code */
     struct arena meta;
     struct block **block; /* in the order of their addresses */
     size_t n_blocks;

@@ -159,7 +159,8 @@ struct check *check_create(struct hart *h)
                                   .mmio_write = on_mmio_write,
                                   .code_write = on_code_write,
                                   .arg = c};
-    c->before.tail_len = c->wanted.tail_len = h->config.guest->state_size - sizeof(struct cpu_state);
+    c->before.tail_len = c->wanted.tail_len =
+        h->config.guest->state_size - sizeof(struct cpu_state);
     c->before.tail = malloc(c->before.tail_len);
     c->wanted.tail = malloc(c->wanted.tail_len);
     CHECK(c->before.tail && c->wanted.tail && "memory for check mode");
@@ -173,7 +174,8 @@ void check_destroy(struct check *c)
     free(c);
 }
 
-/* ---- The two runs ------------------------------------------------------------------------------ */
+/* ---- The two runs ------------------------------------------------------------------------------
+ */
 
 /* Either engine, until the block is left, also through state_leave(). */
 static enum exit_reason run_one(struct check *c, struct block *b, bool host_code)
@@ -224,7 +226,8 @@ static void undo(struct check *c, uint64_t walks_before)
     restore(c, &c->before);
 }
 
-/* ---- Comparison ---------------------------------------------------------------------------------- */
+/* ---- Comparison
+ * ---------------------------------------------------------------------------------- */
 
 static bool head_differs(const struct check *c, const struct cpu_state *want,
                          const struct cpu_state *got)

@@ -76,8 +76,7 @@ struct hart *hart_create(struct cpu_state *s, struct phys *phys, const struct ha
     mmu_set_salt_wrap(h->mmu, salts_wrapped, h);
     translate.host_code = config->engine != ENGINE_INTERP;
     h->translator = translator_create(config->guest, &layout, &translate);
-    x64_make_stubs(&h->stubs, cache_stubs_rw(h->cache), cache_stubs_rx(h->cache),
-                   CACHE_STUB_BYTES);
+    x64_make_stubs(&h->stubs, cache_stubs_rw(h->cache), cache_stubs_rx(h->cache), CACHE_STUB_BYTES);
     const struct ir_helper *helpers = config->guest->helpers(&n_helpers);
 
     x64_init_state(s, &h->stubs, &layout, helpers, n_helpers);
@@ -200,9 +199,8 @@ static void link_exit(struct hart *h, struct block *b)
     struct cpu_state *s = h->s;
     struct block_exit *e = h->link_from;
     uint64_t next_va = s->pc & ~(uint64_t)(PAGE_SIZE - 1);
-    const struct page_cell cell = {.page_tag = s->page_tag,
-                                   .next_va = next_va,
-                                   .next_tag = next_va ^ s->salt[next_va >> 63]};
+    const struct page_cell cell = {
+        .page_tag = s->page_tag, .next_va = next_va, .next_tag = next_va ^ s->salt[next_va >> 63]};
 
     h->link_from = NULL;
     if (h->link_generation != cache_generation(h->cache) || e->from->dropped ||
@@ -229,8 +227,7 @@ static enum exit_reason run(struct hart *h, struct block *b)
     if (h->config.engine == ENGINE_CHECK)
         return check_run(h->check, b);
     if (!h->config.no_links && !b->dropped && jump_is_tagged(s->pc))
-        s->jump[jump_index(s->pc)] =
-            (struct jump_entry){s->pc ^ s->salt[s->pc >> 63], b->code};
+        s->jump[jump_index(s->pc)] = (struct jump_entry){s->pc ^ s->salt[s->pc >> 63], b->code};
     return h->stubs.enter(s, b->code);
 }
 
@@ -264,12 +261,9 @@ static void left(struct hart *h, enum exit_reason reason)
             }
         }
         break;
-    case EXIT_TRAP:
-        take_trap(h, s->exit_cause, s->exit_tval);
-        break;
+    case EXIT_TRAP: take_trap(h, s->exit_cause, s->exit_tval); break;
     case EXIT_LOOKUP:
-    case EXIT_PENDING:
-        break;
+    case EXIT_PENDING: break;
     }
 }
 

@@ -13,7 +13,7 @@ struct window {
     uint64_t gpa2;           /* of the next page, once it was asked for; else 0 */
     struct mmu_fault fault2; /* why there is none, if so */
     bool asked2;
-    bool partial;            /* physical protection allows a part of the block's page */
+    bool partial; /* physical protection allows a part of the block's page */
 };
 
 /* Before bytes of a page are read its store view becomes read-only: see track.h. */

@@ -36,9 +36,9 @@ struct hart_config {
     struct translate_options translate;
     size_t cache_bytes;
     unsigned cache_segments;
-    bool no_links;           /* --stress=links: every exit comes back to the loop */
-    bool stress_irq;         /* the loop looks for an interrupt before each block; no links */
-    bool stress_table;       /* the MMU's tables hold a few entries only */
+    bool no_links;     /* --stress=links: every exit comes back to the loop */
+    bool stress_irq;   /* the loop looks for an interrupt before each block; no links */
+    bool stress_table; /* the MMU's tables hold a few entries only */
 };
 
 struct hart_stats {

@@ -16,8 +16,8 @@ struct hart {
     struct translator *translator;
     struct x64_stubs stubs;
     struct hart_config config;
-    struct check *check;         /* ENGINE_CHECK only */
-    _Atomic uint32_t kicks;      /* ENGINE_CHECK: bits that wait for the block's end */
+    struct check *check;    /* ENGINE_CHECK only */
+    _Atomic uint32_t kicks; /* ENGINE_CHECK: bits that wait for the block's end */
     _Atomic bool asleep;
     bool salts_wrapped;
     struct ir_env env;

@@ -19,31 +19,20 @@ typedef uint64_t any_u64 __attribute__((aligned(1), may_alias));
 GUEST_RACES static uint64_t read_host(const uint8_t *p, unsigned size)
 {
     switch (size) {
-    case 1:
-        return *(const volatile uint8_t *)p;
-    case 2:
-        return *(const volatile any_u16 *)p;
-    case 4:
-        return *(const volatile any_u32 *)p;
-    default:
-        return *(const volatile any_u64 *)p;
+    case 1: return *(const volatile uint8_t *)p;
+    case 2: return *(const volatile any_u16 *)p;
+    case 4: return *(const volatile any_u32 *)p;
+    default: return *(const volatile any_u64 *)p;
     }
 }
 
 GUEST_RACES static void write_host(uint8_t *p, unsigned size, uint64_t value)
 {
     switch (size) {
-    case 1:
-        *(volatile uint8_t *)p = (uint8_t)value;
-        break;
-    case 2:
-        *(volatile any_u16 *)p = (uint16_t)value;
-        break;
-    case 4:
-        *(volatile any_u32 *)p = (uint32_t)value;
-        break;
-    default:
-        *(volatile any_u64 *)p = value;
+    case 1: *(volatile uint8_t *)p = (uint8_t)value; break;
+    case 2: *(volatile any_u16 *)p = (uint16_t)value; break;
+    case 4: *(volatile any_u32 *)p = (uint32_t)value; break;
+    default: *(volatile any_u64 *)p = value;
     }
 }
 
@@ -123,8 +112,8 @@ static void fill_load(struct mmu *m, uint64_t gva, const struct mmu_map *map)
     if (m->stress)
         stress_fill(m, &v->load[i]);
     v->load[i].tag = page_of(gva);
-    v->load[i].addend = (uintptr_t)m->phys->store + (page_of(map->gpa) - m->phys->ram_gpa) -
-                        page_of(gva);
+    v->load[i].addend =
+        (uintptr_t)m->phys->store + (page_of(map->gpa) - m->phys->ram_gpa) - page_of(gva);
 }
 
 static void fill_store(struct mmu *m, uint64_t gva, const struct mmu_map *map)

@@ -59,28 +59,20 @@ static uint8_t *find_both(struct mmu *m, uint64_t gva, unsigned size)
 static uint32_t compute32(enum mmu_amo op, uint32_t old, uint32_t v)
 {
     switch (op) {
-    case MMU_MIN:
-        return (int32_t)old < (int32_t)v ? old : v;
-    case MMU_MAX:
-        return (int32_t)old > (int32_t)v ? old : v;
-    case MMU_MINU:
-        return old < v ? old : v;
-    default:
-        return old > v ? old : v;
+    case MMU_MIN: return (int32_t)old < (int32_t)v ? old : v;
+    case MMU_MAX: return (int32_t)old > (int32_t)v ? old : v;
+    case MMU_MINU: return old < v ? old : v;
+    default: return old > v ? old : v;
     }
 }
 
 static uint64_t compute64(enum mmu_amo op, uint64_t old, uint64_t v)
 {
     switch (op) {
-    case MMU_MIN:
-        return (int64_t)old < (int64_t)v ? old : v;
-    case MMU_MAX:
-        return (int64_t)old > (int64_t)v ? old : v;
-    case MMU_MINU:
-        return old < v ? old : v;
-    default:
-        return old > v ? old : v;
+    case MMU_MIN: return (int64_t)old < (int64_t)v ? old : v;
+    case MMU_MAX: return (int64_t)old > (int64_t)v ? old : v;
+    case MMU_MINU: return old < v ? old : v;
+    default: return old > v ? old : v;
     }
 }
 
@@ -89,16 +81,11 @@ static uint32_t amo32(uint32_t *p, enum mmu_amo op, uint32_t v)
     uint32_t old;
 
     switch (op) {
-    case MMU_SWAP:
-        return __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST);
-    case MMU_ADD:
-        return __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST);
-    case MMU_XOR:
-        return __atomic_fetch_xor(p, v, __ATOMIC_SEQ_CST);
-    case MMU_AND:
-        return __atomic_fetch_and(p, v, __ATOMIC_SEQ_CST);
-    case MMU_OR:
-        return __atomic_fetch_or(p, v, __ATOMIC_SEQ_CST);
+    case MMU_SWAP: return __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST);
+    case MMU_ADD: return __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST);
+    case MMU_XOR: return __atomic_fetch_xor(p, v, __ATOMIC_SEQ_CST);
+    case MMU_AND: return __atomic_fetch_and(p, v, __ATOMIC_SEQ_CST);
+    case MMU_OR: return __atomic_fetch_or(p, v, __ATOMIC_SEQ_CST);
     default:
         old = __atomic_load_n(p, __ATOMIC_RELAXED);
         while (!__atomic_compare_exchange_n(p, &old, compute32(op, old, v), true, __ATOMIC_SEQ_CST,
@@ -113,16 +100,11 @@ static uint64_t amo64(uint64_t *p, enum mmu_amo op, uint64_t v)
     uint64_t old;
 
     switch (op) {
-    case MMU_SWAP:
-        return __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST);
-    case MMU_ADD:
-        return __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST);
-    case MMU_XOR:
-        return __atomic_fetch_xor(p, v, __ATOMIC_SEQ_CST);
-    case MMU_AND:
-        return __atomic_fetch_and(p, v, __ATOMIC_SEQ_CST);
-    case MMU_OR:
-        return __atomic_fetch_or(p, v, __ATOMIC_SEQ_CST);
+    case MMU_SWAP: return __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST);
+    case MMU_ADD: return __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST);
+    case MMU_XOR: return __atomic_fetch_xor(p, v, __ATOMIC_SEQ_CST);
+    case MMU_AND: return __atomic_fetch_and(p, v, __ATOMIC_SEQ_CST);
+    case MMU_OR: return __atomic_fetch_or(p, v, __ATOMIC_SEQ_CST);
     default:
         old = __atomic_load_n(p, __ATOMIC_RELAXED);
         while (!__atomic_compare_exchange_n(p, &old, compute64(op, old, v), true, __ATOMIC_SEQ_CST,

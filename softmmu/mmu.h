@@ -39,9 +39,9 @@ struct mmu_view {
     struct tlb_entry load[TLB_SIZE];
     struct tlb_entry store[TLB_SIZE];
     /* What follows is for C only. */
-    uint8_t load_flags[TLB_SIZE];  /* TLB_GLOBAL, TLB_HUGE */
+    uint8_t load_flags[TLB_SIZE]; /* TLB_GLOBAL, TLB_HUGE */
     uint8_t store_flags[TLB_SIZE];
-    uint64_t touched;   /* bit i: entries [i*64, i*64+64) of either table may be live */
+    uint64_t touched; /* bit i: entries [i*64, i*64+64) of either table may be live */
     uint64_t rights;
 };
 
@@ -49,10 +49,10 @@ struct mmu_view {
 
 enum mmu_access { MMU_LOAD, MMU_STORE, MMU_FETCH };
 
-struct mmu_map {         /* the outcome of a walk that succeeded */
-    uint64_t gpa;        /* of the very address asked for */
-    uint64_t page_len;   /* 4096 or more: the leaf's size */
-    bool read, write;    /* may be cached for loads, for stores (A, D and rights allow it now) */
+struct mmu_map {       /* the outcome of a walk that succeeded */
+    uint64_t gpa;      /* of the very address asked for */
+    uint64_t page_len; /* 4096 or more: the leaf's size */
+    bool read, write;  /* may be cached for loads, for stores (A, D and rights allow it now) */
     bool global;
 };
 

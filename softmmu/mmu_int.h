@@ -128,7 +128,7 @@ struct mmu {
     uint64_t reserved_gpa, reserved_value;
 
     struct mmu_stats stats;
-    bool stress;     /* mmu_stress(): only the entries of recent[] live */
+    bool stress; /* mmu_stress(): only the entries of recent[] live */
     unsigned n_recent;
     struct tlb_entry *recent[N_RECENT];
 

@@ -27,9 +27,9 @@ struct phys_region {
 };
 
 struct phys {
-    uint64_t ram_gpa, ram_len;   /* multiples of 4096 */
-    uint8_t *ram;                /* plain view */
-    uint8_t *store;              /* store view */
+    uint64_t ram_gpa, ram_len; /* multiples of 4096 */
+    uint8_t *ram;              /* plain view */
+    uint8_t *store;            /* store view */
     struct phys_region region[64];
     unsigned n_regions;
     int memfd;

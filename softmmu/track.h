@@ -17,7 +17,8 @@ struct track;
  * running now was dropped. *page_is_code is set to whether blocks remain in the
  * page. */
 struct track *track_create(struct phys *phys,
-                           bool (*on_write)(void *arg, uint64_t gpa, unsigned len, bool *page_is_code),
+                           bool (*on_write)(void *arg, uint64_t gpa, unsigned len,
+                                            bool *page_is_code),
                            void *arg);
 void track_destroy(struct track *t);
 

@@ -33,8 +33,8 @@ static unsigned head(uint8_t *out, bool gs, uint8_t pp, uint8_t rex, uint8_t map
 
 static uint8_t rex_of(bool w, unsigned reg, unsigned index, unsigned base, bool force)
 {
-    uint8_t rex = (uint8_t)((w ? 8 : 0) | (reg >> 3 & 1) << 2 | (index >> 3 & 1) << 1 |
-                            (base >> 3 & 1));
+    uint8_t rex =
+        (uint8_t)((w ? 8 : 0) | (reg >> 3 & 1) << 2 | (index >> 3 & 1) << 1 | (base >> 3 & 1));
 
     return rex || force ? (uint8_t)(rex | 0x40) : 0;
 }

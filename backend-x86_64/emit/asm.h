@@ -8,8 +8,22 @@
 #include <string.h>
 
 enum x64_reg {
-    RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI,
-    R8, R9, R10, R11, R12, R13, R14, R15,
+    RAX,
+    RCX,
+    RDX,
+    RBX,
+    RSP,
+    RBP,
+    RSI,
+    RDI,
+    R8,
+    R9,
+    R10,
+    R11,
+    R12,
+    R13,
+    R14,
+    R15,
     X64_NO_REG = 0xff
 };
 
@@ -78,64 +92,63 @@ static inline void x64_u64(struct x64_code *c, uint64_t v)
     x64_u32(c, (uint32_t)(v >> 32));
 }
 
-
-#define X64_RM(name, w, pp, map, op)                                                              \
-    static inline void x64_##name##_rr(struct x64_code *c, unsigned reg, unsigned rm)             \
-    {                                                                                             \
-        x64_enc_r(c, w, pp, map, op, reg, rm, false,                                              \
-                  (map) == 1 && ((op) == 0xb6 || (op) == 0xbe));                                  \
-    }                                                                                             \
-    static inline void x64_##name##_rm(struct x64_code *c, unsigned reg, struct x64_mem m)        \
-    {                                                                                             \
-        x64_enc_m(c, w, pp, map, op, reg, m, false, 0);                                           \
+#define X64_RM(name, w, pp, map, op)                                                               \
+    static inline void x64_##name##_rr(struct x64_code *c, unsigned reg, unsigned rm)              \
+    {                                                                                              \
+        x64_enc_r(c, w, pp, map, op, reg, rm, false,                                               \
+                  (map) == 1 && ((op) == 0xb6 || (op) == 0xbe));                                   \
+    }                                                                                              \
+    static inline void x64_##name##_rm(struct x64_code *c, unsigned reg, struct x64_mem m)         \
+    {                                                                                              \
+        x64_enc_m(c, w, pp, map, op, reg, m, false, 0);                                            \
     }
-#define X64_MR(name, w, pp, map, op)                                                              \
-    static inline void x64_##name##_mr(struct x64_code *c, struct x64_mem m, unsigned reg)        \
-    {                                                                                             \
-        x64_enc_m(c, w, pp, map, op, reg, m, (op) == 0x88, 0);                                    \
+#define X64_MR(name, w, pp, map, op)                                                               \
+    static inline void x64_##name##_mr(struct x64_code *c, struct x64_mem m, unsigned reg)         \
+    {                                                                                              \
+        x64_enc_m(c, w, pp, map, op, reg, m, (op) == 0x88, 0);                                     \
     }
-#define X64_MI(name, w, op, ext)                                                                  \
-    static inline void x64_##name##_ri(struct x64_code *c, unsigned reg, int32_t imm)             \
-    {                                                                                             \
-        x64_enc_ri(c, w, op, ext, reg, imm);                                                      \
-    }                                                                                             \
-    static inline void x64_##name##_mi(struct x64_code *c, struct x64_mem m, int32_t imm)         \
-    {                                                                                             \
-        x64_enc_mi(c, w, op, ext, m, imm);                                                        \
+#define X64_MI(name, w, op, ext)                                                                   \
+    static inline void x64_##name##_ri(struct x64_code *c, unsigned reg, int32_t imm)              \
+    {                                                                                              \
+        x64_enc_ri(c, w, op, ext, reg, imm);                                                       \
+    }                                                                                              \
+    static inline void x64_##name##_mi(struct x64_code *c, struct x64_mem m, int32_t imm)          \
+    {                                                                                              \
+        x64_enc_mi(c, w, op, ext, m, imm);                                                         \
     }
-#define X64_M(name, w, op, ext)                                                                   \
-    static inline void x64_##name##_r(struct x64_code *c, unsigned reg)                           \
-    {                                                                                             \
-        x64_enc_r(c, w, 0, 0, op, ext, reg, false, false);                                        \
-    }                                                                                             \
-    static inline void x64_##name##_m(struct x64_code *c, struct x64_mem m)                       \
-    {                                                                                             \
-        x64_enc_m(c, w, 0, 0, op, ext, m, false, 0);                                              \
+#define X64_M(name, w, op, ext)                                                                    \
+    static inline void x64_##name##_r(struct x64_code *c, unsigned reg)                            \
+    {                                                                                              \
+        x64_enc_r(c, w, 0, 0, op, ext, reg, false, false);                                         \
+    }                                                                                              \
+    static inline void x64_##name##_m(struct x64_code *c, struct x64_mem m)                        \
+    {                                                                                              \
+        x64_enc_m(c, w, 0, 0, op, ext, m, false, 0);                                               \
     }
-#define X64_SH(name, w, ext)                                                                      \
-    static inline void x64_##name##_ri8(struct x64_code *c, unsigned reg, unsigned imm)           \
-    {                                                                                             \
-        x64_enc_r(c, w, 0, 0, 0xc1, ext, reg, false, false);                                      \
-        x64_byte(c, (uint8_t)imm);                                                                \
+#define X64_SH(name, w, ext)                                                                       \
+    static inline void x64_##name##_ri8(struct x64_code *c, unsigned reg, unsigned imm)            \
+    {                                                                                              \
+        x64_enc_r(c, w, 0, 0, 0xc1, ext, reg, false, false);                                       \
+        x64_byte(c, (uint8_t)imm);                                                                 \
     }
-#define X64_V(name, w, pp, map, op)                                                               \
-    static inline void x64_##name##_rrr(struct x64_code *c, unsigned d, unsigned v, unsigned rm)  \
-    {                                                                                             \
-        x64_vex_r(c, w, pp, map, op, d, v, rm);                                                   \
-    }                                                                                             \
-    static inline void x64_##name##_rrm(struct x64_code *c, unsigned d, unsigned v,               \
-                                        struct x64_mem m)                                         \
-    {                                                                                             \
-        x64_vex_m(c, w, pp, map, op, d, v, m);                                                    \
+#define X64_V(name, w, pp, map, op)                                                                \
+    static inline void x64_##name##_rrr(struct x64_code *c, unsigned d, unsigned v, unsigned rm)   \
+    {                                                                                              \
+        x64_vex_r(c, w, pp, map, op, d, v, rm);                                                    \
+    }                                                                                              \
+    static inline void x64_##name##_rrm(struct x64_code *c, unsigned d, unsigned v,                \
+                                        struct x64_mem m)                                          \
+    {                                                                                              \
+        x64_vex_m(c, w, pp, map, op, d, v, m);                                                     \
     }
-#define X64_VMR(name, w, pp, map, op)                                                             \
-    static inline void x64_##name##_mr(struct x64_code *c, struct x64_mem m, unsigned reg)        \
-    {                                                                                             \
-        x64_vex_m(c, w, pp, map, op, reg, 0, m);                                                  \
-    }                                                                                             \
-    static inline void x64_##name##_rr(struct x64_code *c, unsigned rm, unsigned reg)             \
-    {                                                                                             \
-        x64_vex_r(c, w, pp, map, op, reg, 0, rm);                                                 \
+#define X64_VMR(name, w, pp, map, op)                                                              \
+    static inline void x64_##name##_mr(struct x64_code *c, struct x64_mem m, unsigned reg)         \
+    {                                                                                              \
+        x64_vex_m(c, w, pp, map, op, reg, 0, m);                                                   \
+    }                                                                                              \
+    static inline void x64_##name##_rr(struct x64_code *c, unsigned rm, unsigned reg)              \
+    {                                                                                              \
+        x64_vex_r(c, w, pp, map, op, reg, 0, rm);                                                  \
     }
 #include "backend-x86_64/x64_enc.def"
 #undef X64_RM
@@ -149,8 +162,22 @@ static inline void x64_u64(struct x64_code *c, uint64_t v)
 /* ---- Forms that fit no row -------------------------------------------------------- */
 
 enum x64_cc {
-    CC_O = 0, CC_NO, CC_B, CC_AE, CC_E, CC_NE, CC_BE, CC_A, CC_S, CC_NS, CC_P, CC_NP, CC_L, CC_GE,
-    CC_LE, CC_G
+    CC_O = 0,
+    CC_NO,
+    CC_B,
+    CC_AE,
+    CC_E,
+    CC_NE,
+    CC_BE,
+    CC_A,
+    CC_S,
+    CC_NS,
+    CC_P,
+    CC_NP,
+    CC_L,
+    CC_GE,
+    CC_LE,
+    CC_G
 };
 
 /* The shortest way to put v into reg. Flags are kept. */

@@ -8,7 +8,10 @@ struct alu {
     void (*rm)(struct x64_code *c, unsigned reg, struct x64_mem m);
     void (*ri)(struct x64_code *c, unsigned reg, int32_t imm);
 };
-#define ALU(name) {x64_##name##_rr, x64_##name##_rm, x64_##name##_ri}
+#define ALU(name)                                                                                  \
+    {                                                                                              \
+        x64_##name##_rr, x64_##name##_rm, x64_##name##_ri                                          \
+    }
 static const struct alu alu_add = ALU(add), alu_sub = ALU(sub), alu_and = ALU(and),
                         alu_or = ALU(or), alu_xor = ALU(xor), alu_cmp = ALU(cmp);
 
@@ -295,7 +298,10 @@ static void compare(struct x64_emitter *x, ir_ref ra, ir_ref rb)
 
 static void set_cond(struct x64_emitter *x, const struct ir_insn *in)
 {
-    enum x64_cc cc = in->op == IR_eq ? CC_E : in->op == IR_ne ? CC_NE : in->op == IR_lt ? CC_L : CC_B;
+    enum x64_cc cc = in->op == IR_eq   ? CC_E
+                     : in->op == IR_ne ? CC_NE
+                     : in->op == IR_lt ? CC_L
+                                       : CC_B;
 
     compare(x, in->a, in->b);
     x64_setcc(&x->c, cc, RAX);

@@ -157,7 +157,6 @@ static void exit_if(struct x64_emitter *x, const struct ir_insn *in)
         x->unit.exit[n].jump = field;
 }
 
-
 static void cold_lookup(struct x64_emitter *x, const struct x64_cold *k)
 {
     x64_jmp_m(&x->c, STATE_MEM(stub[k->imm]));

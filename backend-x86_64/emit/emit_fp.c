@@ -282,9 +282,7 @@ static void registers(struct x64_emitter *x, const struct ir_insn *in)
     struct x64_code *c = &x->c;
 
     switch (in->op) {
-    case IR_getf:
-        (void)x64_def_xmm(x);
-        break;
+    case IR_getf: (void)x64_def_xmm(x); break;
     case IR_setf: {
         unsigned r = x64_xmm(x, in->a);
 
@@ -319,20 +317,15 @@ static bool rounds_inline(const struct ir_insn *in)
     unsigned rm = ir_fp_rm(in->aux);
 
     switch (in->op) {
-    case IR_f32to64:
-        return true; /* exact */
+    case IR_f32to64: return true; /* exact */
     case IR_s32f:
-    case IR_u32f:
-        return rm == IR_RM_DYN || is64(in);
+    case IR_u32f: return rm == IR_RM_DYN || is64(in);
     case IR_f2s32:
-    case IR_f2s64:
-        return rm == IR_RM_DYN || rm == IR_RM_RTZ;
+    case IR_f2s64: return rm == IR_RM_DYN || rm == IR_RM_RTZ;
     case IR_feq:
     case IR_flt:
-    case IR_fle:
-        return true;
-    default:
-        return rm == IR_RM_DYN;
+    case IR_fle: return true;
+    default: return rm == IR_RM_DYN;
     }
 }
 

@@ -137,7 +137,7 @@ static void load(struct x64_emitter *x, const struct ir_insn *in)
     k->disp = (int32_t)in->imm;
     k->xmm_live = x64_xmm_live(x);
     if (is_fp(in))
-        k->xmm_live &= (uint16_t)~(1u << d);
+        k->xmm_live &= (uint16_t) ~(1u << d);
 }
 
 static void store_reg(struct x64_emitter *x, const struct ir_insn *in, unsigned val,

@@ -18,15 +18,9 @@ __attribute__((noinline)) static uint64_t run(const int64_t *code, uint64_t vars
 
     for (;;) {
         switch ((enum op) * pc++) {
-        case PUSH:
-            *++top = (uint64_t)*pc++;
-            break;
-        case LOAD:
-            *++top = vars[*pc++];
-            break;
-        case STORE:
-            vars[*pc++] = *top--;
-            break;
+        case PUSH: *++top = (uint64_t)*pc++; break;
+        case LOAD: *++top = vars[*pc++]; break;
+        case STORE: vars[*pc++] = *top--; break;
         case ADD:
             top[-1] += *top;
             top--;
@@ -47,14 +41,9 @@ __attribute__((noinline)) static uint64_t run(const int64_t *code, uint64_t vars
             top[1] = *top;
             top++;
             break;
-        case DEC:
-            --*top;
-            break;
-        case JNZ:
-            pc = *top-- ? code + *pc : pc + 1;
-            break;
-        case HALT:
-            return vars[0];
+        case DEC: --*top; break;
+        case JNZ: pc = *top-- ? code + *pc : pc + 1; break;
+        case HALT: return vars[0];
         }
     }
 }

@@ -21,9 +21,9 @@ enum log_cat {
 };
 
 struct log {
-    uint32_t mask;     /* log_cat bits that are on */
-    FILE *out;         /* borrowed; stderr by default */
-    uint64_t first;    /* --filter: guest pc in [first, last] for block dumps */
+    uint32_t mask;  /* log_cat bits that are on */
+    FILE *out;      /* borrowed; stderr by default */
+    uint64_t first; /* --filter: guest pc in [first, last] for block dumps */
     uint64_t last;
 };
 

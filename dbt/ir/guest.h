@@ -26,7 +26,7 @@ struct guest_ops {
 
     /* The hart's thread, between blocks. */
     uint32_t (*mode_key)(const struct cpu_state *s);
-    void (*sync)(struct cpu_state *s);   /* recompute MMU space, mode, pending from the registers */
+    void (*sync)(struct cpu_state *s); /* recompute MMU space, mode, pending from the registers */
     void (*trap)(struct cpu_state *s, uint64_t cause, uint64_t tval); /* deliver; sets s->pc */
     bool (*interrupt)(struct cpu_state *s); /* deliver one if allowed; else clear PENDING_IRQ */
     bool (*wakes)(const struct cpu_state *s);

@@ -31,26 +31,37 @@ enum ir_op {
 };
 
 enum ir_flag {
-    PURE = 1,     /* depends on operands, imm and aux only: folded, shared, dropped if unused */
-    COMM = 2,     /* a and b may be swapped */
-    STATE = 4,    /* reads or writes guest registers or state, nothing else */
-    FAULT = 8,    /* may leave the block: guest registers must be precise here */
-    LOAD = 16,    /* reads guest memory */
-    STORE = 32,   /* writes guest memory; may leave after it (EXIT_PENDING at the next insn) */
-    EFFECT = 64,  /* does something that no later pass may drop or move */
-    FPFLAGS = 128,/* PURE but for sticky flags (and the rounding mode): not dropped, not shared */
+    PURE = 1,      /* depends on operands, imm and aux only: folded, shared, dropped if unused */
+    COMM = 2,      /* a and b may be swapped */
+    STATE = 4,     /* reads or writes guest registers or state, nothing else */
+    FAULT = 8,     /* may leave the block: guest registers must be precise here */
+    LOAD = 16,     /* reads guest memory */
+    STORE = 32,    /* writes guest memory; may leave after it (EXIT_PENDING at the next insn) */
+    EFFECT = 64,   /* does something that no later pass may drop or move */
+    FPFLAGS = 128, /* PURE but for sticky flags (and the rounding mode): not dropped, not shared */
     MARK = 256,
-    SIDE = 512,   /* may leave the block; what follows runs when it does not */
-    EXIT = 1024,  /* ends the block */
+    SIDE = 512,  /* may leave the block; what follows runs when it does not */
+    EXIT = 1024, /* ends the block */
 };
 
 /* aux of ld, ldf, st, stf: log2 of the size, and how a load is extended. */
 enum ir_mem {
-    IR_U8 = 0, IR_U16 = 1, IR_U32 = 2, IR_64 = 3,
-    IR_S8 = 4, IR_S16 = 5, IR_S32 = 6,
+    IR_U8 = 0,
+    IR_U16 = 1,
+    IR_U32 = 2,
+    IR_64 = 3,
+    IR_S8 = 4,
+    IR_S16 = 5,
+    IR_S32 = 6,
 };
-static inline unsigned ir_mem_size(uint8_t aux) { return 1u << (aux & 3); } /* bytes */
-static inline bool ir_mem_signed(uint8_t aux) { return (aux & 4) != 0; }
+static inline unsigned ir_mem_size(uint8_t aux)
+{
+    return 1u << (aux & 3);
+} /* bytes */
+static inline bool ir_mem_signed(uint8_t aux)
+{
+    return (aux & 4) != 0;
+}
 
 /* aux of exit_if. IR_EQ ^ 1 == IR_NE and so on. */
 enum ir_cond { IR_EQ, IR_NE, IR_LT, IR_GE, IR_LTU, IR_GEU };
@@ -59,15 +70,27 @@ enum ir_cond { IR_EQ, IR_NE, IR_LT, IR_GE, IR_LTU, IR_GEU };
  * IR_RM_DYN (cpu_state.fp_rm). */
 enum { IR_RM_DYN = 7 };
 #define IR_FP(width, rm) ((uint8_t)(((width) == 64 ? 8 : 0) | (rm)))
-static inline unsigned ir_fp_width(uint8_t aux) { return aux & 8 ? 64 : 32; }
-static inline unsigned ir_fp_rm(uint8_t aux) { return aux & 7; }
+static inline unsigned ir_fp_width(uint8_t aux)
+{
+    return aux & 8 ? 64 : 32;
+}
+static inline unsigned ir_fp_rm(uint8_t aux)
+{
+    return aux & 7;
+}
 
 #define IR_CALL(id, k) ((uint64_t)(id) | (uint64_t)(uint32_t)(k) << 32)
-static inline unsigned ir_call_id(uint64_t imm) { return (uint32_t)imm; }
-static inline uint32_t ir_call_k(uint64_t imm) { return (uint32_t)(imm >> 32); }
+static inline unsigned ir_call_id(uint64_t imm)
+{
+    return (uint32_t)imm;
+}
+static inline uint32_t ir_call_k(uint64_t imm)
+{
+    return (uint32_t)(imm >> 32);
+}
 
 struct ir_insn {
-    uint8_t op;  /* enum ir_op */
+    uint8_t op; /* enum ir_op */
     uint8_t aux;
     ir_ref a, b, c;
     uint64_t imm;
@@ -84,18 +107,18 @@ typedef uint64_t ir_helper_fn(struct cpu_state *s, uint64_t k, uint64_t a, uint6
 struct ir_helper {
     const char *name;
     ir_helper_fn *fn;
-    uint8_t n_args;    /* of a, b, c: how many it takes */
+    uint8_t n_args; /* of a, b, c: how many it takes */
 };
 
 struct ir_block {
-    uint64_t gpa;      /* guest physical address of the first instruction */
-    uint32_t start;    /* its offset in the page: gpa & 0xfff */
-    uint32_t len_bytes;/* of guest code, from gpa on; may end in the next page */
-    uint32_t n_guest;  /* guest instructions */
-    uint32_t mode;     /* the mode key it was made for */
-    uint32_t n;        /* IR instructions */
-    bool virtual_time; /* `count` is wanted */
-    bool upper_half;   /* a guess: it runs at addresses with bit 63 set; costs time when wrong */
+    uint64_t gpa;       /* guest physical address of the first instruction */
+    uint32_t start;     /* its offset in the page: gpa & 0xfff */
+    uint32_t len_bytes; /* of guest code, from gpa on; may end in the next page */
+    uint32_t n_guest;   /* guest instructions */
+    uint32_t mode;      /* the mode key it was made for */
+    uint32_t n;         /* IR instructions */
+    bool virtual_time;  /* `count` is wanted */
+    bool upper_half;    /* a guess: it runs at addresses with bit 63 set; costs time when wrong */
     const struct ir_helper *helpers; /* indexed by id; borrowed, lives as long as the program */
     unsigned n_helpers;
     struct ir_insn insn[IR_MAX_INSNS];
@@ -103,7 +126,7 @@ struct ir_block {
 
 struct ir_op_info {
     const char *name;
-    char result;          /* 'I', 'F', 'N' */
+    char result; /* 'I', 'F', 'N' */
     const char *operands;
     uint16_t flags;
 };

@@ -49,8 +49,7 @@ static ir_ref binary_const(struct ir_block *b, enum ir_op op, uint8_t aux, ir_re
         if (op == IR_or && c == UINT64_MAX)
             return y;
         break;
-    case IR_sub:
-        return c == 0 ? x : binary(b, IR_add, 0, x, ir_const(b, -c));
+    case IR_sub: return c == 0 ? x : binary(b, IR_add, 0, x, ir_const(b, -c));
     case IR_and:
         if (c == 0 || c == UINT64_MAX)
             return c ? x : y;
@@ -61,8 +60,7 @@ static ir_ref binary_const(struct ir_block *b, enum ir_op op, uint8_t aux, ir_re
                                         : IR_zext32,
                           0, x, IR_NONE, IR_NONE, 0);
         break;
-    case IR_andn:
-        return ir_emit(b, IR_and, 0, x, ir_const(b, ~c), IR_NONE, 0);
+    case IR_andn: return ir_emit(b, IR_and, 0, x, ir_const(b, ~c), IR_NONE, 0);
     case IR_shl:
     case IR_shr:
     case IR_sar:
@@ -92,8 +90,7 @@ static ir_ref binary_const(struct ir_block *b, enum ir_op op, uint8_t aux, ir_re
         if (c == 1)
             return binary(b, IR_eq, 0, x, ir_const(b, 0));
         break;
-    default:
-        break;
+    default: break;
     }
     return binary(b, op, aux, x, y);
 }
@@ -124,8 +121,7 @@ static ir_ref const_binary(struct ir_block *b, enum ir_op op, uint8_t aux, ir_re
         break;
     case IR_addsh:
         return c ? binary(b, op, aux, x, y) : binary(b, IR_shl, 0, y, ir_const(b, aux & 3));
-    default:
-        break;
+    default: break;
     }
     return binary(b, op, aux, x, y);
 }
@@ -135,21 +131,16 @@ static ir_ref binary_same(struct ir_block *b, enum ir_op op, uint8_t aux, ir_ref
 {
     switch (op) {
     case IR_and:
-    case IR_or:
-        return x;
+    case IR_or: return x;
     case IR_sub:
     case IR_xor:
     case IR_andn:
     case IR_ne:
     case IR_lt:
-    case IR_ltu:
-        return ir_const(b, 0);
-    case IR_eq:
-        return ir_const(b, 1);
-    case IR_fsgnj: /* a register move */
-        return x;
-    default:
-        return binary(b, op, aux, x, x);
+    case IR_ltu: return ir_const(b, 0);
+    case IR_eq: return ir_const(b, 1);
+    case IR_fsgnj: /* a register move */ return x;
+    default: return binary(b, op, aux, x, x);
     }
 }
 
@@ -209,8 +200,7 @@ static ir_ref build_unary(struct ir_block *b, enum ir_op op, uint8_t aux, ir_ref
             (i->op == IR_ldf && i->aux == IR_U32))
             return x;
         break;
-    default:
-        break;
+    default: break;
     }
     return append(b, op, aux, x, IR_NONE, IR_NONE, 0);
 }

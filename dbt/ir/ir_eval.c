@@ -17,8 +17,7 @@ eval_pure(enum ir_op op, uint8_t aux, uint64_t a, uint64_t b, uint64_t c, uint64
         return (uint64_t)(meaning);
 #include "dbt/ir/ir.def"
 #undef IR
-    case IR_OP_COUNT:
-        break;
+    case IR_OP_COUNT: break;
     }
     CHECK(!"an operation of ir.def");
     return 0;
@@ -74,18 +73,12 @@ static enum exit_reason trap(struct cpu_state *s, uint64_t cause, uint64_t tval)
 static bool cond_holds(enum ir_cond cond, uint64_t a, uint64_t b)
 {
     switch (cond) {
-    case IR_EQ:
-        return a == b;
-    case IR_NE:
-        return a != b;
-    case IR_LT:
-        return (int64_t)a < (int64_t)b;
-    case IR_GE:
-        return (int64_t)a >= (int64_t)b;
-    case IR_LTU:
-        return a < b;
-    case IR_GEU:
-        return a >= b;
+    case IR_EQ: return a == b;
+    case IR_NE: return a != b;
+    case IR_LT: return (int64_t)a < (int64_t)b;
+    case IR_GE: return (int64_t)a >= (int64_t)b;
+    case IR_LTU: return a < b;
+    case IR_GEU: return a >= b;
     }
     CHECK(!"a condition");
     return false;
@@ -150,30 +143,14 @@ enum exit_reason ir_eval(const struct ir_block *b, struct cpu_state *s, const st
             s->insn_off = (uint32_t)i->imm;
             insn_len = i->aux;
             break;
-        case IR_pc:
-            v[n] = s->page_va + i->imm;
-            break;
-        case IR_get:
-            v[n] = s->reg[i->imm];
-            break;
-        case IR_set:
-            s->reg[i->imm] = x;
-            break;
-        case IR_getf:
-            v[n] = s->reg[STATE_FP + i->imm];
-            break;
-        case IR_setf:
-            s->reg[STATE_FP + i->imm] = x;
-            break;
-        case IR_ldst:
-            v[n] = *state_word(s, i->imm);
-            break;
-        case IR_stst:
-            *state_word(s, i->imm) = x;
-            break;
-        case IR_ld:
-            v[n] = env->load(s, x + i->imm, i->aux);
-            break;
+        case IR_pc: v[n] = s->page_va + i->imm; break;
+        case IR_get: v[n] = s->reg[i->imm]; break;
+        case IR_set: s->reg[i->imm] = x; break;
+        case IR_getf: v[n] = s->reg[STATE_FP + i->imm]; break;
+        case IR_setf: s->reg[STATE_FP + i->imm] = x; break;
+        case IR_ldst: v[n] = *state_word(s, i->imm); break;
+        case IR_stst: *state_word(s, i->imm) = x; break;
+        case IR_ld: v[n] = env->load(s, x + i->imm, i->aux); break;
         case IR_ldf:
             v[n] = env->load(s, x + i->imm, i->aux);
             if (i->aux == IR_U32)
@@ -184,18 +161,10 @@ enum exit_reason ir_eval(const struct ir_block *b, struct cpu_state *s, const st
             if (env->store(s, x + i->imm, i->aux, y))
                 return leave(s, EXIT_PENDING, s->page_va + s->insn_off + insn_len);
             break;
-        case IR_fence:
-            atomic_thread_fence(memory_order_seq_cst);
-            break;
-        case IR_call:
-            v[n] = call_helper(b, s, i->imm, x, y, value(v, i->c));
-            break;
-        case IR_time:
-            v[n] = env->time(s);
-            break;
-        case IR_count:
-            count(s, i->imm);
-            break;
+        case IR_fence: atomic_thread_fence(memory_order_seq_cst); break;
+        case IR_call: v[n] = call_helper(b, s, i->imm, x, y, value(v, i->c)); break;
+        case IR_time: v[n] = env->time(s); break;
+        case IR_count: count(s, i->imm); break;
         case IR_exit_pending:
             if (is_pending(s))
                 return leave(s, EXIT_PENDING, s->page_va + i->imm);
@@ -207,16 +176,10 @@ enum exit_reason ir_eval(const struct ir_block *b, struct cpu_state *s, const st
             }
             direct++;
             break;
-        case IR_exit_goto:
-            s->exit_index = direct;
-            return leave(s, EXIT_LINK, s->page_va + i->imm);
-        case IR_exit_jump:
-            return leave(s, EXIT_LOOKUP, x);
-        case IR_exit_trap:
-            return trap(s, i->imm, x);
-        default:
-            v[n] = eval_fp(s, i, x, y, value(v, i->c));
-            break;
+        case IR_exit_goto: s->exit_index = direct; return leave(s, EXIT_LINK, s->page_va + i->imm);
+        case IR_exit_jump: return leave(s, EXIT_LOOKUP, x);
+        case IR_exit_trap: return trap(s, i->imm, x);
+        default: v[n] = eval_fp(s, i, x, y, value(v, i->c)); break;
         }
     }
     CHECK(!"a block ends in an exit");

@@ -30,50 +30,28 @@ static uint64_t eval_32(enum ir_op op, enum ir_rm rm, uint64_t ra, uint64_t rb, 
     uint32_t a = (uint32_t)ra, b = (uint32_t)rb, c = (uint32_t)rc;
 
     switch (op) {
-    case IR_fadd:
-        return boxed(ir_f32_add(a, b, rm, flags));
-    case IR_fsub:
-        return boxed(ir_f32_sub(a, b, rm, flags));
-    case IR_fmul:
-        return boxed(ir_f32_mul(a, b, rm, flags));
-    case IR_fdiv:
-        return boxed(ir_f32_div(a, b, rm, flags));
-    case IR_fsqrt:
-        return boxed(ir_f32_sqrt(a, rm, flags));
-    case IR_ffma:
-        return boxed(ir_f32_fma(a, b, c, rm, flags));
-    case IR_fmin:
-        return boxed(ir_f32_min(a, b, flags));
-    case IR_fmax:
-        return boxed(ir_f32_max(a, b, flags));
-    case IR_feq:
-        return (uint64_t)ir_f32_eq(a, b, flags);
-    case IR_flt:
-        return (uint64_t)ir_f32_lt(a, b, flags);
-    case IR_fle:
-        return (uint64_t)ir_f32_le(a, b, flags);
-    case IR_fclass:
-        return ir_f32_class(a);
-    case IR_f2s32:
-        return ir_f32_to_i32(a, rm, flags);
-    case IR_f2u32:
-        return ir_f32_to_u32(a, rm, flags);
-    case IR_f2s64:
-        return ir_f32_to_i64(a, rm, flags);
-    case IR_f2u64:
-        return ir_f32_to_u64(a, rm, flags);
-    case IR_s32f:
-        return boxed(ir_f32_from_i32(ra, rm, flags));
-    case IR_u32f:
-        return boxed(ir_f32_from_u32(ra, rm, flags));
-    case IR_s64f:
-        return boxed(ir_f32_from_i64(ra, rm, flags));
-    case IR_u64f:
-        return boxed(ir_f32_from_u64(ra, rm, flags));
-    case IR_f32to64:
-        return ir_f32_to_f64(a, flags);
-    default:
-        break;
+    case IR_fadd: return boxed(ir_f32_add(a, b, rm, flags));
+    case IR_fsub: return boxed(ir_f32_sub(a, b, rm, flags));
+    case IR_fmul: return boxed(ir_f32_mul(a, b, rm, flags));
+    case IR_fdiv: return boxed(ir_f32_div(a, b, rm, flags));
+    case IR_fsqrt: return boxed(ir_f32_sqrt(a, rm, flags));
+    case IR_ffma: return boxed(ir_f32_fma(a, b, c, rm, flags));
+    case IR_fmin: return boxed(ir_f32_min(a, b, flags));
+    case IR_fmax: return boxed(ir_f32_max(a, b, flags));
+    case IR_feq: return (uint64_t)ir_f32_eq(a, b, flags);
+    case IR_flt: return (uint64_t)ir_f32_lt(a, b, flags);
+    case IR_fle: return (uint64_t)ir_f32_le(a, b, flags);
+    case IR_fclass: return ir_f32_class(a);
+    case IR_f2s32: return ir_f32_to_i32(a, rm, flags);
+    case IR_f2u32: return ir_f32_to_u32(a, rm, flags);
+    case IR_f2s64: return ir_f32_to_i64(a, rm, flags);
+    case IR_f2u64: return ir_f32_to_u64(a, rm, flags);
+    case IR_s32f: return boxed(ir_f32_from_i32(ra, rm, flags));
+    case IR_u32f: return boxed(ir_f32_from_u32(ra, rm, flags));
+    case IR_s64f: return boxed(ir_f32_from_i64(ra, rm, flags));
+    case IR_u64f: return boxed(ir_f32_from_u64(ra, rm, flags));
+    case IR_f32to64: return ir_f32_to_f64(a, flags);
+    default: break;
     }
     CHECK(!"a 32-bit FPFLAGS operation");
     return 0;
@@ -83,50 +61,28 @@ static uint64_t eval_64(enum ir_op op, enum ir_rm rm, uint64_t a, uint64_t b, ui
                         uint32_t *flags)
 {
     switch (op) {
-    case IR_fadd:
-        return ir_f64_add(a, b, rm, flags);
-    case IR_fsub:
-        return ir_f64_sub(a, b, rm, flags);
-    case IR_fmul:
-        return ir_f64_mul(a, b, rm, flags);
-    case IR_fdiv:
-        return ir_f64_div(a, b, rm, flags);
-    case IR_fsqrt:
-        return ir_f64_sqrt(a, rm, flags);
-    case IR_ffma:
-        return ir_f64_fma(a, b, c, rm, flags);
-    case IR_fmin:
-        return ir_f64_min(a, b, flags);
-    case IR_fmax:
-        return ir_f64_max(a, b, flags);
-    case IR_feq:
-        return (uint64_t)ir_f64_eq(a, b, flags);
-    case IR_flt:
-        return (uint64_t)ir_f64_lt(a, b, flags);
-    case IR_fle:
-        return (uint64_t)ir_f64_le(a, b, flags);
-    case IR_fclass:
-        return ir_f64_class(a);
-    case IR_f2s32:
-        return ir_f64_to_i32(a, rm, flags);
-    case IR_f2u32:
-        return ir_f64_to_u32(a, rm, flags);
-    case IR_f2s64:
-        return ir_f64_to_i64(a, rm, flags);
-    case IR_f2u64:
-        return ir_f64_to_u64(a, rm, flags);
-    case IR_s32f:
-        return ir_f64_from_i32(a, rm, flags);
-    case IR_u32f:
-        return ir_f64_from_u32(a, rm, flags);
-    case IR_s64f:
-        return ir_f64_from_i64(a, rm, flags);
-    case IR_u64f:
-        return ir_f64_from_u64(a, rm, flags);
-    case IR_f64to32:
-        return boxed(ir_f64_to_f32(a, rm, flags));
-    default:
-        break;
+    case IR_fadd: return ir_f64_add(a, b, rm, flags);
+    case IR_fsub: return ir_f64_sub(a, b, rm, flags);
+    case IR_fmul: return ir_f64_mul(a, b, rm, flags);
+    case IR_fdiv: return ir_f64_div(a, b, rm, flags);
+    case IR_fsqrt: return ir_f64_sqrt(a, rm, flags);
+    case IR_ffma: return ir_f64_fma(a, b, c, rm, flags);
+    case IR_fmin: return ir_f64_min(a, b, flags);
+    case IR_fmax: return ir_f64_max(a, b, flags);
+    case IR_feq: return (uint64_t)ir_f64_eq(a, b, flags);
+    case IR_flt: return (uint64_t)ir_f64_lt(a, b, flags);
+    case IR_fle: return (uint64_t)ir_f64_le(a, b, flags);
+    case IR_fclass: return ir_f64_class(a);
+    case IR_f2s32: return ir_f64_to_i32(a, rm, flags);
+    case IR_f2u32: return ir_f64_to_u32(a, rm, flags);
+    case IR_f2s64: return ir_f64_to_i64(a, rm, flags);
+    case IR_f2u64: return ir_f64_to_u64(a, rm, flags);
+    case IR_s32f: return ir_f64_from_i32(a, rm, flags);
+    case IR_u32f: return ir_f64_from_u32(a, rm, flags);
+    case IR_s64f: return ir_f64_from_i64(a, rm, flags);
+    case IR_u64f: return ir_f64_from_u64(a, rm, flags);
+    case IR_f64to32: return boxed(ir_f64_to_f32(a, rm, flags));
+    default: break;
     }
     CHECK(!"a 64-bit FPFLAGS operation");
     return 0;

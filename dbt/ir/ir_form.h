@@ -26,25 +26,18 @@ enum ir_imm_form {
 static inline enum ir_aux_form ir_aux_form(enum ir_op op)
 {
     switch (op) {
-    case IR_addsh:
-        return AUX_SHIFT;
+    case IR_addsh: return AUX_SHIFT;
     case IR_ld:
     case IR_ldf:
     case IR_st:
-    case IR_stf:
-        return AUX_MEM;
-    case IR_fence:
-        return AUX_FENCE;
-    case IR_insn:
-        return AUX_LEN;
-    case IR_exit_if:
-        return AUX_COND;
+    case IR_stf: return AUX_MEM;
+    case IR_fence: return AUX_FENCE;
+    case IR_insn: return AUX_LEN;
+    case IR_exit_if: return AUX_COND;
     case IR_fsgnj:
     case IR_fsgnjn:
-    case IR_fsgnjx:
-        return AUX_FP;
-    default:
-        return ir_ops[op].flags & FPFLAGS ? AUX_FP : AUX_NONE;
+    case IR_fsgnjx: return AUX_FP;
+    default: return ir_ops[op].flags & FPFLAGS ? AUX_FP : AUX_NONE;
     }
 }
 
@@ -55,14 +48,11 @@ static inline enum ir_imm_form ir_imm_form(enum ir_op op)
     case IR_ldst:
     case IR_stst:
     case IR_count:
-    case IR_exit_trap:
-        return IMM_VALUE;
+    case IR_exit_trap: return IMM_VALUE;
     case IR_get:
-    case IR_set:
-        return IMM_REG;
+    case IR_set: return IMM_REG;
     case IR_getf:
-    case IR_setf:
-        return IMM_FREG;
+    case IR_setf: return IMM_FREG;
     case IR_pc:
     case IR_ld:
     case IR_ldf:
@@ -71,12 +61,9 @@ static inline enum ir_imm_form ir_imm_form(enum ir_op op)
     case IR_insn:
     case IR_exit_pending:
     case IR_exit_if:
-    case IR_exit_goto:
-        return IMM_OFFSET;
-    case IR_call:
-        return IMM_CALL;
-    default:
-        return IMM_NONE;
+    case IR_exit_goto: return IMM_OFFSET;
+    case IR_call: return IMM_CALL;
+    default: return IMM_NONE;
     }
 }
 

@@ -174,8 +174,8 @@ static struct fp_exact root(struct fp_num a)
     }
     return (struct fp_exact){
         .exp = (a.exp - odd) / 2,
-        .sig = (fp_u128)root << (FP_EXACT_POINT - FP_NUM_POINT)
-               | ((fp_u128)root * root != radicand),
+        .sig =
+            (fp_u128)root << (FP_EXACT_POINT - FP_NUM_POINT) | ((fp_u128)root * root != radicand),
     };
 }
 

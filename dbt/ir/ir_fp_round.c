@@ -63,16 +63,11 @@ fp_u128 fp_shift_right_jam(fp_u128 sig, int distance)
 static bool rounds_up(fp_u128 dropped, fp_u128 half, bool odd, bool sign, enum ir_rm rm)
 {
     switch (rm) {
-    case IR_RM_RNE:
-        return dropped > half || (dropped == half && odd);
-    case IR_RM_RMM:
-        return dropped >= half;
-    case IR_RM_RDN:
-        return sign;
-    case IR_RM_RUP:
-        return !sign;
-    case IR_RM_RTZ:
-        break;
+    case IR_RM_RNE: return dropped > half || (dropped == half && odd);
+    case IR_RM_RMM: return dropped >= half;
+    case IR_RM_RDN: return sign;
+    case IR_RM_RUP: return !sign;
+    case IR_RM_RTZ: break;
     }
     return false;
 }

@@ -139,18 +139,10 @@ static bool mnemonic(struct parser *p, char *text, struct ir_insn *i)
         return fail(p, "no operation has this name", text);
     i->op = (uint8_t)op;
     switch (ir_aux_form((enum ir_op)op)) {
-    case AUX_MEM:
-        ok = find_word(ir_mem_words, 8, suffix, &i->aux);
-        break;
-    case AUX_COND:
-        ok = find_word(ir_cond_words, 6, suffix, &i->aux);
-        break;
-    case AUX_FP:
-        ok = fp_suffix(suffix, &i->aux);
-        break;
-    default:
-        ok = !point;
-        break;
+    case AUX_MEM: ok = find_word(ir_mem_words, 8, suffix, &i->aux); break;
+    case AUX_COND: ok = find_word(ir_cond_words, 6, suffix, &i->aux); break;
+    case AUX_FP: ok = fp_suffix(suffix, &i->aux); break;
+    default: ok = !point; break;
     }
     return ok || fail(p, "the operation has no such form", suffix);
 }

@@ -18,20 +18,15 @@ static void print_mnemonic(const struct ir_insn *i, FILE *out)
 {
     fputs(ir_ops[i->op].name, out);
     switch (ir_aux_form((enum ir_op)i->op)) {
-    case AUX_MEM:
-        fprintf(out, ".%s", i->aux < 7 ? ir_mem_words[i->aux] : "?");
-        break;
-    case AUX_COND:
-        fprintf(out, ".%s", i->aux < 6 ? ir_cond_words[i->aux] : "?");
-        break;
+    case AUX_MEM: fprintf(out, ".%s", i->aux < 7 ? ir_mem_words[i->aux] : "?"); break;
+    case AUX_COND: fprintf(out, ".%s", i->aux < 6 ? ir_cond_words[i->aux] : "?"); break;
     case AUX_FP: {
         const char *rm = ir_rm_words[ir_fp_rm(i->aux)];
 
         fprintf(out, ".%u.%s", ir_fp_width(i->aux), rm ? rm : "?");
         break;
     }
-    default:
-        break;
+    default: break;
     }
 }
 
@@ -92,9 +87,7 @@ static void print_memory(const struct ir_insn *i, FILE *out)
 static void print_imm(const struct ir_insn *i, FILE *out)
 {
     switch (ir_imm_form((enum ir_op)i->op)) {
-    case IMM_VALUE:
-        fprintf(out, " 0x%" PRIx64, i->imm);
-        break;
+    case IMM_VALUE: fprintf(out, " 0x%" PRIx64, i->imm); break;
     case IMM_REG:
     case IMM_FREG:
         fprintf(out, " %c%" PRIu64, ir_imm_form((enum ir_op)i->op) == IMM_REG ? 'r' : 'f', i->imm);
@@ -103,8 +96,7 @@ static void print_imm(const struct ir_insn *i, FILE *out)
         fputs(ir_ops[i->op].flags & (SIDE | EXIT) ? " -> " : " ", out);
         print_offset(i->imm, out);
         break;
-    default:
-        break;
+    default: break;
     }
 }
 

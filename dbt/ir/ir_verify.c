@@ -45,18 +45,12 @@ static bool fits_int32(uint64_t v)
 static bool aux_ok(const struct ir_insn *i)
 {
     switch (ir_aux_form((enum ir_op)i->op)) {
-    case AUX_NONE:
-        return i->aux == 0;
-    case AUX_SHIFT:
-        return i->aux >= 1 && i->aux <= 3;
-    case AUX_FENCE:
-        return i->aux <= 1;
-    case AUX_LEN:
-        return i->aux >= 1 && i->aux <= 16;
-    case AUX_COND:
-        return i->aux <= IR_GEU;
-    case AUX_FP:
-        return i->aux < 16 && ir_rm_words[ir_fp_rm(i->aux)];
+    case AUX_NONE: return i->aux == 0;
+    case AUX_SHIFT: return i->aux >= 1 && i->aux <= 3;
+    case AUX_FENCE: return i->aux <= 1;
+    case AUX_LEN: return i->aux >= 1 && i->aux <= 16;
+    case AUX_COND: return i->aux <= IR_GEU;
+    case AUX_FP: return i->aux < 16 && ir_rm_words[ir_fp_rm(i->aux)];
     case AUX_MEM:
         if (i->op == IR_ldf || i->op == IR_stf)
             return i->aux == IR_U32 || i->aux == IR_64;
@@ -76,12 +70,9 @@ static bool imm_ok(const struct ir_insn *i)
 {
     switch (ir_imm_form((enum ir_op)i->op)) {
     case IMM_REG:
-    case IMM_FREG:
-        return i->imm < 32;
-    case IMM_NONE:
-        return i->imm == 0;
-    case IMM_CALL:
-        return true;
+    case IMM_FREG: return i->imm < 32;
+    case IMM_NONE: return i->imm == 0;
+    case IMM_CALL: return true;
     case IMM_OFFSET:
         if (i->op == IR_insn)
             return i->imm < PAGE_SIZE;

@@ -32,11 +32,11 @@ struct jump_entry {
 
 /* Bits of cpu_state.pending. Any of them makes a block leave at its entry. */
 enum {
-    PENDING_IRQ = 1,    /* an interrupt may have become deliverable: ask guest_ops.interrupt */
-    PENDING_EVENT = 2,  /* the run loop has work: a device, a stop, a debugger */
-    PENDING_WAIT = 4,   /* the guest waits for an interrupt (WFI) */
-    PENDING_LEAVE = 8,  /* the running block was dropped, or its assumptions are void */
-    PENDING_TIME = 16,  /* --time=virtual: icount has reached icount_deadline */
+    PENDING_IRQ = 1,   /* an interrupt may have become deliverable: ask guest_ops.interrupt */
+    PENDING_EVENT = 2, /* the run loop has work: a device, a stop, a debugger */
+    PENDING_WAIT = 4,  /* the guest waits for an interrupt (WFI) */
+    PENDING_LEAVE = 8, /* the running block was dropped, or its assumptions are void */
+    PENDING_TIME = 16, /* --time=virtual: icount has reached icount_deadline */
 };
 
 /* Why translated code (or the evaluator) came back. `pc` is valid after each. */
@@ -50,8 +50,8 @@ enum exit_reason {
 /* A link across pages, in the data behind a block's code: good as long as the
  * hart's page_tag is the one it was made under. */
 struct page_cell {
-    uint64_t page_tag;     /* of the page that jumps; PAGE_CELL_EMPTY before it is linked */
-    uint64_t next_va;      /* page_va and page_tag of the page jumped to */
+    uint64_t page_tag; /* of the page that jumps; PAGE_CELL_EMPTY before it is linked */
+    uint64_t next_va;  /* page_va and page_tag of the page jumped to */
     uint64_t next_tag;
 };
 #define PAGE_CELL_EMPTY UINT64_C(1) /* no page_tag has bit 0 set */
@@ -67,15 +67,15 @@ struct cpu_state {
     /* Unique to (address space, generation, mode key), in bits 40..63, the
      * low 40 bits are 0. [1] is for addresses with bit 63 set. */
     uint64_t salt[2];
-    uint64_t pc;        /* valid while C runs after an exit */
-    uint32_t insn_off;  /* while a helper runs: offset of its guest instruction from page_va */
+    uint64_t pc;       /* valid while C runs after an exit */
+    uint32_t insn_off; /* while a helper runs: offset of its guest instruction from page_va */
     _Atomic uint32_t pending;
 
     /* Floating point. mxcsr holds rounding and sticky flags while C runs; in
      * translated code the processor's own MXCSR does. */
     uint32_t mxcsr;
     uint32_t host_mxcsr;
-    uint32_t fp_rm;     /* the dynamic rounding mode, enum ir_rm */
+    uint32_t fp_rm; /* the dynamic rounding mode, enum ir_rm */
 
     uint32_t exit_index;
     const void *exit_block; /* host address of the first byte of the block's code */
@@ -94,8 +94,8 @@ struct cpu_state {
     uint32_t slow_info;   /* x64_info() of the access that takes a slow path */
     uint32_t helper_k;    /* k of the helper that is called */
     void *host_sp;
-    void *view;           /* struct mmu_view *: what gs points at while code runs */
-    void *owner;          /* struct hart * of runtime/ */
+    void *view;  /* struct mmu_view *: what gs points at while code runs */
+    void *owner; /* struct hart * of runtime/ */
     struct mmu *mmu;
 
     /* How a C function that translated code called leaves without returning:
@@ -104,7 +104,7 @@ struct cpu_state {
 
     /* What the back end's code reaches through the state, so that it names no
      * host address: its stubs, constants, and the C ends of the slow paths. */
-    const void *stub[16];                  /* enum x64_stub */
+    const void *stub[16]; /* enum x64_stub */
     uint64_t fp_box[2], fp_sign32[2], fp_sign64[2];
     uint64_t (*slow_load)(struct cpu_state *s, uint64_t va, uint8_t aux);
     _Bool (*slow_store)(struct cpu_state *s, uint64_t va, uint8_t aux, uint64_t value);

@@ -71,20 +71,11 @@ static bool holds(enum ir_cond cond, uint64_t a, uint64_t b)
 static bool compare_cond(enum ir_op op, enum ir_cond *cond)
 {
     switch (op) {
-    case IR_eq:
-        *cond = IR_EQ;
-        return true;
-    case IR_ne:
-        *cond = IR_NE;
-        return true;
-    case IR_lt:
-        *cond = IR_LT;
-        return true;
-    case IR_ltu:
-        *cond = IR_LTU;
-        return true;
-    default:
-        return false;
+    case IR_eq: *cond = IR_EQ; return true;
+    case IR_ne: *cond = IR_NE; return true;
+    case IR_lt: *cond = IR_LT; return true;
+    case IR_ltu: *cond = IR_LTU; return true;
+    default: return false;
     }
 }
 
@@ -156,7 +147,6 @@ static ir_ref fold_exit_if(struct opt_fold *f, struct ir_insn *i)
     }
     return keep(f, i);
 }
-
 
 /* ---- The walk ----------------------------------------------------------------------- */
 

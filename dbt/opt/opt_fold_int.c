@@ -28,16 +28,12 @@ static unsigned extension(enum ir_op op)
 {
     switch (op) {
     case IR_sext8:
-    case IR_zext8:
-        return 8;
+    case IR_zext8: return 8;
     case IR_sext16:
-    case IR_zext16:
-        return 16;
+    case IR_zext16: return 16;
     case IR_sext32:
-    case IR_zext32:
-        return 32;
-    default:
-        return 0;
+    case IR_zext32: return 32;
+    default: return 0;
     }
 }
 
@@ -79,17 +75,10 @@ ir_ref opt_fold_unary(struct opt_fold *f, enum ir_op op, ir_ref x)
 static bool shifts_to_extension(enum ir_op op, uint64_t k, enum ir_op *out)
 {
     switch (k) {
-    case 32:
-        *out = op == IR_shr ? IR_zext32 : IR_sext32;
-        return true;
-    case 48:
-        *out = op == IR_shr ? IR_zext16 : IR_sext16;
-        return true;
-    case 56:
-        *out = op == IR_shr ? IR_zext8 : IR_sext8;
-        return true;
-    default:
-        return false;
+    case 32: *out = op == IR_shr ? IR_zext32 : IR_sext32; return true;
+    case 48: *out = op == IR_shr ? IR_zext16 : IR_sext16; return true;
+    case 56: *out = op == IR_shr ? IR_zext8 : IR_sext8; return true;
+    default: return false;
     }
 }
 
@@ -333,30 +322,20 @@ ir_ref opt_fold_binary(struct opt_fold *f, enum ir_op op, uint8_t aux, ir_ref x,
     }
     f->right = y;
     switch (op) {
-    case IR_add:
-        return fold_add(f, x, y);
-    case IR_sub:
-        return y_const ? add_constant(f, x, -f->b->insn[y.n].imm) : emit2(f, op, x, y);
-    case IR_and:
-        return y_const ? and_constant(f, x, f->b->insn[y.n].imm) : emit2(f, op, x, y);
-    case IR_or:
-        return fold_or(f, x, y);
-    case IR_xor:
-        return fold_xor(f, x, y);
+    case IR_add: return fold_add(f, x, y);
+    case IR_sub: return y_const ? add_constant(f, x, -f->b->insn[y.n].imm) : emit2(f, op, x, y);
+    case IR_and: return y_const ? and_constant(f, x, f->b->insn[y.n].imm) : emit2(f, op, x, y);
+    case IR_or: return fold_or(f, x, y);
+    case IR_xor: return fold_xor(f, x, y);
     case IR_shl:
     case IR_shr:
     case IR_sar:
-    case IR_rotr:
-        return fold_shift(f, op, x, y);
-    case IR_rotr32:
-        return emit2(f, op, opt_low_bits(f, x, 32), opt_low_bits(f, y, 5));
+    case IR_rotr: return fold_shift(f, op, x, y);
+    case IR_rotr32: return emit2(f, op, opt_low_bits(f, x, 32), opt_low_bits(f, y, 5));
     case IR_eq:
-    case IR_ne:
-        return fold_equal(f, op, x, y);
-    case IR_ltu:
-        return fold_ltu(f, x, y);
-    default:
-        return ir_emit(f->b, op, aux, x, y, IR_NONE, 0);
+    case IR_ne: return fold_equal(f, op, x, y);
+    case IR_ltu: return fold_ltu(f, x, y);
+    default: return ir_emit(f->b, op, aux, x, y, IR_NONE, 0);
     }
 }
 

@@ -69,87 +69,62 @@ static struct opt_known of_binary(const struct opt_fold *f, const struct ir_insn
     uint64_t c;
 
     switch ((enum ir_op)i->op) {
-    case IR_add:
-        return bits(wide + 1, sign + 1);
-    case IR_sub:
-        return bits(64, sign + 1);
+    case IR_add: return bits(wide + 1, sign + 1);
+    case IR_sub: return bits(64, sign + 1);
     case IR_addsh:
         return bits(most(x.width, y.width + (i->aux & 3u)) + 1,
                     most(x.sign, y.sign + (i->aux & 3u)) + 1);
-    case IR_and:
-        return bits(least(x.width, y.width), sign);
-    case IR_andn:
-        return bits(x.width, sign);
+    case IR_and: return bits(least(x.width, y.width), sign);
+    case IR_andn: return bits(x.width, sign);
     case IR_or:
-    case IR_xor:
-        return bits(wide, sign);
+    case IR_xor: return bits(wide, sign);
     case IR_shl:
     case IR_shr:
     case IR_sar:
         if (ir_is_const(f->b, i->b, &c))
             return of_shift((enum ir_op)i->op, x, c & 63);
         return of_any_shift((enum ir_op)i->op, x);
-    case IR_rotr32:
-        return below(32);
-    case IR_mul:
-        return bits(x.width + y.width, x.sign + y.sign);
+    case IR_rotr32: return below(32);
+    case IR_mul: return bits(x.width + y.width, x.sign + y.sign);
     case IR_divu: /* by zero: all ones */
         return ir_is_const(f->b, i->b, &c) && c != 0 ? below(x.width) : below(64);
-    case IR_remu:
-        return below(x.width);
-    case IR_divs:
-        return bits(64, x.sign + 1u); /* min / -1; by zero: -1 */
-    case IR_rems:
-        return bits(64, x.sign);
+    case IR_remu: return below(x.width);
+    case IR_divs: return bits(64, x.sign + 1u); /* min / -1; by zero: -1 */
+    case IR_rems: return bits(64, x.sign);
     case IR_eq:
     case IR_ne:
     case IR_lt:
-    case IR_ltu:
-        return below(1);
-    default:
-        return below(64);
+    case IR_ltu: return below(1);
+    default: return below(64);
     }
 }
 
 static struct opt_known of_value(const struct opt_fold *f, const struct ir_insn *i)
 {
     switch ((enum ir_op)i->op) {
-    case IR_const:
-        return of_constant(i->imm);
-    case IR_sext8:
-        return of_sext(f->known[i->a.n], 8);
-    case IR_sext16:
-        return of_sext(f->known[i->a.n], 16);
-    case IR_sext32:
-        return of_sext(f->known[i->a.n], 32);
-    case IR_zext8:
-        return below(least(f->known[i->a.n].width, 8));
-    case IR_zext16:
-        return below(least(f->known[i->a.n].width, 16));
-    case IR_zext32:
-        return below(least(f->known[i->a.n].width, 32));
-    case IR_orcb:
-        return below((f->known[i->a.n].width + 7u) & ~7u);
+    case IR_const: return of_constant(i->imm);
+    case IR_sext8: return of_sext(f->known[i->a.n], 8);
+    case IR_sext16: return of_sext(f->known[i->a.n], 16);
+    case IR_sext32: return of_sext(f->known[i->a.n], 32);
+    case IR_zext8: return below(least(f->known[i->a.n].width, 8));
+    case IR_zext16: return below(least(f->known[i->a.n].width, 16));
+    case IR_zext32: return below(least(f->known[i->a.n].width, 32));
+    case IR_orcb: return below((f->known[i->a.n].width + 7u) & ~7u);
     case IR_clz:
     case IR_ctz:
-    case IR_popcnt:
-        return below(7);
+    case IR_popcnt: return below(7);
     case IR_select: {
         struct opt_known x = f->known[i->b.n], y = f->known[i->c.n];
 
         return bits(most(x.width, y.width), most(x.sign, y.sign));
     }
-    case IR_ld:
-        return of_load(i);
+    case IR_ld: return of_load(i);
     case IR_feq:
     case IR_flt:
-    case IR_fle:
-        return below(1);
-    case IR_fclass:
-        return below(10);
+    case IR_fle: return below(1);
+    case IR_fclass: return below(10);
     case IR_f2s32:
-    case IR_f2u32:
-        return bits(64, 32);
+    case IR_f2u32: return bits(64, 32);
     default:
         if ((ir_ops[i->op].flags & PURE) && !ir_is_none(i->b) && ir_ops[i->op].result == 'I')
             return of_binary(f, i);

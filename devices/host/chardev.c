@@ -198,24 +198,15 @@ static void take_byte(struct chardev *c, uint8_t byte)
         c->backend.escapes ? escape_feed(&c->escape, byte, &out) : ESCAPE_SEND;
 
     switch (action) {
-    case ESCAPE_NONE:
-        break;
-    case ESCAPE_SEND:
-        ring_push(&c->in, out);
-        break;
-    case ESCAPE_QUIT:
-        c->front.quit(c->front.arg);
-        break;
-    case ESCAPE_BREAK:
-        c->front.brk(c->front.arg);
-        break;
+    case ESCAPE_NONE: break;
+    case ESCAPE_SEND: ring_push(&c->in, out); break;
+    case ESCAPE_QUIT: c->front.quit(c->front.arg); break;
+    case ESCAPE_BREAK: c->front.brk(c->front.arg); break;
     case ESCAPE_HELP:
         say("Ctrl-A x  end the machine     Ctrl-A b       send a break\r\n"
             "Ctrl-A h  this help           Ctrl-A Ctrl-A  send Ctrl-A");
         break;
-    case ESCAPE_MONITOR:
-        say("The monitor is not there yet; Ctrl-A h shows what is.");
-        break;
+    case ESCAPE_MONITOR: say("The monitor is not there yet; Ctrl-A h shows what is."); break;
     }
 }
 

@@ -11,19 +11,12 @@ enum escape_action escape_feed(struct escape *s, uint8_t in, uint8_t *out)
     }
     s->after_prefix = false;
     switch (in) {
-    case 'x':
-        return ESCAPE_QUIT;
-    case 'b':
-        return ESCAPE_BREAK;
+    case 'x': return ESCAPE_QUIT;
+    case 'b': return ESCAPE_BREAK;
     case 'h':
-    case '?':
-        return ESCAPE_HELP;
-    case 'c':
-        return ESCAPE_MONITOR;
-    case PREFIX:
-        *out = PREFIX;
-        return ESCAPE_SEND;
-    default:
-        return ESCAPE_NONE;
+    case '?': return ESCAPE_HELP;
+    case 'c': return ESCAPE_MONITOR;
+    case PREFIX: *out = PREFIX; return ESCAPE_SEND;
+    default: return ESCAPE_NONE;
     }
 }

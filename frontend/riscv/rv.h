@@ -22,7 +22,7 @@ enum rv_ext {
 };
 
 struct rv_cpu_model {
-    uint64_t ext;         /* 1 << enum rv_ext */
+    uint64_t ext; /* 1 << enum rv_ext */
     bool misaligned_ok;
 };
 static inline bool rv_has(const struct rv_cpu_model *m, enum rv_ext x)
@@ -44,7 +44,7 @@ struct rv_hart {
     uint64_t hartid;
     enum rv_priv priv;
 
-    uint64_t mstatus;  /* without SD (computed); FS as written */
+    uint64_t mstatus; /* without SD (computed); FS as written */
     uint64_t misa, mtvec, mscratch, mepc, mcause, mtval, medeleg, mideleg, mie;
     /* The CSR reads as mip | mip_line. Apart, because csrrs and csrrc of mip work on
      * the software bits only (privileged specification, 3.1.9). Both change from
@@ -57,8 +57,8 @@ struct rv_hart {
     uint64_t mcycle_base, minstret_base; /* see sys/csr_counter.c */
     uint8_t pmpcfg[RV_N_PMP];
     uint64_t pmpaddr[RV_N_PMP];
-    uint8_t frm;       /* as written, 0..7; s.fp_rm follows when it is valid. fflags: s.mxcsr */
-    bool builtin_sbi;  /* ecalls from S are the host's to answer */
+    uint8_t frm;      /* as written, 0..7; s.fp_rm follows when it is valid. fflags: s.mxcsr */
+    bool builtin_sbi; /* ecalls from S are the host's to answer */
 
     /* Handed in by the machine. */
     bool virtual_time; /* s.icount is what mcycle and minstret count */
@@ -74,7 +74,7 @@ struct rv_hart {
 /* What the built-in SBI needs of the machine. */
 struct rv_sbi_host {
     void (*console_put)(void *machine, uint8_t byte);
-    int (*console_get)(void *machine);   /* -1: nothing there */
+    int (*console_get)(void *machine); /* -1: nothing there */
     /* type: 0 shutdown, 1 cold reboot, 2 warm reboot; ends the run at the next boundary. */
     void (*reset)(void *machine, unsigned type, unsigned reason);
     unsigned n_harts;
@@ -86,11 +86,12 @@ struct rv_sbi_host {
 /* The mode key of translated code: what decoding depends on. Data rights (SUM,
  * MXR, MPRV) are not in it: they choose the MMU view at run time. */
 enum {
-    RV_MODE_PRIV = 3,        /* bits 0..1 */
-    RV_MODE_FS_SHIFT = 2,    /* bits 2..3: 0 off, 1 on but not yet dirty, 3 dirty */
-    RV_MODE_FRM_RMM = 16,    /* frm is 4, which the host cannot round by: dynamic goes through C */
-    RV_MODE_FRM_INVALID = 32,/* frm is 5, 6 or 7: an instruction with dynamic rounding is illegal */
-    RV_MODE_TIME_OK = 64,    /* the time CSR may be read in this privilege (m/scounteren.TM) */
+    RV_MODE_PRIV = 3,     /* bits 0..1 */
+    RV_MODE_FS_SHIFT = 2, /* bits 2..3: 0 off, 1 on but not yet dirty, 3 dirty */
+    RV_MODE_FRM_RMM = 16, /* frm is 4, which the host cannot round by: dynamic goes through C */
+    RV_MODE_FRM_INVALID =
+        32,               /* frm is 5, 6 or 7: an instruction with dynamic rounding is illegal */
+    RV_MODE_TIME_OK = 64, /* the time CSR may be read in this privilege (m/scounteren.TM) */
 };
 
 /* ---- Decoding into IR (rv_block.c): any thread, pure ------------------------- */
@@ -100,8 +101,8 @@ enum {
 void rv_build_block(struct ir_block *b, const struct rv_cpu_model *model, uint64_t gpa,
                     uint32_t mode, const struct guest_fetch *fetch, unsigned max_insns);
 
-/* Disassembles one instruction word (as QEMU/objdump -M no-aliases spell it). Returns its length 2 or 4;
- * an unknown word prints as .word / .half. pc is for branch targets. */
+/* Disassembles one instruction word (as QEMU/objdump -M no-aliases spell it). Returns its length 2
+ * or 4; an unknown word prints as .word / .half. pc is for branch targets. */
 unsigned rv_disasm(uint32_t word, uint64_t pc, char *text, size_t len);
 
 /* Helper functions that built IR calls: ids follow IR_HELPER_COUNT. */

@@ -359,8 +359,8 @@ struct machine *machine_create(const struct machine_config *cfg,
         m->deadline[k] = UINT64_MAX;
     pthread_mutex_init(&m->timers_lock, NULL);
     if (!(m->have_plan = boot_plan(&m->plan, &m->cfg, e)) ||
-        !(m->have_phys = phys_init(&m->phys, MEMMAP_ram_gpa, cfg->ram_len, e)) || !create_hart(m, e) ||
-        !(m->have_board = create_board(m, e))) {
+        !(m->have_phys = phys_init(&m->phys, MEMMAP_ram_gpa, cfg->ram_len, e)) ||
+        !create_hart(m, e) || !(m->have_board = create_board(m, e))) {
         machine_destroy(m);
         return NULL;
     }
@@ -435,7 +435,8 @@ bool machine_run(struct machine *m, struct machine_end *end, struct err *e)
     return true;
 }
 
-/* ---- Statistics --------------------------------------------------------------------------------- */
+/* ---- Statistics ---------------------------------------------------------------------------------
+ */
 
 struct figure {
     const char *name, *help;

@@ -18,18 +18,18 @@ struct machine_run_config {
     bool no_links;
     bool virtual_time;
     bool stress_irq, stress_table; /* see struct hart_config */
-    uint64_t max_insns;   /* virtual time: stop after so many instructions; 0: never */
+    uint64_t max_insns;            /* virtual time: stop after so many instructions; 0: never */
 };
 
 /* Reads and checks the inputs, maps memory, makes the devices. NULL with one line. */
-struct machine *machine_create(const struct machine_config *cfg, const struct machine_run_config *run,
-                               struct err *e);
+struct machine *machine_create(const struct machine_config *cfg,
+                               const struct machine_run_config *run, struct err *e);
 void machine_destroy(struct machine *m);
 
 /* How a run ended. */
 struct machine_end {
-    bool reset;     /* the guest asked to start anew */
-    int code;       /* the exit status otherwise */
+    bool reset; /* the guest asked to start anew */
+    int code;   /* the exit status otherwise */
 };
 
 /* Runs on the calling thread until the guest or the user ends it. False: the terminal or

@@ -43,16 +43,13 @@ static bool is_left_out(const struct rv_insn *i)
     switch (i->op) {
     case RV_OP_czero_eqz: /* binutils 2.40 knows no Zicond */
     case RV_OP_czero_nez:
-    case RV_OP_pause: /* an alias of fence there */
-        return true;
+    case RV_OP_pause: /* an alias of fence there */ return true;
     case RV_OP_fence: /* reserved fields, which we ignore as the manual says, are unknown there */
         return i->rd != 0 || i->rs1 != 0 || i->imm > 0xff;
-    case RV_OP_fence_i:
-        return i->rd != 0 || i->rs1 != 0 || i->imm != 0;
+    case RV_OP_fence_i: return i->rd != 0 || i->rs1 != 0 || i->imm != 0;
     case RV_OP_fcvt_d_s: /* these take any rounding mode; there only 0 */
     case RV_OP_fcvt_d_w:
-    case RV_OP_fcvt_d_wu:
-        return i->rm != 0;
+    case RV_OP_fcvt_d_wu: return i->rm != 0;
     case RV_OP_reserved: /* c.addi16sp with 0 is reserved and printed there */
         return i->word == 0x6101;
     default: /* printed there as c.slli64 and so on, which are RV128's */

@@ -251,13 +251,8 @@ bool unicorn_trap(const struct unicorn_end *e, const struct rv_program *p, const
         *tval = e->regs.pc;
         return i.op == RV_OP_ebreak;
     case UNICORN_READ:
-    case UNICORN_WRITE:
-        *cause = is_load ? RV_LOAD_ACCESS : RV_STORE_ACCESS;
-        return true;
-    case UNICORN_FETCH:
-        *cause = RV_FETCH_ACCESS;
-        return true;
-    default:
-        return false;
+    case UNICORN_WRITE: *cause = is_load ? RV_LOAD_ACCESS : RV_STORE_ACCESS; return true;
+    case UNICORN_FETCH: *cause = RV_FETCH_ACCESS; return true;
+    default: return false;
     }
 }

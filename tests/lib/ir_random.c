@@ -59,18 +59,12 @@ uint64_t ir_random_value(struct ir_random *r)
 
     switch (ir_random_below(r, 8)) {
     case 0:
-    case 1:
-        return corners[ir_random_below(r, sizeof(corners) / sizeof(corners[0]))];
-    case 2:
-        return v % 129 - 64;
-    case 3:
-        return (uint64_t)(int64_t)(int32_t)v;
-    case 4:
-        return (uint32_t)v;
-    case 5:
-        return (UINT64_C(1) << (v & 63)) - (v >> 6 & 1);
-    default:
-        return v;
+    case 1: return corners[ir_random_below(r, sizeof(corners) / sizeof(corners[0]))];
+    case 2: return v % 129 - 64;
+    case 3: return (uint64_t)(int64_t)(int32_t)v;
+    case 4: return (uint32_t)v;
+    case 5: return (UINT64_C(1) << (v & 63)) - (v >> 6 & 1);
+    default: return v;
     }
 }
 
@@ -368,15 +362,13 @@ static ir_ref random_result(struct gen *g)
     switch (ir_random_below(g->r, 12)) {
     case 0:
     case 1:
-    case 2:
-        return idiom(g);
+    case 2: return idiom(g);
     case 3:
     case 4:
         if (g->r->parts & IR_RANDOM_MEM)
             return load(g);
         break;
-    case 8:
-        return again(g);
+    case 8: return again(g);
     case 5:
         if (one_in(g->r, 2) && (g->r->parts & IR_RANDOM_CALL))
             return call(g);
@@ -389,8 +381,7 @@ static ir_ref random_result(struct gen *g)
         if (one_in(g->r, 3) && (g->r->parts & IR_RANDOM_TIME))
             return put0(g, IR_time, 0);
         break;
-    default:
-        break;
+    default: break;
     }
     return arithmetic(g);
 }
@@ -421,9 +412,7 @@ static void effect(struct gen *g, uint64_t next)
         if (g->r->parts & IR_RANDOM_SIDE)
             side_exit(g, next);
         break;
-    case 3:
-        put(g, IR_stst, 0, operand(g, false), IR_NONE, IR_NONE, own_word(g));
-        break;
+    case 3: put(g, IR_stst, 0, operand(g, false), IR_NONE, IR_NONE, own_word(g)); break;
     default:
         if (one_in(g->r, 2) && (g->r->parts & IR_RANDOM_TIME))
             put0(g, IR_count, ir_random_below(g->r, 4));
@@ -451,15 +440,11 @@ static void guest_insn(struct gen *g, uint64_t offset, uint8_t len)
 static void block_exit(struct gen *g)
 {
     switch (ir_random_below(g->r, 4)) {
-    case 0:
-        put0(g, IR_exit_goto, (uint64_t)(int64_t)(int32_t)ir_random_next(g->r));
-        break;
+    case 0: put0(g, IR_exit_goto, (uint64_t)(int64_t)(int32_t)ir_random_next(g->r)); break;
     case 1:
         put(g, IR_exit_trap, 0, operand(g, false), IR_NONE, IR_NONE, ir_random_below(g->r, 16));
         break;
-    default:
-        put1(g, IR_exit_jump, one_in(g->r, 2) ? idiom(g) : operand(g, false));
-        break;
+    default: put1(g, IR_exit_jump, one_in(g->r, 2) ? idiom(g) : operand(g, false)); break;
     }
 }
 

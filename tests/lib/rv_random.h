@@ -21,7 +21,7 @@ enum {
     RV_RANDOM_CODE_BYTES = 0x2000,
     RV_RANDOM_DATA = RV_RANDOM_CODE_BYTES, /* offset of the data */
     RV_RANDOM_RAM_BYTES = 0x4000,
-    RV_RANDOM_MAX = 64, /* instructions, the ecall at the end included */
+    RV_RANDOM_MAX = 64,   /* instructions, the ecall at the end included */
     RV_RANDOM_SPARE = 28, /* no instruction names this register */
 };
 

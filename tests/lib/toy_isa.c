@@ -163,9 +163,7 @@ static bool build_insn(struct ir_block *b, uint32_t word, int64_t off)
         return false;
     case TOY_LD:
     case TOY_ST:
-    case TOY_STW:
-        build_mem(b, &f);
-        return false;
+    case TOY_STW: build_mem(b, &f); return false;
     case TOY_BNE: {
         ir_ref x = get(b, f.rd), y = get(b, f.rs);
 
@@ -173,16 +171,12 @@ static bool build_insn(struct ir_block *b, uint32_t word, int64_t off)
         go_to(b, off + 4);
         return true;
     }
-    case TOY_JMP:
-        go_to(b, off + f.imm * 2);
-        return true;
+    case TOY_JMP: go_to(b, off + f.imm * 2); return true;
     case TOY_JR:
         ir_emit(b, IR_exit_jump, 0, ir_op2(b, IR_add, get(b, f.rs), ir_const(b, (uint64_t)f.imm)),
                 IR_NONE, IR_NONE, 0);
         return true;
-    case TOY_TRAP:
-        trap_now(b, (uint64_t)f.imm, get(b, f.rs));
-        return true;
+    case TOY_TRAP: trap_now(b, (uint64_t)f.imm, get(b, f.rs)); return true;
     case TOY_WAIT:
     case TOY_STOP:
         call(b, f.op == TOY_WAIT ? HELP_wait : HELP_stop, 0, IR_NONE);
@@ -197,11 +191,10 @@ static bool build_insn(struct ir_block *b, uint32_t word, int64_t off)
         jump_behind(b, off + 4);
         return true;
     case TOY_RET:
-        ir_emit(b, IR_exit_jump, 0, call(b, HELP_ret, (int32_t)f.imm, IR_NONE), IR_NONE, IR_NONE, 0);
+        ir_emit(b, IR_exit_jump, 0, call(b, HELP_ret, (int32_t)f.imm, IR_NONE), IR_NONE, IR_NONE,
+                0);
         return true;
-    case TOY_ODD:
-        set(b, f.rd, call(b, HELP_odd, 0, IR_NONE));
-        return false;
+    case TOY_ODD: set(b, f.rd, call(b, HELP_odd, 0, IR_NONE)); return false;
     }
     trap_now(b, TOY_CAUSE_ILLEGAL, ir_const(b, word));
     return true;

@@ -72,7 +72,7 @@ uint32_t toy_word(enum toy_op op, unsigned rd, unsigned rs, int imm);
 
 struct toy_config {
     enum engine engine;
-    size_t cache_bytes;       /* 0: 4 MiB in 8 segments */
+    size_t cache_bytes; /* 0: 4 MiB in 8 segments */
     unsigned cache_segments, max_insns;
     bool no_links;
 };

@@ -93,8 +93,13 @@ static struct block *make(struct fixture *f, uint64_t gpa, uint32_t len, uint64_
 
     assert_non_null(u);
     assert_int_equal(u->n_exits, N_EXITS);
-    *b = (struct block){.gpa = gpa, .gpa2 = gpa2, .mode = MODE, .len_bytes = len,
-                        .size_bytes = u->size_bytes, .n_exits = N_EXITS, .exit = exit};
+    *b = (struct block){.gpa = gpa,
+                        .gpa2 = gpa2,
+                        .mode = MODE,
+                        .len_bytes = len,
+                        .size_bytes = u->size_bytes,
+                        .n_exits = N_EXITS,
+                        .exit = exit};
     for (unsigned k = 0; k < N_EXITS; k++)
         exit[k] = (struct block_exit){.from = b, .at = u->exit[k]};
     b->code = cache_commit(f->cache, u->size_bytes, b);
@@ -182,7 +187,8 @@ static void straddlers_differ_by_their_second_page(void **state)
     end(f);
 }
 
-/* ---- Dropping --------------------------------------------------------------------------------- */
+/* ---- Dropping ---------------------------------------------------------------------------------
+ */
 
 static void a_range_drops_what_it_touches(void **state)
 {
@@ -301,7 +307,8 @@ static void lists_stay_whole(void **state)
     end(f);
 }
 
-/* ---- Links ---------------------------------------------------------------------------------------- */
+/* ---- Links
+ * ---------------------------------------------------------------------------------------- */
 
 static const struct page_cell tags = {.page_tag = 0x1000, .next_va = 0x2000, .next_tag = 0x3000};
 

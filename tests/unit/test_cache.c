@@ -128,8 +128,8 @@ static void find_knows_first_and_last_bytes(void **state)
     }
     assert_null(cache_find(f.cache, &f));
     assert_null(cache_find(f.cache, cache_rw_of(f.cache, b[0]->code)));
-    assert_null(cache_find(f.cache,
-                           cache_stubs_rx(f.cache) + CACHE_STUB_BYTES + SEGMENTS * SEGMENT_BYTES));
+    assert_null(
+        cache_find(f.cache, cache_stubs_rx(f.cache) + CACHE_STUB_BYTES + SEGMENTS * SEGMENT_BYTES));
     end(&f);
 }
 

@@ -312,6 +312,7 @@ int main(void)
     };
 
     for (unsigned k = 0; k < N_ROWS; k++)
-        tests[k] = (struct CMUnitTest){rows[k].name, is_found, NULL, NULL, (void *)(uintptr_t)&rows[k]};
+        tests[k] =
+            (struct CMUnitTest){rows[k].name, is_found, NULL, NULL, (void *)(uintptr_t)&rows[k]};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -167,7 +167,8 @@ static void jumps_through_a_register(void **state)
 
 enum { MANY = 2500, ROUNDS = 5, EACH_BYTES = 0x134 };
 
-/* MANY blocks (interp: more than the cache's lists hold), some in one page and some over two, each leading to the next one. */
+/* MANY blocks (interp: more than the cache's lists hold), some in one page and some over two, each
+ * leading to the next one. */
 static void eviction_goes_on_and_on(void **state)
 {
     const struct toy_config config = {
@@ -286,7 +287,8 @@ static void the_second_page_of_a_block_changes(void **state)
     end(t);
 }
 
-/* ---- Mappings that change ----------------------------------------------------------------------- */
+/* ---- Mappings that change -----------------------------------------------------------------------
+ */
 
 /* Paging on: CODE's pages at 0x1000, the table and a page for handlers. */
 static void set_up_paging(struct toy_hart *t)
@@ -431,13 +433,14 @@ static void fetch_over_a_missing_page(void **state)
     end(t);
 }
 
-/* ---- Other threads --------------------------------------------------------------------------------- */
+/* ---- Other threads
+ * --------------------------------------------------------------------------------- */
 
 struct other {
     struct toy_hart *t;
-    unsigned waits;   /* acts when the hart has slept so often */
-    bool line, stop;  /* what it does */
-    uint32_t bits;    /* and kicks with, 0: not at all */
+    unsigned waits;  /* acts when the hart has slept so often */
+    bool line, stop; /* what it does */
+    uint32_t bits;   /* and kicks with, 0: not at all */
     pthread_t thread;
 };
 
@@ -609,7 +612,8 @@ static void an_event_is_served_in_between(void **state)
     end(t);
 }
 
-/* ---- Faults of the guest ------------------------------------------------------------------------------ */
+/* ---- Faults of the guest
+ * ------------------------------------------------------------------------------ */
 
 /* Of a jump to where no code can be. */
 static void jump_to(struct toy_hart *t, uint64_t target)
@@ -713,7 +717,8 @@ static void a_trap_that_traps_ends(void **state)
     end(t);
 }
 
-/* ---- Faults of the host: a store entry that outlived its page's opening ---------------------------------- */
+/* ---- Faults of the host: a store entry that outlived its page's opening
+ * ---------------------------------- */
 
 static void put_store(struct toy_hart *t)
 {
@@ -787,12 +792,16 @@ static void a_loader_drops_blocks(void **state)
     end(t);
 }
 
-/* ---- Every test under every engine ------------------------------------------------------------------------ */
+/* ---- Every test under every engine
+ * ------------------------------------------------------------------------ */
 
 static const enum engine engines[] = {ENGINE_JIT, ENGINE_INTERP, ENGINE_CHECK};
 
-#define WITH(f, text, k) {#f " (" text ")", f, NULL, NULL, (void *)(uintptr_t)&engines[k]}
-#define EACH(f)          WITH(f, "jit", 0), WITH(f, "interp", 1), WITH(f, "check", 2)
+#define WITH(f, text, k)                                                                           \
+    {                                                                                              \
+#f " (" text ")", f, NULL, NULL, (void *)(uintptr_t)&engines[k]                            \
+    }
+#define EACH(f) WITH(f, "jit", 0), WITH(f, "interp", 1), WITH(f, "check", 2)
 
 int main(void)
 {

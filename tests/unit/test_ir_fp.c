@@ -84,9 +84,9 @@ static uint32_t mxcsr_of(enum ir_rm rm)
 
 static uint32_t flags_of(uint32_t mxcsr)
 {
-    return (mxcsr & 0x01 ? IR_FP_NV : 0) | (mxcsr & 0x04 ? IR_FP_DZ : 0)
-           | (mxcsr & 0x08 ? IR_FP_OF : 0) | (mxcsr & 0x10 ? IR_FP_UF : 0)
-           | (mxcsr & 0x20 ? IR_FP_NX : 0);
+    return (mxcsr & 0x01 ? IR_FP_NV : 0) | (mxcsr & 0x04 ? IR_FP_DZ : 0) |
+           (mxcsr & 0x08 ? IR_FP_OF : 0) | (mxcsr & 0x10 ? IR_FP_UF : 0) |
+           (mxcsr & 0x20 ? IR_FP_NX : 0);
 }
 
 static uint64_t canonical(enum type t, uint64_t bits)
@@ -109,10 +109,10 @@ static uint64_t canonical(enum type t, uint64_t bits)
         const __m128i z = _mm_cvtsi64_si128((int64_t)v[2]);                                        \
         const uint32_t before = mxcsr_of(rm), normal = 0x1f80;                                     \
         uint32_t after;                                                                            \
-        __asm__ volatile("ldmxcsr %[before]\n\t" insn "\n\tstmxcsr %[after]\n\tldmxcsr %[normal]"  \
-                         : [x] "+x"(x), [after] "=m"(after)                                        \
-                         : [y] "x"(y), [z] "x"(z), [n] "r"(v[0]), [before] "m"(before),            \
-                           [normal] "m"(normal));                                                  \
+        __asm__ volatile(                                                                          \
+            "ldmxcsr %[before]\n\t" insn "\n\tstmxcsr %[after]\n\tldmxcsr %[normal]"               \
+            : [x] "+x"(x), [after] "=m"(after)                                                     \
+            : [y] "x"(y), [z] "x"(z), [n] "r"(v[0]), [before] "m"(before), [normal] "m"(normal));  \
         *flags |= flags_of(after);                                                                 \
         return canonical(out, (uint64_t)_mm_cvtsi128_si64(x));                                     \
     }
@@ -224,8 +224,8 @@ static uint64_t from_int_of(enum type out, enum type in, const uint64_t v[3], en
 
     if (in != U64 || n >> 63 == 0)
         return convert((uint64_t[]){n, 0, 0}, rm, flags);
-    return convert((uint64_t[]){n >> 1 | (n & 1), 0, 0}, rm, flags)
-           + (UINT64_C(1) << frac_bits(out));
+    return convert((uint64_t[]){n >> 1 | (n & 1), 0, 0}, rm, flags) +
+           (UINT64_C(1) << frac_bits(out));
 }
 
 static uint64_t class_of(enum type t, const uint64_t v[3])
@@ -233,16 +233,11 @@ static uint64_t class_of(enum type t, const uint64_t v[3])
     const bool sign = (v[0] & sign_bit(t)) != 0;
 
     switch (t == F32 ? fpclassify((float)f64_of(F32, v[0])) : fpclassify(f64_of(F64, v[0]))) {
-    case FP_INFINITE:
-        return sign ? 1 << 0 : 1 << 7;
-    case FP_NORMAL:
-        return sign ? 1 << 1 : 1 << 6;
-    case FP_SUBNORMAL:
-        return sign ? 1 << 2 : 1 << 5;
-    case FP_ZERO:
-        return sign ? 1 << 3 : 1 << 4;
-    default:
-        return is_snan_bits(t, v[0]) ? 1 << 8 : 1 << 9;
+    case FP_INFINITE: return sign ? 1 << 0 : 1 << 7;
+    case FP_NORMAL: return sign ? 1 << 1 : 1 << 6;
+    case FP_SUBNORMAL: return sign ? 1 << 2 : 1 << 5;
+    case FP_ZERO: return sign ? 1 << 3 : 1 << 4;
+    default: return is_snan_bits(t, v[0]) ? 1 << 8 : 1 << 9;
     }
 }
 
@@ -375,7 +370,9 @@ WRAP(soft, f64_to_f32, ir_f64_to_f32(v[0], rm, flags))
 WRAP(soft, f32_to_f64, ir_f32_to_f64((uint32_t)v[0], flags))
 
 #define OP(fn, in, out, n_operands, n_modes, is_tie)                                               \
-    {#fn, in, out, n_operands, n_modes, soft_##fn, host_##fn, is_tie}
+    {                                                                                              \
+#fn, in, out, n_operands, n_modes, soft_##fn, host_##fn, is_tie                            \
+    }
 
 #define OPS(f, T)                                                                                  \
     OP(f##_add, T, T, 2, 5, add_is), OP(f##_sub, T, T, 2, 5, sub_is),                              \
@@ -627,18 +624,12 @@ static uint64_t draw_pattern(struct rng *r, int width)
     const uint64_t bit = UINT64_C(1) << draw_below(r, width);
 
     switch (draw_below(r, 6)) {
-    case 0:
-        return bit | UINT64_C(1) << draw_below(r, width);
-    case 1:
-        return bit - 1;
-    case 2:
-        return mask & (0 - bit);
-    case 3:
-        return mask & ((draw(r) | 1) * bit);
-    case 4:
-        return mask & ((draw(r) | 1) * bit + (uint64_t)draw_around(r, 0, 1));
-    default:
-        return mask & draw(r);
+    case 0: return bit | UINT64_C(1) << draw_below(r, width);
+    case 1: return bit - 1;
+    case 2: return mask & (0 - bit);
+    case 3: return mask & ((draw(r) | 1) * bit);
+    case 4: return mask & ((draw(r) | 1) * bit + (uint64_t)draw_around(r, 0, 1));
+    default: return mask & draw(r);
     }
 }
 
@@ -671,30 +662,22 @@ static uint64_t draw_magnitude(struct rng *r, enum type t, uint64_t other)
     const int edge = draw(r) & 1 ? 2 * bias : draw_around(r, 1 - p / 2, p / 2);
 
     switch (draw_below(r, 12)) {
-    case 0:
-        return draw_special(r, t);
-    case 1:
-        return draw(r);
+    case 0: return draw_special(r, t);
+    case 1: return draw(r);
     case 2: /* A power of two, with neighbours. */
         return ((uint64_t)draw_below(r, 2 * bias + 1) << frac_bits(t)) + draw(r) % 3 - 1;
-    case 3:
-        return draw_pattern(r, frac_bits(t)); /* Subnormal. */
-    case 4:
-        return with_exp(r, t, draw_around(r, bias, p + 3));
+    case 3: return draw_pattern(r, frac_bits(t)); /* Subnormal. */
+    case 4: return with_exp(r, t, draw_around(r, bias, p + 3));
     case 5: /* About the integers' limits, and halves. */
         return with_exp(r, t, bias + draw_around(r, draw_below(r, 3) * 32, 3));
-    case 6:
-        return with_exp(r, t, draw_around(r, other_exp, 3));
-    case 7:
-        return with_exp(r, t, draw_around(r, other_exp, p + 3));
-    case 8:
-        return other + (uint64_t)draw_around(r, 0, 3);
+    case 6: return with_exp(r, t, draw_around(r, other_exp, 3));
+    case 7: return with_exp(r, t, draw_around(r, other_exp, p + 3));
+    case 8: return other + (uint64_t)draw_around(r, 0, 3);
     case 9: /* other * this at the edge */
         return with_exp(r, t, draw_around(r, edge + bias - other_exp, 2));
     case 10: /* other / this at the edge */
         return with_exp(r, t, draw_around(r, other_exp - edge + bias, 2));
-    default:
-        return with_exp(r, t, draw_below(r, 2 * bias + 1));
+    default: return with_exp(r, t, draw_below(r, 2 * bias + 1));
     }
 }
 

@@ -59,8 +59,12 @@ static void a_wrong_name_is_named(void **state)
 {
     static const struct {
         const char *list, *named;
-    } rows[] = {{"exec,nonsense,ir", "-d nonsense:"}, {"", "-d :"}, {"exec,", "-d :"},
-                {"i", "-d i:"}, {"irx", "-d irx:"}, {"%s%n", "-d %s%n:"}};
+    } rows[] = {{"exec,nonsense,ir", "-d nonsense:"},
+                {"", "-d :"},
+                {"exec,", "-d :"},
+                {"i", "-d i:"},
+                {"irx", "-d irx:"},
+                {"%s%n", "-d %s%n:"}};
 
     (void)state;
     for (unsigned k = 0; k < sizeof rows / sizeof rows[0]; k++) {

@@ -101,24 +101,12 @@ static void add_value(struct line *l, const struct ir_block *b, ir_ref r)
 static void add_insn(struct line *l, const struct ir_block *b, const struct ir_insn *i)
 {
     switch (i->op) {
-    case IR_insn:
-        add(l, "%s%" PRIx64 ":", l->used ? " " : "", i->imm);
-        break;
-    case IR_call:
-        add(l, " call %s", b->helpers[ir_call_id(i->imm)].name);
-        break;
-    case IR_count:
-        add(l, " count %" PRIu64, i->imm);
-        break;
-    case IR_exit_pending:
-        add(l, " pending %" PRIx64, i->imm);
-        break;
-    case IR_exit_if:
-        add(l, " if %" PRIx64, i->imm);
-        break;
-    case IR_exit_goto:
-        add(l, " goto %" PRIx64, i->imm);
-        break;
+    case IR_insn: add(l, "%s%" PRIx64 ":", l->used ? " " : "", i->imm); break;
+    case IR_call: add(l, " call %s", b->helpers[ir_call_id(i->imm)].name); break;
+    case IR_count: add(l, " count %" PRIu64, i->imm); break;
+    case IR_exit_pending: add(l, " pending %" PRIx64, i->imm); break;
+    case IR_exit_if: add(l, " if %" PRIx64, i->imm); break;
+    case IR_exit_goto: add(l, " goto %" PRIx64, i->imm); break;
     case IR_exit_jump:
         add(l, " jump ");
         add_value(l, b, i->a);
@@ -130,11 +118,8 @@ static void add_insn(struct line *l, const struct ir_block *b, const struct ir_i
     case IR_time:
     case IR_ldst:
     case IR_stst:
-    case IR_fence:
-        add(l, " %s", ir_ops[i->op].name);
-        break;
-    default:
-        break;
+    case IR_fence: add(l, " %s", ir_ops[i->op].name); break;
+    default: break;
     }
 }
 

@@ -28,12 +28,9 @@ static bool byte_matches(const struct rv_hart *h, unsigned i, uint64_t at)
     uint64_t addr = h->pmpaddr[i], size = 8;
 
     switch (h->pmpcfg[i] >> 3 & 3) {
-    case 0:
-        return false;
-    case 1:
-        return at >= (i ? h->pmpaddr[i - 1] * 4 : 0) && at < addr * 4;
-    case 2:
-        return at / 4 == addr;
+    case 0: return false;
+    case 1: return at >= (i ? h->pmpaddr[i - 1] * 4 : 0) && at < addr * 4;
+    case 2: return at / 4 == addr;
     default:
         for (; addr & 1; addr >>= 1)
             size *= 2;

@@ -123,8 +123,8 @@ static bool runs_as_evaluated(uint32_t passes, uint64_t stress, struct ir_random
     got.s.mxcsr &= ~2u;
     if (ir_world_same(&expected, x, &got, y, stderr))
         return true;
-    fprintf(stderr, "passes 0x%x, stress 0x%" PRIx64 ", random number %" PRIx64 "\n", passes, stress,
-            r->seed);
+    fprintf(stderr, "passes 0x%x, stress 0x%" PRIx64 ", random number %" PRIx64 "\n", passes,
+            stress, r->seed);
     ir_print(&block, stderr);
     x64_disasm(stderr, code_rx + STUB_BYTES, u->size_bytes, u);
     fail();
@@ -157,9 +157,12 @@ static ir_ref put2(enum ir_op op, ir_ref a, ir_ref b)
 
 static void begin(void)
 {
-    built = (struct ir_block){.gpa = 0x80001000, .len_bytes = 4, .n_guest = 1,
+    built = (struct ir_block){.gpa = 0x80001000,
+                              .len_bytes = 4,
+                              .n_guest = 1,
                               .virtual_time = true,
-                              .helpers = ir_world_helpers, .n_helpers = ir_world_n_helpers};
+                              .helpers = ir_world_helpers,
+                              .n_helpers = ir_world_n_helpers};
     put(IR_insn, 4, IR_NONE, IR_NONE, IR_NONE, 0);
 }
 
@@ -271,9 +274,7 @@ static void keep(struct pool *p, ir_ref v)
 
 static uint8_t any_fp_aux(struct ir_random *r, enum ir_op op)
 {
-    unsigned width = op == IR_f32to64   ? 32
-                     : op == IR_f64to32 ? 64
-                                        : 32u << ir_random_below(r, 2);
+    unsigned width = op == IR_f32to64 ? 32 : op == IR_f64to32 ? 64 : 32u << ir_random_below(r, 2);
 
     return IR_FP(width, ir_random_below(r, 4) ? IR_RM_DYN : ir_random_below(r, 5));
 }
@@ -323,17 +324,10 @@ static void any_access(struct pool *p)
     uint8_t fp_mem = ir_random_below(r, 2) ? IR_U32 : IR_64;
 
     switch (ir_random_below(r, 4)) {
-    case 0:
-        keep(p, put(IR_ld, (uint8_t)ir_random_below(r, 7), at, IR_NONE, IR_NONE, 0));
-        break;
-    case 1:
-        keep(p, put(IR_ldf, fp_mem, at, IR_NONE, IR_NONE, 0));
-        break;
-    case 2:
-        put(IR_st, (uint8_t)ir_random_below(r, 4), at, any_value(p, false), IR_NONE, 0);
-        break;
-    default:
-        put(IR_stf, fp_mem, at, any_value(p, true), IR_NONE, 0);
+    case 0: keep(p, put(IR_ld, (uint8_t)ir_random_below(r, 7), at, IR_NONE, IR_NONE, 0)); break;
+    case 1: keep(p, put(IR_ldf, fp_mem, at, IR_NONE, IR_NONE, 0)); break;
+    case 2: put(IR_st, (uint8_t)ir_random_below(r, 4), at, any_value(p, false), IR_NONE, 0); break;
+    default: put(IR_stf, fp_mem, at, any_value(p, true), IR_NONE, 0);
     }
 }
 
@@ -353,29 +347,23 @@ static void any_step(struct pool *p)
     unsigned reg = ir_random_below(p->r, 32);
 
     switch (ir_random_below(p->r, 16)) {
-    case 0:
-        any_access(p);
-        break;
+    case 0: any_access(p); break;
     case 1:
         if (ir_random_below(p->r, 4) == 0)
             any_call(p);
         break;
     case 2:
-    case 3:
-        put1(f ? IR_setf : IR_set, any_value(p, f), reg);
-        break;
+    case 3: put1(f ? IR_setf : IR_set, any_value(p, f), reg); break;
     case 4:
-    case 5:
-        keep(p, put0(f ? IR_getf : IR_get, reg));
-        break;
-    default:
-        keep(p, any_operation(p));
+    case 5: keep(p, put0(f ? IR_getf : IR_get, reg)); break;
+    default: keep(p, any_operation(p));
     }
 }
 
 static void crowded_block(struct ir_random *r)
 {
-    struct pool p = {.r = r, .limit = 3 + ir_random_below(r, ir_random_below(r, 5) ? 30 : POOL - 3)};
+    struct pool p = {.r = r,
+                     .limit = 3 + ir_random_below(r, ir_random_below(r, 5) ? 30 : POOL - 3)};
 
     begin();
     for (unsigned n = 0; n < 4; n++) {

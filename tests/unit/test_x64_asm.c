@@ -24,7 +24,7 @@ enum kind { OP_REG, OP_XMM, OP_MEM, OP_IMM };
 
 struct operand {
     enum kind kind;
-    unsigned size;  /* bytes of a register or a memory operand; 0: any */
+    unsigned size; /* bytes of a register or a memory operand; 0: any */
     unsigned reg;
     int64_t imm;
     struct x64_mem mem;
@@ -81,18 +81,15 @@ static bool is_operand(const cs_x86_op *o, const struct operand *w, const cs_ins
     char xmm[8];
 
     switch (w->kind) {
-    case OP_REG:
-        return o->type == X86_OP_REG && is_reg(o->reg, reg_name(w->reg, w->size));
+    case OP_REG: return o->type == X86_OP_REG && is_reg(o->reg, reg_name(w->reg, w->size));
     case OP_XMM:
         snprintf(xmm, sizeof xmm, "xmm%u", w->reg);
         return o->type == X86_OP_REG && is_reg(o->reg, xmm);
-    case OP_MEM:
-        return is_memory(o, w, insn);
+    case OP_MEM: return is_memory(o, w, insn);
     case OP_IMM:
-        return o->type == X86_OP_IMM &&
-               (w->size == 8   ? o->imm == w->imm
-                : w->size == 4 ? (int32_t)o->imm == (int32_t)w->imm
-                               : (uint8_t)o->imm == (uint8_t)w->imm);
+        return o->type == X86_OP_IMM && (w->size == 8   ? o->imm == w->imm
+                                         : w->size == 4 ? (int32_t)o->imm == (int32_t)w->imm
+                                                        : (uint8_t)o->imm == (uint8_t)w->imm);
     }
     return false;
 }
@@ -232,24 +229,44 @@ struct row {
     const char *name;
     bool w;
     union {
-        struct { f_rr *rr; f_rm *rm; } rm;
-        struct { f_mr *mr; } mr;
-        struct { f_ri *ri; f_mi *mi; } mi;
-        struct { f_r *r; f_m *m; } m;
-        struct { f_ru *ri8; } sh;
-        struct { f_rrr *rrr; f_rrm *rrm; } v;
-        struct { f_mr *mr; f_rr *rr; } vmr;
+        struct {
+            f_rr *rr;
+            f_rm *rm;
+        } rm;
+        struct {
+            f_mr *mr;
+        } mr;
+        struct {
+            f_ri *ri;
+            f_mi *mi;
+        } mi;
+        struct {
+            f_r *r;
+            f_m *m;
+        } m;
+        struct {
+            f_ru *ri8;
+        } sh;
+        struct {
+            f_rrr *rrr;
+            f_rrm *rrm;
+        } v;
+        struct {
+            f_mr *mr;
+            f_rr *rr;
+        } vmr;
     };
 };
 
 static const struct row rows[] = {
 #define X64_RM(name, w, pp, map, op) {ROW_RM, #name, w, .rm = {x64_##name##_rr, x64_##name##_rm}},
 #define X64_MR(name, w, pp, map, op) {ROW_MR, #name, w, .mr = {x64_##name##_mr}},
-#define X64_MI(name, w, op, ext) {ROW_MI, #name, w, .mi = {x64_##name##_ri, x64_##name##_mi}},
-#define X64_M(name, w, op, ext) {ROW_M, #name, w, .m = {x64_##name##_r, x64_##name##_m}},
-#define X64_SH(name, w, ext) {ROW_SH, #name, w, .sh = {x64_##name##_ri8}},
-#define X64_V(name, w, pp, map, op) {ROW_V, #name, w, .v = {x64_##name##_rrr, x64_##name##_rrm}},
-#define X64_VMR(name, w, pp, map, op) {ROW_VMR, #name, w, .vmr = {x64_##name##_mr, x64_##name##_rr}},
+#define X64_MI(name, w, op, ext)     {ROW_MI, #name, w, .mi = {x64_##name##_ri, x64_##name##_mi}},
+#define X64_M(name, w, op, ext)      {ROW_M, #name, w, .m = {x64_##name##_r, x64_##name##_m}},
+#define X64_SH(name, w, ext)         {ROW_SH, #name, w, .sh = {x64_##name##_ri8}},
+#define X64_V(name, w, pp, map, op)  {ROW_V, #name, w, .v = {x64_##name##_rrr, x64_##name##_rrm}},
+#define X64_VMR(name, w, pp, map, op)                                                              \
+    {ROW_VMR, #name, w, .vmr = {x64_##name##_mr, x64_##name##_rr}},
 #include "backend-x86_64/x64_enc.def"
 #undef X64_RM
 #undef X64_MR
@@ -453,7 +470,7 @@ static void row_vmr(const struct row *r, uint8_t *buffer)
 static void every_row_is_what_it_says(void **state)
 {
     static void (*const of_kind[])(const struct row *, uint8_t *) = {
-        [ROW_RM] = row_rm, [ROW_MR] = row_mr, [ROW_MI] = row_mi, [ROW_M] = row_m,
+        [ROW_RM] = row_rm, [ROW_MR] = row_mr, [ROW_MI] = row_mi,  [ROW_M] = row_m,
         [ROW_SH] = row_sh, [ROW_V] = row_v,   [ROW_VMR] = row_vmr};
     uint8_t buffer[BUFFER];
 
@@ -475,8 +492,8 @@ static void one(const struct x64_code *c, uint32_t at, const char *mnemonic, uns
         e.op[k] = op[k];
     check(c, at, &e);
 }
-#define ONE(c, at, mnemonic, ...)                                                                 \
-    one(c, at, mnemonic, sizeof((struct operand[]){__VA_ARGS__}) / sizeof(struct operand),        \
+#define ONE(c, at, mnemonic, ...)                                                                  \
+    one(c, at, mnemonic, sizeof((struct operand[]){__VA_ARGS__}) / sizeof(struct operand),         \
         (struct operand[]){__VA_ARGS__})
 
 static void immediates_take_the_shortest_form(void **state)
@@ -542,8 +559,8 @@ static void other_forms(void **state)
         struct x64_code c;
         uint32_t at;
 
-#define FORM(call, mnemonic, ...)                                                                 \
-    c = fresh(buffer), at = x64_at(&c), call;                                                     \
+#define FORM(call, mnemonic, ...)                                                                  \
+    c = fresh(buffer), at = x64_at(&c), call;                                                      \
     ONE(&c, at, mnemonic, __VA_ARGS__)
         FORM(x64_imul_imm(&c, d, s, imm), "imul", of_reg(d, 8), of_reg(s, 8), of_imm(imm, 8));
         FORM(x64_bswap(&c, d), "bswap", of_reg(d, 8));
@@ -555,7 +572,8 @@ static void other_forms(void **state)
         FORM(x64_push(&c, d), "push", of_reg(d, 8));
         FORM(x64_pop(&c, d), "pop", of_reg(d, 8));
 #undef FORM
-#define FORM0(call, mnemonic) c = fresh(buffer), at = x64_at(&c), call, one(&c, at, mnemonic, 0, NULL)
+#define FORM0(call, mnemonic)                                                                      \
+    c = fresh(buffer), at = x64_at(&c), call, one(&c, at, mnemonic, 0, NULL)
         FORM0(x64_cqo(&c), "cqo");
         FORM0(x64_rdtsc(&c), "rdtsc");
         FORM0(x64_mfence(&c), "mfence");

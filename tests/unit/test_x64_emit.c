@@ -36,11 +36,11 @@ enum {
 /* What the emitted code was seen to do. */
 struct seen {
     unsigned op[IR_OP_COUNT];
-    unsigned taken[2][6];     /* exit_if: leaves the page, condition */
-    unsigned exit[4];         /* enum exit_reason */
+    unsigned taken[2][6]; /* exit_if: leaves the page, condition */
+    unsigned exit[4];     /* enum exit_reason */
     unsigned linked, unlinked, cell_hit, cell_stale, cell_empty;
     unsigned jump_hit, jump_miss, jump_alias;
-    unsigned faults;          /* stores that the signal handler sent to their slow path */
+    unsigned faults; /* stores that the signal handler sent to their slow path */
     unsigned entry_pending;
 };
 
@@ -50,7 +50,7 @@ struct rig {
     struct x64_stubs stubs;
     struct x64_emitter *emitter;
     struct mmu_view *view;
-    uint8_t *closed;          /* as many bytes as the world's memory, not writable */
+    uint8_t *closed; /* as many bytes as the world's memory, not writable */
     const struct x64_unit *unit;
 };
 
@@ -158,17 +158,14 @@ static bool random_entry(struct ir_random *r, struct tlb_entry *table, unsigned 
     if (page == 3 || (store && page == 2))
         return false; /* these must always be told to C */
     switch (ir_random_below(r, store ? 5 : 4)) {
-    case 0:
-        return false;
+    case 0: return false;
     case 1: /* of another page, at an address where nothing is */
         *t = (struct tlb_entry){va ^ (UINT64_C(1) << (PAGE_BITS + TLB_BITS)), 64};
         return false;
     case 4:
         *t = (struct tlb_entry){va, (uint64_t)(uintptr_t)rig.closed - IR_WORLD_VA};
         return false; /* the slow path is taken all the same */
-    default:
-        *t = (struct tlb_entry){va, hva};
-        return true;
+    default: *t = (struct tlb_entry){va, hva}; return true;
     }
 }
 
@@ -272,15 +269,9 @@ static bool must_arrive(enum exit_reason reason, const uint8_t *done, bool in_ca
         return done[expected.s.exit_index] == 1;
     }
     switch (done[expected.s.exit_index]) {
-    case 1:
-        seen.cell_hit++;
-        return true;
-    case 2:
-        seen.cell_stale++;
-        return in_cache;
-    default:
-        seen.cell_empty++;
-        return in_cache;
+    case 1: seen.cell_hit++; return true;
+    case 2: seen.cell_stale++; return in_cache;
+    default: seen.cell_empty++; return in_cache;
     }
 }
 
@@ -327,12 +318,9 @@ static bool same_way_out(enum exit_reason want, enum exit_reason *reason, bool a
 static bool reached_end(enum exit_reason reason, unsigned n_ifs)
 {
     switch (block.insn[block.n - 1].op) {
-    case IR_exit_goto:
-        return reason == EXIT_LINK && expected.s.exit_index == n_ifs;
-    case IR_exit_jump:
-        return reason == EXIT_LOOKUP;
-    default:
-        return false;
+    case IR_exit_goto: return reason == EXIT_LINK && expected.s.exit_index == n_ifs;
+    case IR_exit_jump: return reason == EXIT_LOOKUP;
+    default: return false;
     }
 }
 
@@ -379,7 +367,8 @@ static void note_coverage(enum exit_reason reason)
     }
 }
 
-/* ---- A block with more values alive than there are registers ---------------------------------- */
+/* ---- A block with more values alive than there are registers ----------------------------------
+ */
 
 static ir_ref put(enum ir_op op, uint8_t aux, ir_ref x, ir_ref y, ir_ref z, uint64_t imm)
 {
@@ -452,14 +441,9 @@ static void random_access(struct pool *p)
     case 0:
         add_int(p, put(IR_ld, (uint8_t)ir_random_below(p->r, IR_S32 + 1), at, IR_NONE, IR_NONE, 0));
         break;
-    case 1:
-        add_fp(p, put(IR_ldf, width, at, IR_NONE, IR_NONE, 0));
-        break;
-    case 2:
-        put(IR_st, size, at, any_int(p), IR_NONE, 0);
-        break;
-    default:
-        put(IR_stf, width, at, any_fp(p), IR_NONE, 0);
+    case 1: add_fp(p, put(IR_ldf, width, at, IR_NONE, IR_NONE, 0)); break;
+    case 2: put(IR_st, size, at, any_int(p), IR_NONE, 0); break;
+    default: put(IR_stf, width, at, any_fp(p), IR_NONE, 0);
     }
 }
 
@@ -469,14 +453,9 @@ static void random_fp(struct pool *p)
     ir_ref a = any_fp(p), b = any_fp(p);
 
     switch (ir_random_below(p->r, 3)) {
-    case 0:
-        add_fp(p, put(IR_ffma, aux, a, b, any_fp(p), 0));
-        break;
-    case 1:
-        add_int(p, put(IR_f2s64, aux, a, IR_NONE, IR_NONE, 0));
-        break;
-    default:
-        add_int(p, put(IR_f2u32, aux, a, IR_NONE, IR_NONE, 0));
+    case 0: add_fp(p, put(IR_ffma, aux, a, b, any_fp(p), 0)); break;
+    case 1: add_int(p, put(IR_f2s64, aux, a, IR_NONE, IR_NONE, 0)); break;
+    default: add_int(p, put(IR_f2u32, aux, a, IR_NONE, IR_NONE, 0));
     }
 }
 
@@ -545,7 +524,8 @@ static void crowded_block(struct ir_random *r)
     block.len_bytes = 4 * block.n_guest;
 }
 
-/* ---- One case ------------------------------------------------------------------------------------ */
+/* ---- One case
+ * ------------------------------------------------------------------------------------ */
 
 static void random_block(struct ir_random *r)
 {
@@ -680,7 +660,8 @@ static void everything_was_seen(void **state)
     assert_true(seen.faults && seen.entry_pending);
 }
 
-/* ---- The host's clock ----------------------------------------------------------------------------- */
+/* ---- The host's clock
+ * ----------------------------------------------------------------------------- */
 
 static void host_time_is_the_processors(void **state)
 {
@@ -725,7 +706,8 @@ static void a_small_buffer_is_refused(void **state)
     assert_non_null(x64_emit(rig.emitter, &block, rw, size));
 }
 
-/* ---- Values without end ---------------------------------------------------------------------------- */
+/* ---- Values without end
+ * ---------------------------------------------------------------------------- */
 
 /* n values that are alive at once, over a call or two; `dead`: last used by operations whose own
  * results nobody wants, so that nothing is emitted for them. */

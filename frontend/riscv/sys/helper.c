@@ -118,12 +118,9 @@ static bool cbo_open(const struct rv_hart *h, uint64_t field)
 static uint64_t cbo_field(enum rv_cbo cbo)
 {
     switch (cbo) {
-    case RV_CBO_ZERO:
-        return RV_ENVCFG_CBZE;
-    case RV_CBO_INVAL:
-        return RV_ENVCFG_CBIE;
-    default:
-        return RV_ENVCFG_CBCFE;
+    case RV_CBO_ZERO: return RV_ENVCFG_CBZE;
+    case RV_CBO_INVAL: return RV_ENVCFG_CBIE;
+    default: return RV_ENVCFG_CBCFE;
     }
 }
 

@@ -18,10 +18,8 @@ static struct range entry_range(const struct rv_hart *h, unsigned i)
     uint64_t addr = h->pmpaddr[i];
 
     switch (h->pmpcfg[i] & PMP_A) {
-    case PMP_TOR:
-        return (struct range){i > 0 ? h->pmpaddr[i - 1] << 2 : 0, addr << 2};
-    case PMP_NA4:
-        return (struct range){addr << 2, (addr << 2) + 4};
+    case PMP_TOR: return (struct range){i > 0 ? h->pmpaddr[i - 1] << 2 : 0, addr << 2};
+    case PMP_NA4: return (struct range){addr << 2, (addr << 2) + 4};
     case PMP_NAPOT: {
         /* The trailing ones of addr are the size, as a power of two from 8 on. */
         uint64_t ones = addr ^ (addr + 1); /* them and the zero above */
@@ -29,8 +27,7 @@ static struct range entry_range(const struct rv_hart *h, unsigned i)
 
         return (struct range){lo, lo + ((ones + 1) << 2)};
     }
-    default:
-        return (struct range){0, 0};
+    default: return (struct range){0, 0};
     }
 }
 

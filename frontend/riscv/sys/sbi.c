@@ -18,20 +18,14 @@ static struct sbi_ret sbi_base(struct rv_hart *h, uint64_t fid, const uint64_t *
 {
     (void)h;
     switch (fid) {
-    case 0:
-        return sbi_ok(SBI_SPEC_VERSION);
-    case 1:
-        return sbi_ok(SBI_IMPL_ID);
-    case 2:
-        return sbi_ok(SBI_IMPL_VERSION);
-    case 3:
-        return sbi_ok(known_extension(arg[0]));
+    case 0: return sbi_ok(SBI_SPEC_VERSION);
+    case 1: return sbi_ok(SBI_IMPL_ID);
+    case 2: return sbi_ok(SBI_IMPL_VERSION);
+    case 3: return sbi_ok(known_extension(arg[0]));
     case 4: /* mvendorid, marchid, mimpid: as the CSRs read */
     case 5:
-    case 6:
-        return sbi_ok(0);
-    default:
-        return sbi_err(SBI_NOT_SUPPORTED);
+    case 6: return sbi_ok(0);
+    default: return sbi_err(SBI_NOT_SUPPORTED);
     }
 }
 
@@ -137,14 +131,10 @@ static struct sbi_ret sbi_hsm(struct rv_hart *h, uint64_t fid, const uint64_t *a
     switch (fid) {
     case 0: /* start: all harts that exist run */
         return sbi_err(arg[0] < n_harts(h) ? SBI_ALREADY_AVAILABLE : SBI_INVALID_PARAM);
-    case 1: /* stop: nobody could start the only hart again */
-        return sbi_err(SBI_FAILED);
-    case 2:
-        return arg[0] < n_harts(h) ? sbi_ok(HSM_STARTED) : sbi_err(SBI_INVALID_PARAM);
-    case 3:
-        return hsm_suspend(h, (uint32_t)arg[0]);
-    default:
-        return sbi_err(SBI_NOT_SUPPORTED);
+    case 1: /* stop: nobody could start the only hart again */ return sbi_err(SBI_FAILED);
+    case 2: return arg[0] < n_harts(h) ? sbi_ok(HSM_STARTED) : sbi_err(SBI_INVALID_PARAM);
+    case 3: return hsm_suspend(h, (uint32_t)arg[0]);
+    default: return sbi_err(SBI_NOT_SUPPORTED);
     }
 }
 

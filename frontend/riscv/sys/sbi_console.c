@@ -57,13 +57,9 @@ struct sbi_ret sbi_dbcn(struct rv_hart *h, uint64_t fid, const uint64_t *arg)
 {
     switch (fid) {
     case 0:
-    case 1:
-        return dbcn_buffer(h, fid, arg);
-    case 2:
-        put(h, (uint8_t)arg[0]);
-        return sbi_ok(0);
-    default:
-        return sbi_err(SBI_NOT_SUPPORTED);
+    case 1: return dbcn_buffer(h, fid, arg);
+    case 2: put(h, (uint8_t)arg[0]); return sbi_ok(0);
+    default: return sbi_err(SBI_NOT_SUPPORTED);
     }
 }
 
@@ -116,26 +112,14 @@ static int64_t legacy_sfence(struct rv_hart *h, const uint64_t *arg, bool all_as
 int64_t sbi_legacy(struct rv_hart *h, uint64_t eid, const uint64_t *arg)
 {
     switch (eid) {
-    case 0:
-        sbi_set_timer(h, arg[0]);
-        return 0;
-    case 1:
-        put(h, (uint8_t)arg[0]);
-        return 0;
-    case 2:
-        return get(h);
-    case 3:
-        rv_set_mip(h, RV_SSI, false);
-        return 0;
-    case 4:
-        return legacy_ipi(h, arg[0]);
-    case 5: /* fence.i needs nothing here */
-        return 0;
+    case 0: sbi_set_timer(h, arg[0]); return 0;
+    case 1: put(h, (uint8_t)arg[0]); return 0;
+    case 2: return get(h);
+    case 3: rv_set_mip(h, RV_SSI, false); return 0;
+    case 4: return legacy_ipi(h, arg[0]);
+    case 5: /* fence.i needs nothing here */ return 0;
     case 6:
-    case 7:
-        return legacy_sfence(h, arg, eid == 6);
-    default: /* 8 */
-        sbi_reset(h, 0, 0);
-        return 0;
+    case 7: return legacy_sfence(h, arg, eid == 6);
+    default: /* 8 */ sbi_reset(h, 0, 0); return 0;
     }
 }

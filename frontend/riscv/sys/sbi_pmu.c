@@ -108,17 +108,11 @@ static struct sbi_ret stop(struct rv_hart *h, const uint64_t *arg)
 struct sbi_ret sbi_pmu(struct rv_hart *h, uint64_t fid, const uint64_t *arg)
 {
     switch (fid) {
-    case 0:
-        return sbi_ok(N_COUNTERS);
-    case 1:
-        return get_info(arg[0]);
-    case 2:
-        return config_matching(h, arg);
-    case 3:
-        return start(h, arg);
-    case 4:
-        return stop(h, arg);
-    default: /* firmware counters, snapshots */
-        return sbi_err(SBI_NOT_SUPPORTED);
+    case 0: return sbi_ok(N_COUNTERS);
+    case 1: return get_info(arg[0]);
+    case 2: return config_matching(h, arg);
+    case 3: return start(h, arg);
+    case 4: return stop(h, arg);
+    default: /* firmware counters, snapshots */ return sbi_err(SBI_NOT_SUPPORTED);
     }
 }

@@ -107,12 +107,9 @@ static bool rights_ok(const struct walk *w, uint64_t pte)
     if (!privilege_ok(pte, w->access, w->rights))
         return false;
     switch (w->access) {
-    case MMU_FETCH:
-        return (pte & PTE_X) != 0;
-    case MMU_STORE:
-        return (pte & PTE_W) != 0;
-    default:
-        return readable(pte, w->rights);
+    case MMU_FETCH: return (pte & PTE_X) != 0;
+    case MMU_STORE: return (pte & PTE_W) != 0;
+    default: return readable(pte, w->rights);
     }
 }
 
