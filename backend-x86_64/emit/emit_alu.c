@@ -43,7 +43,7 @@ static void binary(struct x64_emitter *x, const struct ir_insn *in, const struct
     struct x64_mem m;
     int32_t imm;
 
-    if (x64_imm32(x, in->b, &imm)) {
+    if (op->ri && x64_imm32(x, in->b, &imm)) {
         unsigned d = x64_def(x);
 
         mov(x, d, a);

@@ -165,7 +165,7 @@ static bool call_tail(struct parser *p, struct ir_insn *i)
 {
     ir_ref *refs[3] = {&i->a, &i->b, &i->c};
     struct word w;
-    uint64_t id, k;
+    uint64_t id = 0, k = 0;
 
     if (!next_word(p, &w) || !helper_id(p, w.text, &id) || !read_number(p, &k))
         return false;
@@ -183,7 +183,7 @@ static bool call_tail(struct parser *p, struct ir_insn *i)
 
 static bool read_small(struct parser *p, uint8_t *aux)
 {
-    uint64_t v;
+    uint64_t v = 0;
 
     if (!read_number(p, &v))
         return false;
@@ -263,7 +263,7 @@ static bool header(struct parser *p)
 {
     struct ir_block *b = p->b;
     struct word w;
-    uint64_t v;
+    uint64_t v = 0;
 
     for (;;) {
         if (!next_word(p, &w))

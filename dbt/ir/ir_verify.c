@@ -19,7 +19,10 @@ static bool verify_operands(const struct ir_block *b, uint32_t n, struct err *e)
     bool ended = false; /* no operand follows one that a call leaves out */
 
     for (unsigned k = 0; k < 3; k++) {
-        char class = *want ? *want++ : 'N';
+        char class = 'N';
+
+        if (*want)
+            class = *want++;
 
         if (class == 'N' || (class == 'i' && ir_is_none(refs[k]))) {
             ended = true;

@@ -15,7 +15,7 @@ failed=0
 
 build() # SOURCE OUT
 {
-    "${cross}gcc" -nostdlib -static -march=rv64gc -mabi=lp64d -mcmodel=medany -mno-relax \
+    "${cross}gcc" -nostdlib -static -fno-pic -no-pie -march=rv64gc -mabi=lp64d -mcmodel=medany -mno-relax \
         -Wl,-N,-Ttext=0x80000000,--build-id=none,--no-warn-rwx-segments -o "$2" "$1"
 }
 

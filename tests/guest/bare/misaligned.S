@@ -4,6 +4,8 @@
     .globl _start
 _start:
     trap_to wrong
+    li t0, 1 << 13              // mstatus.FS: the floating-point registers are there
+    csrs mstatus, t0
     la s0, page - 16            // 0, 1, 2, ... around the boundary
     li t0, 0
     mv t1, s0
