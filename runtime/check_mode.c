@@ -302,6 +302,10 @@ enum exit_reason check_run(struct check *c, struct block *b)
     c->pending = atomic_load(&s->pending);
     save(c, &c->before);
     evaluate(c, b);
+    /* Not the guest's: a device that was written to may have asked to be called at another
+     * time, and is not written to again. */
+    const uint64_t deadline = s->icount_deadline;
+
     undo(c, walks);
 
     c->replay = true;
@@ -323,5 +327,8 @@ enum exit_reason check_run(struct check *c, struct block *b)
         report(c, b, got, &want, "the host code makes fewer device accesses");
     if (ram_differs(c))
         report(c, b, got, &want, "memory");
+    s->icount_deadline = deadline;
+    if (s->icount >= deadline)
+        atomic_fetch_or(&s->pending, PENDING_TIME);
     return got;
 }

@@ -38,7 +38,7 @@ struct opt_bits {
 
 static inline void opt_bits_clear(struct opt_bits *s, uint32_t n)
 {
-    for (uint32_t k = 0; k < (n + 63) / 64; k++)
+    for (uint32_t k = 0; k * 64 < n; k++)
         s->word[k] = 0;
 }
 

@@ -159,7 +159,7 @@ static void find_symbols(struct boot_image *img, const Elf64_Ehdr *h)
 
 bool elf_place(struct boot_plan *p, struct boot_image *img, struct err *e)
 {
-    Elf64_Ehdr h;
+    Elf64_Ehdr h = {0};
 
     if (!check_header(&img->file, &h, e) || !place_segments(p, img, &h, e))
         return false;

@@ -1,9 +1,8 @@
-# `make check`: what a machine can say about the text. `make format` mends the first of them.
-# Tables (.def) are laid out by hand.
+# `make check`: what a machine can say about the text. Tables (.def) are laid out by hand.
 
-LINT_TEXT = $(shell git ls-files --cached --others --exclude-standard -- '*.c' '*.h')
+LINT_TEXT = $(wildcard $(shell git ls-files --cached --others --exclude-standard '*.c' '*.h'))
 
-## check        format, layers, words and clang-tidy (about a minute)
+## check        format, include layers, words, clang-tidy (about two minutes)
 .PHONY: check lint check-format check-layers check-words check-tidy format deps-check
 check lint: check-format check-layers check-words check-tidy
 
@@ -11,17 +10,18 @@ deps-check:
 	@scripts/deps.sh build check
 
 check-format: deps-check
-	@clang-format --dry-run -Werror $(wildcard $(LINT_TEXT))
+	@clang-format --dry-run -Werror $(LINT_TEXT)
 
 check-layers:
-	@tests/lint/check-layers.sh
+	@python3 tests/lint/check-layers.py
 
 check-words:
 	@tests/lint/check-words.sh
 
+# Two files at a time.
 check-tidy: deps-check
-	@tests/lint/check-tidy.sh
+	@tests/lint/check-tidy.sh $(SRC)
 
 ## format       lay the code out as .clang-format says
 format: deps-check
-	@clang-format -i $(wildcard $(LINT_TEXT))
+	@clang-format -i $(LINT_TEXT)

@@ -65,7 +65,6 @@ each:
     trapping amoadd.d a0, a0, (s0)
     want 9, s2, 6
     exit 0
-    .option norvc
     catch_trap
     wrong_is_here
     .balign 4096

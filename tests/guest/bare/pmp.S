@@ -24,6 +24,7 @@ _start:
     want 1, a0, 11
     la t0, supervisor
     csrw mepc, t0
+    li s8, 0                    // where the handler returns to: S mode
     li t0, MSTATUS_MPP
     csrc mstatus, t0
     li t0, MSTATUS_MPP_S
@@ -46,7 +47,6 @@ supervisor:
     want 8, s2, 5
 
     la s1, machine              // back to M mode: the handler stays there from now on
-    la t0, caught
     li s8, 1
     ecall
 machine:
@@ -61,7 +61,6 @@ machine:
     want 11, a0, 0x9f9998
     exit 0
 
-    .option norvc
     .balign 4
 caught:
     csrr s2, mcause

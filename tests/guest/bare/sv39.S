@@ -124,7 +124,6 @@ supervisor:
     want 20, s2, 9
     exit 0
 
-    .option norvc
     .balign 4
 caught:                             // in M mode; returns to where it came from, at s1
     csrr s2, mcause

@@ -22,8 +22,8 @@ _start:
     want 4, s2, 3
     exit 0
 
-    .option norvc
     .balign 256
+    .option norvc               // one jump, four bytes
 vectors:
     j exception
     j wrong
