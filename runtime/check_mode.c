@@ -327,8 +327,10 @@ enum exit_reason check_run(struct check *c, struct block *b)
         report(c, b, got, &want, "the host code makes fewer device accesses");
     if (ram_differs(c))
         report(c, b, got, &want, "memory");
-    s->icount_deadline = deadline;
-    if (s->icount >= deadline)
-        atomic_fetch_or(&s->pending, PENDING_TIME);
+    if (deadline != s->icount_deadline) {
+        s->icount_deadline = deadline;
+        if (s->icount >= deadline)
+            atomic_fetch_or(&s->pending, PENDING_TIME);
+    }
     return got;
 }

@@ -1,54 +1,94 @@
 #!/bin/bash
-# Every command in a ```sh block of README.md and docs/*.md is run, or stands in the table of
-# those that another part of `make test` runs. A command that is in neither is a failure.
+# What README.md and docs/ say can be done is done here: every ```sh block is run, and each line of
+# a ```dump block must be in what the blocks before it printed.
+#
+#   tests/docs.sh [FILE...]
+#
+# A block that takes long or wants a person has a line before it that says what to run in its place:
+#   <!-- docs-test: COMMAND -->
 set -u
 cd "$(dirname "$0")/.."
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+[ $# -gt 0 ] || set -- README.md docs/*.md
 passed=0
 failed=0
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
 
-# Commands that run elsewhere, and where.
-elsewhere()
+ok()
 {
-    case $1 in
-    "make run") grep -q -- '-initrd' Makefile && python3 -c 'open("tests/guest/boot.py")' ;; # boot.py types into it
-    "make test" | "make check" | "make unit BUILD=asan") grep -q part_asan tests/run.sh ;;   # this run
-    "make bench") bash -n bench/run.sh ;;                                                   # minutes: make bench
-    "make diff"*) grep -q '^diff' tests/diff/diff.mk ;;                                     # its short form is in this run
-    *) return 1 ;;
-    esac
+    passed=$((passed + 1))
 }
 
-# The guest files and a program by the names that the text uses.
-prepare()
+wrong() # WHERE WHAT
 {
-    ln -s "$(scripts/fetch-guest.sh --print KERNEL)" "$work/Image"
-    ln -s "$(scripts/fetch-guest.sh --print AUTO)" "$work/initramfs.cpio.gz"
-    ln -s "$PWD/dbt-run" "$work/dbt-run"
-    ln -s "$PWD/Makefile" "$PWD/scripts" "$PWD/tests" "$PWD/docs" "$work/"
-    riscv64-linux-gnu-gcc -nostdlib -static -Itests/guest/bare -Wl,-N,-Ttext=0x80000000 \
-        -Wl,--build-id=none -Wl,--no-warn-rwx-segments -o "$work/program.elf" \
-        tests/guest/bare/sum.S
+    failed=$((failed + 1))
+    echo "FAILED: $1: $2"
 }
 
-run() # FILE COMMAND
+# Writes $work/N.sh and N.dump, in the order of the file, each with N.where.
+split() # FILE
 {
-    if elsewhere "$2" || (cd "$work" && timeout 60 bash -c "$2" </dev/null >"$work/log" 2>&1); then
-        passed=$((passed + 1))
+    awk -v dir="$work" -v file="$1" '
+        /^<!-- docs-test: .* -->$/ {
+            instead = $0
+            sub(/^<!-- docs-test: /, "", instead)
+            sub(/ -->$/, "", instead)
+            next
+        }
+        /^```(sh|dump)$/ {
+            kind = substr($0, 4)
+            out = sprintf("%s/%03d", dir, ++n)
+            printf "%s:%d\n", file, NR > (out ".where")
+            body = out "." kind
+            if (kind == "sh" && instead != "")
+                print instead > body
+            skip = kind == "sh" && instead != ""
+            instead = ""
+            next
+        }
+        /^```/ { kind = ""; next }
+        kind != "" && !skip { print > body }' "$1"
+}
+
+run_block() # SCRIPT WHERE
+{
+    if timeout 120 bash -euo pipefail "$1" >"$work/new" 2>&1 </dev/null; then
+        ok
     else
-        echo "FAIL  $1: $2"
-        tail -n 10 "$work/log" | sed 's/^/    /'
-        failed=$((failed + 1))
+        wrong "$2" "status $? of: $(cat "$1")"
+        tail -n 20 "$work/new" | sed 's/^/    /'
+    fi
+    cat "$work/new" >>"$work/printed"
+}
+
+find_dump() # DUMP WHERE
+{
+    local lost
+    if lost=$(grep -vxFf "$work/printed" "$1"); then
+        wrong "$2" "no longer printed:"
+        sed 's/^/    /' <<<"$lost"
+    else
+        ok
     fi
 }
 
-prepare
-for file in README.md docs/*.md; do
-    while read -r line; do
-        line=$(sed -E 's/ *#.*//; s/ +$//' <<<"$line")
-        [ -n "$line" ] && run "$file" "$line"
-    done < <(awk '/^```sh$/ {on = 1; next} /^```/ {on = 0} on' "$file")
+for file in "$@"; do
+    rm -f "$work"/*
+    : >"$work/printed"
+    split "$file"
+    for where in "$work"/*.where; do
+        [ -f "$where" ] || continue
+        block=${where%.where}
+        if [ -f "$block.sh" ]; then
+            run_block "$block.sh" "$(cat "$where")"
+        else
+            find_dump "$block.dump" "$(cat "$where")"
+        fi
+    done
+    # Links inside the tree.
+    for link in $(grep -oE '\]\([^)#:]+\)' "$file" | tr -d '])('); do
+        [ -e "$(dirname "$file")/$link" ] && ok || wrong "$file" "leads to $link, which is not there"
+    done
 done
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
