@@ -78,9 +78,21 @@ run: all deps-guest
 test: deps-test
 	@tests/run.sh
 
+## test-long    whole boots in check mode, under stress and sanitizers; long random tests
+.PHONY: test-long
+test-long: deps-test
+	@scripts/fetch-guest.sh
+	@$(MAKE) --no-print-directory unit
+	@tests/long.sh
+
 ## unit         the unit tests only, in this BUILD
 .PHONY: unit
 unit: $(UNIT)
+
+## bench        compare with QEMU: boot and kernels, CPU time and memory
+.PHONY: bench
+bench: all
+	@bench/run.sh
 
 ## clean        remove out/ and dbt-run
 .PHONY: clean

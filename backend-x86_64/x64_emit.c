@@ -56,8 +56,7 @@ struct x64_cold *x64_cold_add(struct x64_emitter *x,
                               void (*emit)(struct x64_emitter *, const struct x64_cold *),
                               uint32_t from)
 {
-    static struct x64_cold overflow;
-    struct x64_cold *k = &overflow;
+    struct x64_cold *k = &x->cold_overflow;
 
     if (x->n_cold == X64_MAX_COLD)
         x->c.full = true;

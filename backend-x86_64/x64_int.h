@@ -72,6 +72,7 @@ struct x64_emitter {
     uint64_t stress; /* random state, 0: off */
     struct x64_val val[IR_MAX_INSNS];
     struct x64_cold cold[X64_MAX_COLD];
+    struct x64_cold cold_overflow; /* where writes go when cold[] is full; the block is given up */
     struct x64_unit unit;
 };
 

@@ -10,7 +10,7 @@ options=(--engine check --time virtual -append "console=ttyS0 earlycon=sbi" -ser
 [ "$limit" -eq 0 ] || options+=(--max-insns "$limit")
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-./dbt-run -kernel "$(scripts/fetch-guest.sh --print KERNEL)" \
+"${DBT:-./dbt-run}" -kernel "$(scripts/fetch-guest.sh --print KERNEL)" \
     -initrd "$(scripts/fetch-guest.sh --print AUTO)" "${options[@]}" "$@" </dev/null >"$log" 2>&1 ||
     { tail -n 100 "$log"; exit 1; }
 if [ "$limit" -eq 0 ]; then

@@ -1,6 +1,6 @@
 // The finisher's failure code becomes the exit status.
 // status: 3
-#include "bare.h"
+#include "bare.inc"
     .globl _start
 _start:
     exit 3

@@ -1,7 +1,7 @@
 // Prints a line through the UART and switches the machine off.
 // prints: hello
 // status: 0
-#include "bare.h"
+#include "bare.inc"
     .globl _start
 _start:
     li s0, UART

@@ -1,6 +1,6 @@
 // Loads and stores at every offset around a page boundary: seen by bytes, and back.
 // status: 0
-#include "bare.h"
+#include "bare.inc"
     .globl _start
 _start:
     trap_to wrong

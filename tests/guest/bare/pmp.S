@@ -1,7 +1,7 @@
 // Physical memory protection: a page that S mode may not touch, another that it may only read.
 // A locked entry binds M mode too.
 // status: 0
-#include "bare.h"
+#include "bare.inc"
     .globl _start
 _start:
     trap_to caught

@@ -1,7 +1,7 @@
 // A reset with -no-reboot ends the run.
 // options: -no-reboot
 // status: 0
-#include "bare.h"
+#include "bare.inc"
     .globl _start
 _start:
     li t0, FINISHER

@@ -1,7 +1,7 @@
 // Code that changes code: another block, the block that runs (with and without a store that
 // is split over two instructions), and a loop patched on every turn.
 // status: 0
-#include "bare.h"
+#include "bare.inc"
     .globl _start
     .option norvc
 _start:

@@ -1,6 +1,6 @@
 // The sum of an array. docs/pipeline.md follows the block at `loop`.
 // status: 0
-#include "bare.h"
+#include "bare.inc"
     .globl _start
 _start:
     la s0, numbers

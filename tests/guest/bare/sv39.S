@@ -1,6 +1,6 @@
 // S mode under Sv39: a gigapage for the code, 4 KiB pages for what is tried.
 // status: 0
-#include "bare.h"
+#include "bare.inc"
 #define V 0x01
 #define R 0x02
 #define W 0x04

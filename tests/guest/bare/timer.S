@@ -1,6 +1,6 @@
 // The CLINT's timer: WFI wakes for it, with interrupts on (a trap) and off (none).
 // status: 0
-#include "bare.h"
+#include "bare.inc"
     .globl _start
 .macro arm ticks
     li s0, CLINT_MTIMECMP

@@ -1,6 +1,6 @@
 // mtvec's mode 1: interrupts go to base + 4 * cause, exceptions to base.
 // status: 0
-#include "bare.h"
+#include "bare.inc"
     .globl _start
 _start:
     la t0, vectors

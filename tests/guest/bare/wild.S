@@ -1,6 +1,6 @@
 // Jumps into nowhere: low, high and into a device. Each is an instruction access fault.
 // status: 0
-#include "bare.h"
+#include "bare.inc"
     .globl _start
 .macro wild n, address
     li s5, \address
