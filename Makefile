@@ -104,7 +104,7 @@ clean:
 help:
 	@sed -n 's/^## /  /p' $(MAKEFILE_LIST)
 
--include $(patsubst %.o,%.d,$(OBJ) $(TESTLIB_OBJ)) $(OUT)/runtime/cli/main.d
+-include $(patsubst %.o,%.d,$(OBJ) $(TESTLIB_OBJ)) $(OUT)/runtime/cli/main.d $(UNIT:=.d)
 
 -include tests/lint/lint.mk
 -include tests/diff/diff.mk

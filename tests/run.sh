@@ -134,6 +134,7 @@ part_check()
     one layers 60 make --no-print-directory check-layers
     one words 60 make --no-print-directory check-words
     one format 120 make --no-print-directory check-format
+    one tidy 600 make --no-print-directory check-tidy
 }
 
 part_docs()

@@ -14,7 +14,8 @@ struct diff_engine {
     struct phys phys;
     struct guest_ops guest;
     struct hart *hart;
-    bool user, trapped;
+    enum rv_priv priv;
+    bool trapped;
 };
 
 static void deliver(struct cpu_state *s, uint64_t cause, uint64_t tval)
@@ -66,14 +67,14 @@ static void must(bool ok, const struct err *e)
     exit(2);
 }
 
-struct diff_engine *diff_engine_create(enum engine kind, const char *model, bool user,
+struct diff_engine *diff_engine_create(enum engine kind, const char *model, enum rv_priv priv,
                                        uint64_t ram_gpa, uint64_t ram_bytes)
 {
     struct diff_engine *e = calloc(1, sizeof *e);
     struct err why;
 
     CHECK(e);
-    e->user = user;
+    e->priv = priv;
     must(phys_init(&e->phys, ram_gpa, ram_bytes, &why), &why);
     must(rv_model_parse(&e->cpu.model, model, &why), &why);
     e->cpu.now_ticks = no_time;
@@ -87,7 +88,7 @@ struct diff_engine *diff_engine_create(enum engine kind, const char *model, bool
         .mmu_guest = &rv_mmu_guest,
         .events = {.poll = poll_events, .wait = wait_event, .arg = e},
         .engine = kind,
-        .translate = {.passes = UINT32_MAX, .max_insns = IR_MAX_GUEST},
+        .translate = {.passes = OPT_ALL, .max_insns = IR_MAX_GUEST},
         .cache_bytes = 8 << 20,
         .cache_segments = 8,
     };
@@ -125,7 +126,7 @@ void diff_engine_run(struct diff_engine *e, struct diff_state *s, uint64_t pc, u
     memcpy(h->s.reg + STATE_FP, s->f, sizeof(s->f));
     h->mscratch = s->mscratch;
     h->mstatus |= RV_STATUS_FS;
-    h->priv = e->user ? RV_U : RV_M;
+    h->priv = e->priv;
     rv_fcsr_set(h, s->fcsr >> 5, s->fcsr & 31);
     rv_sync(h);
     h->s.pc = pc;

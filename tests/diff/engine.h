@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "frontend/riscv/rv.h"
 #include "runtime/hart.h"
 
 /* What is compared of a hart. */
@@ -17,8 +18,8 @@ struct diff_state {
 
 struct diff_engine;
 
-/* model: as --cpu. user: runs in U mode instead of M. Ends the process when the host refuses. */
-struct diff_engine *diff_engine_create(enum engine kind, const char *model, bool user,
+/* model: as --cpu. priv: what programs run in. Ends the process when the host refuses. */
+struct diff_engine *diff_engine_create(enum engine kind, const char *model, enum rv_priv priv,
                                        uint64_t ram_gpa, uint64_t ram_bytes);
 void diff_engine_destroy(struct diff_engine *e);
 
