@@ -9,7 +9,12 @@ diff: $(OUT)/tests/diff/unicorn_diff $(OUT)/tests/diff/qemu_user
 	$(OUT)/tests/diff/unicorn_diff --seed $(DIFF_SEED) --count $(DIFF_COUNT)
 	$(OUT)/tests/diff/qemu_user --seed $(DIFF_SEED) --count $$(($(DIFF_COUNT) / 20))
 
-$(OUT)/tests/diff/unicorn_diff: $(OUT)/tests/diff/unicorn_diff.o $(OUT)/tests/diff/oracle.o \
+$(OUT)/tests/diff/unicorn_diff: $(patsubst %,$(OUT)/tests/%.o,diff/unicorn_diff \
+    diff/unicorn_oracle diff/unicorn_known lib/rv_machine lib/rv_random lib/rv_rig) $(LIB)
+	@echo "  LINK  $@"
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS) -lunicorn -lm
+
+$(OUT)/tests/diff/unicorn_hooks: $(OUT)/tests/diff/unicorn_hooks.o $(OUT)/tests/diff/oracle.o \
     $(DIFF_COMMON) $(LIB)
 	@echo "  LINK  $@"
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS) -lunicorn -lm

@@ -125,6 +125,7 @@ void diff_engine_run(struct diff_engine *e, struct diff_state *s, uint64_t pc, u
     memcpy(h->s.reg, s->x, sizeof(s->x));
     memcpy(h->s.reg + STATE_FP, s->f, sizeof(s->f));
     h->mscratch = s->mscratch;
+    h->sscratch = s->sscratch;
     h->mstatus |= RV_STATUS_FS;
     h->priv = e->priv;
     rv_fcsr_set(h, s->fcsr >> 5, s->fcsr & 31);
@@ -139,4 +140,5 @@ void diff_engine_run(struct diff_engine *e, struct diff_state *s, uint64_t pc, u
     s->epc = h->mepc;
     s->tval = h->mtval;
     s->mscratch = h->mscratch;
+    s->sscratch = h->sscratch;
 }

@@ -13,7 +13,7 @@ struct diff_state {
     uint64_t x[32], f[32];
     uint64_t fcsr;
     uint64_t cause, epc, tval; /* of the trap that ended the run */
-    uint64_t mscratch;
+    uint64_t mscratch, sscratch;
 };
 
 struct diff_engine;

@@ -9,11 +9,12 @@
 
 #include "dbt/base/check.h"
 #include "frontend/riscv/sys/sys.h"
+#include "tests/diff/float_bits.h"
 
 enum { MAX_STEPS = 4000, MRET = 0x30200073, N_REGS = 31 + 32 + 1 };
-#define BOXED        UINT64_C(0xffffffff00000000)
-#define CANONICAL_F  UINT64_C(0xffffffff7fc00000)
-#define CANONICAL_D  UINT64_C(0x7ff8000000000000)
+#define BOXED       UINT64_C(0xffffffff00000000)
+#define CANONICAL_F UINT64_C(0xffffffff7fc00000)
+#define CANONICAL_D UINT64_C(0x7ff8000000000000)
 
 const char *const oracle_error_name[ORACLE_N_ERRORS] = {
     [ORACLE_UNBOXED_OPERAND] = "operand not NaN-boxed",
@@ -23,10 +24,23 @@ const char *const oracle_error_name[ORACLE_N_ERRORS] = {
     [ORACLE_LRSC_MISALIGNED] = "misaligned lr, sc",
     [ORACLE_AMO_MISALIGNED] = "misaligned amo",
     [ORACLE_AMO_MINMAX] = "amomin.w, amomax.w and unsigned",
+    [ORACLE_CSR_READ_ONLY] = "write of 0 to a read-only CSR",
+    [ORACLE_SC_SIZE] = "sc of another size than lr",
+    [ORACLE_SC_UNMAPPED] = "sc without reservation nor memory",
+    [ORACLE_TORN_STORE] = "bytes stored before the fault",
 };
 
 /* What a program's instruction needs done before or behind it. */
-enum { FIX_OPERANDS = 1, FIX_BOX = 2, FIX_MIN = 4, FIX_FMA = 8, FIX_ALIGN = 16, FIX_AMO = 32 };
+enum {
+    FIX_OPERANDS = 1,
+    FIX_BOX = 2,
+    FIX_MIN = 4,
+    FIX_FMA = 8,
+    FIX_LRSC = 16,
+    FIX_AMO = 32,
+    FIX_CSR = 64,
+    FIX_EDGE = 128
+};
 
 struct fix {
     struct rv_insn i;
@@ -45,8 +59,10 @@ struct oracle {
     uint8_t replaced;         /* bit k: saved[k] */
     uint64_t value[3];        /* its operands; of an atomic: address, rs2, old word */
     uint64_t pc;
-    struct diff_state trap;   /* cause, epc, tval */
-    bool trapped;
+    struct diff_state trap; /* cause, epc, tval */
+    uint32_t start, end;    /* of the program, offsets */
+    bool trapped, torn;
+    unsigned lr_bytes; /* of the reservation; 0: none */
     unsigned steps;
     uint64_t all_steps, errors[ORACLE_N_ERRORS];
 };
@@ -112,7 +128,11 @@ static uint8_t fixes_of(const struct rv_insn *i)
     uint8_t what = 0;
 
     if (kind == RV_KIND_AMO && (strncmp(name, "lr", 2) == 0 || strncmp(name, "sc", 2) == 0))
-        return FIX_ALIGN;
+        return FIX_LRSC;
+    if (i->op == RV_OP_csrrs || i->op == RV_OP_csrrc)
+        return i->imm >> 10 == 3 && i->rs1 != 0 ? FIX_CSR : 0;
+    if (kind == RV_KIND_STORE || i->op == RV_OP_fsw || i->op == RV_OP_fsd)
+        return FIX_EDGE;
     if (strncmp(name, "amom", 4) == 0 && ends_with(name, "_w"))
         return FIX_AMO;
     if (name[0] != 'f' || i->op == RV_OP_fence || i->op == RV_OP_fence_i)
@@ -134,37 +154,23 @@ static bool is_single(const struct rv_insn *i)
     return ends_with(rv_rows[i->op].name, "_s");
 }
 
-static bool is_nan(uint64_t v, bool single)
+static uint64_t address_of(struct oracle *o, const struct rv_insn *i)
 {
-    return single ? (v & 0x7fffffff) > 0x7f800000
-                  : (v & INT64_MAX) > UINT64_C(0x7ff0000000000000);
+    return i->rs1 ? get(o, UC_RISCV_REG_X0 + i->rs1) : 0;
 }
 
-static bool is_quiet(uint64_t v, bool single)
+/* The word that the atomic is at, or what is nearest. */
+static uint8_t *target(struct oracle *o)
 {
-    return (v >> (single ? 22 : 51) & 1) != 0;
+    return o->ram +
+           (o->value[0] <= RV_RANDOM_RAM_BYTES - 8 ? o->value[0] : RV_RANDOM_RAM_BYTES - 8);
 }
 
-static bool is_inf(uint64_t v, bool single)
+static void before_atomic(struct oracle *o, const struct rv_insn *i)
 {
-    return single ? (v & 0x7fffffff) == 0x7f800000
-                  : (v & INT64_MAX) == UINT64_C(0x7ff0000000000000);
-}
-
-static bool is_zero(uint64_t v, bool single)
-{
-    return single ? (v & 0x7fffffff) == 0 : (v & INT64_MAX) == 0;
-}
-
-static void before_amo(struct oracle *o, const struct rv_insn *i)
-{
-    uint32_t old = 0;
-
-    o->value[0] = (i->rs1 ? get(o, UC_RISCV_REG_X0 + i->rs1) : 0) - RV_RANDOM_BASE;
+    o->value[0] = address_of(o, i) - RV_RANDOM_BASE;
     o->value[1] = i->rs2 ? get(o, UC_RISCV_REG_X0 + i->rs2) : 0;
-    if (o->value[0] <= RV_RANDOM_RAM_BYTES - 4)
-        memcpy(&old, o->ram + o->value[0], 4);
-    o->value[2] = old;
+    memcpy(&o->value[2], target(o), 8);
 }
 
 static void before(struct oracle *o, const struct fix *f)
@@ -172,8 +178,12 @@ static void before(struct oracle *o, const struct fix *f)
     const uint8_t reg[3] = {f->i.rs1, f->i.rs2, f->i.rs3};
     const char *syntax = rv_formats[rv_rows[f->i.op].format].syntax;
 
-    if (f->what & FIX_AMO) {
-        before_amo(o, &f->i);
+    if (f->what & (FIX_AMO | FIX_LRSC)) {
+        before_atomic(o, &f->i);
+        return;
+    }
+    if (f->what & FIX_EDGE) {
+        memcpy(&o->value[0], o->ram + RV_RANDOM_RAM_BYTES - 8, 8);
         return;
     }
     const char letter[3] = {'S', 'T', 'R'};
@@ -241,21 +251,16 @@ static void fix_fma(struct oracle *o, const struct rv_insn *i)
 
 static void fix_amo(struct oracle *o, const struct rv_insn *i)
 {
-    uint32_t a = (uint32_t)o->value[2], b = (uint32_t)o->value[1], is, want;
+    uint32_t a, b = (uint32_t)o->value[1], is, want;
+    uint64_t inside = o->ram + o->value[0] - target(o); /* 4 for the last word of memory, else 0 */
+
+    a = (uint32_t)(o->value[2] >> 8 * inside);
 
     switch (i->op) {
-    case RV_OP_amomin_w:
-        want = (int32_t)a < (int32_t)b ? a : b;
-        break;
-    case RV_OP_amomax_w:
-        want = (int32_t)a > (int32_t)b ? a : b;
-        break;
-    case RV_OP_amominu_w:
-        want = a < b ? a : b;
-        break;
-    default:
-        want = a > b ? a : b;
-        break;
+    case RV_OP_amomin_w: want = (int32_t)a < (int32_t)b ? a : b; break;
+    case RV_OP_amomax_w: want = (int32_t)a > (int32_t)b ? a : b; break;
+    case RV_OP_amominu_w: want = a < b ? a : b; break;
+    default: want = a > b ? a : b; break;
     }
     memcpy(&is, o->ram + o->value[0], 4);
     if (is == want)
@@ -264,12 +269,30 @@ static void fix_amo(struct oracle *o, const struct rv_insn *i)
     memcpy(o->ram + o->value[0], &want, 4);
 }
 
+/* A reservation of another size may be no use, and then memory stays as it is. */
+static void fix_lrsc(struct oracle *o, const struct rv_insn *i)
+{
+    unsigned bytes = ends_with(rv_rows[i->op].name, "_w") ? 4 : 8;
+    bool is_lr = i->op == RV_OP_lr_w || i->op == RV_OP_lr_d;
+    unsigned reserved = o->lr_bytes;
+
+    o->lr_bytes = is_lr ? bytes : 0;
+    if (is_lr || reserved == 0 || reserved == bytes)
+        return;
+    o->errors[ORACLE_SC_SIZE]++;
+    memcpy(target(o), &o->value[2], 8);
+    if (i->rd)
+        put(o, UC_RISCV_REG_X0 + i->rd, 1);
+}
+
 static void behind(struct oracle *o, const struct fix *f)
 {
-    if (f->what & FIX_AMO) {
+    if (f->what & FIX_AMO)
         fix_amo(o, &f->i);
+    if (f->what & FIX_LRSC)
+        fix_lrsc(o, &f->i);
+    if (f->what & (FIX_AMO | FIX_LRSC | FIX_EDGE))
         return;
-    }
     restore(o, &f->i, true);
     if (f->what & FIX_BOX) {
         uint64_t v = get_f(o, f->i.rd);
@@ -285,17 +308,34 @@ static void behind(struct oracle *o, const struct fix *f)
         fix_fma(o, &f->i);
 }
 
-/* True: Unicorn would go on where a trap is due. */
+static bool atomic_misaligned(struct oracle *o, const struct rv_insn *i)
+{
+    unsigned bytes = ends_with(rv_rows[i->op].name, "_w") ? 4 : 8;
+
+    return address_of(o, i) % bytes != 0;
+}
+
+/* True, with the trap noted: Unicorn would go on where it is due. */
 static bool trap_due(struct oracle *o, const struct fix *f)
 {
-    if (f->what & FIX_ALIGN) {
-        uint64_t at = f->i.rs1 ? get(o, UC_RISCV_REG_X0 + f->i.rs1) : 0;
-        bool word = ends_with(rv_rows[f->i.op].name, "_w");
+    uint64_t at = address_of(o, &f->i);
+    bool is_lr = f->i.op == RV_OP_lr_w || f->i.op == RV_OP_lr_d;
 
-        if ((at & (word ? 3 : 7)) == 0)
-            return false;
+    if (f->what & FIX_CSR && at == 0) {
+        o->errors[ORACLE_CSR_READ_ONLY]++;
+        trap(o, RV_ILLEGAL, f->i.word);
+        return true;
+    }
+    if (!(f->what & FIX_LRSC))
+        return false;
+    if (atomic_misaligned(o, &f->i)) {
         o->errors[ORACLE_LRSC_MISALIGNED]++;
-        trap(o, rv_rows[f->i.op].name[0] == 'l' ? RV_LOAD_MISALIGNED : RV_STORE_MISALIGNED, at);
+        trap(o, is_lr ? RV_LOAD_MISALIGNED : RV_STORE_MISALIGNED, at);
+        return true;
+    }
+    if (!is_lr && at - RV_RANDOM_BASE >= RV_RANDOM_RAM_BYTES) {
+        o->errors[ORACLE_SC_UNMAPPED]++;
+        trap(o, RV_STORE_ACCESS, at);
         return true;
     }
     return false;
@@ -313,10 +353,10 @@ static void on_code(uc_engine *uc, uint64_t address, uint32_t size, void *arg)
         behind(o, o->behind);
     o->behind = NULL;
     o->pc = address;
-    if (++o->steps > MAX_STEPS)
+    if (++o->steps > MAX_STEPS || offset < o->start || offset >= o->end) {
         uc_emu_stop(uc);
-    if (offset >= RV_RANDOM_CODE_BYTES)
         return;
+    }
     const struct fix *f = &o->at[offset / 2];
 
     if (!f->what)
@@ -325,7 +365,7 @@ static void on_code(uc_engine *uc, uint64_t address, uint32_t size, void *arg)
         uc_emu_stop(uc);
         return;
     }
-    if (f->what & (FIX_OPERANDS | FIX_BOX | FIX_MIN | FIX_FMA | FIX_AMO)) {
+    if (f->what != FIX_CSR) {
         before(o, f);
         o->behind = f;
     }
@@ -376,9 +416,13 @@ static bool on_memory(uc_engine *uc, uc_mem_type type, uint64_t address, int siz
 
         /* Unicorn tells which half of the atomic failed; the guest sees a store's fault. */
         if (rv_rows[op].kind == RV_KIND_AMO && rv_rows[op].name[0] != 'l')
-            cause = RV_STORE_ACCESS;
+            cause = atomic_misaligned(o, &o->at[(o->pc - RV_RANDOM_BASE) / 2].i)
+                        ? RV_STORE_MISALIGNED /* either may come first (privileged, 3.7) */
+                        : RV_STORE_ACCESS;
     }
     trap(o, cause, address);
+    if (o->behind && o->behind->what & FIX_EDGE)
+        o->torn = true;
     return false;
 }
 
@@ -407,8 +451,8 @@ struct oracle *oracle_create(enum rv_priv priv)
 
     CHECK(o);
     o->priv = priv;
-    o->ram = mmap(NULL, RV_RANDOM_RAM_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-                  -1, 0);
+    o->ram =
+        mmap(NULL, RV_RANDOM_RAM_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     CHECK(o->ram != MAP_FAILED);
     must(uc_open(UC_ARCH_RISCV, UC_MODE_RISCV64, &o->uc), "open");
     must(uc_mem_map_ptr(o->uc, RV_RANDOM_BASE, RV_RANDOM_RAM_BYTES, UC_PROT_ALL, o->ram), "map");
@@ -456,10 +500,48 @@ static void prepare(struct oracle *o, const struct rv_program *p)
         rv_decode(p->word[k], &f->i);
         f->what = fixes_of(&f->i);
     }
+    o->start = p->start;
+    o->end = p->end;
     o->behind = NULL;
     o->replaced = 0;
-    o->trapped = false;
+    o->trapped = o->torn = false;
     o->steps = 0;
+    o->lr_bytes = 0;
+}
+
+/* A reservation outlives the run: an sc, whether it fails or not, ends it. */
+static void end_reservation(struct oracle *o)
+{
+    const uint32_t sc_w = 0x1800a02f; /* sc.w x0, x0, (x1) */
+    const uint64_t at = RV_RANDOM_BASE;
+    uint32_t saved[2];
+
+    memcpy(saved, o->ram, sizeof(saved));
+    memcpy(o->ram + 4, &sc_w, 4);
+    put(o, UC_RISCV_REG_X1, at);
+    must(uc_ctl_remove_cache(o->uc, at, at + 8), "forget code");
+    o->start = 0;
+    must(uc_emu_start(o->uc, at + 4, at + 8, 0, 0), "sc");
+    must(uc_ctl_remove_cache(o->uc, at, at + 8), "forget code");
+    memcpy(o->ram, saved, sizeof(saved));
+}
+
+static void mend_torn_store(struct oracle *o)
+{
+    uint8_t *end = o->ram + RV_RANDOM_RAM_BYTES - 8;
+
+    if (memcmp(end, &o->value[0], 8) == 0)
+        return;
+    o->errors[ORACLE_TORN_STORE]++;
+    memcpy(end, &o->value[0], 8);
+}
+
+static void exchange_one(struct oracle *o, int reg, uint64_t *v, bool write)
+{
+    if (write)
+        put(o, reg, *v);
+    else
+        *v = get(o, reg);
 }
 
 static void exchange(struct oracle *o, struct diff_state *s, bool write)
@@ -475,12 +557,18 @@ static void exchange(struct oracle *o, struct diff_state *s, bool write)
         must(uc_reg_write_batch(o->uc, o->reg, value, N_REGS), "write registers");
     else
         must(uc_reg_read_batch(o->uc, o->reg, value, N_REGS), "read registers");
-    if (o->priv != RV_M)
-        return;
-    if (write)
-        put(o, UC_RISCV_REG_MSCRATCH, s->mscratch);
-    else
-        s->mscratch = get(o, UC_RISCV_REG_MSCRATCH);
+    if (o->priv >= RV_S)
+        exchange_one(o, UC_RISCV_REG_SSCRATCH, &s->sscratch, write);
+    if (o->priv == RV_M)
+        exchange_one(o, UC_RISCV_REG_MSCRATCH, &s->mscratch, write);
+}
+
+static bool code_is_intact(const struct oracle *o, const struct rv_program *p)
+{
+    for (unsigned k = 0; k < p->n; k++)
+        if (memcmp(o->ram + p->offset[k], &p->word[k], p->len[k]) != 0)
+            return false;
+    return true;
 }
 
 bool oracle_run(struct oracle *o, const struct rv_program *p, struct diff_state *s)
@@ -497,11 +585,16 @@ bool oracle_run(struct oracle *o, const struct rv_program *p, struct diff_state 
         trap(o, RV_BREAKPOINT, o->pc);
     if (o->behind)
         restore(o, &o->behind->i, false);
+    o->behind = NULL;
+    if (o->torn)
+        mend_torn_store(o);
     exchange(o, s, false);
     s->cause = o->trap.cause;
     s->epc = o->trap.epc;
     s->tval = o->trap.tval;
     for (unsigned k = 0; k < p->n; k++)
         o->at[p->offset[k] / 2].what = 0;
-    return o->trapped;
+    if (o->lr_bytes)
+        end_reservation(o);
+    return o->trapped && code_is_intact(o, p);
 }

@@ -9,7 +9,7 @@
 
 /* Where Unicorn alone has memory: the spare register's page, whose first half is for the
  * repairs and whose second holds the mret that starts programs in S and U. */
-#define SPARE_PAGE (RV_RANDOM_BASE + 0x1000000)
+#define SPARE_PAGE RV_RANDOM_SPARE_VALUE
 enum { MRET = 0x30200073, MRET_AT = 0x800, MSTATUS_FS = 3 << 13, N_REGS = 66 };
 
 struct unicorn {
@@ -94,7 +94,6 @@ static void write_regs(struct unicorn *u, const struct rv_program *p)
     u->value[0] = RV_RANDOM_BASE + p->start;
     memcpy(u->value + 1, p->x + 1, 31 * 8);
     memcpy(u->value + 32, p->f, sizeof(p->f));
-    u->value[RV_RANDOM_SPARE] = SPARE_PAGE;
     u->value[64] = p->fcsr;
     u->value[65] = MSTATUS_FS | (uint64_t)p->priv << RV_STATUS_MPP_SHIFT;
     uc_reg_write_batch(u->uc, u->id, u->pointer, N_REGS);
@@ -197,7 +196,7 @@ void unicorn_run(struct unicorn *u, const struct rv_program *p, struct unicorn_e
     u->before = before;
     u->arg = arg;
     put_repairs(u, p);
-    must(uc_ctl_remove_cache(u->uc, RV_RANDOM_BASE, RV_RANDOM_BASE + RV_RANDOM_CODE_BYTES));
+    must(uc_ctl_remove_cache(u->uc, RV_RANDOM_BASE, RV_RANDOM_BASE + RV_RANDOM_RAM_BYTES));
     must(uc_context_restore(u->uc, u->reset));
     write_regs(u, p);
     if (before)
@@ -227,7 +226,7 @@ bool unicorn_trap(const struct unicorn_end *e, const struct rv_program *p, const
     struct rv_insn i = {.op = RV_OP_reserved};
     uint32_t word = 0;
 
-    if (offset < RV_RANDOM_CODE_BYTES - 4) {
+    if (offset <= RV_RANDOM_RAM_BYTES - 4) {
         memcpy(&word, ram + offset, 4);
         rv_decode(word, &i);
     }

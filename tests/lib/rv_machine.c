@@ -156,7 +156,7 @@ void rv_machine_run(struct rv_machine *m, const struct rv_regs *from, enum rv_pr
     cpu->s.reg[0] = 0;
     cpu->s.pc = from->pc;
     cpu->priv = priv;
-    cpu->mscratch = 0;
+    cpu->mscratch = cpu->sscratch = 0;
     /* On, not yet dirty: the first floating-point instruction has to make it so. */
     cpu->mstatus = (cpu->mstatus & ~RV_STATUS_FS) | UINT64_C(1) << RV_STATUS_FS_SHIFT;
     rv_fcsr_set(cpu, from->fcsr >> 5 & 7, from->fcsr & 31);

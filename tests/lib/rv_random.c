@@ -19,6 +19,7 @@ struct gen {
     uint16_t row[RV_RANDOM_MAX];   /* RV_OP_reserved: a word that is no instruction */
     bool loop_back[RV_RANDOM_MAX]; /* the branch behind the decrement */
     bool pair[RV_RANDOM_MAX];      /* the sc of the lr before */
+    bool word[RV_RANDOM_MAX];      /* the atomic that wants a 32-bit operand */
     bool base[32];                 /* still points into the data */
     uint8_t few[6];                /* registers that are picked more often */
 };
@@ -131,7 +132,7 @@ static bool has(uint16_t row, char letter)
     return strchr(rv_formats[rv_rows[row].format].syntax, letter) != NULL;
 }
 
-static bool is_memory(uint16_t op)
+bool rv_is_memory(uint16_t op)
 {
     uint8_t kind = rv_rows[op].kind;
 
@@ -180,6 +181,11 @@ bool rv_makes_single(uint16_t op)
     return has(op, 'D') && op != RV_OP_flw && precision(op, 'D') == 's';
 }
 
+static bool is_minmax_w(uint16_t row)
+{
+    return row >= RV_OP_amomin_w && row <= RV_OP_amomaxu_w;
+}
+
 /* How often a row is refused, of 16: what ends a program, or bores. */
 static unsigned dislike(uint16_t row)
 {
@@ -205,8 +211,11 @@ static uint16_t pick_row(struct gen *g)
     for (;;) {
         uint16_t row = (uint16_t)(1 + rv_random_below(&g->rng, RV_OP_COUNT - 1));
 
-        if (in_rv64gc(row) && rv_random_below(&g->rng, 16) >= dislike(row))
-            return row;
+        if (!in_rv64gc(row) || rv_random_below(&g->rng, 16) < dislike(row))
+            continue;
+        if ((g->flags & RV_RANDOM_AMO_WORD) && is_minmax_w(row) && !one_in(&g->rng, 8))
+            continue;
+        return row;
     }
 }
 
@@ -245,6 +254,8 @@ static void choose_memory(struct gen *g, struct rv_insn *i, unsigned k)
         i->rs1 = r;
     if (g->pair[k])
         i->rs1 = g->p->word[k - 1] >> 15 & 31;
+    if (g->word[k])
+        i->rs2 = g->p->word[k - 1] >> 7 & 31;
     if (atomic)
         return;
     if (rv_row_is_compressed(i->row))
@@ -343,7 +354,7 @@ static void choose_operands(struct gen *g, struct rv_insn *i, unsigned k)
     if (has(i->row, 'i') && kind == RV_KIND_ALU)
         i->imm = pick_imm(g, i->imm);
     choose_fp(g, i);
-    if (is_memory(i->op))
+    if (rv_is_memory(i->op))
         choose_memory(g, i, k);
     if (has(i->row, 'c'))
         choose_csr(g, i);
@@ -371,6 +382,7 @@ static bool try_insn(struct gen *g, unsigned k, uint32_t *word, struct rv_insn *
 {
     uint16_t row = g->row[k];
     struct rv_insn wish;
+    uint32_t wished;
 
     *word = ((uint32_t)rig_random(&g->rng) & ~rv_row_mask(row)) | rv_row_match(row);
     if (rv_row_is_compressed(row))
@@ -381,8 +393,8 @@ static bool try_insn(struct gen *g, unsigned k, uint32_t *word, struct rv_insn *
     wish = *i;
     choose_operands(g, &wish, k);
     /* What is implied or has a format of its own stays as it came. */
-    if (rv_encode(&wish, word))
-        rv_decode(*word, i);
+    if (rv_encode(&wish, &wished) || (wish.rs1 = wish.rd, rv_encode(&wish, &wished)))
+        rv_decode(*word = wished, i);
     else if (rv_rows[i->op].kind == RV_KIND_BRANCH || rv_rows[i->op].kind == RV_KIND_JUMP)
         return false;
     if (i->row != row || is_unwanted(g, i))
@@ -396,7 +408,7 @@ static bool try_insn(struct gen *g, unsigned k, uint32_t *word, struct rv_insn *
 
 static bool lost_base(struct gen *g, const struct rv_insn *i)
 {
-    return is_memory(i->op) && !g->base[i->rs1] && !one_in(&g->rng, 64);
+    return rv_is_memory(i->op) && !g->base[i->rs1] && !one_in(&g->rng, 64);
 }
 
 /* No instruction of RV64GC; it may be one of an extension that is off. */
@@ -464,6 +476,7 @@ static void choose_registers(struct rv_program *p)
             at &= ~UINT64_C(7);
         p->x[bases[k]] = RV_RANDOM_BASE + RV_RANDOM_DATA + at;
     }
+    p->x[RV_RANDOM_SPARE] = RV_RANDOM_SPARE_VALUE;
     p->x[REG_END] = RV_RANDOM_BASE + p->offset[p->n - 1];
     p->x[REG_START] = RV_RANDOM_BASE + p->start;
     p->x[REG_LOOP] = rv_random_below(&rng, 4);
@@ -502,6 +515,13 @@ static unsigned place_some(struct gen *g, unsigned k)
     if ((g->row[k] == RV_OP_lr_w || g->row[k] == RV_OP_lr_d) && left >= 2 && !one_in(&g->rng, 4)) {
         g->row[k + 1] = g->row[k] == RV_OP_lr_w ? RV_OP_sc_w : RV_OP_sc_d;
         g->pair[k + 1] = true;
+        return 2;
+    }
+    if ((g->flags & RV_RANDOM_AMO_WORD) && is_minmax_w(g->row[k]) && left >= 2 &&
+        !one_in(&g->rng, 32)) {
+        g->row[k + 1] = g->row[k];
+        g->row[k] = RV_OP_addiw;
+        g->word[k + 1] = true;
         return 2;
     }
     if (!(g->flags & RV_RANDOM_ROOM) || !rv_makes_single(rv_rows[g->row[k]].expands))
@@ -614,6 +634,7 @@ void rv_program_place(const struct rv_program *p, uint8_t *ram)
 {
     uint64_t rng = p->seed;
 
+    memset(ram, 0, RV_RANDOM_CODE_BYTES);
     for (unsigned k = 0; k < p->n; k++)
         memcpy(ram + p->offset[k], &p->word[k], p->len[k]);
     for (unsigned at = RV_RANDOM_DATA; at < RV_RANDOM_RAM_BYTES; at += 8) {

@@ -22,8 +22,9 @@ enum {
     RV_RANDOM_DATA = RV_RANDOM_CODE_BYTES, /* offset of the data */
     RV_RANDOM_RAM_BYTES = 0x4000,
     RV_RANDOM_MAX = 64,   /* instructions, the ecall at the end included */
-    RV_RANDOM_SPARE = 28, /* no instruction names this register */
+    RV_RANDOM_SPARE = 28, /* no instruction names this register, which holds SPARE_VALUE */
 };
+#define RV_RANDOM_SPARE_VALUE (RV_RANDOM_BASE + 0x1000000) /* nothing is there */
 
 /* What an oracle may ask for. */
 enum rv_random_flags {
@@ -32,6 +33,9 @@ enum rv_random_flags {
     RV_RANDOM_APART = 1,
     /* Two nops, which no jump leads to, behind each instruction that makes a single. */
     RV_RANDOM_ROOM = 2,
+    /* 32-bit minimums and maximums in memory are rare, and an addiw makes their operand a
+     * 32-bit number, nearly always. */
+    RV_RANDOM_AMO_WORD = 4,
 };
 
 struct rv_program {
@@ -57,13 +61,14 @@ void rv_random_program(struct rv_program *p, uint64_t seed, unsigned flags);
 void rv_program_of(struct rv_program *p, uint64_t seed, uint32_t start, const uint32_t *word,
                    unsigned n, unsigned flags);
 
+bool rv_is_memory(uint16_t op); /* loads, stores, atomics, of either kind of register */
 /* Does the instruction leave a single in a floating-point register? */
 bool rv_makes_single(uint16_t op);
 
 /* Instruction k becomes a nop of its length, so that branches stay as they are. */
 void rv_program_drop(struct rv_program *p, unsigned k);
 
-/* Writes code and data: ram is RV_RANDOM_RAM_BYTES. */
+/* Writes code, among zeros, and data: ram is RV_RANDOM_RAM_BYTES. */
 void rv_program_place(const struct rv_program *p, uint8_t *ram);
 
 /* Operands: 0, +-1, extremes, powers of two, neighbours; now and then anything. */
