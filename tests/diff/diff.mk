@@ -14,11 +14,6 @@ $(OUT)/tests/diff/unicorn_diff: $(patsubst %,$(OUT)/tests/%.o,diff/unicorn_diff 
 	@echo "  LINK  $@"
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS) -lunicorn -lm
 
-$(OUT)/tests/diff/unicorn_hooks: $(OUT)/tests/diff/unicorn_hooks.o $(OUT)/tests/diff/oracle.o \
-    $(DIFF_COMMON) $(LIB)
-	@echo "  LINK  $@"
-	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS) -lunicorn -lm
-
 $(OUT)/tests/diff/qemu_user: $(OUT)/tests/diff/qemu_user.o $(OUT)/tests/diff/qemu_program.o \
     $(DIFF_COMMON) $(LIB)
 	@echo "  LINK  $@"

@@ -11,11 +11,13 @@
  * repairs and whose second holds the mret that starts programs in S and U. */
 #define SPARE_PAGE RV_RANDOM_SPARE_VALUE
 enum { MRET = 0x30200073, MRET_AT = 0x800, MSTATUS_FS = 3 << 13, N_REGS = 66 };
+enum { RUNS_MAX = 50000 };
 
 struct unicorn {
     uc_engine *uc;
     uc_context *reset;
     uint8_t *ram;
+    unsigned n_runs;
     struct unicorn_end *end;
     int id[N_REGS];
     uint64_t value[N_REGS];
@@ -123,17 +125,12 @@ static void must(uc_err e)
     exit(1);
 }
 
-struct unicorn *unicorn_create(void)
+static void open_engine(struct unicorn *u)
 {
-    struct unicorn *u = calloc(1, sizeof(*u));
     uint32_t mret = MRET;
     uint64_t mstatus = MSTATUS_FS;
     uc_hook hook;
 
-    CHECK(u && "memory for the oracle");
-    u->ram = aligned_alloc(PAGE_SIZE, RV_RANDOM_RAM_BYTES);
-    CHECK(u->ram && "memory for the oracle");
-    name_registers(u);
     must(uc_open(UC_ARCH_RISCV, UC_MODE_RISCV64, &u->uc));
     must(uc_mem_map_ptr(u->uc, RV_RANDOM_BASE, RV_RANDOM_RAM_BYTES, UC_PROT_ALL, u->ram));
     must(uc_mem_map(u->uc, SPARE_PAGE, PAGE_SIZE, UC_PROT_ALL));
@@ -144,15 +141,41 @@ struct unicorn *unicorn_create(void)
     must(uc_hook_add(u->uc, &hook, UC_HOOK_MEM_INVALID, (void *)on_memory, u, 1, 0));
     must(uc_context_alloc(u->uc, &u->reset));
     must(uc_context_save(u->uc, u->reset));
+}
+
+static void close_engine(struct unicorn *u)
+{
+    uc_context_free(u->reset);
+    uc_close(u->uc);
+}
+
+struct unicorn *unicorn_create(void)
+{
+    struct unicorn *u = calloc(1, sizeof(*u));
+
+    CHECK(u && "memory for the oracle");
+    u->ram = aligned_alloc(PAGE_SIZE, RV_RANDOM_RAM_BYTES);
+    CHECK(u->ram && "memory for the oracle");
+    name_registers(u);
+    open_engine(u);
     return u;
 }
 
 void unicorn_destroy(struct unicorn *u)
 {
-    uc_context_free(u->reset);
-    uc_close(u->uc);
+    close_engine(u);
     free(u->ram);
     free(u);
+}
+
+/* Unicorn 2.0.1 crashes in page_collection_lock() after some 300,000 programs, when it has
+ * emptied its full code buffer: it must not come to that. */
+static void renew_engine(struct unicorn *u)
+{
+    if (++u->n_runs % RUNS_MAX != 0)
+        return;
+    close_engine(u);
+    open_engine(u);
 }
 
 uint8_t *unicorn_ram(struct unicorn *u)
@@ -191,6 +214,7 @@ void unicorn_run(struct unicorn *u, const struct rv_program *p, struct unicorn_e
     uint64_t start = RV_RANDOM_BASE + p->start;
     uint64_t zero = 0;
 
+    renew_engine(u);
     memset(end, 0, sizeof(*end));
     u->end = end;
     u->before = before;
