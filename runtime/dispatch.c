@@ -206,12 +206,13 @@ static void link_exit(struct hart *h, struct block *b)
     if (h->link_generation != cache_generation(h->cache) || e->from->dropped ||
         e->from->mode != b->mode)
         return;
-    /* The bytes of a block that straddles are those of two mappings; an exit without
-     * a guard vouches for one. */
     /* A guard holds the salt of the half that jumps; the other half may have changed. */
-    if ((s->page_va ^ next_va) >> 63)
+    if (b->dropped || (s->page_va ^ next_va) >> 63)
         return;
-    if (b->dropped || (b->gpa2 && !e->at.cell))
+    /* An exit without a guard vouches for the physical page that its block is in. A block
+     * that straddles has bytes of another one too; and the page may have been mapped
+     * elsewhere, with no fence yet, since its block was entered. */
+    if (!e->at.cell && (b->gpa2 || (e->from->gpa ^ b->gpa) >> PAGE_BITS))
         return;
     block_link(h->blocks, e, b, &cell);
 }

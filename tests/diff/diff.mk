@@ -1,21 +1,22 @@
 # Comparisons with outside emulators. Included by the Makefile.
 DIFF_SEED  = $(or $(SEED),1)
 DIFF_COUNT = $(or $(COUNT),20000000)
-DIFF_COMMON := $(OUT)/tests/diff/engine.o $(OUT)/tests/lib/rv_random.o $(OUT)/tests/lib/rv_rig.o
+DIFF_LIB   := $(patsubst %,$(OUT)/tests/lib/%.o,rv_machine rv_random rv_random_value rv_rig)
 
 ## diff         SEED=1 COUNT=20000000: random instructions against Unicorn and qemu-riscv64
 .PHONY: diff
 diff: $(OUT)/tests/diff/unicorn_diff $(OUT)/tests/diff/qemu_user
+	$(OUT)/tests/diff/unicorn_diff --compressed --seed $(DIFF_SEED)
 	$(OUT)/tests/diff/unicorn_diff --seed $(DIFF_SEED) --count $(DIFF_COUNT)
 	$(OUT)/tests/diff/qemu_user --seed $(DIFF_SEED) --count $$(($(DIFF_COUNT) / 20))
 
-$(OUT)/tests/diff/unicorn_diff: $(patsubst %,$(OUT)/tests/%.o,diff/unicorn_diff \
-    diff/unicorn_oracle diff/unicorn_known lib/rv_machine lib/rv_random lib/rv_rig) $(LIB)
+$(OUT)/tests/diff/unicorn_diff: $(patsubst %,$(OUT)/tests/diff/%.o,unicorn_diff unicorn_oracle \
+    unicorn_known) $(DIFF_LIB) $(LIB)
 	@echo "  LINK  $@"
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS) -lunicorn -lm
 
 $(OUT)/tests/diff/qemu_user: $(OUT)/tests/diff/qemu_user.o $(OUT)/tests/diff/qemu_program.o \
-    $(DIFF_COMMON) $(LIB)
+    $(DIFF_LIB) $(LIB)
 	@echo "  LINK  $@"
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS) -lm
 

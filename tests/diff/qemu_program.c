@@ -7,7 +7,19 @@
 
 #include "dbt/base/check.h"
 
-enum { T0 = 5, S0 = 8, S1 = 9, A0 = 10, A1 = 11, A2 = 12, A7 = 17, S2 = 18, FA0 = 10, FA3 = 13 };
+enum {
+    T0 = 5,
+    T1 = 6,
+    S0 = 8,
+    S1 = 9,
+    A0 = 10,
+    A1 = 11,
+    A2 = 12,
+    A7 = 17,
+    S2 = 18,
+    FA0 = 10,
+    FA3 = 13
+};
 enum { NOP = 0x13, ECALL = 0x73, CSR_FCSR = 3, SYS_WRITE = 64, SYS_EXIT = 93, HEADER = 4096 };
 
 struct asm_out {
@@ -49,6 +61,12 @@ static const char *syntax_of(const struct rv_insn *i)
     return rv_formats[rv_rows[i->op].format].syntax;
 }
 
+bool qemu_is_atomic(uint16_t op)
+{
+    return rv_rows[op].kind == RV_KIND_AMO && strchr(rv_formats[rv_rows[op].format].syntax, 't') &&
+           op != RV_OP_sc_w && op != RV_OP_sc_d;
+}
+
 void qemu_registers(struct rv_insn *i, uint64_t pick)
 {
     const char *syntax = syntax_of(i);
@@ -67,6 +85,8 @@ void qemu_registers(struct rv_insn *i, uint64_t pick)
         i->rs3 = (uint8_t)(FA0 + (pick >> 24) % 3);
     if (strchr(syntax, 'D'))
         i->rd = FA0 + (pick >> 32 & 3);
+    if (qemu_is_atomic(i->op))
+        i->rs1 = T1;
 }
 
 static void one_word(struct asm_out *o, uint32_t word, bool known)
@@ -80,7 +100,11 @@ static void one_word(struct asm_out *o, uint32_t word, bool known)
         op(o, RV_OP_fld, FA0 + k, S0, 0, (int64_t)(offsetof(struct qemu_operands, f) + 8 * k));
     op(o, RV_OP_ld, T0, S0, 0, offsetof(struct qemu_operands, fcsr));
     op(o, RV_OP_csrrw, 0, T0, 0, CSR_FCSR);
+    if (qemu_is_atomic(i.op))
+        op(o, RV_OP_sd, 0, T1, A1, 0);
     put(o, known ? word : NOP);
+    if (qemu_is_atomic(i.op))
+        op(o, RV_OP_fld, FA0, T1, 0, 0);
     op(o, RV_OP_sd, 0, S1, strchr(syntax_of(&i), 'd') ? i.rd : A0, offsetof(struct qemu_result, x));
     op(o, RV_OP_fsd, 0, S1, strchr(syntax_of(&i), 'D') ? i.rd : FA0,
        offsetof(struct qemu_result, f));
@@ -103,6 +127,7 @@ void qemu_place(const struct qemu_program *p, uint8_t *image, bool (*known)(uint
     memcpy(image + QEMU_OPERANDS, p->row, p->n_rows * sizeof(p->row[0]));
     load_const(&o, S0, QEMU_BASE + QEMU_OPERANDS);
     load_const(&o, S1, QEMU_BASE + QEMU_RESULTS);
+    load_const(&o, T1, QEMU_BASE + QEMU_MEMORY);
     load_const(&o, S2, QEMU_BASE + QEMU_OPERANDS + p->n_rows * sizeof(p->row[0]));
     uint32_t loop = o.at;
 

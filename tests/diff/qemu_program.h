@@ -2,7 +2,7 @@
  * with each row and writes what came out to its standard output. The same bytes run as a Linux
  * program under qemu-riscv64 and, up to the ecall of that write, in our engine.
  *
- *     QEMU_BASE | code | rows of operands | results | */
+ *     QEMU_BASE | code | rows of operands | memory of an atomic | results | */
 #pragma once
 
 #include <stdbool.h>
@@ -15,6 +15,7 @@ enum {
     QEMU_MAX_WORDS = 256,
     QEMU_MAX_ROWS = 128,
     QEMU_OPERANDS = 0x10000, /* offsets */
+    QEMU_MEMORY = 0x1ff00,
     QEMU_RESULTS = 0x20000,
     QEMU_BYTES = 0x100000,
 };
@@ -25,7 +26,8 @@ struct qemu_operands {
     uint64_t a, b, f[3], fcsr;
 };
 
-/* rd, or a0 if the word writes none; the same of fa3. */
+/* rd, or a0 if the word writes none; the same of fa3, but of an atomic what it leaves in memory,
+ * where operand b was. */
 struct qemu_result {
     uint64_t x, f, fcsr;
 };
@@ -35,6 +37,9 @@ struct qemu_program {
     uint32_t word[QEMU_MAX_WORDS];
     struct qemu_operands row[QEMU_MAX_ROWS];
 };
+
+/* An atomic but lr and sc. */
+bool qemu_is_atomic(uint16_t op);
 
 /* Gives the instruction registers that the program sets and stores; which of them, as pick
  * says. */

@@ -1,6 +1,6 @@
-/* What Unicorn does not know, or gets wrong, against qemu-riscv64: Zba, Zbb, Zbs and floating
- * point with any operands, singles that are not boxed included. Zicond, of which QEMU 7.2 has not
- * heard, against a transcription of the specification's pseudo-code.
+/* What Unicorn does not know, or gets wrong, against qemu-riscv64: Zba, Zbb, Zbs, atomics, and
+ * floating point with any operands, singles that are not boxed included. Zicond, of which QEMU 7.2
+ * has not heard, against a transcription of the specification's pseudo-code.
  *
  *     qemu_user [--seed N] [--count EXECUTIONS] [--engine jit|interp|check]
  *     qemu_user --word W --operands a,b,fa0,fa1,fa2,fcsr       one execution, printed */
@@ -10,8 +10,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "tests/diff/engine.h"
+#include "dbt/opt/opt.h"
 #include "tests/diff/qemu_program.h"
+#include "tests/lib/rv_machine.h"
 #include "tests/lib/rv_random.h"
 #include "tests/lib/rv_rig.h"
 
@@ -24,15 +25,14 @@ static const char *const known_name[KNOWN_COUNT] = {
 };
 
 struct run {
-    struct diff_engine *ours;
+    struct rv_machine *ours;
     const char *engine;
     char dir[64];
     uint8_t *theirs; /* image */
     uint64_t passed, failed, known[KNOWN_COUNT];
 };
 
-/* ---- Words and operands -----------------------------------------------------------------------
- */
+/* ---- Words and operands ------------------------------------------------------------------- */
 
 static bool is_zicond(uint16_t op)
 {
@@ -66,14 +66,14 @@ static bool is_float(uint16_t row)
 
 static uint32_t random_word(uint64_t *rng)
 {
-    bool bits = rv_random_below(rng, 2) == 0;
+    unsigned choice = rv_random_below(rng, 16);
     struct rv_insn i;
     uint32_t word;
 
     for (;;) {
         uint16_t row = (uint16_t)(1 + rv_random_below(rng, RV_OP_COUNT - 1));
 
-        if (bits ? !is_bits(row) : !is_float(row))
+        if (choice < 8 ? !is_bits(row) : choice < 14 ? !is_float(row) : !qemu_is_atomic(row))
             continue;
         word = ((uint32_t)rig_random(rng) & ~rv_row_mask(row)) | rv_row_match(row);
         rv_decode(word, &i);
@@ -98,8 +98,7 @@ static void random_operands(struct qemu_operands *r, uint64_t *rng)
         r->fcsr |= rig_random(rng) & 31;
 }
 
-/* ---- What should come out -----------------------------------------------------------------------
- */
+/* ---- What should come out ----------------------------------------------------------------- */
 
 static uint64_t operand(const struct qemu_operands *r, uint8_t reg)
 {
@@ -148,12 +147,11 @@ static void print_difference(const struct run *run, uint32_t word, const struct 
            run->engine, word, r->a, r->b, r->f[0], r->f[1], r->f[2], r->fcsr);
 }
 
-/* ---- Runs
- * ----------------------------------------------------------------------------------------- */
+/* ---- Runs --------------------------------------------------------------------------------- */
 
 static void compare(struct run *run, const struct qemu_program *p, unsigned w, unsigned r)
 {
-    struct qemu_result ours = qemu_result(p, diff_engine_ram(run->ours), w, r);
+    struct qemu_result ours = qemu_result(p, rv_machine_ram(run->ours), w, r);
     struct qemu_result want = qemu_result(p, run->theirs, w, r);
     struct rv_insn i;
 
@@ -178,14 +176,16 @@ static bool always(uint32_t word)
 
 static void run_program(struct run *run, const struct qemu_program *p)
 {
-    struct diff_state s = {0};
+    const struct rv_regs from = {.pc = QEMU_BASE};
+    struct rv_end end;
 
-    qemu_place(p, diff_engine_ram(run->ours), always);
-    diff_engine_run(run->ours, &s, QEMU_BASE, 0, QEMU_OPERANDS);
+    qemu_place(p, rv_machine_ram(run->ours), always);
+    rv_machine_wrote(run->ours, QEMU_BASE, QEMU_OPERANDS);
+    rv_machine_run(run->ours, &from, RV_U, 0, &end);
     qemu_place(p, run->theirs, qemu_knows);
-    if (s.cause != 8 || !qemu_run(p, run->dir, run->theirs)) {
-        printf("the program did not end as it should: cause %" PRIu64 " at %" PRIx64 "\n", s.cause,
-               s.epc);
+    if (end.cause != 8 || !qemu_run(p, run->dir, run->theirs)) {
+        printf("the program did not end as it should: cause %" PRIu64 " at %" PRIx64 "\n",
+               end.cause, end.regs.pc);
         run->failed += p->n_words * p->n_rows;
         return;
     }
@@ -236,7 +236,7 @@ int main(int argc, char **argv)
 {
     struct run run = {.engine = "jit", .dir = "/tmp/qemu_user.XXXXXX"};
     uint64_t seed = 1, count = 1000000;
-    const char *word = NULL, *operands = "", *model = "rv64gc,zba=on,zbb=on,zbs=on,zicond=on";
+    const char *word = NULL, *operands = "";
     char command[128];
 
     for (int k = 1; k + 1 < argc; k += 2) {
@@ -253,7 +253,19 @@ int main(int argc, char **argv)
         else if (strcmp(argv[k], "--operands") == 0)
             operands = v;
     }
-    run.ours = diff_engine_create(engine_of(run.engine), model, RV_U, QEMU_BASE, QEMU_BYTES);
+    const struct rv_machine_config config = {.model = "rv64gc,zba=on,zbb=on,zbs=on,zicond=on",
+                                             .engine = engine_of(run.engine),
+                                             .passes = OPT_ALL,
+                                             .uncounted = true,
+                                             .ram_gpa = QEMU_BASE,
+                                             .ram_len = QEMU_BYTES};
+    struct err e;
+
+    run.ours = rv_machine_create(&config, &e);
+    if (!run.ours) {
+        fprintf(stderr, "qemu_user: %s\n", e.text);
+        return 2;
+    }
     run.theirs = malloc(QEMU_BYTES);
     if (!run.theirs || !mkdtemp(run.dir)) {
         perror(run.dir);

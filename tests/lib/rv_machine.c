@@ -99,7 +99,7 @@ struct rv_machine *rv_machine_create(const struct rv_machine_config *config, str
     m->cpu.now_ticks = now_ticks;
     m->cpu.now_arg = m;
     m->cpu.set_timer = set_timer;
-    m->cpu.virtual_time = true;
+    m->cpu.virtual_time = !config->uncounted;
     const struct hart_config hart = {
         .guest = &m->ops,
         .time = ir_time,
@@ -107,7 +107,7 @@ struct rv_machine *rv_machine_create(const struct rv_machine_config *config, str
         .events = {.poll = poll, .wait = wait_never, .arg = m},
         .engine = config->engine,
         .translate = {.passes = config->passes,
-                      .virtual_time = true,
+                      .virtual_time = !config->uncounted,
                       .stress_regs = config->stress_regs,
                       .max_insns = config->max_insns ? config->max_insns : IR_MAX_GUEST},
         .cache_bytes = CACHE_BYTES,

@@ -385,6 +385,49 @@ static void a_straddler_is_not_linked_without_a_guard(void **state)
     end(t);
 }
 
+/* 0x2000 is mapped elsewhere without a fence, and the loop finds that out in the midst of the
+ * page: what runs is the old page, what it goes to is in the new one. Either is right, but the
+ * old page must not be linked to the new one: it may be found at another address later on. */
+static void a_link_stays_in_its_physical_page(void **state)
+{
+    struct toy_hart *t = begin(state);
+    uint64_t old = CODE + 0x4000, new = CODE + 0x5000, at = CODE;
+
+    set_up_paging(t);
+    toy_map(t, TABLE, 0x2000, old);
+    toy_map(t, TABLE, 0x3000, old);
+    toy_map(t, TABLE, 0x102000, CODE + 0x6000); /* shares 0x2000's place among the fetched pages */
+    toy_put(t, CODE + 0x6000, toy_word(TOY_JR, 0, 8, 0));
+    for (unsigned k = 0; k < 2; k++) {
+        uint64_t page = k ? new : old;
+
+        toy_put(t, page + 0x100, toy_word(TOY_JMP, 0, 0, 0x100 / 2));
+        toy_put(t, page + 0x200, plus(k));
+        toy_put(t, page + 0x204, toy_word(TOY_JR, 0, 9, 0));
+    }
+    TOY(t, at, ADDI, 9, 21, 0x100);
+    TOY(t, at, JR, 0, 8, 0);
+    at = CODE + 0x100;
+    TOY(t, at, STW, 6, 11, 0x200); /* unlinks 0x2100 again */
+    TOY(t, at, ST, 5, 20, 2 * 8);
+    TOY(t, at, ADDI, 9, 21, 0x200);
+    TOY(t, at, JR, 0, 12, 0);
+    at = CODE + 0x200;
+    TOY(t, at, FENCE, 0, 8, 0);
+    TOY(t, at, ADDI, 9, 21, 0x300);
+    TOY(t, at, JR, 0, 11, 0x100);
+    toy_put(t, CODE + 0x300, toy_word(TOY_STOP, 0, 0, 0));
+    t->s.reg[5] = new | 1;
+    t->s.reg[6] = plus(PLUS_1);
+    t->s.reg[8] = 0x2100;
+    t->s.reg[11] = 0x3000;
+    t->s.reg[12] = 0x102000;
+    t->s.reg[21] = 0x1000;
+    toy_run(t, 0x1000);
+    assert_int_equal(t->s.reg[3], 1 + 100 + 1);
+    end(t);
+}
+
 /* An instruction at 0x1ffe; the page that has its second half is mapped by the handler. */
 static void fetch_over_a_missing_page(void **state)
 {
@@ -819,6 +862,7 @@ int main(void)
         EACH(a_link_dies_with_all_pages),
         EACH(a_jump_entry_dies_with_its_page),
         EACH(a_straddler_is_not_linked_without_a_guard),
+        EACH(a_link_stays_in_its_physical_page),
         EACH(fetch_over_a_missing_page),
         EACH(a_kick_interrupts_a_tight_loop),
         EACH(a_kick_stops_a_loop_over_pages),
