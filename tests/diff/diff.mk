@@ -8,7 +8,7 @@ DIFF_LIB   := $(patsubst %,$(OUT)/tests/lib/%.o,rv_machine rv_random rv_random_v
 diff: $(OUT)/tests/diff/unicorn_diff $(OUT)/tests/diff/qemu_user
 	$(OUT)/tests/diff/unicorn_diff --compressed --seed $(DIFF_SEED)
 	$(OUT)/tests/diff/unicorn_diff --seed $(DIFF_SEED) --count $(DIFF_COUNT)
-	$(OUT)/tests/diff/qemu_user --seed $(DIFF_SEED) --count $$(($(DIFF_COUNT) / 20))
+	$(OUT)/tests/diff/qemu_user --seed $(DIFF_SEED) --count $$(($(DIFF_COUNT) / 10))
 
 $(OUT)/tests/diff/unicorn_diff: $(patsubst %,$(OUT)/tests/diff/%.o,unicorn_diff unicorn_oracle \
     unicorn_known) $(DIFF_LIB) $(LIB)
