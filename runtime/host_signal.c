@@ -44,6 +44,8 @@ static void on_segv(int number, siginfo_t *info, void *context)
     /* A bug of ours: die as anyone would, with a core that shows where. */
     chardev_restore_terminal();
     signal(number, SIG_DFL);
+    if (info->si_code <= 0)
+        raise(number); /* sent by somebody: it would not come again by itself */
 }
 
 void host_signal_install(struct hart *h)

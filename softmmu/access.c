@@ -178,9 +178,10 @@ static const struct phys_region *mmio_region(struct mmu *m, uint64_t gva, uint64
     return r;
 }
 
-static uint64_t mmio_read(struct mmu *m, uint64_t gva, uint64_t gpa, unsigned size)
+uint64_t mmu_mmio_read(struct mmu *m, uint64_t gva, uint64_t gpa, unsigned size,
+                       enum mmu_access access)
 {
-    const struct phys_region *r = mmio_region(m, gva, gpa, size, MMU_LOAD);
+    const struct phys_region *r = mmio_region(m, gva, gpa, size, access);
     const struct mmu_watch *w = m->watch;
 
     if (w && w->mmio_read)
@@ -188,7 +189,7 @@ static uint64_t mmio_read(struct mmu *m, uint64_t gva, uint64_t gpa, unsigned si
     return low_bytes(r->ops->read(r->device, gpa - r->gpa, size), size);
 }
 
-static void mmio_write(struct mmu *m, uint64_t gva, uint64_t gpa, unsigned size, uint64_t value)
+void mmu_mmio_write(struct mmu *m, uint64_t gva, uint64_t gpa, unsigned size, uint64_t value)
 {
     const struct phys_region *r = mmio_region(m, gva, gpa, size, MMU_STORE);
     const struct mmu_watch *w = m->watch;
@@ -243,7 +244,7 @@ static uint64_t load_missed(struct mmu *m, uint64_t gva, unsigned size)
         return load_crossing(m, gva, size);
     place = mmu_translate(m, gva, size, MMU_LOAD);
     if (!place.is_ram)
-        return mmio_read(m, gva, place.gpa, size);
+        return mmu_mmio_read(m, gva, place.gpa, size, MMU_LOAD);
     return read_host(phys_read_ptr(m->phys, place.gpa), size);
 }
 
@@ -334,6 +335,6 @@ bool mmu_store(struct cpu_state *s, uint64_t gva, uint8_t aux, uint64_t value)
     place = mmu_translate(m, gva, size, MMU_STORE);
     if (place.is_ram)
         return store_ram(m, gva, place.gpa, size, value);
-    mmio_write(m, gva, place.gpa, size, value);
+    mmu_mmio_write(m, gva, place.gpa, size, value);
     return false;
 }

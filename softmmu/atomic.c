@@ -21,35 +21,30 @@ static void check_aligned(struct mmu *m, uint64_t gva, unsigned size, enum mmu_a
         state_raise(m->s, m->guest->misaligned(access), gva);
 }
 
-/* An aligned word that may be stored to (load: loaded from), through the plain view. */
-static uint8_t *find_word(struct mmu *m, uint64_t gva, unsigned size, enum mmu_access access)
-{
-    struct mmu_place place = mmu_translate(m, gva, size, access);
-
-    if (!place.is_ram)
-        mmu_raise_access(m, access, gva);
-    return phys_ptr(m->phys, place.gpa);
-}
-
-static uint8_t *find_writable(struct mmu *m, uint64_t gva, unsigned size)
+/* An aligned word that may be stored to, through the plain view. NULL: it is a device's, at
+ * place->gpa. */
+static uint8_t *find_writable(struct mmu *m, uint64_t gva, unsigned size, struct mmu_place *place)
 {
     uint8_t *host = tlb_find_store(m, gva, size);
 
-    return host ? host : find_word(m, gva, size, MMU_STORE);
+    if (host)
+        return host;
+    *place = mmu_translate(m, gva, size, MMU_STORE);
+    return place->is_ram ? phys_ptr(m->phys, place->gpa) : NULL;
 }
 
 /* For a read-modify-write, whose faults are a store's whichever half is forbidden.
  * Page tables that grant writing grant reading, so the second question is
  * one to physical protection. */
-static uint8_t *find_both(struct mmu *m, uint64_t gva, unsigned size)
+static uint8_t *find_both(struct mmu *m, uint64_t gva, unsigned size, struct mmu_place *place)
 {
-    uint8_t *host = find_writable(m, gva, size);
-    struct mmu_place place;
+    uint8_t *host = find_writable(m, gva, size, place);
+    struct mmu_place readable;
     struct mmu_fault fault;
 
     if (tlb_find_load(m, gva, size))
         return host;
-    if (!mmu_try_translate(m, gva, size, MMU_LOAD, &place, &fault))
+    if (!mmu_try_translate(m, gva, size, MMU_LOAD, &readable, &fault))
         mmu_raise_access(m, MMU_STORE, gva);
     return host;
 }
@@ -119,14 +114,42 @@ static uint64_t sext_word(uint64_t value, unsigned size)
     return size == 4 ? (uint64_t)sign_extend(value, 32) : value;
 }
 
+/* On plain values, for a device: 32-bit ones in the low half. */
+static uint64_t apply(enum mmu_amo op, unsigned size, uint64_t old, uint64_t v)
+{
+    uint64_t copy = old;
+    uint32_t copy32 = (uint32_t)old;
+
+    if (size == 4) {
+        amo32(&copy32, op, (uint32_t)v);
+        return copy32;
+    }
+    amo64(&copy, op, v);
+    return copy;
+}
+
+/* A device's register is read, then written; its accesses are this hart's only between the two
+ * (one hart; with more, the device's lock would have to be held). */
+static uint64_t amo_mmio(struct mmu *m, uint64_t gva, uint64_t gpa, unsigned size, enum mmu_amo op,
+                         uint64_t v)
+{
+    uint64_t old = mmu_mmio_read(m, gva, gpa, size, MMU_STORE);
+
+    mmu_mmio_write(m, gva, gpa, size, apply(op, size, old, v));
+    return sext_word(old, size);
+}
+
 uint64_t mmu_amo(struct cpu_state *s, uint64_t gva, unsigned size, enum mmu_amo op, uint64_t v)
 {
     struct mmu *m = s->mmu;
+    struct mmu_place place;
     uint8_t *host;
     uint64_t gpa, old;
 
     check_aligned(m, gva, size, MMU_STORE);
-    host = find_both(m, gva, size);
+    host = find_both(m, gva, size, &place);
+    if (!host)
+        return amo_mmio(m, gva, place.gpa, size, op, v);
     gpa = gpa_of(m->phys, host);
     mmu_watch_ram(m, gpa, size);
     if (size == 4)
@@ -157,20 +180,44 @@ static bool swap_word(uint8_t *host, unsigned size, uint64_t old, uint64_t value
                                        __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
 
+static void reserve(struct mmu *m, uint64_t gpa, unsigned size, uint64_t value)
+{
+    m->reserved = true;
+    m->reserved_size = (uint8_t)size;
+    m->reserved_gpa = gpa;
+    m->reserved_value = value;
+}
+
 uint64_t mmu_lr(struct cpu_state *s, uint64_t gva, unsigned size)
 {
     struct mmu *m = s->mmu;
-    uint8_t *host;
+    const uint8_t *host;
 
     check_aligned(m, gva, size, MMU_LOAD);
     host = tlb_find_load(m, gva, size);
-    if (!host)
-        host = find_word(m, gva, size, MMU_LOAD);
-    m->reserved = true;
-    m->reserved_size = (uint8_t)size;
-    m->reserved_gpa = gpa_of(m->phys, host);
-    m->reserved_value = load_word(host, size);
+    if (!host) {
+        struct mmu_place place = mmu_translate(m, gva, size, MMU_LOAD);
+
+        if (!place.is_ram) {
+            reserve(m, place.gpa, size, mmu_mmio_read(m, gva, place.gpa, size, MMU_LOAD));
+            return sext_word(m->reserved_value, size);
+        }
+        host = phys_ptr(m->phys, place.gpa);
+    }
+    reserve(m, gpa_of(m->phys, host), size, load_word(host, size));
     return sext_word(m->reserved_value, size);
+}
+
+/* On a device the address alone is compared: to read it again could change it. */
+static uint64_t sc_mmio(struct mmu *m, uint64_t gva, uint64_t gpa, unsigned size, uint64_t value,
+                        bool reserved)
+{
+    if (!phys_find(m->phys, gpa, size))
+        mmu_raise_access(m, MMU_STORE, gva);
+    if (!reserved || m->reserved_gpa != gpa || m->reserved_size != size)
+        return 1;
+    mmu_mmio_write(m, gva, gpa, size, value);
+    return 0;
 }
 
 /* A store by another hart that puts the same value back goes unnoticed, unlike the
@@ -180,12 +227,15 @@ uint64_t mmu_sc(struct cpu_state *s, uint64_t gva, unsigned size, uint64_t value
 {
     struct mmu *m = s->mmu;
     bool reserved = m->reserved;
+    struct mmu_place place;
     uint8_t *host;
     uint64_t gpa;
 
     m->reserved = false;
     check_aligned(m, gva, size, MMU_STORE);
-    host = find_writable(m, gva, size);
+    host = find_writable(m, gva, size, &place);
+    if (!host)
+        return sc_mmio(m, gva, place.gpa, size, value, reserved);
     gpa = gpa_of(m->phys, host);
     if (!reserved || m->reserved_gpa != gpa || m->reserved_size != size)
         return 1;
@@ -213,7 +263,11 @@ void mmu_zero(struct cpu_state *s, uint64_t gva, unsigned len)
     uint64_t gpa;
 
     if (!host) {
-        host = find_word(m, gva, 1, MMU_STORE) - (gva - first);
+        struct mmu_place place = mmu_translate(m, gva, 1, MMU_STORE);
+
+        if (!place.is_ram)
+            mmu_raise_access(m, MMU_STORE, gva);
+        host = phys_ptr(m->phys, place.gpa) - (gva - first);
         gpa = gpa_of(m->phys, host);
         if (!m->guest->allowed(s, gpa, len, MMU_STORE, m->now.data_rights, &whole_page))
             mmu_raise_access(m, MMU_STORE, gva);

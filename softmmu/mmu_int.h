@@ -201,6 +201,11 @@ struct mmu_place mmu_translate(struct mmu *m, uint64_t gva, unsigned len, enum m
 /* After a write to RAM through the plain view: tells track. True when the running block
  * was dropped. */
 bool mmu_wrote(struct mmu *m, uint64_t gpa, unsigned len);
+/* A device's register, found by mmu_translate(); raises `access`'s fault when it takes no such
+ * access. */
+uint64_t mmu_mmio_read(struct mmu *m, uint64_t gva, uint64_t gpa, unsigned size,
+                       enum mmu_access access);
+void mmu_mmio_write(struct mmu *m, uint64_t gva, uint64_t gpa, unsigned size, uint64_t value);
 _Noreturn void mmu_raise_access(struct mmu *m, enum mmu_access access, uint64_t tval);
 
 static inline void mmu_watch_ram(const struct mmu *m, uint64_t gpa, unsigned len)

@@ -42,6 +42,7 @@ struct chardev {
     pthread_cond_t has_output, progress;
     struct ring out;
     bool writer_idle; /* waits for has_output */
+    bool complained;  /* that output is lost */
     bool writing;     /* out_fd is in use without the lock */
     bool unplugged;   /* nobody took output for PATIENCE_MS: try, but do not wait */
     bool stop;
@@ -109,7 +110,15 @@ static size_t write_some(struct chardev *c, int fd, const uint8_t *data, size_t 
     done = c->backend.is_socket ? send(fd, data, n, MSG_NOSIGNAL) : write(fd, data, n);
     if (done >= 0)
         return (size_t)done;
-    return errno == EINTR || errno == EAGAIN ? 0 : n;
+    if (errno == EINTR || errno == EAGAIN)
+        return 0;
+    /* Nobody at a pty or socket is a line that is unplugged; a file that cannot be written is
+     * said once. */
+    if (!c->backend.is_socket && errno != EIO && !c->complained) {
+        c->complained = true;
+        fprintf(stderr, "dbt-run: -serial: output is lost: %s\n", strerror(errno));
+    }
+    return n;
 }
 
 static void gather_pause(void)

@@ -47,6 +47,15 @@ static void die(int signum)
     raise(signum);
 }
 
+/* Stopped from outside (kill -TSTP): the shell gets its terminal back until SIGCONT. */
+static void on_stop(int signum)
+{
+    (void)signum;
+    if (atomic_load(&terminal.active) != 0)
+        set_modes(&terminal.saved);
+    raise(SIGSTOP);
+}
+
 /* Stopped and continued: the shell has set its own modes meanwhile. In the
  * background they are not ours to change. */
 static void on_continue(int signum)
@@ -91,6 +100,7 @@ void chardev_raw_terminal(int fd)
     atexit(chardev_restore_terminal);
     for (unsigned i = 0; i < sizeof deadly / sizeof deadly[0]; i++)
         handle(deadly[i], die, SA_RESETHAND | SA_NODEFER);
+    handle(SIGTSTP, on_stop, SA_RESTART);
     handle(SIGCONT, on_continue, SA_RESTART);
     if (tcgetpgrp(fd) == getpgrp())
         set_modes(&terminal.raw);

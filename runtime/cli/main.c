@@ -1,8 +1,10 @@
 /* The command dbt-run: from the command line to a machine, and its exit status. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "dbt/base/log.h"
 #include "dbt/opt/opt.h"
@@ -38,21 +40,32 @@ static bool run_config(const struct options *o, struct machine_run_config *run, 
     return !o->opt_list || opt_parse(o->opt_list, &run->translate.passes, e);
 }
 
-static bool write_stats(const struct options *o, const struct machine *m, struct err *e)
+/* Opened before the guest runs, so that a path that cannot be written costs nothing. *out is
+ * NULL when there is no such file. */
+static bool open_stats(const struct options *o, FILE **out, struct err *e)
 {
-    FILE *json = NULL;
-
-    if (!o->stats)
+    *out = NULL;
+    if (!o->stats_file)
         return true;
-    if (o->stats_file) {
-        json = fopen(o->stats_file, "w");
-        if (!json)
-            return err_set(e, "--stats: cannot write %s: %s", o->stats_file, strerror(errno));
+    *out = fopen(o->stats_file, "w");
+    return *out || err_set(e, "--stats: cannot write %s: %s", o->stats_file, strerror(errno));
+}
+
+/* Under a caller that closed the standard descriptors the first files we open would take their
+ * numbers: guest RAM would be standard input, and the guest's console would write into the
+ * code cache. */
+static bool have_standard_files(struct err *e)
+{
+    for (;;) {
+        int fd = open("/dev/null", O_RDWR);
+
+        if (fd < 0)
+            return err_set(e, "cannot open /dev/null: %s", strerror(errno));
+        if (fd > STDERR_FILENO) {
+            close(fd);
+            return true;
+        }
     }
-    machine_print_stats(m, json ? NULL : stderr, json);
-    if (json)
-        fclose(json);
-    return true;
 }
 
 static int dump_dtb(const struct options *o)
@@ -74,24 +87,36 @@ int main(int argc, char **argv)
     struct err e;
     struct machine_run_config run;
     struct machine_end end = {.reset = true};
-    int status = cli_parse(&o, argc, argv, &e);
+    FILE *stats = NULL;
+    int status;
 
+    if (!have_standard_files(&e))
+        return complain(CLI_EXIT_HOST, &e);
+    status = cli_parse(&o, argc, argv, &e);
     if (status == CLI_EXIT_OK)
         return status;
     if (status != CLI_RUN || !cli_open_log(&o, &e) || !run_config(&o, &run, &e))
         return complain(CLI_EXIT_USAGE, &e);
     if (o.dump_dtb)
         return dump_dtb(&o);
+    if (!open_stats(&o, &stats, &e))
+        return complain(CLI_EXIT_USAGE, &e);
     while (end.reset) {
         struct machine *m = machine_create(&o.machine, &run, &e);
 
         if (!m)
             return complain(CLI_EXIT_USAGE, &e);
-        bool ok = machine_run(m, &end, &e) && write_stats(&o, m, &e);
+        bool ok = machine_run(m, &end, &e);
 
+        if (ok && o.stats && !end.reset)
+            machine_print_stats(m, stats ? NULL : stderr, stats);
         machine_destroy(m);
         if (!ok)
             return complain(CLI_EXIT_HOST, &e);
+    }
+    if (stats && fclose(stats) != 0) {
+        err_set(&e, "--stats: cannot write %s: %s", o.stats_file, strerror(errno));
+        return complain(CLI_EXIT_HOST, &e);
     }
     return end.code;
 }

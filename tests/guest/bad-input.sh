@@ -5,6 +5,7 @@
 #     tests/guest/bad-input.sh [./dbt-run]
 set -u
 cd "$(dirname "$0")/../.."
+top=$PWD
 run=$(realpath "${1:-./dbt-run}")
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
@@ -236,6 +237,27 @@ bad 1 'cannot write' Image --dump-dtb folder
 bad 1 '-serial telepathy: not known' elf -serial telepathy
 bad 1 '-serial file:folder' elf -serial file:folder
 bad 1 'cannot connect' elf -serial unix:nobody
+
+bad 1 'cannot write folder/none/x' elf --stats=folder/none/x
+
+# ---- Standard descriptors that the caller closed ----------------------------------------
+
+# Files of ours must not take their numbers: what the guest prints would land in them.
+closed() {
+    local got
+    (timeout 20 "$run" -serial stdio hello "$@" 0<&- 1>&- 2>&-)
+    got=$?
+    if [ "$got" = 0 ]; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "FAILED: closed descriptors, $*: status $got"
+    fi
+}
+riscv64-linux-gnu-gcc -nostdlib -static -I"$top/tests/guest/bare" -Wl,-N,-Ttext=0x80000000 \
+    -Wl,--build-id=none -Wl,--no-warn-rwx-segments -o hello "$top/tests/guest/bare/hello.S"
+closed --engine jit
+closed --engine interp
 
 # ---- What the host has not ------------------------------------------------------------
 

@@ -170,11 +170,33 @@ def sigterm_case(term):
     term.check_restored()
 
 
+def stop_case(term):
+    """kill -TSTP gives the terminal back until SIGCONT; then the guest goes on."""
+    term.wait_for("/ # ", 60)
+    term.process.send_signal(signal.SIGTSTP)
+    end = time.monotonic() + 10
+    while open(f"/proc/{term.process.pid}/stat").read().rpartition(")")[2].split()[0] != "T":
+        if time.monotonic() > end:
+            raise Wrong("does not stop after SIGTSTP")
+        term.read(0.1)
+    if term.is_raw():
+        raise Wrong("stopped, but the terminal is raw")
+    term.process.send_signal(signal.SIGCONT)
+    while not term.is_raw():
+        if time.monotonic() > end:
+            raise Wrong("went on, but the terminal is not raw")
+        term.read(0.1)
+    term.send("poweroff -f\r")
+    term.wait_for_end(0, 60)
+    term.check_restored()
+
+
 CASES = [
     ("builtin, jit: shell", [], shell_case, True),
     ("opensbi, jit: shell", ["--firmware", "opensbi"], shell_case, False),
     ("Ctrl-A h", [], help_case, False),
     ("SIGTERM", [], sigterm_case, False),
+    ("SIGTSTP, SIGCONT", [], stop_case, False),
     ("builtin, interp: init, Ctrl-A x", ["--engine", "interp"], init_case, False),
 ]
 

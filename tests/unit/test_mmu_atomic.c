@@ -80,7 +80,8 @@ static void amo_faults_are_a_stores(void **state)
     (void)state;
     ASSERT_RAISES(t, TOY_MISALIGNED + MMU_STORE, PAGE + 4, mmu_amo(&t->s, PAGE + 4, 8, MMU_ADD, 1));
     ASSERT_RAISES(t, TOY_PAGE_FAULT + MMU_STORE, 0, mmu_amo(&t->s, 0, 8, MMU_ADD, 1));
-    ASSERT_RAISES(t, TOY_ACCESS_FAULT + MMU_STORE, DEV + 8, mmu_amo(&t->s, DEV + 8, 4, MMU_ADD, 1));
+    ASSERT_RAISES(t, TOY_ACCESS_FAULT + MMU_STORE, DEV + 0x800,
+                  mmu_amo(&t->s, DEV + 0x800, 4, MMU_ADD, 1));
     assert_int_equal(t->dev_reads + t->dev_writes, 0);
     t->map[1].flags = TOY_R;
     ASSERT_RAISES(t, TOY_PAGE_FAULT + MMU_STORE, ALIAS, mmu_amo(&t->s, ALIAS, 8, MMU_ADD, 1));
@@ -134,8 +135,29 @@ static void lr_sc_faults(void **state)
     ASSERT_RAISES(t, TOY_MISALIGNED + MMU_LOAD, PAGE + 2, mmu_lr(&t->s, PAGE + 2, 4));
     ASSERT_RAISES(t, TOY_MISALIGNED + MMU_STORE, PAGE + 4, mmu_sc(&t->s, PAGE + 4, 8, 0));
     ASSERT_RAISES(t, TOY_PAGE_FAULT + MMU_LOAD, 0x30000, mmu_lr(&t->s, 0x30000, 4));
-    ASSERT_RAISES(t, TOY_ACCESS_FAULT + MMU_LOAD, DEV, mmu_lr(&t->s, DEV, 4));
-    ASSERT_RAISES(t, TOY_ACCESS_FAULT + MMU_STORE, DEV, mmu_sc(&t->s, DEV, 4, 0));
+    ASSERT_RAISES(t, TOY_ACCESS_FAULT + MMU_LOAD, DEV + 0x800, mmu_lr(&t->s, DEV + 0x800, 4));
+    ASSERT_RAISES(t, TOY_ACCESS_FAULT + MMU_STORE, DEV + 0x800, mmu_sc(&t->s, DEV + 0x800, 4, 0));
+}
+
+/* A register is read once and written once, whatever the operation. */
+static void devices_take_atomics(void **state)
+{
+    (void)state;
+    t->dev_value = 40;
+    assert_int_equal(mmu_amo(&t->s, DEV + 8, 4, MMU_ADD, 2), 40);
+    assert_int_equal(t->dev_value, 42);
+    assert_int_equal(mmu_amo(&t->s, DEV + 8, 4, MMU_MAX, 7), 42);
+    assert_int_equal(t->dev_value, 42);
+    t->dev_value = 0x80000000;
+    assert_int_equal(mmu_amo(&t->s, DEV + 8, 4, MMU_MIN, 1), UINT64_C(0xffffffff80000000));
+    assert_int_equal(t->dev_value, 0x80000000);
+    assert_int_equal(t->dev_reads, 3);
+    assert_int_equal(t->dev_writes, 3);
+    assert_int_equal(mmu_sc(&t->s, DEV + 8, 4, 9), 1);
+    assert_int_equal(mmu_lr(&t->s, DEV + 8, 4), UINT64_C(0xffffffff80000000));
+    assert_int_equal(mmu_sc(&t->s, DEV + 8, 4, 9), 0);
+    assert_int_equal(t->dev_value, 9);
+    assert_int_equal(mmu_sc(&t->s, DEV + 8, 4, 10), 1);
 }
 
 /* ---- Code pages: whoever wrote looks at `pending`
@@ -284,6 +306,7 @@ int main(void)
         CASE(sc_succeeds_once),
         CASE(sc_fails),
         CASE(lr_sc_faults),
+        CASE(devices_take_atomics),
         CASE(writes_into_code_leave),
         CASE(a_watch_sees_atomics),
         CASE(zero_clears_its_block),
