@@ -83,7 +83,7 @@ test: deps-test
 test-long: deps-test
 	@scripts/fetch-guest.sh
 	@$(MAKE) --no-print-directory unit
-	@tests/long.sh
+	@tests/run.sh long
 
 ## unit         the unit tests only, in this BUILD
 .PHONY: unit

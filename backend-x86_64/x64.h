@@ -98,9 +98,6 @@ void x64_init_state(struct cpu_state *s, const struct x64_stubs *stubs,
                     const struct x64_mmu_layout *layout, const struct ir_helper *helpers,
                     unsigned n_helpers);
 
-/* The guest registers of the contract, a bit each. */
-uint32_t x64_pinned(void);
-
 /* ---- One thread an emitter ------------------------------------------------------ */
 
 struct x64_emitter *x64_emitter_create(const struct x64_mmu_layout *layout);

@@ -16,6 +16,21 @@ static void use(struct x64_emitter *x, ir_ref r, unsigned at)
         x->val[r.n].last = (uint16_t)at;
 }
 
+/* The pinned register that value i is about to be put into, when nothing in between could see
+ * the old content: then the value may be made there. next: the nearest later get or set of
+ * each guest register. */
+static uint8_t hint_of(const struct x64_emitter *x, unsigned i, unsigned guest,
+                       const unsigned *next, unsigned barrier)
+{
+    unsigned set = next[guest];
+
+    if (set >= x->b->n || barrier < set)
+        return X64_NO_REG;
+    const struct ir_insn *in = &x->b->insn[set];
+
+    return in->op == IR_set && in->a.n == i ? x->pin_of_guest[guest] : X64_NO_REG;
+}
+
 void x64_alloc_start(struct x64_emitter *x)
 {
     const struct ir_block *b = x->b;
@@ -30,29 +45,14 @@ void x64_alloc_start(struct x64_emitter *x)
         const struct ir_insn *in = &b->insn[i];
         struct x64_val *v = &x->val[i];
 
-        /* The hint stands if nothing between here and the set could see the old
-         * value: then the value may be made in the pinned register itself. */
-        if (v->hint != X64_NO_REG) {
-            unsigned g = v->slot;
-
-            if (touched[g] != v->reg + 0u + (unsigned)(v->where << 8) || barrier < touched[g])
-                v->hint = X64_NO_REG;
-        }
-        v->where = V_NONE;
-        v->reg = v->slot = 0;
+        /* Until the value is reached, hint is the guest register of its nearest set. */
+        if (v->hint != X64_NO_REG)
+            v->hint = hint_of(x, i, v->hint, touched, barrier);
         use(x, in->a, i);
         use(x, in->b, i);
         use(x, in->c, i);
-        if (in->op == IR_set && x->pin_of_guest[in->imm] != X64_NO_REG) {
-            struct x64_val *s = &x->val[in->a.n];
-
-            /* Only the nearest set counts: later ones overwrite the hint while we walk
-             * back. The set's index is kept in where:reg until the value is reached. */
-            s->hint = x->pin_of_guest[in->imm];
-            s->slot = (uint8_t)in->imm;
-            s->reg = (uint8_t)i;
-            s->where = (uint8_t)(i >> 8);
-        }
+        if (in->op == IR_set && x->pin_of_guest[in->imm] != X64_NO_REG)
+            x->val[in->a.n].hint = (uint8_t)in->imm;
         if (in->op == IR_set || in->op == IR_get) {
             x->next_event[i] = (uint16_t)touched[in->imm];
             touched[in->imm] = i;
@@ -418,8 +418,8 @@ static void move_away(struct x64_emitter *x, unsigned value)
     x->locked &= ~(1u << reg);
 }
 
-/* Walks the values that share guest registers; forgets the dead ones. `keep` tells
- * whether one must be moved away. */
+/* Walks the values that share guest registers: forgets the dead ones, and moves away those that
+ * share this one, or all. */
 static void claim(struct x64_emitter *x, bool all, enum x64_where where, unsigned reg)
 {
     unsigned n = 0;

@@ -19,15 +19,6 @@ const struct x64_pin x64_pins[X64_N_PINS] = {
 #undef PIN
 };
 
-uint32_t x64_pinned(void)
-{
-    uint32_t mask = 0;
-
-    for (unsigned k = 0; k < X64_N_PINS; k++)
-        mask |= 1u << x64_pins[k].guest;
-    return mask;
-}
-
 struct x64_emitter *x64_emitter_create(const struct x64_mmu_layout *layout)
 {
     struct x64_emitter *x = calloc(1, sizeof *x);

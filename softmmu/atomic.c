@@ -51,17 +51,13 @@ static uint8_t *find_both(struct mmu *m, uint64_t gva, unsigned size, struct mmu
 
 /* ---- AMO --------------------------------------------------------------------------------- */
 
-static uint32_t compute32(enum mmu_amo op, uint32_t old, uint32_t v)
+static uint64_t sext_word(uint64_t value, unsigned size)
 {
-    switch (op) {
-    case MMU_MIN: return (int32_t)old < (int32_t)v ? old : v;
-    case MMU_MAX: return (int32_t)old > (int32_t)v ? old : v;
-    case MMU_MINU: return old < v ? old : v;
-    default: return old > v ? old : v;
-    }
+    return size == 4 ? (uint64_t)sign_extend(value, 32) : value;
 }
 
-static uint64_t compute64(enum mmu_amo op, uint64_t old, uint64_t v)
+/* Of 32-bit values sign-extended ones are taken: that keeps both orders, signed and not. */
+static uint64_t compute(enum mmu_amo op, uint64_t old, uint64_t v)
 {
     switch (op) {
     case MMU_MIN: return (int64_t)old < (int64_t)v ? old : v;
@@ -83,8 +79,9 @@ static uint32_t amo32(uint32_t *p, enum mmu_amo op, uint32_t v)
     case MMU_OR: return __atomic_fetch_or(p, v, __ATOMIC_SEQ_CST);
     default:
         old = __atomic_load_n(p, __ATOMIC_RELAXED);
-        while (!__atomic_compare_exchange_n(p, &old, compute32(op, old, v), true, __ATOMIC_SEQ_CST,
-                                            __ATOMIC_RELAXED))
+        while (!__atomic_compare_exchange_n(
+            p, &old, (uint32_t)compute(op, sext_word(old, 4), sext_word(v, 4)), true,
+            __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
             continue;
         return old;
     }
@@ -102,16 +99,11 @@ static uint64_t amo64(uint64_t *p, enum mmu_amo op, uint64_t v)
     case MMU_OR: return __atomic_fetch_or(p, v, __ATOMIC_SEQ_CST);
     default:
         old = __atomic_load_n(p, __ATOMIC_RELAXED);
-        while (!__atomic_compare_exchange_n(p, &old, compute64(op, old, v), true, __ATOMIC_SEQ_CST,
+        while (!__atomic_compare_exchange_n(p, &old, compute(op, old, v), true, __ATOMIC_SEQ_CST,
                                             __ATOMIC_RELAXED))
             continue;
         return old;
     }
-}
-
-static uint64_t sext_word(uint64_t value, unsigned size)
-{
-    return size == 4 ? (uint64_t)sign_extend(value, 32) : value;
 }
 
 /* On plain values, for a device: 32-bit ones in the low half. */

@@ -2,12 +2,14 @@
 # All that CI runs: `make test`. Each part prints its own lines and counts; the last line of
 # all is "N passed, N failed". A part fails if it says so or exits with another status than 0.
 #
-#   tests/run.sh [PART...]      parts: unit asan tools guest diff check docs (default: all)
+#   tests/run.sh [PART...]      parts: unit asan tools guest diff check docs (default: these)
+#                               and long, which takes longer than CI should: make test-long
 set -u
 cd "$(dirname "$0")/.."
 export LC_ALL=C
 parts=${*:-unit asan tools guest diff check docs}
 log=out/test
+asan_options=detect_leaks=0:handle_segv=0:allow_user_segv_handler=1
 mkdir -p "$log"
 passed=0
 failed=0
@@ -95,7 +97,7 @@ part_unit()
 # of a boot.
 part_asan()
 {
-    export ASAN_OPTIONS=detect_leaks=0:handle_segv=0:allow_user_segv_handler=1
+    export ASAN_OPTIONS=$asan_options
     unit asan
     one asan-build 900 make -j2 --no-print-directory BUILD=asan out/asan/dbt-run
     many asan-bare 300 env DBT=out/asan/dbt-run tests/guest/bare.sh
@@ -140,6 +142,43 @@ part_check()
 part_docs()
 {
     many docs 300 tests/docs.sh
+}
+
+# Boots to the end of the guest's own script.
+boots() # DBT OPTION...
+{
+    "$@" -kernel "$kernel" -initrd "$initrd" -append console=ttyS0 -serial stdio </dev/null |
+        tee out/test/boots.log | grep -q "dbt: guest done"
+}
+
+# Whole boots with every block run by both engines, under each stress mode, and under the
+# sanitizers; the long random tests.
+part_long()
+{
+    local stress test
+
+    kernel=$(scripts/fetch-guest.sh --print KERNEL)
+    initrd=$(scripts/fetch-guest.sh --print AUTO)
+    export -f boots
+    export kernel initrd
+    one build 600 make -j2 --no-print-directory dbt-run
+    one asan-build 900 make -j2 --no-print-directory BUILD=asan out/asan/dbt-run
+    one check-builtin 600 tests/guest/check-boot.sh
+    one check-opensbi 600 tests/guest/check-boot.sh 0 --firmware opensbi
+    one check-no-passes 600 tests/guest/check-boot.sh 0 --opt none
+    one check-regs 900 tests/guest/check-boot.sh 0 --stress regs,seed=7
+    one check-table 900 tests/guest/check-boot.sh 0 --stress table
+    for stress in regs table links regs,table,links; do
+        one "boot-$stress" 300 bash -c "boots ./dbt-run --stress $stress"
+    done
+    one boot-small-cache 300 bash -c "boots ./dbt-run --cache-size 1M"
+    export ASAN_OPTIONS=$asan_options
+    one asan-boot 300 bash -c "boots out/asan/dbt-run"
+    one asan-check 900 env DBT=out/asan/dbt-run tests/guest/check-boot.sh 100000000
+    unset ASAN_OPTIONS
+    for test in x64_emit ir_fp; do
+        one "long-$test" 1800 env DBT_FUZZ_CASES=1000000 "out/release/tests/unit/test_$test"
+    done
 }
 
 for part in $parts; do

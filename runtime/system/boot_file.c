@@ -24,31 +24,28 @@ static bool map_file(struct boot_file *f, int fd, size_t len, struct err *e)
     return true;
 }
 
-/* Makes room for PIPE_STEP more bytes behind `used`. */
-static uint8_t *grow(struct boot_file *f, size_t used)
+bool boot_file_grow(struct boot_file *f, size_t first)
 {
-    size_t want = f->map_len ? f->map_len * 2 : 4 * PIPE_STEP;
+    size_t want = f->map_len ? f->map_len * 2 : first;
     void *map;
 
-    if (used + PIPE_STEP <= f->map_len)
-        return (uint8_t *)f->data;
     if (!f->data)
         map = mmap(NULL, want, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
                    -1, 0);
     else
         map = mremap((void *)f->data, f->map_len, want, MREMAP_MAYMOVE);
     if (map == MAP_FAILED)
-        return NULL;
+        return false;
     f->data = map;
     f->map_len = want;
-    return map;
+    return true;
 }
 
 static bool read_pipe(struct boot_file *f, int fd, uint64_t limit, struct err *e)
 {
     for (;;) {
-        uint8_t *to = grow(f, f->len);
-        ssize_t n = to ? read(fd, to + f->len, PIPE_STEP) : -1;
+        bool room = f->len + PIPE_STEP <= f->map_len || boot_file_grow(f, 4 * PIPE_STEP);
+        ssize_t n = room ? read(fd, (uint8_t *)f->data + f->len, PIPE_STEP) : -1;
 
         if (n < 0 && errno == EINTR)
             continue;

@@ -18,6 +18,9 @@ bool boot_file_open(struct boot_file *f, const char *path, uint64_t limit,
                     struct err *e) MUST_CHECK;
 void boot_file_close(struct boot_file *f);
 
+/* For whoever fills f: twice the room, or `first` bytes. False when the host has no memory. */
+bool boot_file_grow(struct boot_file *f, size_t first) MUST_CHECK;
+
 enum boot_packing { PACKED_GZIP, PACKED_ZSTD };
 
 /* Unpacks `len` bytes at `data`, part of the file `path`; the result may have up to

@@ -1,6 +1,4 @@
-#define _GNU_SOURCE
 #include <string.h>
-#include <sys/mman.h>
 #include <zlib.h>
 #include <zstd.h>
 
@@ -36,21 +34,9 @@ static bool damaged(struct unpacker *u, const char *why)
 static bool more_room(struct unpacker *u)
 {
     struct boot_file *f = u->out;
-    size_t want = f->map_len ? f->map_len * 2 : FIRST_ROOM;
-    void *map;
-
     if (f->len > u->limit)
         return too_large(u);
-    if (!f->data)
-        map = mmap(NULL, want, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-                   -1, 0);
-    else
-        map = mremap((void *)f->data, f->map_len, want, MREMAP_MAYMOVE);
-    if (map == MAP_FAILED)
-        return err_set(u->e, "%s: no memory to unpack it", f->path);
-    f->data = map;
-    f->map_len = want;
-    return true;
+    return boot_file_grow(f, FIRST_ROOM) || err_set(u->e, "%s: no memory to unpack it", f->path);
 }
 
 static uint8_t *room(const struct unpacker *u)
