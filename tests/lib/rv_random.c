@@ -13,7 +13,7 @@ enum { NOP = 0x13, C_NOP = 0x0001, ECALL = 0x73 };
 static const uint8_t bases[] = {2, 8, 11, 15, 20, 24};
 
 struct gen {
-    uint64_t rng;
+    uint64_t rng, ext;
     unsigned flags;
     struct rv_program *p;
     uint16_t row[RV_RANDOM_MAX];   /* RV_OP_reserved: a word that is no instruction */
@@ -44,14 +44,19 @@ bool rv_is_memory(uint16_t op)
            op == RV_OP_flw || op == RV_OP_fld || op == RV_OP_fsw || op == RV_OP_fsd;
 }
 
-static bool in_rv64gc(uint16_t row)
-{
-    const uint64_t gc = UINT64_C(1) << RV_EXT_m | UINT64_C(1) << RV_EXT_a |
-                        UINT64_C(1) << RV_EXT_f | UINT64_C(1) << RV_EXT_d |
-                        UINT64_C(1) << RV_EXT_c | UINT64_C(1) << RV_EXT_zicsr |
-                        UINT64_C(1) << RV_EXT_zifencei;
+static const uint64_t rv64gc =
+    UINT64_C(1) << RV_EXT_m | UINT64_C(1) << RV_EXT_a | UINT64_C(1) << RV_EXT_f |
+    UINT64_C(1) << RV_EXT_d | UINT64_C(1) << RV_EXT_c | UINT64_C(1) << RV_EXT_zicsr |
+    UINT64_C(1) << RV_EXT_zifencei;
 
-    return (rv_rows[row].needs & ~gc) == 0;
+static bool allowed(const struct gen *g, uint16_t row)
+{
+    return (rv_rows[row].needs & ~g->ext) == 0;
+}
+
+static bool reserves(uint16_t op)
+{
+    return op == RV_OP_lr_w || op == RV_OP_lr_d || op == RV_OP_sc_w || op == RV_OP_sc_d;
 }
 
 static bool ends_with(const char *name, const char *tail)
@@ -108,6 +113,11 @@ static unsigned dislike(uint16_t row)
     return rv_rows[op].kind == RV_KIND_SYS ? 12 : 0;
 }
 
+static bool asks(uint16_t op)
+{
+    return op == RV_OP_ecall || op == RV_OP_ebreak;
+}
+
 static uint16_t pick_row(struct gen *g)
 {
     if (one_in(&g->rng, 400))
@@ -115,7 +125,11 @@ static uint16_t pick_row(struct gen *g)
     for (;;) {
         uint16_t row = (uint16_t)(1 + rv_random_below(&g->rng, RV_OP_COUNT - 1));
 
-        if (!in_rv64gc(row) || rv_random_below(&g->rng, 16) < dislike(row))
+        if (!allowed(g, row) || rv_random_below(&g->rng, 16) < dislike(row))
+            continue;
+        if ((g->flags & RV_RANDOM_USER) && asks(rv_rows[row].expands))
+            continue;
+        if ((g->flags & RV_RANDOM_NO_RESERVE) && reserves(row))
             continue;
         if ((g->flags & RV_RANDOM_AMO_WORD) && is_minmax_w(row) && !one_in(&g->rng, 8))
             continue;
@@ -173,7 +187,7 @@ static void choose_csr(struct gen *g, struct rv_insn *i)
 {
     static const uint16_t csr[] = {1, 2, 3, 3, 1, 2, 1, 0x340, 0x340, 0x140, 0x7c0, 0xf14};
 
-    i->imm = csr[rv_random_below(&g->rng, sizeof(csr) / sizeof(csr[0]))];
+    i->imm = csr[rv_random_below(&g->rng, g->flags & RV_RANDOM_USER ? 7 : 12)];
     /* Not too often an invalid rounding mode: all that follows would be illegal. */
     if (i->imm == 2 && has(i->row, 'z'))
         i->rs1 = (uint8_t)rv_random_below(&g->rng, 5);
@@ -324,7 +338,7 @@ static uint32_t junk(struct gen *g)
     do {
         word = (uint32_t)rig_random(&g->rng) | 3;
         rv_decode(word, &i);
-    } while (i.op != RV_OP_reserved && in_rv64gc(i.op));
+    } while (i.op != RV_OP_reserved && allowed(g, i.op));
     return word;
 }
 
@@ -464,15 +478,15 @@ static void place_rows(struct gen *g)
     lay_out(p);
 }
 
-static void choose_words(struct gen *g)
+static void choose_words(struct gen *g, uint32_t valid_bases)
 {
     struct rv_program *p = g->p;
 
+    for (unsigned r = 0; r < 32; r++)
+        g->base[r] = (valid_bases >> r & 1) != 0;
     for (unsigned k = 0; k < sizeof(g->few); k++)
         g->few[k] =
             (uint8_t)(k < 3 ? 8 + rv_random_below(&g->rng, 8) : rv_random_below(&g->rng, 28));
-    for (unsigned k = 0; k < sizeof(bases); k++)
-        g->base[bases[k]] = true;
     for (unsigned k = 0; k + 1 < p->n; k++) {
         if (p->room[k])
             p->word[k] = NOP;
@@ -488,7 +502,10 @@ static void choose_words(struct gen *g)
 
 void rv_random_program(struct rv_program *p, uint64_t seed, unsigned flags)
 {
-    struct gen g = {.rng = seed * UINT64_C(0x2545f4914f6cdd1d) + 1, .flags = flags, .p = p};
+    struct gen g = {.rng = seed * UINT64_C(0x2545f4914f6cdd1d) + 1,
+                    .ext = rv64gc,
+                    .flags = flags,
+                    .p = p};
 
     memset(p, 0, sizeof(*p));
     p->seed = seed;
@@ -497,10 +514,40 @@ void rv_random_program(struct rv_program *p, uint64_t seed, unsigned flags)
     if (one_in(&g.rng, 4)) /* some straddle the two pages */
         p->start = (0x1000 - rv_random_below(&g.rng, 2 * p->n)) & ~1u;
     place_rows(&g);
-    choose_words(&g);
+    choose_words(&g, RV_RANDOM_BASES);
     choose_registers(p);
     if (flags & RV_RANDOM_APART)
         keep_registers_apart(p);
+}
+
+uint32_t rv_random_piece(struct rv_program *p, uint64_t seed, unsigned flags, uint64_t ext,
+                         uint32_t start, unsigned n, uint32_t valid_bases)
+{
+    struct gen g = {.rng = seed * UINT64_C(0x2545f4914f6cdd1d) + 1,
+                    .ext = ext,
+                    .flags = flags,
+                    .p = p};
+    uint32_t left = 0;
+
+    CHECK(n >= 2 && n <= RV_RANDOM_MAX);
+    memset(p, 0, sizeof(*p));
+    p->seed = seed;
+    p->n = n;
+    p->start = start;
+    place_rows(&g);
+    choose_words(&g, valid_bases);
+    p->word[n - 1] = NOP;
+    for (unsigned r = 0; r < 32; r++)
+        left |= (uint32_t)g.base[r] << r;
+    return left;
+}
+
+bool rv_random_target(const struct rv_program *p, unsigned k)
+{
+    struct rv_insn i;
+
+    rv_decode(p->word[k], &i);
+    return !(i.op == RV_OP_blt && i.rs1 == 0 && i.rs2 == REG_LOOP);
 }
 
 void rv_program_of(struct rv_program *p, uint64_t seed, uint32_t start, const uint32_t *word,

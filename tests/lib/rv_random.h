@@ -36,6 +36,10 @@ enum rv_random_flags {
     /* 32-bit minimums and maximums in memory are rare, and an addiw makes their operand a
      * 32-bit number, nearly always. */
     RV_RANDOM_AMO_WORD = 4,
+    /* No CSRs but fcsr's; no ecall or ebreak: for pieces of a program with a supervisor. */
+    RV_RANDOM_USER = 8,
+    /* No lr and sc. */
+    RV_RANDOM_NO_RESERVE = 16,
 };
 
 struct rv_program {
@@ -60,6 +64,17 @@ void rv_random_program(struct rv_program *p, uint64_t seed, unsigned flags);
  * the last is to be an ecall. */
 void rv_program_of(struct rv_program *p, uint64_t seed, uint32_t start, const uint32_t *word,
                    unsigned n, unsigned flags);
+
+/* A piece of a larger program: n words at `start`, the last a nop. p->x, f, fcsr and priv stay 0. `ext` are the
+ * extensions it may use, 1 << enum rv_ext; `bases` the registers that point into data, as bits, of which
+ * those returned still do behind it. Before it x29 is to point to p->offset[n - 1], x30 to the start, and x31 to
+ * be a small number. A jump to one of its instructions must leave out those behind a loop's decrement:
+ * rv_random_target. */
+uint32_t rv_random_piece(struct rv_program *p, uint64_t seed, unsigned flags, uint64_t ext,
+                         uint32_t start, unsigned n, uint32_t bases);
+bool rv_random_target(const struct rv_program *p, unsigned k);
+/* Registers that a program's data is reached by, as bits. */
+#define RV_RANDOM_BASES (1u << 2 | 1u << 8 | 1u << 11 | 1u << 15 | 1u << 20 | 1u << 24)
 
 bool rv_is_memory(uint16_t op); /* loads, stores, atomics, of either kind of register */
 /* Does the instruction leave a single in a floating-point register? */
