@@ -54,10 +54,6 @@ static bool allowed(const struct gen *g, uint16_t row)
     return (rv_rows[row].needs & ~g->ext) == 0;
 }
 
-static bool reserves(uint16_t op)
-{
-    return op == RV_OP_lr_w || op == RV_OP_lr_d || op == RV_OP_sc_w || op == RV_OP_sc_d;
-}
 
 static bool ends_with(const char *name, const char *tail)
 {
@@ -129,7 +125,7 @@ static uint16_t pick_row(struct gen *g)
             continue;
         if ((g->flags & RV_RANDOM_USER) && asks(rv_rows[row].expands))
             continue;
-        if ((g->flags & RV_RANDOM_NO_RESERVE) && reserves(row))
+        if ((g->flags & RV_RANDOM_NO_SC) && (row == RV_OP_sc_w || row == RV_OP_sc_d))
             continue;
         if ((g->flags & RV_RANDOM_AMO_WORD) && is_minmax_w(row) && !one_in(&g->rng, 8))
             continue;
@@ -430,7 +426,8 @@ static unsigned place_some(struct gen *g, unsigned k)
         return 2;
     }
     g->row[k] = pick_row(g);
-    if ((g->row[k] == RV_OP_lr_w || g->row[k] == RV_OP_lr_d) && left >= 2 && !one_in(&g->rng, 4)) {
+    if ((g->row[k] == RV_OP_lr_w || g->row[k] == RV_OP_lr_d) && left >= 2 && !one_in(&g->rng, 4) &&
+        !(g->flags & RV_RANDOM_NO_SC)) {
         g->row[k + 1] = g->row[k] == RV_OP_lr_w ? RV_OP_sc_w : RV_OP_sc_d;
         g->pair[k + 1] = true;
         return 2;

@@ -38,8 +38,8 @@ enum rv_random_flags {
     RV_RANDOM_AMO_WORD = 4,
     /* No CSRs but fcsr's; no ecall or ebreak: for pieces of a program with a supervisor. */
     RV_RANDOM_USER = 8,
-    /* No lr and sc. */
-    RV_RANDOM_NO_RESERVE = 16,
+    /* No sc: what takes a reservation away, and when, is not one thing. */
+    RV_RANDOM_NO_SC = 16,
 };
 
 struct rv_program {

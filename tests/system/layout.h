@@ -41,6 +41,7 @@
 #define SYS_H_FCSR     10
 #define SYS_H_CSR      12 /* SYS_N_CSR values, in the order of sys_csr.h */
 #define SYS_N_CSR      18
+#define SYS_FIRST_CSR  192 /* what the first is called in a telling */
 #define SYS_H_CHUNK    32 /* 16 of offset | mode << 32 */
 #define SYS_H_X        48 /* x0 .. x31 */
 #define SYS_H_F        80 /* f0 .. f31 */
@@ -52,6 +53,7 @@
 #define SYS_CHAOS   1 /* timer interrupts at random, which leave no trace */
 #define SYS_VERBOSE 2 /* print each trap, and the end in full */
 #define SYS_LAST    4 /* the last program: power off behind it */
+#define SYS_LIKE_QEMU 8 /* causes and addresses as coarse as QEMU 7.2 tells them: README.md */
 
 /* What x29 holds at an ebreak that asks the runtime for something. */
 #define SYS_GOTO   1 /* x30: offset | mode << 32; x31: what x29 and x30 are to be there, as offsets, each of

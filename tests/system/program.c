@@ -131,7 +131,7 @@ static void put_piece(struct sys_gen *g)
 {
     struct sys_program *p = g->p;
     unsigned n = 4 + sys_below(g, 20);
-    unsigned flags = RV_RANDOM_USER | (g->chaos ? RV_RANDOM_NO_RESERVE : 0);
+    unsigned flags = RV_RANDOM_USER | (g->chaos || g->for_qemu ? RV_RANDOM_NO_SC : 0);
     struct rv_program f;
     uint32_t start;
 
@@ -189,6 +189,14 @@ static uint64_t *csr_slot(struct sys_program *p, unsigned number)
     return NULL;
 }
 
+/* An atomic's fault goes one way, whatever it is called. */
+uint64_t sys_delegated(const struct sys_gen *g, uint64_t medeleg)
+{
+    const uint64_t load = 1 << 4 | 1 << 5 | 1 << 13;
+
+    return g->for_qemu ? (medeleg & ~(load << 2)) | (medeleg & load) << 2 : medeleg;
+}
+
 static void choose_csrs(struct sys_gen *g)
 {
     struct sys_program *p = g->p;
@@ -198,17 +206,19 @@ static void choose_csrs(struct sys_gen *g)
 
     if (satp)
         satp |= (SYS_ARENA + (g->space == SYS_A ? SYS_ROOT_A : SYS_ROOT_B)) >> 12;
-    *csr_slot(p, 0x302) = sys_one_in(g, 3) ? 0 : random_bits(g, 0xb1f7);
+    *csr_slot(p, 0x302) = sys_one_in(g, 3) ? 0 : sys_delegated(g, random_bits(g, 0xb1f7));
     *csr_slot(p, 0x303) = random_bits(g, 0x222);
     *csr_slot(p, 0x304) = random_bits(g, 0x222) | 0x80;
     *csr_slot(p, 0x105) = SYS_S_HANDLER | sys_one_in(g, 2);
     *csr_slot(p, 0x180) = satp;
     *csr_slot(p, 0x306) = random_bits(g, 7);
     *csr_slot(p, 0x106) = random_bits(g, 7);
+    if (g->for_qemu || sys_one_in(g, 2)) /* A and D are the hardware's to set */
+        *csr_slot(p, 0x30a) = UINT64_C(1) << 61;
     /* Behind NAPOT entries for the handler and against the runtime: layout.h. */
     *csr_slot(p, 0x3a0) = 0x1d | 0x1b << 8 | 0x18 << 16 | UINT64_C(0x18) << 24;
     /* FS on and, mostly, interrupts on behind the mret; rarely what makes supervisors trap. */
-    *csr_slot(p, 0x300) = (uint64_t)(1 + sys_below(g, 3)) << 13 | random_bits(g, 0xc0120);
+    *csr_slot(p, 0x300) = (uint64_t)(g->for_qemu ? 3 : 1 + sys_below(g, 3)) << 13 | random_bits(g, 0xc0120);
     if (g->m_allowed)
         *csr_slot(p, 0x300) |= random_bits(g, 0x80);
     if (sys_one_in(g, 4))
@@ -249,6 +259,7 @@ void sys_random_program(struct sys_program *p, uint64_t seed, unsigned flags, ui
     memset(p, 0, sizeof(*p));
     p->seed = seed;
     p->header[SYS_H_ID] = seed;
+    g.for_qemu = (flags & SYS_FOR_QEMU) != 0;
     g.m_allowed = sys_one_in(&g, 3);
     g.s_allowed = g.m_allowed || !sys_one_in(&g, 3);
     g.chaos = !g.m_allowed && !(flags & SYS_NO_CHAOS) && sys_one_in(&g, 3);
@@ -277,7 +288,7 @@ void sys_random_program(struct sys_program *p, uint64_t seed, unsigned flags, ui
     p->header[SYS_H_CODE_LEN] = (p->len + 7) & ~7u;
     p->header[SYS_H_ALIAS_S] = g.alias[RV_S];
     p->header[SYS_H_ALIAS_U] = g.alias[RV_U];
-    p->header[SYS_H_FLAGS] = g.chaos ? SYS_CHAOS : 0;
+    p->header[SYS_H_FLAGS] = (g.chaos ? SYS_CHAOS : 0) | (g.for_qemu ? SYS_LIKE_QEMU : 0);
     p->header[SYS_H_N_POKES] = p->n_pokes;
 }
 

@@ -24,6 +24,8 @@ enum {
 /* What an oracle may ask for. */
 enum sys_flags {
     SYS_NO_CHAOS = 1, /* no interrupts at random instants */
+    /* What QEMU 7.2 does otherwise, though it may or should not: README.md. */
+    SYS_FOR_QEMU = 2,
 };
 
 struct sys_item {
@@ -71,7 +73,7 @@ struct sys_piece {
 struct sys_gen {
     struct sys_program *p;
     uint64_t rng, ext;
-    bool chaos;
+    bool chaos, for_qemu;
     bool m_allowed, s_allowed;
     /* What holds where the next instruction stands, if nothing went astray. */
     enum rv_priv mode;
@@ -96,6 +98,8 @@ void sys_op(struct sys_gen *g, enum rv_op row, unsigned rd, unsigned rs1, unsign
 void sys_li(struct sys_gen *g, unsigned rd, uint64_t value);
 /* csrrw and the like: op RV_OP_csrrw.. with rs1 or a 5-bit immediate. */
 void sys_csr(struct sys_gen *g, enum rv_op row, unsigned rd, unsigned number, unsigned rs1);
+
+uint64_t sys_delegated(const struct sys_gen *g, uint64_t medeleg);
 
 /* Where the code is seen at in this mode and space. */
 uint64_t sys_alias(const struct sys_gen *g, enum rv_priv mode, enum sys_space space);

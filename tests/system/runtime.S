@@ -216,6 +216,13 @@ m_trap:
     beq t0, t1, service_s_trap
 
 ordinary:
+    mv s6, s0
+    mv s7, s1
+    mv s8, s3
+    mv s9, s2
+    call name_cause
+    mv s0, s6
+    mv s2, s9
     ld s10, SAVE_DIGEST(sp)
     li s11, 0x9fb21c651e98df25
     mix s0
@@ -246,6 +253,40 @@ resume:
     .endr
     ld sp, 16(sp)
     mret
+
+// QEMU 7.2 takes an atomic's fault for a load's (Privileged, table of scause: "Store/AMO"), and has the address of
+// an access fault but for the last bits. Where that is wished:
+// s6: cause, s9: tval, s7: epc, s8: as in step_over. s6 is the store's cause then. Uses t0 to t2.
+name_cause:
+    andi t0, s5, SYS_LIKE_QEMU
+    beqz t0, 2f
+    bltz s6, 2f
+    ori t0, s6, 2
+    addi t0, t0, -7
+    bnez t0, 3f
+    andi s9, s9, -8
+3:
+    li t0, 1 << 4 | 1 << 5 | 1 << 13
+    srl t0, t0, s6
+    andi t0, t0, 1
+    beqz t0, 2f
+    la t0, 1f
+    csrrw t1, mtvec, t0
+    li t0, MSTATUS_PROBE
+    or t0, t0, s8
+    csrw mstatus, t0
+    lhu t2, (s7)
+    csrw mstatus, s3
+    csrw mtvec, t1
+    andi t2, t2, 127
+    addi t2, t2, -0x2f
+    bnez t2, 2f
+    ori s6, s6, 2
+    ret
+    .balign 4
+1:  csrw mtvec, t1                  // it is not there any more
+    csrw mstatus, s3
+2:  ret
 
 // s6: cause, s7: epc, s8: status of the trap (its MPP is where it came from). s7: where to go
 // on; does not come back where the next chunk does.
@@ -284,7 +325,8 @@ next_chunk:
     sd t0, SAVE_CHUNK(sp)
     ld t1, 8 * SYS_H_CHUNKS(s4)
     bgeu t0, t1, end
-    tell 'N', t0
+    mv t4, t0
+    tell 'N', t4
     ld t0, SAVE_CHUNK(sp)
 // t0: a chunk's number
 enter_chunk:
@@ -299,7 +341,7 @@ enter:
     andi t1, t1, 3
     slli t0, t0, 32
     srli t0, t0, 32
-    li t2, MSTATUS_MPP
+    li t2, 0x20000 | MSTATUS_MPP    // with MPRV, MPP would hold for our own loads
     csrc mstatus, t2
     slli t2, t1, 11
     csrs mstatus, t2
@@ -372,8 +414,8 @@ service_count:
 
 service_goto:
     call count_trap
-    ld t0, 8 * 30(sp)
-    tell 'G', t0
+    ld t4, 8 * 30(sp)
+    tell 'G', t4
     ld t4, 8 * 31(sp)
     ld t0, 8 * 30(sp)
     call alias
@@ -395,9 +437,20 @@ service_s_trap:
     li a7, SYS_S_SAVE
     ld s10, SAVE_DIGEST(sp)
     li s11, 0x9fb21c651e98df25
-    ld t3, S_CAUSE(a7)
+    ld s6, S_CAUSE(a7)
+    ld s7, S_EPC(a7)
+    ld s8, S_STATUS(a7)             // SPP to MPP
+    srli s8, s8, 8
+    andi s8, s8, 1
+    slli s8, s8, 11
+    ld s9, S_TVAL(a7)
+    call name_cause
+    csrw scause, s6
+    csrw stval, s9
+    sd s6, S_CAUSE(a7)
+    mv t3, s6
     ld t4, S_EPC(a7)
-    ld t5, S_TVAL(a7)
+    mv t5, s9
     ld t6, S_STATUS(a7)
     mix t3
     mix t4
@@ -487,8 +540,9 @@ end:
     tell \n + 160, a3
     .endr
     csrw mstatus, s3
-    li s6, 192
-#define SYS_CSR(name, number) csrr a3, number; call mix_csr
+    li s6, SYS_FIRST_CSR
+// QEMU has no bit for what it always does, ADUE: the upper bits are left out.
+#define SYS_CSR(name, number) csrr a3, number; .if number == 0x30a; slli a3, a3, 3; .endif; call mix_csr
 #include "tests/system/csr.def"
 #undef SYS_CSR
     csrr a3, mip
