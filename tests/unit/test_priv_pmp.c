@@ -178,11 +178,11 @@ static void one_layout(const char *what, uint64_t va, unsigned n_accesses)
 
 static void test_data_pages(void **state)
 {
+    static const uint8_t leaves[] = {0xcf, 0xdf, 0xc3, 0xd3, 0xc9, 0xcb, 0x43, 0x0f};
     uint64_t sv39 = w.p.satp;
 
     (void)state;
     w.p.menvcfg = PR_ADUE;
-    priv_poke(&w, priv_entry(&w, 0), priv_leaf(0, 0xcf | PTE_A | PTE_D));
     for (unsigned k = 0; k < 20000; k++) {
         random_layout(RIG_RAM + PRIV_DATA + 0x20);
         /* The tables stay open, so that accesses get past them; test_tables is theirs. */
@@ -191,7 +191,7 @@ static void test_data_pages(void **state)
             w.p.pmpaddr[0] = (RIG_RAM + 0x20000) >> 2;
         }
         w.p.satp = k & 2 ? sv39 : 0;
-        priv_poke(&w, PRIV_L0 + 0x83 * 8, priv_leaf(0, k & 4 ? 0xdf : 0xcf));
+        priv_poke(&w, PRIV_L0 + 0x83 * 8, priv_leaf(0, leaves[k / 4 % 8]));
         priv_apply_all(&w);
         priv_fence(&w);
         one_layout("pmp on data", w.p.satp ? PRIV_VA : RIG_RAM + PRIV_DATA, 32);
