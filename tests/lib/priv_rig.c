@@ -58,24 +58,37 @@ void priv_from_hart(struct pr_hart *p, const struct rv_hart *h)
     memcpy(p->pmpaddr, h->pmpaddr, sizeof(p->pmpaddr));
 }
 
+/* As M would, after a reset of the locks: what the hart has to drop when they change, it drops. */
+static void pmp_to_hart(const struct pr_hart *p, struct rv_hart *h)
+{
+    if (memcmp(p->pmpcfg, h->pmpcfg, sizeof(p->pmpcfg)) == 0 &&
+        memcmp(p->pmpaddr, h->pmpaddr, sizeof(p->pmpaddr)) == 0)
+        return;
+    for (unsigned i = 0; i < RV_N_PMP; i++)
+        h->pmpcfg[i] &= 0x7f;
+    for (unsigned first = 0; first < RV_N_PMP; first += 8)
+        rv_pmpcfg_write(h, first, 0);
+    for (unsigned i = 0; i < RV_N_PMP; i++)
+        rv_pmpaddr_write(h, i, p->pmpaddr[i]);
+    for (unsigned first = 0; first < RV_N_PMP; first += 8) {
+        uint64_t v;
+
+        memcpy(&v, p->pmpcfg + first, sizeof(v));
+        rv_pmpcfg_write(h, first, v);
+    }
+}
+
 void priv_to_hart(const struct pr_hart *p, struct rv_hart *h)
 {
-    bool pmp_changed = memcmp(p->pmpcfg, h->pmpcfg, sizeof(p->pmpcfg)) != 0 ||
-                       memcmp(p->pmpaddr, h->pmpaddr, sizeof(p->pmpaddr)) != 0;
-    bool envcfg_changed = p->menvcfg != h->menvcfg;
-
     h->priv = (enum rv_priv)p->priv;
     h->s.pc = p->pc;
     atomic_store(&h->mip, p->mip);
     atomic_store(&h->mip_line, p->line);
     rv_fcsr_set(h, p->frm, p->fflags);
+    rv_menvcfg_write(h, p->menvcfg);
     for (unsigned i = 0; i < N_WORDS; i++)
         memcpy((char *)h + words[i].ours, (const char *)p + words[i].rules, sizeof(uint64_t));
-    memcpy(h->pmpcfg, p->pmpcfg, sizeof(p->pmpcfg));
-    memcpy(h->pmpaddr, p->pmpaddr, sizeof(p->pmpaddr));
-    /* Both ask for an sfence.vma of software (3.7.2, 3.1.18). */
-    if (pmp_changed || envcfg_changed)
-        mmu_flush_all(h->s.mmu);
+    pmp_to_hart(p, h);
     rv_timer_tick(h);
     rv_sync(h);
 }

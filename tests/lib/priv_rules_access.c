@@ -21,7 +21,7 @@ static bool as_load(enum pr_kind kind)
 }
 
 /* 10.3.1: a load or load-reserved raises the load faults, a store, store-conditional or AMO the
- * store faults. Zicbom 2.5.2: so do cbo.*. */
+ * store faults. CMO, "Page Fault": so do cbo.*. */
 static uint64_t page_fault(enum pr_kind kind)
 {
     return kind == PR_FETCH ? 12 : as_load(kind) ? 13 : 15;
@@ -132,7 +132,7 @@ static bool reserved_set(const struct pr_hart *h, uint64_t pte, unsigned i)
     /* 3.1.18: with PBMTE clear as though Svpbmt were not implemented. Value 3 is reserved. */
     if (pbmt != 0 && (!h->svpbmt || !(h->menvcfg & PR_PBMTE) || pbmt == 3))
         return true;
-    /* Svnapot, table 50: only i = 0 with ppn[0][3:0] = 1000. */
+    /* Svnapot, "Page table entry encodings when pte.N=1": only i = 0 with ppn[0][3:0] = 1000. */
     return n && (!h->svnapot || i > 0 || field(pte, 10, 4) != 8);
 }
 
@@ -151,8 +151,9 @@ static const char *denied(const struct pr_hart *h, enum pr_kind kind, unsigned p
         return "10.3.1: fetch from a page without execute permission";
     if (as_load(kind) && !readable)
         return "10.3.1, 3.1.6.3: load from a page without R, or X with MXR";
+    /* Choice: not permitted where only a fetch is, which is UNSPECIFIED. */
     if (kind == PR_CBO && !readable && !(pte & PTE_W))
-        return "Zicbom 2.5.2: neither a load nor a store is permitted";
+        return "CMO, Page Fault: neither a load nor a store is permitted";
     if (!as_load(kind) && kind != PR_FETCH && kind != PR_CBO && !(pte & PTE_W))
         return "10.3.1: store, store-conditional or AMO to a page without write permission";
     return NULL;

@@ -116,7 +116,8 @@ static void write_sie(struct pr_hart *h, unsigned n, uint64_t v)
     h->mie = (h->mie & ~h->mideleg) | (v & h->mideleg);
 }
 
-/* ---- Floating point (F, 21.2) ------------------------------------------------------------------
+/* ---- Floating point (F, "Floating-Point Control and Status Register")
+ * ------------------------------------------------------------------
  */
 
 /* 3.1.6.6: with FS off every access to fcsr is illegal. */

@@ -84,7 +84,8 @@ static void check_alike(const char *what)
  * ---------------------------------------------------------------------- */
 
 /* funct3 1, 2, 3: csrrw, csrrs, csrrc; 5, 6, 7 with an immediate. What rs1's field is decides
- * whether csrrs and csrrc write (Zicsr, table 7). */
+ * whether csrrs and csrrc write (Zicsr, "Conditions determining whether a CSR instruction reads or
+ * writes"). */
 static void check(const char *what, unsigned number, unsigned funct3, unsigned rs1,
                   uint64_t operand)
 {

@@ -165,7 +165,8 @@ static void one_layout(const char *what, uint64_t va, unsigned n_accesses)
             at &= ~UINT64_C(1);
         if (kind == PR_AMO || kind == PR_LR || kind == PR_SC || kind == PR_ZERO)
             at &= ~UINT64_C(7);
-        /* Zicbom 2.5.2: PMP shall be the same for all of a block, so that one byte stands for it.
+        /* CMO, "Page Fault": PMP shall be the same for all of a block, so that one byte stands for
+         * it.
          */
         if (v >> 40 & 1) {
             priv_state(&w, (unsigned)(v >> 44) % PRIV_N_STATES);
