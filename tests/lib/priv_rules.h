@@ -74,6 +74,8 @@ struct pr_part {
     unsigned len;
     bool updated; /* A or D had to be set */
     uint64_t pte_pa, pte;
+    bool global;       /* the leaf, or a pointer on the way to it, has G */
+    uint64_t leaf_len; /* bytes that the leaf maps */
 };
 
 struct pr_access {

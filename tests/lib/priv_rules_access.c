@@ -4,7 +4,16 @@
 
 #include <string.h>
 
-enum { PTE_V = 1, PTE_R = 2, PTE_W = 4, PTE_X = 8, PTE_U = 16, PTE_A = 64, PTE_D = 128 };
+enum {
+    PTE_V = 1,
+    PTE_R = 2,
+    PTE_W = 4,
+    PTE_X = 8,
+    PTE_U = 16,
+    PTE_G = 32,
+    PTE_A = 64,
+    PTE_D = 128
+};
 enum { PAGE = 4096, PTESIZE = 8, LEVELS_SV39 = 3 };
 enum { MODE_BARE = 0, MODE_SV39 = 8 };
 
@@ -209,6 +218,8 @@ static bool translate(const struct pr_hart *h, const struct pr_memory *m, enum p
             fault(out, page_fault(kind), p->va, "10.3.2 step 3: pte is invalid or reserved");
             return false;
         }
+        /* 10.3.1: for non-leaf PTEs G implies that all below is global. */
+        p->global |= (p->pte & PTE_G) != 0;
         if (p->pte & (PTE_R | PTE_X))
             break;
         if (i == 0) {
@@ -231,7 +242,8 @@ static bool translate(const struct pr_hart *h, const struct pr_memory *m, enum p
         return false;
     /* Step 8; Svnapot: the low four bits of ppn[0] are those of vpn[0]. */
     low = p->pte >> 63 ? 12 + 4 : 12 + 9 * i;
-    p->pa = (ppn * PAGE & ~((UINT64_C(1) << low) - 1)) | field(p->va, 0, (unsigned)low);
+    p->leaf_len = UINT64_C(1) << low;
+    p->pa = (ppn * PAGE & ~(p->leaf_len - 1)) | field(p->va, 0, (unsigned)low);
     return true;
 }
 

@@ -59,47 +59,69 @@ static bool translates(enum pr_kind kind)
     return a.ok || a.part[0].pa != 0;
 }
 
+struct walked {
+    bool maps;
+    struct mmu_map map;
+    struct mmu_fault fault;
+    uint64_t pte; /* afterwards */
+};
+
+static void report(enum pr_kind kind, uint64_t pte, const struct pr_access *want,
+                   const struct walked *got)
+{
+    const struct pr_part *p = &want->part[0];
+    char line[1024];
+
+    fail_msg("walk: %s by %s, pte %lx => rule: pa %lx cause %lu pte %lx len %lx global %d; dbt: %s "
+             "gpa %lx cause %lu pte %lx len %lx global %d read %d write %d [%s]",
+             pr_kind_name(kind), priv_line(&w.p, line, sizeof(line)), pte, p->pa, want->cause,
+             p->pte, p->leaf_len, p->global, got->maps ? "maps" : "fault", got->map.gpa,
+             got->fault.cause, got->pte, got->map.page_len, got->map.global, got->map.read,
+             got->map.write, want->clause);
+}
+
+/* What may be cached is what the same rights may do next, with nothing left to set. */
+static bool cacheable_right(const struct mmu_map *map)
+{
+    uint64_t menvcfg = w.p.menvcfg;
+    bool same;
+
+    w.p.menvcfg &= ~PR_ADUE;
+    same = map->read == translates(PR_LOAD) && map->write == translates(PR_STORE);
+    w.p.menvcfg = menvcfg;
+    return same;
+}
+
+static bool mapping_right(enum pr_kind kind, const struct pr_part *p, const struct mmu_map *map)
+{
+    return map->gpa == p->pa && map->global == p->global && map->page_len == p->leaf_len &&
+           (kind == PR_FETCH || cacheable_right(map));
+}
+
 static void check_walk(uint64_t at, uint64_t pte, enum pr_kind kind)
 {
     static const enum mmu_access access[] = {
         [PR_FETCH] = MMU_FETCH, [PR_LOAD] = MMU_LOAD, [PR_STORE] = MMU_STORE};
     struct rv_hart *h = w.r->h;
     uint64_t rights = kind == PR_FETCH ? rv_fetch_rights(h) : rv_data_rights(h);
+    struct walked got = {0};
     struct pr_access want;
-    struct mmu_map map = {0};
-    struct mmu_fault fault = {0};
-    bool ok, got, same;
-    char line[1024];
+    bool maps, updated;
 
     priv_poke(&w, at, pte);
     pr_access(&w.p, &w.m, kind, PRIV_VA, 1, &want);
-    ok = want.part[0].pa != 0;
-    got = rv_walk(&h->s, PRIV_VA, access[kind], rights, &map, &fault);
+    maps = want.part[0].pa != 0;
+    updated = want.part[0].updated && want.part[0].pte_pa == RIG_RAM + at;
+    got.maps = rv_walk(&h->s, PRIV_VA, access[kind], rights, &got.map, &got.fault);
+    got.pte = rig_peek64(w.r, RIG_RAM + at);
     w.n_cases++;
-    w.n_allowed += ok;
-    same =
-        got == ok &&
-        rig_peek64(w.r, RIG_RAM + at) ==
-            (want.part[0].updated && want.part[0].pte_pa == RIG_RAM + at ? want.part[0].pte : pte);
-    if (same && !ok)
-        same = fault.cause == want.cause && fault.tval == want.tval;
-    if (same && ok) {
-        /* What may be cached is what the same rights may do next, with nothing left to set. */
-        same = map.gpa == want.part[0].pa;
-        if (kind != PR_FETCH) {
-            struct pr_hart now = w.p;
-
-            w.p.menvcfg &= ~PR_ADUE;
-            same = same && map.read == translates(PR_LOAD) && map.write == translates(PR_STORE);
-            w.p = now;
-        }
-    }
-    if (!same)
-        fail_msg("walk: %s by %s, pte %lx => rule: pa %lx cause %lu pte %lx; dbt: %s gpa %lx cause "
-                 "%lu pte %lx read %d write %d [%s]",
-                 pr_kind_name(kind), priv_line(&w.p, line, sizeof(line)), pte, want.part[0].pa,
-                 want.cause, want.part[0].pte, got ? "maps" : "fault", map.gpa, fault.cause,
-                 rig_peek64(w.r, RIG_RAM + at), map.read, map.write, want.clause);
+    w.n_allowed += maps;
+    if (got.maps != maps || got.pte != (updated ? want.part[0].pte : pte))
+        report(kind, pte, &want, &got);
+    if (maps && !mapping_right(kind, &want.part[0], &got.map))
+        report(kind, pte, &want, &got);
+    if (!maps && (got.fault.cause != want.cause || got.fault.tval != want.tval))
+        report(kind, pte, &want, &got);
 }
 
 /* Each entry by each kind by U and S, SUM and MXR, ADUE and PBMTE. */
