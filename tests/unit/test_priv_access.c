@@ -253,10 +253,12 @@ static void test_canonical(void **state)
                 uint64_t va = bases[i / 64];
 
                 priv_check(&w, "canonical", (enum pr_kind)kind, va, priv_size((enum pr_kind)kind));
-                if (i % 64 >= 20) /* one bit wrong */
-                    va ^= UINT64_C(1) << i % 64;
-                priv_check(&w, "one bit off", (enum pr_kind)kind, va,
+                if (i % 64 < 20)
+                    continue;
+                priv_check(&w, "one bit off", (enum pr_kind)kind, va ^ UINT64_C(1) << i % 64,
                            priv_size((enum pr_kind)kind));
+                priv_check(&w, "all bits from one on", (enum pr_kind)kind,
+                           va ^ UINT64_MAX << i % 64, priv_size((enum pr_kind)kind));
             }
         }
     }
