@@ -278,8 +278,13 @@ void mmu_probe_cbo(struct cpu_state *s, uint64_t gva)
 
     if (tlb_find_load(m, gva, 1) || tlb_find_store(m, gva, 1))
         return;
-    if (!mmu_try_translate(m, gva, 1, MMU_LOAD, &place, &fault))
+    /* What may not be read may not be written either. Where translation permits reading, it is
+     * an access fault even though translation may forbid storing (CMO, "Page Fault"). */
+    if (!mmu_try_translate(m, gva, 1, MMU_LOAD, &place, &fault)) {
+        if (fault.cause == m->guest->access_fault(MMU_LOAD))
+            mmu_raise_access(m, MMU_STORE, gva);
         place = mmu_translate(m, gva, 1, MMU_STORE);
+    }
     if (!place.is_ram && !phys_find(m->phys, place.gpa, 1))
         mmu_raise_access(m, MMU_STORE, gva);
 }

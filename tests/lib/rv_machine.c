@@ -134,6 +134,11 @@ void rv_machine_destroy(struct rv_machine *m)
     free(m);
 }
 
+struct rv_hart *rv_machine_hart(struct rv_machine *m)
+{
+    return &m->cpu;
+}
+
 uint8_t *rv_machine_ram(struct rv_machine *m)
 {
     return phys_ptr(&m->phys, m->phys.ram_gpa);

@@ -37,6 +37,7 @@ struct rv_machine;
 /* NULL, with the reason in *e. */
 struct rv_machine *rv_machine_create(const struct rv_machine_config *config, struct err *e);
 void rv_machine_destroy(struct rv_machine *m);
+struct rv_hart *rv_machine_hart(struct rv_machine *m); /* between runs */
 
 /* The guest's RAM. Who changes bytes that have been executed says so with rv_machine_wrote. */
 uint8_t *rv_machine_ram(struct rv_machine *m);
