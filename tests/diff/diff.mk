@@ -20,4 +20,10 @@ $(OUT)/tests/diff/qemu_user: $(OUT)/tests/diff/qemu_user.o $(OUT)/tests/diff/qem
 	@echo "  LINK  $@"
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS) -lm
 
+$(OUT)/tests/diff/fp_diff: $(patsubst %,$(OUT)/tests/diff/%.o,fp_diff fp_guest fp_ir fp_chain \
+    fp_illegal) $(patsubst %,$(OUT)/tests/lib/%.o,fp_rules fp_rules_arith fp_rules_convert \
+    fp_operands rv_machine) $(LIB)
+	@echo "  LINK  $@"
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS)
+
 -include $(wildcard $(OUT)/tests/diff/*.d)
