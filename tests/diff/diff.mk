@@ -10,6 +10,11 @@ diff: $(OUT)/tests/diff/unicorn_diff $(OUT)/tests/diff/qemu_user
 	$(OUT)/tests/diff/unicorn_diff --seed $(DIFF_SEED) --count $(DIFF_COUNT)
 	$(OUT)/tests/diff/qemu_user --seed $(DIFF_SEED) --count $$(($(DIFF_COUNT) / 10))
 
+## fuzz-fp      SEED=1 CASES=1000000000: F and D against their rules, bit for bit, in each engine
+.PHONY: fuzz-fp
+fuzz-fp: $(OUT)/tests/diff/fp_diff
+	nice $(OUT)/tests/diff/fp_diff --seed $(DIFF_SEED) --count $(or $(CASES),1000000000)
+
 $(OUT)/tests/diff/unicorn_diff: $(patsubst %,$(OUT)/tests/diff/%.o,unicorn_diff unicorn_oracle \
     unicorn_known) $(DIFF_LIB) $(LIB)
 	@echo "  LINK  $@"
