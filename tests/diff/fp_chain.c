@@ -10,7 +10,7 @@ enum { N_F = 4, N_X = 2, MAX_INSNS = 5, CODE_BYTES = 128, CAUSE_ECALL_U = 8 };
 /* A chain has f1 to f4 and x5, x6; flags and addresses are elsewhere. */
 enum { F_FIRST = 1, X_FIRST = 5, X_FLAGS = 7, X_IN = 10, X_OUT = 11, X_END = 12 };
 
-/* In memory before a run and after it. */
+/* In memory before a run and after it. What comes in as flags is fcsr, what comes out fflags. */
 struct record {
     uint64_t f[N_F], x[N_X], flags;
 };
@@ -20,7 +20,7 @@ struct chain {
     struct rv_insn insn[MAX_INSNS];
     const struct fp_rule *rule[MAX_INSNS]; /* NULL: addi, or a csrrs that reads fflags */
     bool flw[N_F];                         /* loaded as a single, known to be boxed */
-    unsigned frm;
+    unsigned frm, frm_before;              /* the chain's own, and what the run begins with */
 };
 
 /* ---- Making ---------------------------------------------------------------------------------- */
@@ -93,6 +93,7 @@ static void make(struct fp_operands *o, struct chain *c)
 
     memset(c, 0, sizeof(*c));
     c->frm = fp_operands_below(o, FP_N_MODES);
+    c->frm_before = fp_operands_below(o, 2) ? c->frm : fp_operands_below(o, 8);
     for (unsigned k = 0; k < N_F; k++)
         c->flw[k] = fp_operands_below(o, 3) == 0;
     while (c->n < n) {
@@ -112,7 +113,7 @@ static void draw(struct fp_operands *o, const struct chain *c, struct record *r)
         r->f[k] = fp_operand(o, fp_operands_below(o, 2) ? 's' : 'd');
     for (unsigned k = 0; k < N_X; k++)
         r->x[k] = fp_operand(o, 'l');
-    r->flags = fp_operands_below(o, 2) ? fp_operands_random(o) & 31 : 0;
+    r->flags = c->frm << 5 | (fp_operands_below(o, 2) ? fp_operands_random(o) & 31 : 0);
     if (!c->rule[0] || !fp_type_is_float(c->rule[0]->operands[0]))
         return;
     fp_operands_draw(o, c->rule[0], v);
@@ -141,10 +142,10 @@ static void by_rule(const struct chain *c, unsigned k, struct record *r)
     const struct rv_insn *i = &c->insn[k];
     const struct fp_rule *rule = c->rule[k];
     const uint8_t source[3] = {i->rs1, i->rs2, i->rs3};
-    uint64_t v[3];
+    uint64_t v[3] = {0, 0, 0};
     unsigned raised = 0;
 
-    for (unsigned n = 0; rule->operands[n]; n++)
+    for (unsigned n = 0; n < fp_rule_arity(rule); n++)
         v[n] =
             fp_type_is_float(rule->operands[n]) ? r->f[source[n] - F_FIRST] : read_x(r, source[n]);
     uint64_t result = fp_rule_apply(rule, v, i->rm == FP_DYN ? c->frm : i->rm, &raised);
@@ -158,6 +159,7 @@ static void by_rule(const struct chain *c, unsigned k, struct record *r)
 
 static void by_rules(const struct chain *c, struct record *r)
 {
+    r->flags &= 31;
     for (unsigned k = 0; k < N_F; k++)
         if (c->flw[k])
             r->f[k] |= UINT64_C(0xffffffff00000000);
@@ -180,7 +182,8 @@ static uint32_t place(struct fp_guest *g, const struct chain *c)
     const uint32_t begin = a.at;
 
     fp_asm_op(&a, RV_OP_ld, X_FLAGS, X_IN, 0, offsetof(struct record, flags));
-    fp_asm_op(&a, RV_OP_csrrw, 0, X_FLAGS, 0, FP_CSR_FFLAGS);
+    fp_asm_op(&a, RV_OP_csrrw, 0, X_FLAGS, 0,
+              c->frm == c->frm_before ? FP_CSR_FFLAGS : FP_CSR_FCSR);
     for (unsigned k = 0; k < N_F; k++)
         fp_asm_op(&a, c->flw[k] ? RV_OP_flw : RV_OP_fld, F_FIRST + k, X_IN, 0, 8 * (int64_t)k);
     for (unsigned k = 0; k < N_X; k++)
@@ -205,7 +208,7 @@ static bool run(struct fp_guest *g, const struct chain *c, const struct record *
                 struct record *out)
 {
     uint8_t *ram = rv_machine_ram(g->machine);
-    struct rv_regs from = {.pc = FP_RAM + place(g, c), .fcsr = c->frm << 5};
+    struct rv_regs from = {.pc = FP_RAM + place(g, c), .fcsr = c->frm_before << 5};
     struct rv_end end;
 
     from.x[X_IN] = FP_RAM + FP_DATA;

@@ -256,13 +256,20 @@ static uint64_t related_float(struct fp_operands *o, char type, uint64_t other)
     }
 }
 
+/* One upper half in 32 is not all ones, if only by a bit. */
 static uint64_t boxed(struct fp_operands *o, char type, uint64_t bits)
 {
     if (type != 's')
         return bits;
-    if (fp_operands_below(o, 32) == 0)
-        return (fp_operands_random(o) & BOX) | (uint32_t)bits;
-    return BOX | bits;
+    if (fp_operands_below(o, 32) != 0)
+        return BOX | bits;
+    const uint64_t upper = fp_operands_random(o) & BOX;
+
+    switch (fp_operands_below(o, 4)) {
+    case 0: return upper | (uint32_t)bits;
+    case 1: return (uint32_t)bits;
+    default: return (BOX ^ UINT64_C(1) << (32 + fp_operands_below(o, 32))) | (uint32_t)bits;
+    }
 }
 
 /* The addend of a fused operation that nearly cancels the product, or is half a unit of it. */
