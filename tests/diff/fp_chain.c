@@ -226,10 +226,10 @@ static bool run(struct fp_guest *g, const struct chain *c, const struct record *
 /* ---- Comparing ----------------------------------------------------------------------------------
  */
 
-static void print_word(const char *name, unsigned n, uint64_t before, uint64_t is, uint64_t want)
+static void print_word(const char *name, uint64_t before, uint64_t is, uint64_t want)
 {
-    printf("  %c %s%u  before %016" PRIx64 "  rules %016" PRIx64 "  guest %016" PRIx64 "\n",
-           is == want ? ' ' : '*', name, n, before, want, is);
+    printf("  %c %-12s before %016" PRIx64 "  rules %016" PRIx64 "  guest %016" PRIx64 "\n",
+           is == want ? ' ' : '*', name, before, want, is);
 }
 
 static void print_chain(const struct fp_guest *g, const struct chain *c, uint64_t seed)
@@ -247,12 +247,17 @@ static void print_chain(const struct fp_guest *g, const struct chain *c, uint64_
 static void print_record(const struct chain *c, const struct record *in, const struct record *want,
                          const struct record *is)
 {
-    for (unsigned k = 0; k < N_F; k++)
-        print_word(c->flw[k] ? "single f" : "       f", F_FIRST + k, in->f[k], is->f[k],
-                   want->f[k]);
-    for (unsigned k = 0; k < N_X; k++)
-        print_word("       x", X_FIRST + k, in->x[k], is->x[k], want->x[k]);
-    print_word("   flags", 0, in->flags, is->flags, want->flags);
+    char name[24];
+
+    for (unsigned k = 0; k < N_F; k++) {
+        snprintf(name, sizeof(name), "f%u%s", F_FIRST + k, c->flw[k] ? " by flw" : "");
+        print_word(name, in->f[k], is->f[k], want->f[k]);
+    }
+    for (unsigned k = 0; k < N_X; k++) {
+        snprintf(name, sizeof(name), "x%u", X_FIRST + k);
+        print_word(name, in->x[k], is->x[k], want->x[k]);
+    }
+    print_word("fcsr, fflags", in->flags, is->flags, want->flags);
 }
 
 bool fp_chain_check(struct fp_guest *g, uint64_t seed)

@@ -68,20 +68,29 @@ static void print_flags(const char *who, const struct fp_outcome *o)
            o->flags ? "" : " no flags");
 }
 
-static void print_case(const struct row *row, const char *engine, const struct fp_case *c,
-                       const struct fp_outcome *want, const struct fp_outcome *is)
+static void print_case(const struct row *row, const struct fp_case *c,
+                       const struct fp_outcome *want)
 {
     char name[24];
 
-    mnemonic(row->rule, name);
-    printf("%s %s %s%s ", engine, name, row->dynamic ? "dyn-" : "", mode_names[row->mode]);
+    printf("%s %s%s ", mnemonic(row->rule, name), row->dynamic ? "dyn-" : "",
+           mode_names[row->mode]);
     for (unsigned k = 0; row->rule->operands[k]; k++)
         printf(" %016" PRIx64, c->v[k]);
     print_flags("\n    rules", want);
+}
+
+static void print_difference(const struct row *row, const char *engine, const struct fp_case *c,
+                             const struct fp_outcome *want, const struct fp_outcome *is)
+{
+    char name[24];
+
+    printf("DIFFERENCE in %s: ", engine);
+    print_case(row, c, want);
     print_flags("\n    is   ", is);
     printf("\n    again: fp_diff --engine %s --op %s --case 0x%" PRIx64 ",0x%" PRIx64 ",0x%" PRIx64
            ",%s%s\n",
-           engine, name, c->v[0], c->v[1], c->v[2], row->dynamic ? "dyn-" : "",
+           engine, mnemonic(row->rule, name), c->v[0], c->v[1], c->v[2], row->dynamic ? "dyn-" : "",
            mode_names[row->mode]);
 }
 
@@ -93,10 +102,8 @@ static bool compare(struct diff *d, const struct row *row, const char *engine,
     for (unsigned k = 0; k < b->n; k++) {
         if (memcmp(&b->is[k], &b->want[k], sizeof(b->is[k])) == 0)
             continue;
-        if (d->printed++ < MAX_PRINTED) {
-            printf("DIFFERENCE  ");
-            print_case(row, engine, &b->in[k], &b->want[k], &b->is[k]);
-        }
+        if (d->printed++ < MAX_PRINTED)
+            print_difference(row, engine, &b->in[k], &b->want[k], &b->is[k]);
         return false;
     }
     return true;
@@ -342,8 +349,8 @@ static void run_case(struct diff *d, const struct fp_rule *rule, const char *tex
         usage();
     run_batch(d, &row, &b, failed);
     count_row(d, &row, failed);
-    if (d->failed == 0)
-        print_case(&row, "all as", &b.in[0], &b.want[0], &b.want[0]);
+    print_case(&row, &b.in[0], &b.want[0]);
+    printf("\n");
 }
 
 static void run_all(struct diff *d, const struct options *o)
