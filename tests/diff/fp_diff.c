@@ -1,9 +1,9 @@
 /* Every instruction of F and D against tests/lib/fp_rules.h, bit for bit: the register that is
  * written, and fflags.
  *
- *     fp_diff [--seed S] [--count CASES] [--engine ir|interp|jit|all] [--op NAME]
- *     fp_diff --op NAME --case A,B,C,RM [--engine ...]       one case, printed
- *     fp_diff --chain SEED [--engine interp|jit]             one chain again (fp_chain.h)
+ *     fp_diff [--seed S] [--count CASES] [--engine ir|interp|jit|all] [--op NAME] [--stress-regs
+ * SEED] fp_diff --op NAME --case A,B,C,RM [--engine ...]       one case, printed fp_diff --chain
+ * SEED [--engine interp|jit]             one chain again (fp_chain.h)
  *
  * `ir` are the functions that give the intermediate code its meaning, the others run the
  * instruction in a guest. --count is for each engine: 7/8 of it is spread over the instructions,
@@ -211,6 +211,7 @@ static unsigned count_rows(const struct fp_rule *only)
     for (unsigned k = 0; k < fp_n_rules; k++)
         if (!only || only == &fp_rules[k])
             n += ways_of(&fp_rules[k]);
+    CHECK(n > 0 && "a rule is named");
     return n;
 }
 
@@ -251,7 +252,7 @@ static void run_chains(struct diff *d, struct fp_guest *g, uint64_t seed, uint64
  */
 
 struct options {
-    uint64_t seed, count;
+    uint64_t seed, count, stress_regs;
     const char *engine;
     const struct fp_rule *op;
     const char *one_case, *chain;
@@ -259,8 +260,9 @@ struct options {
 
 static void usage(void)
 {
-    fprintf(stderr, "usage: fp_diff [--seed S] [--count CASES] [--engine ir|interp|jit|all]\n"
-                    "               [--op NAME [--case A,B,C,RM]] [--chain SEED]\n");
+    fprintf(stderr,
+            "usage: fp_diff [--seed S] [--count CASES] [--engine ir|interp|jit|all]\n"
+            "               [--op NAME [--case A,B,C,RM]] [--chain SEED] [--stress-regs SEED]\n");
     exit(2);
 }
 
@@ -290,6 +292,8 @@ static void parse(struct options *o, int argc, char **argv)
             o->seed = strtoull(v, NULL, 0);
         else if (strcmp(argv[k], "--count") == 0)
             o->count = strtoull(v, NULL, 0);
+        else if (strcmp(argv[k], "--stress-regs") == 0)
+            o->stress_regs = strtoull(v, NULL, 0);
         else if (strcmp(argv[k], "--engine") == 0)
             o->engine = v;
         else if (strcmp(argv[k], "--op") == 0)
@@ -305,25 +309,26 @@ static void parse(struct options *o, int argc, char **argv)
         usage();
 }
 
-static void add_guest(struct diff *d, enum engine engine, const char *name)
+static void add_guest(struct diff *d, enum engine engine, const char *name, uint64_t stress_regs)
 {
     struct err e;
 
-    if (!fp_guest_init(&d->guest[d->n_guests++], engine, name, &e)) {
+    if (!fp_guest_init(&d->guest[d->n_guests++], engine, name, stress_regs, &e)) {
         fprintf(stderr, "fp_diff: %s\n", e.text);
         exit(2);
     }
 }
 
-static void open_engines(struct diff *d, const char *name)
+static void open_engines(struct diff *d, const struct options *o)
 {
+    const char *name = o->engine;
     const bool all = strcmp(name, "all") == 0;
 
     d->ir = all || strcmp(name, "ir") == 0;
     if (all || strcmp(name, "interp") == 0)
-        add_guest(d, ENGINE_INTERP, "interp");
+        add_guest(d, ENGINE_INTERP, "interp", 0);
     if (all || strcmp(name, "jit") == 0)
-        add_guest(d, ENGINE_JIT, "jit");
+        add_guest(d, ENGINE_JIT, "jit", o->stress_regs);
     if (!d->ir && d->n_guests == 0)
         usage();
 }
@@ -373,7 +378,7 @@ int main(int argc, char **argv)
     struct timespec begin, end;
 
     parse(&o, argc, argv);
-    open_engines(&d, o.engine);
+    open_engines(&d, &o);
     fp_operands_init(&d.operands, o.seed);
     clock_gettime(CLOCK_MONOTONIC, &begin);
     if (o.chain) {

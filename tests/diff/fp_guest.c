@@ -102,11 +102,13 @@ static void place_loop(uint8_t *ram, const struct fp_rule *rule, unsigned field)
     CHECK(a.at <= begin + SLOT_BYTES);
 }
 
-bool fp_guest_init(struct fp_guest *g, enum engine engine, const char *name, struct err *e)
+bool fp_guest_init(struct fp_guest *g, enum engine engine, const char *name, uint64_t stress_regs,
+                   struct err *e)
 {
     const struct rv_machine_config config = {.model = "rv64gc",
                                              .engine = engine,
                                              .passes = OPT_ALL,
+                                             .stress_regs = stress_regs,
                                              .uncounted = true,
                                              .ram_gpa = FP_RAM,
                                              .ram_len = FP_RAM_BYTES};

@@ -40,8 +40,10 @@ struct fp_guest {
     uint32_t spare_used; /* bytes of the spare code that are taken */
 };
 
-/* False, with the reason in *e. */
-bool fp_guest_init(struct fp_guest *g, enum engine engine, const char *name, struct err *e);
+/* stress_regs: random register assignment, see struct translate_options; 0: not. False, with the
+ * reason in *e. */
+bool fp_guest_init(struct fp_guest *g, enum engine engine, const char *name, uint64_t stress_regs,
+                   struct err *e);
 void fp_guest_fini(struct fp_guest *g);
 
 /* Runs n <= FP_BATCH cases of the rule with this rm field while frm has that value. False: the
