@@ -124,7 +124,10 @@ part_guest()
 part_diff()
 {
     one diff-build 300 make -j2 --no-print-directory out/release/tests/diff/unicorn_diff \
-        out/release/tests/diff/qemu_user
+        out/release/tests/diff/qemu_user out/release/tests/diff/fp_diff
+    many fp-diff 300 out/release/tests/diff/fp_diff --seed 1 --count 2000000
+    many fp-diff-regs 300 out/release/tests/diff/fp_diff --seed 2 --count 1000000 --engine jit \
+        --stress-regs 1
     many unicorn-jit 300 out/release/tests/diff/unicorn_diff --seed 1 --count 400000
     many unicorn-interp 300 out/release/tests/diff/unicorn_diff --seed 2 --count 200000 \
         --engine interp

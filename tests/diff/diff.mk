@@ -10,6 +10,11 @@ diff: $(OUT)/tests/diff/unicorn_diff $(OUT)/tests/diff/qemu_user
 	$(OUT)/tests/diff/unicorn_diff --seed $(DIFF_SEED) --count $(DIFF_COUNT)
 	$(OUT)/tests/diff/qemu_user --seed $(DIFF_SEED) --count $$(($(DIFF_COUNT) / 10))
 
+## fuzz-fp      SEED=1 CASES=1000000000: F and D against their rules, bit for bit, in each engine
+.PHONY: fuzz-fp
+fuzz-fp: $(OUT)/tests/diff/fp_diff
+	nice $(OUT)/tests/diff/fp_diff --seed $(DIFF_SEED) --count $(or $(CASES),1000000000)
+
 $(OUT)/tests/diff/unicorn_diff: $(patsubst %,$(OUT)/tests/diff/%.o,unicorn_diff unicorn_oracle \
     unicorn_known) $(DIFF_LIB) $(LIB)
 	@echo "  LINK  $@"
@@ -19,5 +24,11 @@ $(OUT)/tests/diff/qemu_user: $(OUT)/tests/diff/qemu_user.o $(OUT)/tests/diff/qem
     $(DIFF_LIB) $(LIB)
 	@echo "  LINK  $@"
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS) -lm
+
+$(OUT)/tests/diff/fp_diff: $(patsubst %,$(OUT)/tests/diff/%.o,fp_diff fp_guest fp_ir fp_chain \
+    fp_illegal) $(patsubst %,$(OUT)/tests/lib/%.o,fp_rules fp_rules_arith fp_rules_convert \
+    fp_operands rv_machine) $(LIB)
+	@echo "  LINK  $@"
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS)
 
 -include $(wildcard $(OUT)/tests/diff/*.d)
