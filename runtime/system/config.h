@@ -34,6 +34,7 @@ struct machine_config {
     const char *cmdline; /* -append, or NULL */
     const char *dtb;     /* -dtb: handed to the guest as it is, but for /chosen */
     const char *serial;  /* chardev_open()'s words */
+    const char *signature; /* signature_parse() has taken it; NULL: none */
     bool no_reboot;      /* a reset ends the run */
     bool fixed_seed;     /* rng-seed is the same in every run (--time=virtual) */
 };
