@@ -117,6 +117,7 @@ part_guest()
 {
     one fetch-guest 600 scripts/fetch-guest.sh
     many bare 300 tests/guest/bare.sh
+    many run-elf 300 tests/guest/run-elf-check.sh
     many boot 300 python3 tests/guest/boot.py --dbt ./dbt-run
     one check-first-second 120 tests/guest/check-boot.sh 100000000
 }
