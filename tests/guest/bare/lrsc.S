@@ -81,15 +81,17 @@ _start:
     set 10
     lr.w a2, (s0)
     la s5, elsewhere
+    sw t0, 0(s5)                    // the same value
     sc.w a0, a1, (s5)               // a page away: in no reservation set of ours
-    lw t0, 0(s5)
+    lw t1, 0(s5)
     li gp, 10
     beqz a0, wrong
-    bnez t0, wrong
+    bne t1, t0, wrong
     sc.w a0, a1, (s0)
     failed 11, 10
 
     set 12                          // the latest LR counts
+    sw t0, 0(s5)
     lr.w a2, (s0)
     lr.w a3, (s5)
     sc.w a0, a1, (s0)
