@@ -108,3 +108,4 @@ help:
 
 -include tests/lint/lint.mk
 -include tests/diff/diff.mk
+-include tests/fuzz/fuzz.mk
