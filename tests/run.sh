@@ -102,6 +102,7 @@ part_asan()
     one asan-build 900 make -j2 --no-print-directory BUILD=asan out/asan/dbt-run
     many asan-bare 300 env DBT=out/asan/dbt-run tests/guest/bare.sh
     one asan-firmware 120 tests/guest/firmware.sh out/asan/dbt-run
+    many asan-fuzz-replay 600 make -j2 --no-print-directory BUILD=asan fuzz-replay
     unset ASAN_OPTIONS
 }
 

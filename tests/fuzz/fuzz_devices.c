@@ -163,7 +163,7 @@ static void step(struct bench *b, struct fuzz_input *in)
     case 1: uart_break(&b->uart); break;
     case 2: (void)uart_take(&b->uart); break;
     case 3: {
-        struct irq_line line = plic_line(&b->plic, 1 + fuzz_below(in, PLIC_SOURCES - 1));
+        struct irq_line line = plic_line(&b->plic, 1 + fuzz_below(in, UART_IRQ - 1));
 
         irq_set(&line, fuzz_below(in, 2) != 0);
         break;
@@ -181,9 +181,9 @@ static void step(struct bench *b, struct fuzz_input *in)
 
 static void transfer(struct bench *b, struct state_io *io)
 {
-    uart_state(&b->uart, io);
-    plic_state(&b->plic, io);
+    plic_state(&b->plic, io); /* first, as the board does: the others drive its lines */
     clint_state(&b->clint, io);
+    uart_state(&b->uart, io);
     rtc_state(&b->rtc, io);
     htif_state(&b->htif, io);
     CHECK(!io->failed);
@@ -204,7 +204,10 @@ static void check_state(struct bench *b)
 {
     static struct bench other;
     size_t x_len, y_len;
-    char *x = saved(b, &x_len), *y;
+    char *x, *y;
+
+    rtc_tick(&b->rtc); /* what is due now would happen between the two */
+    x = saved(b, &x_len);
     struct state_io io = {.f = fmemopen(x, x_len, "r")};
 
     make(&other);

@@ -28,15 +28,16 @@ fuzz() # NAME
 {
     local seconds=$((amount / ${#names[@]}))
     mkdir -p "out/fuzz/corpus/$1"
+    # shellcheck disable=SC2046 # a path or nothing
     timeout $((seconds + 120)) "$folder/tests/fuzz/fuzz_$1" -max_total_time=$((seconds > 0 ? seconds : 1)) \
         -artifact_prefix="out/fuzz/$1-" -timeout=20 -rss_limit_mb=4096 -max_len=16384 -print_final_stats=1 \
-        "out/fuzz/corpus/$1" "out/fuzz/seeds/$1" $(kept "$1") 2>"out/fuzz/$1.log"
+        "out/fuzz/corpus/$1" "out/fuzz/seeds/$1" $(kept "$1") 2>"out/fuzz/$how-$1.log"
 }
 
 replay() # NAME
 {
     # shellcheck disable=SC2046 # a path or nothing
-    timeout 300 "$folder/tests/fuzz/fuzz_$1" "$amount" "out/fuzz/seeds/$1" $(kept "$1") >"out/fuzz/$1.log" 2>&1
+    timeout 300 "$folder/tests/fuzz/fuzz_$1" "$amount" "out/fuzz/seeds/$1" $(kept "$1") >"out/fuzz/$how-$1.log" 2>&1
 }
 
 # Inputs that failed once.
@@ -47,11 +48,11 @@ kept() # NAME
 
 for name in "${names[@]}"; do
     if "$how" "$name"; then
-        echo "ok    $name: $(grep -E 'number_of_executed|mutations$' "out/fuzz/$name.log" | tail -n 1)"
+        echo "ok    $name: $(grep -aE 'number_of_executed|mutations$' "out/fuzz/$how-$name.log" | tail -n 1)"
         passed=$((passed + 1))
     else
-        echo "FAILED: $name (status $?); out/fuzz/$name.log ends:"
-        tail -n 30 "out/fuzz/$name.log" | cut -c1-200 | sed 's/^/    /'
+        echo "FAILED: $name (status $?); out/fuzz/$how-$name.log ends:"
+        tail -n 30 "out/fuzz/$how-$name.log" | cut -c1-200 | sed 's/^/    /'
         failed=$((failed + 1))
     fi
 done
