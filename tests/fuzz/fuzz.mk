@@ -17,7 +17,7 @@ fuzz-input: deps-fuzz
 
 # The same harnesses without libFuzzer: seeds, kept inputs, and N mutations of them.
 fuzz-replay: fuzz-programs
-	@tests/fuzz/run.sh replay $(OUT) $(or $(N),3000) $(NAMES)
+	@tests/fuzz/run.sh replay $(OUT) $(or $(N),5000) $(NAMES)
 
 fuzz-programs: $(FUZZ)
 

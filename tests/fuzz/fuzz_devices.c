@@ -116,17 +116,21 @@ static void access_device(struct bench *b, struct fuzz_input *in)
         const struct phys_mmio *ops;
         void *device;
         uint64_t len;
+        uint64_t dense[4]; /* where its registers are */
     } target[] = {
-        {&uart_mmio, &b->uart, 0x100},          {&plic_mmio, &b->plic, 0x600000},
-        {&clint_mmio, &b->clint, 0x10000},      {&rtc_mmio, &b->rtc, 0x1000},
-        {&finisher_mmio, &b->finisher, 0x1000},
+        {&uart_mmio, &b->uart, 0x100, {0}},
+        {&plic_mmio, &b->plic, 0x600000, {0, 0x1000, 0x2000, 0x200000}},
+        {&clint_mmio, &b->clint, 0x10000, {0, 0x4000, 0x4000, 0xbfc0}},
+        {&rtc_mmio, &b->rtc, 0x1000, {0}},
+        {&finisher_mmio, &b->finisher, 0x1000, {0}},
     };
     unsigned n = fuzz_below(in, 5), size = 1u << fuzz_below(in, 4);
-    uint64_t offset = fuzz_take(in, 3) % target[n].len & ~(uint64_t)(size - 1);
+    uint64_t offset = fuzz_take(in, 3) % target[n].len;
     const struct phys_mmio *ops = target[n].ops;
 
-    if (fuzz_below(in, 2) == 0) /* where the registers are dense */
-        offset %= 0x40;
+    if (fuzz_below(in, 4) != 0)
+        offset = target[n].dense[fuzz_below(in, 4)] + offset % 0x40;
+    offset &= ~(uint64_t)(size - 1);
     if (size < ops->min_size || size > ops->max_size)
         return;
     if (fuzz_below(in, 2))
@@ -200,6 +204,25 @@ static char *saved(struct bench *b, size_t *len)
     return text;
 }
 
+/* What a guest reads of one is what it reads of the other. */
+static void check_same(struct bench *x, struct bench *y)
+{
+    for (unsigned n = 0; n < 64; n++)
+        CHECK(x->line[n] == y->line[n]);
+    for (uint64_t at = 0; at < 0x10000; at += 4)
+        CHECK(clint_mmio.read(&x->clint, at, 4) == clint_mmio.read(&y->clint, at, 4));
+    for (uint64_t at = 0; at < 0x40; at += 4)
+        CHECK(rtc_mmio.read(&x->rtc, at, 4) == rtc_mmio.read(&y->rtc, at, 4));
+    for (uint64_t at = 0; at < 0x2000 + 0x80 * N_CONTEXTS; at += 4)
+        CHECK(plic_mmio.read(&x->plic, at, 4) == plic_mmio.read(&y->plic, at, 4));
+    for (unsigned n = 0; n < N_CONTEXTS; n++)
+        for (uint64_t at = 0x200000 + 0x1000 * n; at < 0x200008 + 0x1000 * (uint64_t)n; at += 4)
+            CHECK(plic_mmio.read(&x->plic, at, 4) == plic_mmio.read(&y->plic, at, 4));
+    for (unsigned n = 0; n < UART_FIFO + 2; n++)
+        for (uint64_t at = 0; at < 8; at++)
+            CHECK(uart_mmio.read(&x->uart, at, 1) == uart_mmio.read(&y->uart, at, 1));
+}
+
 static void check_state(struct bench *b)
 {
     static struct bench other;
@@ -218,6 +241,7 @@ static void check_state(struct bench *b)
     CHECK(x_len == y_len && memcmp(x, y, x_len) == 0);
     free(x);
     free(y);
+    check_same(b, &other);
     destroy(&other);
 }
 

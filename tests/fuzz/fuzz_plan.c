@@ -33,13 +33,30 @@ static bool in_ram(const struct machine_config *cfg, uint64_t gpa, uint64_t len_
            gpa - MEMMAP_ram_gpa <= cfg->ram_len - len_bytes;
 }
 
+/* A part's bytes are those of a file that the plan holds, or the plan's own. */
+static bool has_bytes(const struct boot_plan *p, const struct boot_part *a)
+{
+    const uint8_t *data = a->data;
+
+    if (a->data_len == 0 || a->data == p->dtb.data || a->data == p->fw_info)
+        return true;
+    for (unsigned i = 0; i < p->n_files; i++) {
+        const struct boot_file *f = &p->file[i];
+
+        if (data >= f->data && data <= f->data + f->len &&
+            a->data_len <= (size_t)(f->data + f->len - data))
+            return true;
+    }
+    return false;
+}
+
 static void check_plan(const struct boot_plan *p, const struct machine_config *cfg)
 {
     for (unsigned i = 0; i < p->n_parts; i++) {
         const struct boot_part *a = &p->part[i];
 
         CHECK(in_ram(cfg, a->gpa, a->len_bytes));
-        CHECK(a->data_len <= a->len_bytes);
+        CHECK(a->data_len <= a->len_bytes && has_bytes(p, a));
         for (unsigned k = 0; k < i; k++) {
             const struct boot_part *b = &p->part[k];
 

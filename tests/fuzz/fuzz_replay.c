@@ -98,9 +98,14 @@ static const uint64_t interesting[] = {0,          1,          0x7f,       0x80,
                                        0x7fffffff, 0x80000000, 0xffffffff, UINT64_MAX >> 1,
                                        UINT64_MAX, 0x80200000, 4096,       8};
 
+static uint64_t pick_interesting(void)
+{
+    return interesting[below(sizeof interesting / sizeof interesting[0])];
+}
+
 static void overwrite(struct input *in)
 {
-    uint64_t value = interesting[below(sizeof interesting / sizeof interesting[0])];
+    uint64_t value = pick_interesting();
     size_t size = (size_t)1 << below(4), at;
 
     if (in->len < size)
@@ -145,10 +150,29 @@ static void splice(struct input *in)
     memcpy(in->data + at, other->data + from, n);
 }
 
+/* In text: another number in the place of one. */
+static void renumber(struct input *in)
+{
+    char digits[24];
+    size_t at = below(in->len), n = 0, room;
+
+    while (at < in->len && (in->data[at] < '0' || in->data[at] > '9'))
+        at++;
+    while (at + n < in->len && in->data[at + n] >= '0' && in->data[at + n] <= '9')
+        n++;
+    room = (size_t)snprintf(digits, sizeof digits, "%llu",
+                            (unsigned long long)(below(2) ? below(100) : pick_interesting()));
+    if (n == 0 || in->len + room > MAX_LEN)
+        return;
+    memmove(in->data + at + room, in->data + at + n, in->len - at - n);
+    memcpy(in->data + at, digits, room);
+    in->len = in->len - n + room;
+}
+
 static void mutate(struct input *in)
 {
     for (size_t k = 1 + below(6); k > 0; k--) {
-        switch (below(6)) {
+        switch (below(8)) {
         case 0:
             if (in->len > 0)
                 in->data[below(in->len)] ^= (uint8_t)(1u << below(8));
@@ -157,7 +181,9 @@ static void mutate(struct input *in)
             if (in->len > 0)
                 in->data[below(in->len)] = (uint8_t)next();
             break;
-        case 2: overwrite(in); break;
+        case 2:
+        case 6: overwrite(in); break;
+        case 7: renumber(in); break;
         case 3: insert(in); break;
         case 4: erase(in); break;
         default: splice(in); break;

@@ -13,17 +13,18 @@ TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 RAM = 0x80000000
 
 
-def elf(base=RAM):
+def elf(base=RAM, end_signature=RAM + 256, file_len=None):
     """One segment, and a symbol table with tohost and fromhost."""
     code = bytes.fromhex("6f000000") * 16
     names = b"\0tohost\0fromhost\0begin_signature\0end_signature\0"
     symbols = bytes(24)
-    for name, value in ((b"tohost", 64), (b"fromhost", 128), (b"begin_signature", 192), (b"end_signature", 256)):
-        symbols += struct.pack("<IBBHQQ", names.index(name), 0, 0, 1, base + value, 8)
+    for name, value in ((b"tohost", 64), (b"fromhost", 128), (b"begin_signature", 192), (b"end_signature", None)):
+        where = end_signature if value is None else base + value
+        symbols += struct.pack("<IBBHQQ", names.index(name), 0, 0, 1, where, 8)
     at_code, at_symbols = 64 + 56 + 3 * 64, 64 + 56 + 3 * 64 + len(code)
     at_names = at_symbols + len(symbols)
     header = struct.pack("<16sHHIQQQIHHHHHH", b"\x7fELF\2\1\1", 2, 243, 1, base, 64, 120, 0, 64, 56, 1, 64, 3, 0)
-    segment = struct.pack("<IIQQQQQQ", 1, 7, at_code, base, base, len(code), 4096, 4096)
+    segment = struct.pack("<IIQQQQQQ", 1, 7, at_code, base, base, file_len or len(code), 4096, 4096)
     sections = bytes(64)
     sections += struct.pack("<IIQQQQIIQQ", 0, 2, 0, 0, at_symbols, len(symbols), 2, 0, 8, 24)
     sections += struct.pack("<IIQQQQIIQQ", 0, 3, 0, 0, at_names, len(names), 0, 0, 1, 0)
@@ -70,6 +71,7 @@ OPTIONS = [
     "x\n--cpu\nrv64gc,+zba,zbb=on\n-M\nvirt,dumpdtb=f\n-nographic\n-bios\ndefault",
     "x\n-d\ntrap,irq\n-D\nlog\n--filter\n0x80000000+0x40\n--stats=f.json\n--max-insns\n1000",
     "x\n--signature=f,begin,end\n--as\nmachine\n--firmware\nnone\n--time\nvirtual\n-no-reboot",
+    "x\n-m\n1M\n--cache-size\n2G", "x\n-m\n1024K\n--max-insns\n0", "x\n-m\n1023K", "x\n-m\n1T\n--cache-size\n1M",
     "--help", "--version", "-d\nhelp", "--cpu\nhelp", "-drive\nfile=x", "x\n-serial\nunix:s\n--\n-y",
 ]
 
@@ -77,7 +79,8 @@ OPTIONS = [
 def seeds():
     plain, packed = linux(), gzip.compress(linux(), mtime=0)
     files = [elf(), elf(RAM + 0x200000), plain, linux(True), packed, zstd(plain[:200]), gzip.compress(elf(), mtime=0),
-             zboot(packed), zboot(zstd(plain[:200]), b"zstd22"), b"QFI\xfb", b"070701", b"#!/bin/sh\n", bytes(64)]
+             elf(end_signature=RAM + (4 << 20)), elf(end_signature=RAM + (8 << 20) + 1), elf(file_len=64 + 24 * 5 + 46),
+             zboot(packed)[:-1], zboot(packed), zboot(zstd(plain[:200]), b"zstd22"), b"QFI\xfb", b"070701", b"#!/bin/sh\n", bytes(64)]
     heads = [bytes(5), bytes([1, 2, 1, 2, 0]), bytes([4, 0, 0, 3, 1]), bytes([1, 0, 2, 0, 2]), bytes([4, 1, 2, 0, 3])]
     yield "image", [head + file for head in heads for file in files]
     args = struct.pack("<HB16sB", 40, 1, struct.pack("<QQ", RAM + (4 << 20), 4096), 1) + b"console=ttyS0 " * 3
