@@ -439,8 +439,7 @@ bool machine_run(struct machine *m, struct machine_end *end, struct err *e)
 void machine_print_signature(const struct machine *m, FILE *out)
 {
     if (m->plan.signature_len > 0)
-        signature_print(out, phys_read_ptr(&m->phys, m->plan.signature_gpa),
-                        m->plan.signature_len);
+        signature_print(out, phys_read_ptr(&m->phys, m->plan.signature_gpa), m->plan.signature_len);
 }
 
 /* ---- Statistics ---------------------------------------------------------------------------------
