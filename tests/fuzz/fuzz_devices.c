@@ -204,23 +204,31 @@ static char *saved(struct bench *b, size_t *len)
     return text;
 }
 
+static void check_reads(const struct phys_mmio *ops, void *x, void *y, uint64_t from, uint64_t to)
+{
+    for (uint64_t at = from; at < to; at += ops->min_size)
+        CHECK(ops->read(x, at, ops->min_size) == ops->read(y, at, ops->min_size));
+}
+
 /* What a guest reads of one is what it reads of the other. */
 static void check_same(struct bench *x, struct bench *y)
 {
     for (unsigned n = 0; n < 64; n++)
         CHECK(x->line[n] == y->line[n]);
-    for (uint64_t at = 0; at < 0x10000; at += 4)
-        CHECK(clint_mmio.read(&x->clint, at, 4) == clint_mmio.read(&y->clint, at, 4));
-    for (uint64_t at = 0; at < 0x40; at += 4)
-        CHECK(rtc_mmio.read(&x->rtc, at, 4) == rtc_mmio.read(&y->rtc, at, 4));
-    for (uint64_t at = 0; at < 0x2000 + 0x80 * N_CONTEXTS; at += 4)
-        CHECK(plic_mmio.read(&x->plic, at, 4) == plic_mmio.read(&y->plic, at, 4));
-    for (unsigned n = 0; n < N_CONTEXTS; n++)
-        for (uint64_t at = 0x200000 + 0x1000 * n; at < 0x200008 + 0x1000 * (uint64_t)n; at += 4)
-            CHECK(plic_mmio.read(&x->plic, at, 4) == plic_mmio.read(&y->plic, at, 4));
+    check_reads(&clint_mmio, &x->clint, &y->clint, 0, 4 * N_HARTS);
+    check_reads(&clint_mmio, &x->clint, &y->clint, 0x4000, 0x4000 + 8 * N_HARTS);
+    check_reads(&clint_mmio, &x->clint, &y->clint, 0xbff8, 0xc000);
+    check_reads(&rtc_mmio, &x->rtc, &y->rtc, 0, 0x40);
+    check_reads(&plic_mmio, &x->plic, &y->plic, 0, 4 * PLIC_SOURCES);
+    check_reads(&plic_mmio, &x->plic, &y->plic, 0x1000, 0x1000 + 4 * PLIC_WORDS);
+    for (uint64_t n = 0; n < N_CONTEXTS; n++) {
+        uint64_t enable = 0x2000 + 0x80 * n, context = 0x200000 + 0x1000 * n;
+
+        check_reads(&plic_mmio, &x->plic, &y->plic, enable, enable + 4 * PLIC_WORDS);
+        check_reads(&plic_mmio, &x->plic, &y->plic, context, context + 8); /* claims */
+    }
     for (unsigned n = 0; n < UART_FIFO + 2; n++)
-        for (uint64_t at = 0; at < 8; at++)
-            CHECK(uart_mmio.read(&x->uart, at, 1) == uart_mmio.read(&y->uart, at, 1));
+        check_reads(&uart_mmio, &x->uart, &y->uart, 0, 8);
 }
 
 static void check_state(struct bench *b)
