@@ -109,3 +109,4 @@ help:
 -include tests/lint/lint.mk
 -include tests/diff/diff.mk
 -include tests/system/system.mk
+-include tests/fuzz/fuzz.mk

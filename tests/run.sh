@@ -102,6 +102,7 @@ part_asan()
     one asan-build 900 make -j2 --no-print-directory BUILD=asan out/asan/dbt-run
     many asan-bare 300 env DBT=out/asan/dbt-run tests/guest/bare.sh
     one asan-firmware 120 tests/guest/firmware.sh out/asan/dbt-run
+    many asan-fuzz-replay 600 make -j2 --no-print-directory BUILD=asan fuzz-replay
     unset ASAN_OPTIONS
 }
 
@@ -117,6 +118,7 @@ part_guest()
 {
     one fetch-guest 600 scripts/fetch-guest.sh
     many bare 300 tests/guest/bare.sh
+    many run-elf 300 tests/guest/run-elf-check.sh
     many boot 300 python3 tests/guest/boot.py --dbt ./dbt-run
     one check-first-second 120 tests/guest/check-boot.sh 100000000
 }

@@ -89,6 +89,15 @@ static bool imm_ok(const struct ir_insn *i)
     return false;
 }
 
+/* What the IR's own helper `fp` is told to do is a row of ir.def with its aux. */
+static bool fp_call_ok(uint32_t k)
+{
+    const struct ir_insn does = {.op = k & 0xff, .aux = (uint8_t)(k >> 8)};
+
+    return k < 1u << 16 && does.op < IR_OP_COUNT && (ir_ops[does.op].flags & FPFLAGS) &&
+           aux_ok(&does) && width_ok(&does);
+}
+
 static bool verify_call(const struct ir_block *b, uint32_t n, struct err *e)
 {
     const struct ir_insn *i = &b->insn[n];
@@ -98,6 +107,8 @@ static bool verify_call(const struct ir_block *b, uint32_t n, struct err *e)
         return wrong(e, b, n, "calls a helper that does not exist");
     if (b->helpers && b->helpers[ir_call_id(i->imm)].n_args != have)
         return wrong(e, b, n, "gives a helper the wrong number of operands");
+    if (ir_call_id(i->imm) == IR_HELP_fp && !fp_call_ok(ir_call_k(i->imm)))
+        return wrong(e, b, n, "asks for an operation that is not one with flags");
     return true;
 }
 

@@ -10,6 +10,7 @@
 #include "dbt/opt/opt.h"
 #include "runtime/cli/options.h"
 #include "runtime/system/machine.h"
+#include "runtime/system/signature.h"
 
 enum { CACHE_SEGMENTS = 16, STRESS_CACHE_BYTES = 64 << 10, STRESS_CACHE_SEGMENTS = 4 };
 
@@ -40,15 +41,49 @@ static bool run_config(const struct options *o, struct machine_run_config *run, 
     return !o->opt_list || opt_parse(o->opt_list, &run->translate.passes, e);
 }
 
-/* Opened before the guest runs, so that a path that cannot be written costs nothing. *out is
- * NULL when there is no such file. */
-static bool open_stats(const struct options *o, FILE **out, struct err *e)
+/* A file that is written at the end is opened before the guest runs, so that a path that cannot
+ * be written costs nothing. *out is NULL when there is no such file. */
+static bool open_output(const char *option, const char *path, FILE **out, struct err *e)
 {
     *out = NULL;
-    if (!o->stats_file)
+    if (!path)
         return true;
-    *out = fopen(o->stats_file, "w");
-    return *out || err_set(e, "--stats: cannot write %s: %s", o->stats_file, strerror(errno));
+    *out = fopen(path, "w");
+    return *out || err_set(e, "%s: cannot write %s: %s", option, path, strerror(errno));
+}
+
+static bool close_output(const char *option, const char *path, FILE *out, struct err *e)
+{
+    bool ok = !out || !ferror(out);
+
+    if (out && fclose(out) != 0)
+        ok = false;
+    return ok || err_set(e, "%s: cannot write %s: %s", option, path, strerror(errno));
+}
+
+struct outputs {
+    struct signature signature;
+    const char *signature_file; /* NULL: none */
+    const char *stats_file;     /* NULL: none */
+    FILE *signature_out, *stats_out;
+};
+
+static bool open_outputs(struct outputs *f, const struct options *o, struct err *e)
+{
+    *f = (struct outputs){.stats_file = o->stats_file};
+    if (o->machine.signature) {
+        if (!signature_parse(&f->signature, o->machine.signature, e))
+            return false;
+        f->signature_file = f->signature.file;
+    }
+    return open_output("--stats", f->stats_file, &f->stats_out, e) &&
+           open_output("--signature", f->signature_file, &f->signature_out, e);
+}
+
+static bool close_outputs(struct outputs *f, struct err *e)
+{
+    return close_output("--stats", f->stats_file, f->stats_out, e) &&
+           close_output("--signature", f->signature_file, f->signature_out, e);
 }
 
 /* Under a caller that closed the standard descriptors the first files we open would take their
@@ -81,13 +116,37 @@ static int dump_dtb(const struct options *o)
     return ok ? CLI_EXIT_OK : complain(CLI_EXIT_USAGE, &e);
 }
 
+/* Runs machines until one does not ask to start anew. */
+static int run_machines(const struct options *o, const struct machine_run_config *run,
+                        struct outputs *f)
+{
+    struct machine_end end = {.reset = true};
+    struct err e;
+
+    while (end.reset) {
+        struct machine *m = machine_create(&o->machine, run, &e);
+
+        if (!m)
+            return complain(CLI_EXIT_USAGE, &e);
+        bool ok = machine_run(m, &end, &e);
+
+        if (ok && f->signature_out && !end.reset)
+            machine_print_signature(m, f->signature_out);
+        if (ok && o->stats && !end.reset)
+            machine_print_stats(m, f->stats_out ? NULL : stderr, f->stats_out);
+        machine_destroy(m);
+        if (!ok)
+            return complain(CLI_EXIT_HOST, &e);
+    }
+    return close_outputs(f, &e) ? end.code : complain(CLI_EXIT_HOST, &e);
+}
+
 int main(int argc, char **argv)
 {
     struct options o;
     struct err e;
     struct machine_run_config run;
-    struct machine_end end = {.reset = true};
-    FILE *stats = NULL;
+    struct outputs files;
     int status;
 
     if (!have_standard_files(&e))
@@ -99,24 +158,7 @@ int main(int argc, char **argv)
         return complain(CLI_EXIT_USAGE, &e);
     if (o.dump_dtb)
         return dump_dtb(&o);
-    if (!open_stats(&o, &stats, &e))
+    if (!open_outputs(&files, &o, &e))
         return complain(CLI_EXIT_USAGE, &e);
-    while (end.reset) {
-        struct machine *m = machine_create(&o.machine, &run, &e);
-
-        if (!m)
-            return complain(CLI_EXIT_USAGE, &e);
-        bool ok = machine_run(m, &end, &e);
-
-        if (ok && o.stats && !end.reset)
-            machine_print_stats(m, stats ? NULL : stderr, stats);
-        machine_destroy(m);
-        if (!ok)
-            return complain(CLI_EXIT_HOST, &e);
-    }
-    if (stats && fclose(stats) != 0) {
-        err_set(&e, "--stats: cannot write %s: %s", o.stats_file, strerror(errno));
-        return complain(CLI_EXIT_HOST, &e);
-    }
-    return end.code;
+    return run_machines(&o, &run, &files);
 }

@@ -5,6 +5,7 @@
 #include "dbt/base/bits.h"
 #include "dbt/base/log.h"
 #include "runtime/cli/options.h"
+#include "runtime/system/signature.h"
 
 #define MIB (UINT64_C(1) << 20)
 
@@ -297,6 +298,14 @@ static bool set_stats(struct options *o, const char *value, struct err *e)
     o->stats = true;
     o->stats_file = value;
     return true;
+}
+
+static bool set_signature(struct options *o, const char *value, struct err *e)
+{
+    struct signature s;
+
+    o->machine.signature = value;
+    return signature_parse(&s, value, e);
 }
 
 static bool show_help(struct options *o, const char *value, struct err *e)

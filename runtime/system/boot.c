@@ -135,6 +135,8 @@ static bool place_payload(struct boot_plan *p, struct boot_image *img, const cha
         return false;
     if (!choose_firmware(p, wants_supervisor(p, img), e))
         return false;
+    if (!signature_find(p, img, e))
+        return false;
     p->tohost_gpa = img->tohost_gpa;
     p->fromhost_gpa = img->fromhost_gpa;
     if (img->kind == IMAGE_LINUX)
@@ -153,7 +155,7 @@ static bool place_code(struct boot_plan *p, struct err *e)
     if (cfg->kernel && cfg->image)
         return err_set(e, "both -kernel %s and %s are given: one thing to run, please", cfg->kernel,
                        cfg->image);
-    if (!path && (cfg->firmware != FIRMWARE_FILE || cfg->cmdline || cfg->initrd))
+    if (!path && (cfg->firmware != FIRMWARE_FILE || cfg->cmdline || cfg->initrd || cfg->signature))
         return err_set(e, "nothing to run: give a kernel or a program; see dbt-run --help");
     if (path && !place_payload(p, &payload, path, e))
         return false;

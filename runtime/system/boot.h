@@ -34,6 +34,7 @@ struct boot_plan {
     uint64_t pc, a0, a1, a2;
 
     uint64_t tohost_gpa, fromhost_gpa; /* 0: none */
+    uint64_t signature_gpa, signature_len;
 
     struct boot_part part[BOOT_MAX_PARTS];
     unsigned n_parts;

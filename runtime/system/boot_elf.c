@@ -118,43 +118,51 @@ static bool place_segments(struct boot_plan *p, struct boot_image *img, const El
 
 /* ---- Symbols --------------------------------------------------------------------------- */
 
-static void take_symbol(struct boot_image *img, const char *name, size_t room, uint64_t value)
+/* The symbol's value in one table of the file. */
+static bool find_in_table(const struct boot_file *f, const Elf64_Shdr *table,
+                          const Elf64_Shdr *names, const char *name, uint64_t *value)
 {
-    if (room > sizeof "tohost" - 1 && strncmp(name, "tohost", sizeof "tohost") == 0)
-        img->tohost_gpa = value;
-    if (room > sizeof "fromhost" - 1 && strncmp(name, "fromhost", sizeof "fromhost") == 0)
-        img->fromhost_gpa = value;
+    const char *text = at(f, names->sh_offset, names->sh_size);
+    const char *syms = at(f, table->sh_offset, table->sh_size);
+    size_t room = strlen(name) + 1;
+
+    if (!text || !syms)
+        return false;
+    for (uint64_t s = 0; s < table->sh_size / sizeof(Elf64_Sym); s++) {
+        Elf64_Sym sym;
+
+        memcpy(&sym, syms + s * sizeof sym, sizeof sym);
+        if (sym.st_shndx == SHN_UNDEF || sym.st_name >= names->sh_size ||
+            names->sh_size - sym.st_name < room || memcmp(text + sym.st_name, name, room) != 0)
+            continue;
+        *value = sym.st_value;
+        return true;
+    }
+    return false;
 }
 
-/* A file without symbols, or with a damaged table, merely has no HTIF: tables of
- * stripped files often are. */
-static void find_symbols(struct boot_image *img, const Elf64_Ehdr *h)
+/* A file without symbols, or with a damaged table, merely has none: tables of stripped files
+ * often are. */
+bool elf_symbol(const struct boot_file *f, const char *name, uint64_t *value)
 {
-    const struct boot_file *f = &img->file;
-    const Elf64_Shdr *sections = at(f, h->e_shoff, (uint64_t)h->e_shnum * sizeof(Elf64_Shdr));
+    const Elf64_Shdr *sections;
+    Elf64_Ehdr h;
 
-    if (!sections || h->e_shentsize != sizeof(Elf64_Shdr))
-        return;
-    for (unsigned i = 0; i < h->e_shnum; i++) {
+    memcpy(&h, f->data, sizeof h);
+    sections = at(f, h.e_shoff, (uint64_t)h.e_shnum * sizeof(Elf64_Shdr));
+    if (!sections || h.e_shentsize != sizeof(Elf64_Shdr))
+        return false;
+    for (unsigned i = 0; i < h.e_shnum; i++) {
         Elf64_Shdr table, names;
-        const char *text, *syms;
 
         memcpy(&table, (const char *)sections + i * sizeof table, sizeof table);
-        if (table.sh_type != SHT_SYMTAB || table.sh_link >= h->e_shnum)
+        if (table.sh_type != SHT_SYMTAB || table.sh_link >= h.e_shnum)
             continue;
         memcpy(&names, (const char *)sections + table.sh_link * sizeof names, sizeof names);
-        text = at(f, names.sh_offset, names.sh_size);
-        syms = at(f, table.sh_offset, table.sh_size);
-        if (!text || !syms)
-            continue;
-        for (uint64_t s = 0; s < table.sh_size / sizeof(Elf64_Sym); s++) {
-            Elf64_Sym sym;
-
-            memcpy(&sym, syms + s * sizeof sym, sizeof sym);
-            if (sym.st_name < names.sh_size)
-                take_symbol(img, text + sym.st_name, names.sh_size - sym.st_name, sym.st_value);
-        }
+        if (find_in_table(f, &table, &names, name, value))
+            return true;
     }
+    return false;
 }
 
 bool elf_place(struct boot_plan *p, struct boot_image *img, struct err *e)
@@ -163,6 +171,8 @@ bool elf_place(struct boot_plan *p, struct boot_image *img, struct err *e)
 
     if (!check_header(&img->file, &h, e) || !place_segments(p, img, &h, e))
         return false;
-    find_symbols(img, &h);
+    img->tohost_gpa = img->fromhost_gpa = 0;
+    (void)!elf_symbol(&img->file, "tohost", &img->tohost_gpa);
+    (void)!elf_symbol(&img->file, "fromhost", &img->fromhost_gpa);
     return true;
 }

@@ -51,6 +51,14 @@ bool image_place_flat(struct boot_plan *p, struct boot_image *img, uint64_t gpa,
 /* Places the segments at their physical addresses and finds entry and HTIF. */
 bool elf_place(struct boot_plan *p, struct boot_image *img, struct err *e) MUST_CHECK;
 
+/* The value of a symbol that the file defines, after elf_place(). */
+bool elf_symbol(const struct boot_file *f, const char *name, uint64_t *value) MUST_CHECK;
+
+/* ---- signature.c ----------------------------------------------------------------- */
+
+/* Finds the range of memory that --signature asks for, when it does. */
+bool signature_find(struct boot_plan *p, const struct boot_image *img, struct err *e) MUST_CHECK;
+
 /* ---- boot_firmware.c --------------------------------------------------------------- */
 
 /* OpenSBI, or the user's firmware, at the start of RAM. */

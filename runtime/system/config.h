@@ -31,9 +31,10 @@ struct machine_config {
     const char *kernel;        /* -kernel: taken as a flat binary if nothing else */
     enum image_as as;
     const char *initrd;
-    const char *cmdline; /* -append, or NULL */
-    const char *dtb;     /* -dtb: handed to the guest as it is, but for /chosen */
-    const char *serial;  /* chardev_open()'s words */
-    bool no_reboot;      /* a reset ends the run */
-    bool fixed_seed;     /* rng-seed is the same in every run (--time=virtual) */
+    const char *cmdline;   /* -append, or NULL */
+    const char *dtb;       /* -dtb: handed to the guest as it is, but for /chosen */
+    const char *serial;    /* chardev_open()'s words */
+    const char *signature; /* signature_parse() has taken it; NULL: none */
+    bool no_reboot;        /* a reset ends the run */
+    bool fixed_seed;       /* rng-seed is the same in every run (--time=virtual) */
 };

@@ -15,6 +15,7 @@
 #include "dbt/base/log.h"
 #include "runtime/host_time.h"
 #include "runtime/system/memmap.h"
+#include "runtime/system/signature.h"
 
 /* The board's timers, then the hart's own: supervisor timer (Sstc, SBI), HTIF's poll, and
  * the instruction limit. */
@@ -433,6 +434,12 @@ bool machine_run(struct machine *m, struct machine_end *end, struct err *e)
     hart_run(m->hart);
     *end = m->end;
     return true;
+}
+
+void machine_print_signature(const struct machine *m, FILE *out)
+{
+    if (m->plan.signature_len > 0)
+        signature_print(out, phys_read_ptr(&m->phys, m->plan.signature_gpa), m->plan.signature_len);
 }
 
 /* ---- Statistics ---------------------------------------------------------------------------------

@@ -36,5 +36,8 @@ struct machine_end {
  * the timer could not be had. */
 bool machine_run(struct machine *m, struct machine_end *end, struct err *e);
 
+/* What --signature asks for: memory as the guest left it. Nothing when it was not asked for. */
+void machine_print_signature(const struct machine *m, FILE *out);
+
 /* Statistics as text and, when json is not NULL, as JSON. */
 void machine_print_stats(const struct machine *m, FILE *text, FILE *json);

@@ -239,6 +239,30 @@ bad 1 'cannot connect' elf -serial unix:nobody
 
 bad 1 'cannot write folder/none/x' elf --stats=folder/none/x
 
+# ---- Signatures ---------------------------------------------------------------------------
+
+cat >bare.S <<'end'
+.globl _start, low, high, far
+_start: j _start
+low: .word 1
+high:
+.set far, 0x90000000
+.set near, 0x100
+end
+riscv64-linux-gnu-gcc -nostdlib -static -Wl,-N,-Ttext=0x80000000 -Wl,--build-id=none \
+    -Wl,--no-warn-rwx-segments -o bare bare.S
+bad 1 "no symbol 'begin_signature'" bare --signature=f
+bad 1 "no symbol 'high_'" bare --signature=f,low,high_
+bad 1 'lies behind' bare --signature=f,high,low
+bad 1 'outside RAM' bare --signature=f,low,far -m 64M
+bad 1 'outside RAM' bare --signature=f,near,high
+bad 1 'not an ELF file' Image --signature=f
+bad 1 'nothing to run' -bios elf --signature=f
+bad 1 "no symbol 'begin_signature'" elf --signature=f
+bad 1 'cannot write folder' bare --signature=folder,low,high
+bad 2 'cannot write /dev/full' bare --signature=/dev/full,low,high --max-insns 1000
+bad 1 'not FILE or FILE,BEGIN,END' bare --signature=f,low
+
 # ---- Standard descriptors that the caller closed ----------------------------------------
 
 # Files of ours must not take their numbers: what the guest prints would land in them. A guest

@@ -16,6 +16,7 @@
 #include <zstd.h>
 
 #include "runtime/system/boot.h"
+#include "runtime/system/signature.h"
 
 #define MIB (UINT64_C(1) << 20)
 #define RAM UINT64_C(0x80000000)
@@ -264,8 +265,8 @@ static struct elf make_elf(uint64_t base)
                 .sh_offset = offsetof(struct elf, names),
                 .sh_size = sizeof f.names}},
         .sym = {{0},
-                {.st_name = 1, .st_value = base + 0x800},
-                {.st_name = 8, .st_value = base + 0x840}},
+                {.st_name = 1, .st_shndx = 1, .st_value = base + 0x800},
+                {.st_name = 8, .st_shndx = 1, .st_value = base + 0x840}},
         .names = "\0tohost\0fromhost",
     };
 
@@ -301,6 +302,54 @@ static void a_bare_metal_elf_starts_in_m_mode(void **state)
     p = plan(&cfg);
     assert_false(p.supervisor);
     boot_plan_fini(&p);
+}
+
+/* --signature's range is what its two symbols say, and lies in RAM. */
+static void a_signature_lies_between_two_symbols(void **state)
+{
+    struct elf f = make_elf(RAM);
+    struct machine_config cfg = config();
+    struct boot_plan p;
+    struct err e;
+
+    (void)state;
+    cfg.signature = "file,tohost,fromhost";
+    write_file(path, &f, sizeof f);
+    p = plan(&cfg);
+    assert_int_equal(p.signature_gpa, RAM + 0x800);
+    assert_int_equal(p.signature_len, 0x40);
+    boot_plan_fini(&p);
+
+    f.sym[2].st_value = RAM + cfg.ram_len; /* up to RAM's end */
+    write_file(path, &f, sizeof f);
+    p = plan(&cfg);
+    assert_int_equal(p.signature_len, cfg.ram_len - 0x800);
+    boot_plan_fini(&p);
+
+    f.sym[2].st_value++;
+    write_file(path, &f, sizeof f);
+    assert_false(boot_plan(&p, &cfg, &e));
+    assert_non_null(strstr(e.text, "outside RAM"));
+
+    f = make_elf(RAM); /* a symbol that the file does not define */
+    f.sym[2].st_shndx = SHN_UNDEF;
+    write_file(path, &f, sizeof f);
+    assert_false(boot_plan(&p, &cfg, &e));
+    assert_non_null(strstr(e.text, "no symbol 'fromhost'"));
+}
+
+/* A word a line, the lowest address first and a word's highest byte first in its line. */
+static void a_signature_is_words(void **state)
+{
+    static const uint8_t data[] = {0x78, 0x56, 0x34, 0x12, 0xef, 0xcd, 0xab, 0x90, 0x0f, 0xff};
+    char text[64] = "";
+    FILE *out = fmemopen(text, sizeof text, "w");
+
+    (void)state;
+    assert_non_null(out);
+    signature_print(out, data, sizeof data);
+    fclose(out);
+    assert_string_equal(text, "12345678\n90abcdef\n0000ff0f\n");
 }
 
 static void the_entry_is_a_virtual_address(void **state)
@@ -386,6 +435,8 @@ int main(void)
         cmocka_unit_test(opensbi_goes_below),
         cmocka_unit_test(flat_binaries_start_where_it_was_said),
         cmocka_unit_test(a_bare_metal_elf_starts_in_m_mode),
+        cmocka_unit_test(a_signature_lies_between_two_symbols),
+        cmocka_unit_test(a_signature_is_words),
         cmocka_unit_test(the_entry_is_a_virtual_address),
         cmocka_unit_test(commit_fills_ram),
         cmocka_unit_test(damaged_files_are_harmless),

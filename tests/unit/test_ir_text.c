@@ -166,6 +166,11 @@ static const struct refusal invalid[] = {
     {"insn 0 4\n%1 = const 1\n%2 = call scatter 0 (%1, _, %1)\nexit_goto 0",
      "after one that is missing"},
     {"insn 0 4\n%1 = call 100 0\nexit_goto 0", "helper that does not exist"},
+    /* The helper `fp` does rows with flags: not row 0, not a row that is none, no wider k. */
+    {"insn 0 4\n%1 = const 1\n%2 = call fp 0 (%1, %1, %1)\nexit_goto 0", "not one with flags"},
+    {"insn 0 4\n%1 = const 1\n%2 = call fp 255 (%1, %1, %1)\nexit_goto 0", "not one with flags"},
+    {"insn 0 4\n%1 = const 1\n%2 = call fp 0x10000 (%1, %1, %1)\nexit_goto 0",
+     "not one with flags"},
 };
 
 static void invalid_blocks_are_refused(void **state)

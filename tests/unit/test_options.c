@@ -185,6 +185,16 @@ static void looking_inside(void **state)
     good("x --stats=f.json");
     assert_string_equal(o.stats_file, "f.json");
     bad("x --stats=", "empty file name");
+    good("x --signature f");
+    assert_string_equal(o.machine.signature, "f");
+    good("x --signature=f,a,b");
+    assert_string_equal(o.machine.signature, "f,a,b");
+    bad("x --signature=", "no name of a file");
+    bad("x --signature ,a,b", "no name of a file");
+    bad("x --signature f,a", "not FILE or FILE,BEGIN,END");
+    bad("x --signature f,a,", "not FILE or FILE,BEGIN,END");
+    bad("x --signature f,,b", "not FILE or FILE,BEGIN,END");
+    bad("x --signature f,a,b,c", "not FILE or FILE,BEGIN,END");
 }
 
 static void qemus_habits(void **state)

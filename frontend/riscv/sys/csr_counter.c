@@ -34,6 +34,16 @@ uint64_t rv_counter(const struct rv_hart *h, unsigned n)
     return h->mcountinhibit & bit(n) ? base : clock_cycles(h) - base;
 }
 
+/* From the guest's CSR instruction: "a value written to instret by one instruction will be the
+ * value read by the following instruction" (Zicsr). The writing instruction, which the clock
+ * is about to count, does not count. In host time no count is that exact. */
+void rv_counter_write_csr(struct rv_hart *h, unsigned n, uint64_t v)
+{
+    uint64_t counted = h->virtual_time && !(h->mcountinhibit & bit(n)) ? 1 : 0;
+
+    rv_counter_write(h, n, v - counted);
+}
+
 void rv_counter_write(struct rv_hart *h, unsigned n, uint64_t v)
 {
     *counter_base(h, n) = h->mcountinhibit & bit(n) ? v : clock_cycles(h) - v;

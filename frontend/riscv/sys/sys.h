@@ -115,6 +115,7 @@ void rv_fcsr_write(struct rv_hart *h, uint64_t frm, uint64_t fflags);
 bool rv_counter_ok(const struct rv_hart *h, unsigned n);
 uint64_t rv_counter(const struct rv_hart *h, unsigned n);
 void rv_counter_write(struct rv_hart *h, unsigned n, uint64_t v);
+void rv_counter_write_csr(struct rv_hart *h, unsigned n, uint64_t v);
 uint64_t rv_time(const struct rv_hart *h);
 void rv_mcountinhibit_write(struct rv_hart *h, uint64_t v);
 void rv_mcounteren_write(struct rv_hart *h, uint64_t v);

@@ -1,42 +1,10 @@
 // S mode under Sv39: a gigapage for the code, 4 KiB pages for what is tried.
 // status: 0
 #include "bare.inc"
-#define V 0x01
-#define R 0x02
-#define W 0x04
-#define X 0x08
-#define U 0x10
-#define AD 0xc0
-#define WINDOW 0xc0000000           // entry 3 of the root: page n is entry n of `leaf`
+#include "sv39.inc"
     .globl _start
 
-// Sets t0 to an entry that leads to the symbol, with these flags.
-.macro pte symbol, flags
-    la t0, \symbol
-    srli t0, t0, 12
-    slli t0, t0, 10
-    ori t0, t0, \flags
-.endm
-.macro put table, index
-    la t1, \table
-    sd t0, (8 * \index)(t1)
-.endm
-
 _start:
-    trap_to caught
-    li t0, -1                       // S mode may do all, for PMP
-    csrw pmpaddr0, t0
-    li t0, 0x1f
-    csrw pmpcfg0, t0
-
-    li t0, 0x80000000 >> 2 | V | R | W | X | AD
-    put root, 2
-    li t0, V | R | W | AD           // the devices, in the first gigabyte
-    put root, 0
-    pte middle, V
-    put root, 3
-    pte leaf, V
-    put middle, 0
     pte data, (V | R | W | AD)
     put leaf, 0
     pte data, (V | R | AD)
@@ -48,19 +16,7 @@ _start:
     pte other, (V | R | W | AD)
     put leaf, 5
 
-    la t0, root
-    srli t0, t0, 12
-    li t1, 8 << 60
-    or t0, t0, t1
-    csrw satp, t0
-    sfence.vma
-    li t0, MSTATUS_MPP
-    csrc mstatus, t0
-    li t0, MSTATUS_MPP_S
-    csrs mstatus, t0
-    la t0, supervisor
-    csrw mepc, t0
-    mret
+    enter_supervisor supervisor
 
 supervisor:
     li s0, WINDOW
@@ -124,24 +80,10 @@ supervisor:
     want 20, s2, 9
     exit 0
 
-    .balign 4
-caught:                             // in M mode; returns to where it came from, at s1
-    csrr s2, mcause
-    csrr s3, mtval
-    csrr s4, mepc
-    csrw mepc, s1
-    li t6, MSTATUS_MPP_S
-    csrs mstatus, t6
-    mret
+    catch_supervisor_trap
     wrong_is_here
 
-    .balign 4096
-root:
-    .skip 4096
-middle:
-    .skip 4096
-leaf:
-    .skip 4096
+    page_tables_are_here
 data:
     .skip 4096
 other:

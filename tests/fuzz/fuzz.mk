@@ -1,0 +1,31 @@
+# Fuzzing of what comes from outside, tests/fuzz/README.md. Included by the Makefile.
+CFLAGS_fuzz := -O1 -g -DDBT_DEBUG -fsanitize=fuzzer-no-link,address,undefined \
+               -fno-sanitize-recover=all -fno-omit-frame-pointer
+FUZZ_NAMES  := $(patsubst tests/fuzz/fuzz_%.c,%,$(shell grep -l '^int LLVMFuzzerTestOneInput' \
+                 tests/fuzz/fuzz_*.c))
+FUZZ        := $(FUZZ_NAMES:%=$(OUT)/tests/fuzz/fuzz_%)
+FUZZ_LIB    := $(OUT)/tests/fuzz/fuzz.o $(OUT)/tests/fuzz/fuzz_plan.o
+# In BUILD=fuzz libFuzzer drives a harness, else a main of our own.
+FUZZ_MAIN   := $(if $(filter fuzz,$(BUILD)),,$(OUT)/tests/fuzz/fuzz_replay.o)
+FUZZ_LINK   := $(if $(filter fuzz,$(BUILD)),-fsanitize=fuzzer)
+
+## fuzz-input   T=60: loaders, options, IR text, translation and devices under libFuzzer, T seconds in all
+.PHONY: fuzz-input fuzz-replay fuzz-programs deps-fuzz
+fuzz-input: deps-fuzz
+	@$(MAKE) --no-print-directory BUILD=fuzz CC=clang fuzz-programs
+	@tests/fuzz/run.sh fuzz out/fuzz $(or $(T),60) $(NAMES)
+
+# The same harnesses without libFuzzer: seeds, kept inputs, and N mutations of them.
+fuzz-replay: fuzz-programs
+	@tests/fuzz/run.sh replay $(OUT) $(or $(N),5000) $(NAMES)
+
+fuzz-programs: $(FUZZ)
+
+deps-fuzz:
+	@scripts/deps.sh build fuzz
+
+$(FUZZ): $(OUT)/tests/fuzz/fuzz_%: $(OUT)/tests/fuzz/fuzz_%.o $(FUZZ_LIB) $(FUZZ_MAIN) $(TESTLIB_OBJ) $(LIB)
+	@echo "  LINK  $@"
+	@$(CC) $(LDFLAGS_ALL) $(FUZZ_LINK) -o $@ $^ $(PKG_LIBS) -lm
+
+-include $(FUZZ:=.d) $(FUZZ_LIB:.o=.d) $(FUZZ_MAIN:.o=.d)

@@ -1,0 +1,53 @@
+/* The command line: a word a line. What is taken is a machine that can be made. */
+#include <string.h>
+
+#include "dbt/base/log.h"
+#include "dbt/opt/opt.h"
+#include "runtime/cli/options.h"
+#include "runtime/system/signature.h"
+#include "tests/fuzz/fuzz.h"
+
+enum { MAX_WORDS = 32, TEXT_ROOM = 4096 };
+
+#define MIB (UINT64_C(1) << 20)
+
+static void check_options(const struct options *o)
+{
+    struct signature s;
+    uint32_t passes = OPT_ALL;
+    struct err e;
+
+    CHECK(o->machine.ram_len >= MIB && o->machine.ram_len <= MIB * MIB);
+    CHECK(o->machine.ram_len % 4096 == 0 && o->machine.n_harts == 1);
+    CHECK(o->cache_size >= MIB && o->cache_size <= 2048 * MIB);
+    CHECK(o->machine.serial != NULL && o->filter_first <= o->filter_last);
+    CHECK(o->virtual_time || (o->max_insns == 0 && o->engine != ENGINE_CHECK));
+    if (o->machine.signature)
+        CHECK(signature_parse(&s, o->machine.signature, &e));
+    if (o->opt_list && opt_parse(o->opt_list, &passes, &e))
+        CHECK((passes & ~OPT_ALL) == 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+    static char text[TEXT_ROOM + 1];
+    char *argv[MAX_WORDS + 1] = {"dbt-run"}, *rest = text;
+    struct options o;
+    struct err e = {""};
+    int argc = 1;
+
+    fuzz_silence_stdout();
+    len = len < TEXT_ROOM ? len : TEXT_ROOM;
+    memcpy(text, data, len);
+    text[len] = '\0';
+    for (char *word; argc < MAX_WORDS && (word = strsep(&rest, "\n"));)
+        argv[argc++] = word;
+    log_state.mask = 0;
+    switch (cli_parse(&o, argc, argv, &e)) {
+    case CLI_RUN: check_options(&o); break;
+    case CLI_EXIT_OK: CHECK(o.shown); break;
+    case CLI_EXIT_USAGE: CHECK(e.text[0] != '\0'); break;
+    default: CHECK(!"an end that cli_parse() has not");
+    }
+    return 0;
+}
