@@ -108,3 +108,5 @@ help:
 
 -include tests/lint/lint.mk
 -include tests/diff/diff.mk
+-include tests/mutants/mutants.mk
+-include tests/cov/cov.mk
