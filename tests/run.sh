@@ -137,8 +137,8 @@ part_guest()
     one guest-build 600 make -j2 --no-print-directory dbt-run
     one fetch-guest 600 scripts/fetch-guest.sh
     many bare 300 tests/guest/bare.sh
-    many boot 300 python3 tests/guest/boot.py --dbt ./dbt-run
     one check-first-second 120 tests/guest/check-boot.sh 100000000
+    many boot 300 python3 tests/guest/boot.py --dbt ./dbt-run
 }
 
 part_diff()

@@ -31,14 +31,15 @@ def counts():
     """file -> line -> times executed."""
     lines = collections.defaultdict(lambda: collections.defaultdict(int))
     # An object that no program ever ran has a .gcno alone.
-    objects = sorted(
-        p for folder, _ in FOLDERS for p in (OUT / folder).rglob("*.gcno"))
+    objects = sorted(p for folder in [*(f for f, _ in FOLDERS), "objdump"]
+                     for p in (OUT / folder).rglob("*.gcno"))
     done = subprocess.run(["gcov", "--json-format", "--stdout", *map(str, objects)], cwd=TOP,
                           check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     for text in done.stdout.decode().splitlines():
         for file in json.loads(text)["files"] if text.startswith("{") else []:
+            name = file["file"].removeprefix(f"{TOP}/")
             for line in file["lines"]:
-                lines[file["file"]][line["line_number"]] += line["count"]
+                lines[name][line["line_number"]] += line["count"]
     return lines
 
 

@@ -12,6 +12,7 @@ log=$out/log
 mkdir -p "$log"
 find "$out" -name '*.gcda' -delete
 failed=0
+scripts/fetch-guest.sh >/dev/null || exit 1
 
 # The counts of a program that is killed are lost, so limits are wide.
 cover() # NAME SECONDS COMMAND...
@@ -31,15 +32,18 @@ for program in "$out"/tests/unit/test_*; do
     [[ $program == *.* ]] || cover "$(basename "$program")" 900 "$program"
 done
 export DBT=$out/dbt-run
+dumped=("$DBT" -kernel "$(scripts/fetch-guest.sh --print KERNEL)" -append "console=ttyS0 earlycon=sbi"
+    -serial null --time virtual -D /dev/null)
 cover bare 600 tests/guest/bare.sh
 cover bad-input 600 tests/guest/bad-input.sh "$DBT"
 cover unicorn 900 "$out/tests/diff/unicorn_diff" --seed 1 --count 20000
 cover qemu 900 "$out/tests/diff/qemu_user" --seed 1 --count 10000
-scripts/fetch-guest.sh >/dev/null || exit 1
 cover firmware 600 tests/guest/firmware.sh "$DBT"
 cover boot-check 900 tests/guest/check-boot.sh 30000000
 cover boot-stress 900 tests/guest/check-boot.sh 30000000 --stress regs,table,cache
-cover boot-dumps 900 "$DBT" -kernel "$(scripts/fetch-guest.sh --print KERNEL)" -serial null \
-    --time virtual --max-insns 200000 -d in_asm,ir,ir_opt,out_asm,trap,irq,mmu,cache,exec -D /dev/null
+cover boot-dumps 900 "${dumped[@]}" --max-insns 300000 -d in_asm,ir,ir_opt,out_asm,exec
+cover boot-logs 900 "${dumped[@]}" --max-insns 30000000 -d trap,irq,mmu,cache,sbi,guest
+mkdir -p "$out/objdump"
+cover objdump 300 env CC="gcc --coverage -dumpdir $out/objdump/" tests/diff/objdump.sh
 python3 tests/cov/report.py
 [ "$failed" -eq 0 ]

@@ -100,6 +100,38 @@ static void passes_reach_their_end(void **state)
     }
 }
 
+/* Parses the body of a block of one guest instruction into b. */
+static void parse_body(struct ir_block *b, const char *body)
+{
+    char text[1024];
+    struct err e;
+
+    snprintf(text, sizeof(text), "block gpa=0x80000000 len=4 guest=1\n insn 0 4\n %s\n", body);
+    b->helpers = ir_world_helpers;
+    b->n_helpers = ir_world_n_helpers;
+    if (!ir_parse(b, text, &e) || !ir_verify(b, &e))
+        fail_msg("%s\n%s", e.text, text);
+}
+
+/* A block so long that folding might not find room is left as it is. */
+static void a_long_block_is_not_folded(void **state)
+{
+    (void)state;
+    for (unsigned n = IR_MAX_INSNS / 3 - 8; n < IR_MAX_INSNS / 3 + 8; n++) {
+        const ir_ref x = {1}, y = {2};
+        struct err e;
+
+        parse_body(&before, "%1 = get r5\n %2 = const 0\n exit_goto +4");
+        before.n--;
+        while (before.n < n)
+            before.insn[before.n++] = (struct ir_insn){IR_add, 0, x, y, IR_NONE, 0};
+        before.insn[before.n++] = (struct ir_insn){IR_exit_goto, 0, IR_NONE, IR_NONE, IR_NONE, 4};
+        opt_run(&before, OPT_fold, NULL, NULL);
+        assert_true(ir_verify(&before, &e));
+        assert_int_equal(before.n == n + 1, n >= IR_MAX_INSNS / 3);
+    }
+}
+
 /* ---- Shapes ------------------------------------------------------------------ */
 
 struct shape {
@@ -152,6 +184,15 @@ static const struct shape shapes[] = {
      " %6 = or %3 %5\n set %6 r6\n exit_goto +4",
      "%1 = get r5\n %2 = const 57\n %3 = shl %1 %2\n %4 = const 8\n %5 = shr %1 %4\n"
      " %6 = or %3 %5\n set %6 r6\n exit_goto +4"},
+    /* The left half of a value that is extended already; of another value it is no rotation. */
+    {"%1 = get r5\n %2 = sext32 %1\n set %2 r7\n %3 = const 25\n %4 = shl %2 %3\n %5 = sext32 %4\n"
+     " %6 = zext32 %1\n %7 = const 7\n %8 = shr %6 %7\n %9 = or %8 %5\n set %9 r6\n exit_goto +4",
+     "%1 = get r5\n %2 = sext32 %1\n set %2 r7\n %3 = const 7\n %4 = rotr32 %1 %3\n"
+     " %5 = sext32 %4\n set %5 r6\n exit_goto +4"},
+    {"%1 = get r5\n %2 = get r8\n %3 = const 25\n %4 = shl %2 %3\n %5 = sext32 %4\n"
+     " %6 = zext32 %1\n %7 = const 7\n %8 = shr %6 %7\n %9 = or %8 %5\n set %9 r6\n exit_goto +4",
+     "%1 = get r5\n %2 = get r8\n %3 = const 25\n %4 = shl %2 %3\n %5 = sext32 %4\n"
+     " %6 = zext32 %1\n %7 = const 7\n %8 = shr %6 %7\n %9 = or %8 %5\n set %9 r6\n exit_goto +4"},
     /* An offset joins an address, unless a register holds the sum anyway. */
     {"%1 = get r5\n %2 = const 16\n %3 = add %1 %2\n %4 = ld.64 [%3 -8]\n set %4 r6\n"
      " exit_goto +4",
@@ -170,19 +211,6 @@ static const struct shape shapes[] = {
      "%1 = getf f1\n %2 = unbox32 %1\n %3 = fadd.32.dyn %2 %2\n %4 = fmul.32.dyn %3 %2\n"
      " %5 = box32 %4\n setf %5 f2\n exit_goto +4"},
 };
-
-/* Parses the body of a block of one guest instruction into b. */
-static void parse_body(struct ir_block *b, const char *body)
-{
-    char text[1024];
-    struct err e;
-
-    snprintf(text, sizeof(text), "block gpa=0x80000000 len=4 guest=1\n insn 0 4\n %s\n", body);
-    b->helpers = ir_world_helpers;
-    b->n_helpers = ir_world_n_helpers;
-    if (!ir_parse(b, text, &e) || !ir_verify(b, &e))
-        fail_msg("%s\n%s", e.text, text);
-}
 
 static char *printed(const struct ir_block *b)
 {
@@ -234,6 +262,13 @@ static void passes_are_switched_by_name(void **state)
     assert_int_equal(set, OPT_fold | OPT_dce);
     assert_false(opt_parse("dce,loop", &set, &e));
     assert_non_null(strstr(e.text, "loop"));
+    for (unsigned i = 0; i < OPT_COUNT; i++) {
+        set = 0;
+        assert_true(opt_parse(opt_name(i), &set, &e));
+        assert_int_equal(set, 1u << i);
+        assert_true(strlen(opt_help(i)) > 10);
+    }
+    set = OPT_fold | OPT_dce;
     parse_body(&after, "exit_goto +4");
     opt_run(&after, set, count_dump, &dumps);
     assert_int_equal(dumps, 2);
@@ -245,6 +280,7 @@ int main(void)
         cmocka_unit_test(each_pass_keeps_meaning),
         cmocka_unit_test(all_passes_keep_meaning),
         cmocka_unit_test(passes_reach_their_end),
+        cmocka_unit_test(a_long_block_is_not_folded),
         cmocka_unit_test(shapes_become_what_they_should),
         cmocka_unit_test(passes_are_switched_by_name),
     };

@@ -589,17 +589,21 @@ static void test_print(void **state)
     struct rig *r = *state;
     FILE *out = tmpfile();
     char line[128];
-    bool mstatus = false, mcycle = false;
+    bool mstatus = false, mcycle = false, pmpaddr = false;
 
     assert_non_null(out);
-    rv_print_state(r->h, out);
+    rig_csr_write(r, 0x3b7, 0x1234);
+    rv_guest_ops.print_state(&r->h->s, out);
     rewind(out);
     while (fgets(line, sizeof(line), out)) {
         mstatus |= strcmp(line, "mstatus        0000000a00000000\n") == 0;
         mcycle |= strncmp(line, "mcycle", 6) == 0;
+        pmpaddr |= strcmp(line, "pmpaddr7       0000000000001234\n") == 0;
+        assert_null(strstr(line, "pmpaddr8"));
     }
     fclose(out);
     assert_true(mstatus);
+    assert_true(pmpaddr);
     assert_false(mcycle);
 }
 

@@ -752,6 +752,54 @@ static void values_of_dead_operations_give_their_slots_back(void **state)
     assert_non_null(rig.unit);
 }
 
+/* ---- More than the back end's lists hold
+ * ---------------------------------------------------------------- */
+
+/* Is a block of n such instructions emitted? */
+static bool emits(unsigned n, const struct ir_insn *i)
+{
+    block.n = block.n_guest = 0;
+    begin_insn();
+    put(IR_get, 0, IR_NONE, IR_NONE, IR_NONE, 5);
+    while (n-- > 0)
+        put((enum ir_op)i->op, i->aux, i->a, i->b, i->c, i->imm);
+    put(IR_exit_trap, 0, (ir_ref){1}, IR_NONE, IR_NONE, 2);
+    return x64_emit(rig.emitter, &block, rig.rw + BLOCK_AT, CODE_BYTES - BLOCK_AT) != NULL;
+}
+
+/* The caller cuts such a block, as when the buffer is full. */
+static void full_lists_refuse_the_block(void **state)
+{
+    const ir_ref x = {1};
+    const struct ir_insn exit = {IR_exit_if, IR_EQ, x, x, IR_NONE, 8};
+    const struct ir_insn store = {IR_st, IR_64, x, x, IR_NONE, 8};
+    const struct ir_insn count = {IR_count, 0, IR_NONE, IR_NONE, IR_NONE, 1};
+
+    (void)state;
+    x64_emitter_stress(rig.emitter, 0);
+    assert_true(emits(X64_MAX_EXITS, &exit));
+    assert_false(emits(X64_MAX_EXITS + 1, &exit));
+    assert_true(emits(X64_MAX_SITES, &store));
+    assert_false(emits(X64_MAX_SITES + 1, &store));
+    assert_true(emits(1000, &count));
+    assert_false(emits(1100, &count));
+}
+
+/* Bytes that are no instruction are printed, and it goes on behind them. */
+static void disassembly_goes_on_behind_data(void **state)
+{
+    static const uint8_t code[] = {0x06, 0xc3};
+    char text[256] = "";
+    FILE *out = fmemopen(text, sizeof text, "w");
+
+    (void)state;
+    assert_non_null(out);
+    x64_disasm(out, code, sizeof code, NULL);
+    fclose(out);
+    assert_non_null(strstr(text, ".byte 0x06"));
+    assert_non_null(strstr(text, "ret"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -761,6 +809,8 @@ int main(void)
         cmocka_unit_test(a_small_buffer_is_refused),
         cmocka_unit_test(more_values_than_the_frame_holds_are_refused),
         cmocka_unit_test(values_of_dead_operations_give_their_slots_back),
+        cmocka_unit_test(full_lists_refuse_the_block),
+        cmocka_unit_test(disassembly_goes_on_behind_data),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
