@@ -193,6 +193,43 @@ static const struct shape shapes[] = {
      " %6 = zext32 %1\n %7 = const 7\n %8 = shr %6 %7\n %9 = or %8 %5\n set %9 r6\n exit_goto +4",
      "%1 = get r5\n %2 = get r8\n %3 = const 25\n %4 = shl %2 %3\n %5 = sext32 %4\n"
      " %6 = zext32 %1\n %7 = const 7\n %8 = shr %6 %7\n %9 = or %8 %5\n set %9 r6\n exit_goto +4"},
+    {"%1 = get r5\n %2 = get r8\n %3 = const 57\n %4 = shl %2 %3\n %5 = const 7\n %6 = shr %1 %5\n"
+     " %7 = or %4 %6\n set %7 r6\n exit_goto +4",
+     "%1 = get r5\n %2 = get r8\n %3 = const 57\n %4 = shl %2 %3\n %5 = const 7\n %6 = shr %1 %5\n"
+     " %7 = or %4 %6\n set %7 r6\n exit_goto +4"},
+    /* A difference that is zero is an equality, a sum is not. */
+    {"%1 = get r5\n %2 = get r6\n %3 = sub %1 %2\n %4 = const 0\n exit_if.eq %3 %4 -> +0x40\n"
+     " exit_goto +4",
+     "%1 = get r5\n %2 = get r6\n exit_if.eq %1 %2 -> +0x40\n exit_goto +4"},
+    {"%1 = get r5\n %2 = get r6\n %3 = add %1 %2\n %4 = const 0\n exit_if.eq %3 %4 -> +0x40\n"
+     " exit_goto +4",
+     "%1 = get r5\n %2 = get r6\n %3 = add %1 %2\n %4 = const 0\n exit_if.eq %3 %4 -> +0x40\n"
+     " exit_goto +4"},
+    /* Memory and state are read each time: what is there may be another. */
+    {"%1 = get r5\n %2 = ld.64 [%1 +0]\n st.u8 [%1 +0] %1\n %3 = ld.64 [%1 +0]\n set %2 r6\n"
+     " set %3 r7\n exit_goto +4",
+     "%1 = get r5\n %2 = ld.64 [%1 +0]\n st.u8 [%1 +0] %1\n %3 = ld.64 [%1 +0]\n set %2 r6\n"
+     " set %3 r7\n exit_goto +4"},
+    {"%1 = get r5\n %2 = ld.64 [%1 +0]\n %3 = ld.64 [%1 +0]\n set %2 r6\n set %3 r7\n"
+     " exit_goto +4",
+     "%1 = get r5\n %2 = ld.64 [%1 +0]\n %3 = ld.64 [%1 +0]\n set %2 r6\n set %3 r7\n"
+     " exit_goto +4"},
+    {"%1 = get r5\n %2 = ldst 0x1000\n stst %1 0x1000\n %3 = ldst 0x1000\n set %2 r6\n"
+     " set %3 r7\n exit_goto +4",
+     "%1 = get r5\n %2 = ldst 0x1000\n stst %1 0x1000\n %3 = ldst 0x1000\n set %2 r6\n"
+     " set %3 r7\n exit_goto +4"},
+    /* Nearly the same operation is not the same. */
+    {"%1 = get r5\n %2 = get r6\n %3 = addsh %1 %2 1\n %4 = addsh %1 %2 2\n set %3 r7\n"
+     " set %4 r8\n exit_goto +4",
+     "%1 = get r5\n %2 = get r6\n %3 = addsh %1 %2 1\n %4 = addsh %1 %2 2\n set %3 r7\n"
+     " set %4 r8\n exit_goto +4"},
+    {"%1 = getf f5\n %2 = getf f6\n %3 = fsgnj.64.dyn %1 %2\n %4 = fsgnj.32.dyn %1 %2\n"
+     " %5 = box32 %4\n setf %3 f7\n setf %5 f8\n exit_goto +4",
+     "%1 = getf f5\n %2 = getf f6\n %3 = fsgnj.64.dyn %1 %2\n %4 = fsgnj.32.dyn %1 %2\n"
+     " %5 = box32 %4\n setf %3 f7\n setf %5 f8\n exit_goto +4"},
+    /* What faults or raises flags stays, wanted or not. */
+    {"%1 = get r5\n %2 = ld.64 [%1 +0]\n %3 = getf f1\n %4 = fadd.64.dyn %3 %3\n exit_goto +4",
+     "%1 = get r5\n %2 = ld.64 [%1 +0]\n %3 = getf f1\n %4 = fadd.64.dyn %3 %3\n exit_goto +4"},
     /* An offset joins an address, unless a register holds the sum anyway. */
     {"%1 = get r5\n %2 = const 16\n %3 = add %1 %2\n %4 = ld.64 [%3 -8]\n set %4 r6\n"
      " exit_goto +4",

@@ -371,6 +371,13 @@ static void test_seip_is_two_bits(void **state)
     assert_int_equal(rig_csr(r, MIP), 0x202);
     assert_true(access(r, MIP, RV_CSR_CLEAR, true, 0x200, &old));
     assert_int_equal(rig_csr(r, MIP), 0x002);
+    /* Under a line that is up the bit beneath is set and cleared all the same. */
+    rv_set_mip(r->h, RV_SEI, true);
+    assert_true(access(r, MIP, RV_CSR_SET, true, 0x200, &old));
+    rv_set_mip(r->h, RV_SEI, false);
+    assert_int_equal(rig_csr(r, MIP), 0x202);
+    assert_true(access(r, MIP, RV_CSR_CLEAR, true, 0x200, &old));
+    assert_int_equal(rig_csr(r, MIP), 0x002);
     /* And the lines of M are not software's. */
     rv_set_mip(r->h, RV_MTI, true);
     rig_csr_write(r, MIP, 0);
@@ -411,6 +418,12 @@ static void test_sstc(void **state)
     rig_csr_write(r, MENVCFG, 0);
     assert_int_equal(rig_csr(r, MIP), 0x20); /* software's again, from the start */
     rig_csr_write(r, MIP, 0);
+    assert_int_equal(rig_csr(r, MIP), 0);
+    /* What is written while stimecmp decides is not kept for later. */
+    rig_csr_write(r, STIMECMP, 5000);
+    rig_csr_write(r, MENVCFG, RV_ENVCFG_STCE);
+    rig_csr_write(r, MIP, bit(RV_STI));
+    rig_csr_write(r, MENVCFG, 0);
     assert_int_equal(rig_csr(r, MIP), 0);
 }
 
