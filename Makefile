@@ -110,3 +110,5 @@ help:
 -include tests/diff/diff.mk
 -include tests/system/system.mk
 -include tests/fuzz/fuzz.mk
+-include tests/mutants/mutants.mk
+-include tests/cov/cov.mk

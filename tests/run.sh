@@ -4,6 +4,7 @@
 #
 #   tests/run.sh [PART...]      parts: unit asan tools guest diff check docs (default: these)
 #                               and long, which takes longer than CI should: make test-long
+# STOP=1 ends at the first test that fails. LIMIT: seconds that no test, builds apart, may exceed.
 set -u
 cd "$(dirname "$0")/.."
 export LC_ALL=C
@@ -20,11 +21,25 @@ count() # PASSED FAILED
     failed=$((failed + $2))
 }
 
+enough()
+{
+    if [ "${STOP:-0}" != 0 ] && [ "$failed" -gt 0 ]; then
+        echo "$passed passed, $failed failed"
+        exit 1
+    fi
+}
+
+at_most() # SECONDS
+{
+    echo $((${LIMIT:-$1} < $1 ? LIMIT : $1))
+}
+
 # Runs a command that is one test.
 one() # NAME SECONDS COMMAND...
 {
     local name=$1 seconds=$2 start=$SECONDS
     shift 2
+    [[ $name == *build ]] || seconds=$(at_most "$seconds")
     if timeout "$seconds" "$@" >"$log/$name.log" 2>&1 </dev/null; then
         echo "ok    $name ($((SECONDS - start)) s)"
         count 1 0
@@ -32,6 +47,7 @@ one() # NAME SECONDS COMMAND...
         echo "FAIL  $name (status $?, $((SECONDS - start)) s): $*"
         tail -n 40 "$log/$name.log" | sed 's/^/    /'
         count 0 1
+        enough
     fi
 }
 
@@ -40,7 +56,7 @@ many() # NAME SECONDS COMMAND...
 {
     local name=$1 seconds=$2 start=$SECONDS status line
     shift 2
-    timeout "$seconds" "$@" >"$log/$name.log" 2>&1 </dev/null
+    timeout "$(at_most "$seconds")" "$@" >"$log/$name.log" 2>&1 </dev/null
     status=$?
     line=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$log/$name.log" | tail -n 1)
     if [ -z "$line" ]; then
@@ -55,6 +71,7 @@ many() # NAME SECONDS COMMAND...
     else
         echo "FAIL  $name: $line, status $status ($((SECONDS - start)) s)"
         tail -n 60 "$log/$name.log" | sed 's/^/    /'
+        enough
     fi
 }
 
@@ -66,13 +83,14 @@ unit() # BUILD
         echo "FAIL  the $build build"
         tail -n 40 "$log/build-$build.log" | sed 's/^/    /'
         count 0 1
+        enough
         return
     fi
     for program in out/"$build"/tests/unit/test_*; do
         [ -x "$program" ] && [[ $program != *.* ]] || continue
         name=$build-$(basename "$program")
         start=$SECONDS
-        timeout 300 "$program" >"$log/$name.log" 2>&1 </dev/null
+        timeout "$(at_most 300)" "$program" >"$log/$name.log" 2>&1 </dev/null
         status=$?
         n=$(sed -nE 's/^\[  PASSED  \] ([0-9]+) test.*/\1/p' "$log/$name.log" | awk '{s += $1} END {print s + 0}')
         bad=$(sed -nE 's/^\[  FAILED  \] [^0-9]*([0-9]+) test.*/\1/p' "$log/$name.log" | awk '{s += $1} END {print s + 0}')
@@ -84,6 +102,7 @@ unit() # BUILD
         else
             echo "FAIL  $name: $n passed, $bad failed, status $status"
             grep -vE '^\[ (RUN|      OK)' "$log/$name.log" | tail -n 40 | sed 's/^/    /'
+            enough
         fi
     done
 }
@@ -116,11 +135,12 @@ part_tools()
 
 part_guest()
 {
+    one guest-build 600 make -j2 --no-print-directory dbt-run
     one fetch-guest 600 scripts/fetch-guest.sh
     many bare 300 tests/guest/bare.sh
     many run-elf 300 tests/guest/run-elf-check.sh
-    many boot 300 python3 tests/guest/boot.py --dbt ./dbt-run
     one check-first-second 120 tests/guest/check-boot.sh 100000000
+    many boot 300 python3 tests/guest/boot.py --dbt ./dbt-run
 }
 
 part_diff()

@@ -358,8 +358,13 @@ static void dev_write(void *device, uint64_t offset, unsigned size, uint64_t val
 {
     struct toy_world *w = device;
 
-    (void)offset, (void)size;
+    (void)size;
     w->dev_writes++;
+    if (offset == TOY_DEV_LINE) {
+        atomic_store(&w->line, value != 0);
+        hart_kick(w->hart, PENDING_IRQ);
+        return;
+    }
     w->dev_value = value;
 }
 

@@ -68,7 +68,9 @@ struct toy_hart {
 
 uint32_t toy_word(enum toy_op op, unsigned rd, unsigned rs, int imm);
 
-/* ---- A machine: one hart, RAM, one register of a device at TOY_DEV ------------------- */
+/* ---- A machine: one hart, RAM, a device at TOY_DEV: one register, and the line -------- */
+
+enum { TOY_DEV_LINE = 0x100 }; /* offset of what sets the interrupt line to the value's truth */
 
 struct toy_config {
     enum engine engine;

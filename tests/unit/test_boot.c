@@ -427,6 +427,42 @@ static void damaged_files_are_harmless(void **state)
     }
 }
 
+/* Sums that wrap, and sizes that are off by one. */
+static void impossible_segments_are_refused(void **state)
+{
+    static const struct {
+        uint64_t offset, filesz, memsz;
+        const char *says;
+    } cases[] = {
+        {offsetof(struct elf, code), 64, 63, "larger in the file than in memory"},
+        {offsetof(struct elf, code), 65, 4096, "ends beyond the file"},
+        {UINT64_MAX - 10, 64, 4096, "ends beyond the file"},
+        {UINT64_MAX - 63, 64, 4096, "ends beyond the file"},
+        {64, UINT64_MAX - 32, UINT64_MAX, "ends beyond the file"},
+        {offsetof(struct elf, code), 64, UINT64_MAX, "does not fit into RAM"},
+    };
+    struct machine_config cfg = config();
+    struct elf f = make_elf(RAM);
+    struct boot_plan p;
+    struct err e;
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        f.ph[0].p_offset = cases[i].offset;
+        f.ph[0].p_filesz = cases[i].filesz;
+        f.ph[0].p_memsz = cases[i].memsz;
+        write_file(path, &f, sizeof f);
+        assert_false(boot_plan(&p, &cfg, &e));
+        if (!strstr(e.text, cases[i].says))
+            fail_msg("case %u: %s", i, e.text);
+    }
+    f = make_elf(RAM);
+    f.eh.e_phoff = UINT64_MAX - 10;
+    write_file(path, &f, sizeof f);
+    assert_false(boot_plan(&p, &cfg, &e));
+    assert_non_null(strstr(e.text, "program headers are missing"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -440,6 +476,7 @@ int main(void)
         cmocka_unit_test(the_entry_is_a_virtual_address),
         cmocka_unit_test(commit_fills_ram),
         cmocka_unit_test(damaged_files_are_harmless),
+        cmocka_unit_test(impossible_segments_are_refused),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

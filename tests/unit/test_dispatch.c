@@ -7,11 +7,13 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "runtime/hart_int.h"
+#include "softmmu/mmu_int.h"
 #include "tests/lib/toy_isa.h"
 
 #define CODE  (TOY_RAM + 0x10000)
@@ -287,6 +289,36 @@ static void the_second_page_of_a_block_changes(void **state)
     end(t);
 }
 
+/* A jump over the end of a page, of whose second half alone the next page is code. */
+static void the_tail_of_a_jump_changes(void **state)
+{
+    struct toy_hart *t = begin(state);
+    uint64_t jumps = CODE + 0x2ffe, at = CODE;
+    uint32_t word[N_PLUS];
+
+    for (unsigned k = 0; k < N_PLUS; k++) {
+        uint64_t there = CODE + 0x100 + k * 0x100;
+
+        word[k] = toy_word(TOY_JMP, 0, 0, (int)((int64_t)(there - jumps) / 2));
+        there = toy_put(t, there, plus(k));
+        jump(t, there, CODE + 0x300);
+    }
+    TOY(t, at, ADDI, 1, 1, 1);
+    TOY(t, at, STW, 5, 8, 0);
+    TOY(t, at, JR, 0, 9, 0);
+    at = swap_r5_r6(t, CODE + 0x300);
+    at = loop_back(t, at, 1, 2, CODE);
+    TOY(t, at, STOP, 0, 0, 0);
+    toy_put(t, jumps, word[PLUS_1]);
+    set_words(t, CODE + 0x3000, 100);
+    t->s.reg[5] = word[PLUS_100] >> 16;
+    t->s.reg[6] = word[PLUS_1] >> 16;
+    t->s.reg[9] = jumps;
+    toy_run(t, CODE);
+    assert_int_equal(t->s.reg[3], 50 * 101);
+    end(t);
+}
+
 /* ---- Mappings that change -----------------------------------------------------------------------
  */
 
@@ -476,6 +508,75 @@ static void fetch_over_a_missing_page(void **state)
     end(t);
 }
 
+/* The salts begin anew, and one comes back under which a page was linked to another that is mapped
+ * elsewhere by now. */
+static void links_end_when_salts_begin_anew(void **state)
+{
+    struct toy_hart *t = begin(state);
+    struct mmu *m = t->s.mmu;
+    uint64_t at = CODE, salt;
+
+    set_up_paging(t);
+    TOY(t, at, JMP, 0, 0, 0x1000 / 2);
+    for (unsigned k = 0; k < N_PLUS; k++) {
+        at = toy_put(t, CODE + 0x4000 + k * 0x1000, plus(k));
+        TOY(t, at, STOP, 0, 0, 0);
+    }
+    toy_map(t, TABLE, 0x2000, CODE + 0x4000);
+    for (unsigned n = 1; n < 4; n++) {
+        toy_run(t, 0x1000);
+        assert_int_equal(t->s.reg[3], n);
+    }
+    salt = t->s.salt[0];
+    toy_map(t, TABLE, 0x2000, CODE + 0x5000);
+    m->next_id = SALT_IDS - 1;
+    do
+        mmu_fence(m, true, 0, true, 0);
+    while (t->s.salt[0] != salt);
+    toy_run(t, 0x1000);
+    assert_int_equal(t->s.reg[3], 3 + 100);
+    end(t);
+}
+
+/* An instruction at 0x1ffe that cannot be fetched whole: its trap is of this moment. The handler
+ * maps the page and begins again, so that the second time a link, or the jump cache, would lead to
+ * the trap. */
+static void a_fetch_trap_is_not_found_again(void **state, bool through_register)
+{
+    struct toy_hart *t = begin(state);
+    uint64_t at = CODE;
+
+    set_up_paging(t);
+    if (through_register)
+        TOY(t, at, JR, 0, 9, 0);
+    else
+        TOY(t, at, JMP, 0, 0, 0xffe / 2);
+    at = toy_put(t, CODE + 0xffe, plus(PLUS_1));
+    TOY(t, at, STOP, 0, 0, 0);
+    at = CODE + 0x8000;
+    TOY(t, at, ST, 5, 20, 2 * 8);
+    TOY(t, at, FENCE, 0, 8, 0);
+    TOY(t, at, JR, 0, 10, 0);
+    t->s.reg[5] = (CODE + 0x1000) | 1;
+    t->s.reg[8] = 0x2000;
+    t->s.reg[9] = 0x1ffe;
+    t->s.reg[10] = 0x1000;
+    toy_run(t, 0x1000);
+    assert_int_equal(t->traps, 1);
+    assert_int_equal(t->s.reg[3], 1);
+    end(t);
+}
+
+static void a_fetch_trap_is_not_linked(void **state)
+{
+    a_fetch_trap_is_not_found_again(state, false);
+}
+
+static void a_fetch_trap_is_not_in_the_jump_cache(void **state)
+{
+    a_fetch_trap_is_not_found_again(state, true);
+}
+
 /* ---- Other threads
  * --------------------------------------------------------------------------------- */
 
@@ -541,6 +642,37 @@ static void a_kick_stops_a_loop_over_pages(void **state)
     toy_run(t, CODE);
     pthread_join(o.thread, NULL);
     assert_int_equal(t->s.pc & ~UINT64_C(0x2000), CODE & ~UINT64_C(0x2000));
+    end(t);
+}
+
+/* An interrupt comes between a jump that is not linked yet and its target: the jump must not be
+ * linked to the handler. */
+static void an_interrupt_is_no_target(void **state)
+{
+    struct toy_hart *t = begin(state);
+    uint64_t at = CODE;
+
+    TOY(t, at, STW, 5, 8, TOY_DEV_LINE);
+    at = jump(t, at, CODE + 0x200);
+    at = toy_put(t, CODE + 0x200, plus(PLUS_1));
+    TOY(t, at, STOP, 0, 0, 0);
+    at = CODE + 0x100; /* in the same page: no guard */
+    TOY(t, at, STW, 6, 8, TOY_DEV_LINE);
+    TOY(t, at, ADDI, 4, 4, 1);
+    TOY(t, at, RET, 0, 0, 0);
+    t->vector = CODE + 0x100;
+    t->s.reg[5] = 1;
+    t->s.reg[8] = TOY_DEV;
+    toy_run(t, CODE);
+    assert_int_equal(t->irqs, 1);
+    assert_int_equal(t->s.reg[3], 1);
+    assert_int_equal(t->s.reg[4], 1);
+    t->s.reg[5] = 0;
+    for (unsigned n = 2; n < 5; n++) {
+        toy_run(t, CODE);
+        assert_int_equal(t->s.reg[3], n);
+        assert_int_equal(t->s.reg[4], 1);
+    }
     end(t);
 }
 
@@ -835,6 +967,27 @@ static void a_loader_drops_blocks(void **state)
     end(t);
 }
 
+/* What a device writes is heard of as a whole. */
+static void a_long_write_drops_all_blocks(void **state)
+{
+    struct toy_hart *t = begin(state);
+    uint64_t at = CODE + 0xff0;
+    uint32_t new = plus(PLUS_100);
+
+    at = toy_put(t, at, plus(PLUS_1));
+    at = jump(t, at, CODE + 0x1100);
+    at = toy_put(t, CODE + 0x1100, plus(PLUS_1));
+    TOY(t, at, STOP, 0, 0, 0);
+    toy_run(t, CODE + 0xff0);
+    assert_int_equal(t->s.reg[3], 2);
+    memcpy(phys_ptr(&t->world->phys, CODE + 0xff0), &new, sizeof new);
+    memcpy(phys_ptr(&t->world->phys, CODE + 0x1100), &new, sizeof new);
+    hart_wrote(t->world->hart, CODE + 0xf00, 0x400);
+    toy_run(t, CODE + 0xff0);
+    assert_int_equal(t->s.reg[3], 202);
+    end(t);
+}
+
 /* ---- Every test under every engine
  * ------------------------------------------------------------------------ */
 
@@ -858,14 +1011,19 @@ int main(void)
         EACH(a_block_rewrites_itself),
         EACH(a_block_rewrites_another),
         EACH(the_second_page_of_a_block_changes),
+        EACH(the_tail_of_a_jump_changes),
         EACH(a_link_dies_with_its_page),
         EACH(a_link_dies_with_all_pages),
         EACH(a_jump_entry_dies_with_its_page),
         EACH(a_straddler_is_not_linked_without_a_guard),
         EACH(a_link_stays_in_its_physical_page),
         EACH(fetch_over_a_missing_page),
+        EACH(links_end_when_salts_begin_anew),
+        EACH(a_fetch_trap_is_not_linked),
+        EACH(a_fetch_trap_is_not_in_the_jump_cache),
         EACH(a_kick_interrupts_a_tight_loop),
         EACH(a_kick_stops_a_loop_over_pages),
+        EACH(an_interrupt_is_no_target),
         EACH(waiting_ends_by_a_kick),
         EACH(waiting_ends_by_an_interrupt),
         EACH(waiting_ends_by_time),
@@ -880,6 +1038,7 @@ int main(void)
         EACH(a_store_faults_into_the_slow_path),
         EACH(a_store_that_faults_drops_the_block),
         EACH(a_loader_drops_blocks),
+        EACH(a_long_write_drops_all_blocks),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

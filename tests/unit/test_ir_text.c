@@ -125,6 +125,7 @@ static const struct refusal unreadable[] = {
     {"-", "no operation has this name: -"},
     {">", "no operation has this name: >"},
     {"%", "a label is"},
+    {"%0 = const 1\n%1 = add %0 &", "an operand is missing: &"},
     {"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "a word is too long"},
 };
 
@@ -140,6 +141,71 @@ static void unreadable_text_is_refused(void **state)
             fail_msg("\"%s\" says \"%s\", not \"%s\"", unreadable[n].text, e.text,
                      unreadable[n].says);
     }
+}
+
+/* A word that is too long, in the place of each word of each line that could be read. */
+static void long_words_are_refused_everywhere(void **state)
+{
+    static const char *const lines[] = {
+        "block gpa=1 len=2", "%9 = const 5",         "%9 = get r1", "%9 = ld.u8 [%0 +4]",
+        "st.u8 [%0 +4] %0",  "%9 = addsh %0, %0 2",  "insn 0 4",    "exit_if.eq %0 %0 8",
+        "setf %1 f1",        "%9 = call hash_all 0", "exit_goto 8", "%9 = call scatter 0 (%0, %0)",
+    };
+    const char *const before = "%0 = const 1\n%1 = getf f1\n";
+    static const char breaks[] = " =[](),";
+
+    (void)state;
+    for (unsigned n = 0; n < sizeof(lines) / sizeof(lines[0]); n++) {
+        for (const char *word = lines[n]; *word;) {
+            size_t len = strcspn(word, breaks);
+            char text[256];
+            struct err e = {""};
+
+            snprintf(text, sizeof(text), "%s%.*s%048d%s", before, (int)(word - lines[n]), lines[n],
+                     7, word + len);
+            set_helpers(&first);
+            assert_false(ir_parse(&first, text, &e));
+            if (!strstr(e.text, "a word is too long"))
+                fail_msg("\"%s\" says \"%s\"", text, e.text);
+            word += len;
+            word += strspn(word, breaks);
+        }
+        char text[256];
+        struct err e;
+
+        snprintf(text, sizeof(text), "%s%s", before, lines[n]);
+        if (!ir_parse(&first, text, &e))
+            fail_msg("%s: %s", text, e.text);
+    }
+}
+
+static void a_block_has_an_end(void **state)
+{
+    static char text[(IR_MAX_INSNS + 1) * sizeof("fence 0")];
+    struct err e = {""};
+
+    (void)state;
+    for (unsigned n = 0; n < IR_MAX_INSNS; n++)
+        memcpy(text + strlen("fence 0\n") * n, "fence 0\n", sizeof("fence 0\n"));
+    assert_true(ir_parse(&first, text, &e));
+    memcpy(text + strlen("fence 0\n") * IR_MAX_INSNS, "fence 0", sizeof("fence 0"));
+    assert_false(ir_parse(&first, text, &e));
+    assert_non_null(strstr(e.text, "too many instructions"));
+}
+
+/* Without a table of helpers they are numbers. */
+static void helpers_may_be_numbers(void **state)
+{
+    struct err e;
+
+    (void)state;
+    set_helpers(&first);
+    assert_true(ir_parse(&first, "block gpa=0\ninsn 0 4\n%1 = call 2 7\nexit_goto 4", &e));
+    first.helpers = NULL;
+    char *text = printed(&first);
+
+    assert_non_null(strstr(text, "call 2 0x7 ()"));
+    free(text);
 }
 
 static const struct refusal invalid[] = {
@@ -226,9 +292,14 @@ static void damaged_blocks_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(random_blocks_round_trip),   cmocka_unit_test(files_are_read),
-        cmocka_unit_test(unreadable_text_is_refused), cmocka_unit_test(invalid_blocks_are_refused),
+        cmocka_unit_test(random_blocks_round_trip),
+        cmocka_unit_test(files_are_read),
+        cmocka_unit_test(unreadable_text_is_refused),
+        cmocka_unit_test(invalid_blocks_are_refused),
         cmocka_unit_test(damaged_blocks_are_refused),
+        cmocka_unit_test(long_words_are_refused_everywhere),
+        cmocka_unit_test(a_block_has_an_end),
+        cmocka_unit_test(helpers_may_be_numbers),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -281,6 +281,7 @@ static void fence_matrix(void **state)
         /* Within the leaf, not at the entry. */
         {false, 0x5ff000, true, 0, {0, 0xb, 0xb, 0xb}},
         {false, 0x5ff000, false, 8, {0, 0xf, 0xf, 0xb}},
+        {false, 0x400000, true, 0, {0, 0xb, 0xb, 0xb}},
         {false, 0x600000, true, 0, {0, 0xf, 0xf, 0xf}},
         {false, 0xffffffffc01ff000, true, 0, {0, 0x7, 0x7, 0x7}},
         {false, 0xffffffffc01ff000, false, 7, {0, 0xf, 0xf, 0xf}},
@@ -305,6 +306,23 @@ static void fence_matrix(void **state)
                              left, c->left[key]);
             }
         }
+    }
+}
+
+/* Where the leaf is entered does not matter: all of it goes. */
+static void a_fence_in_a_leaf_takes_all_of_it(void **state)
+{
+    static const uint64_t in_leaf[] = {0x400000, 0x4ff000, 0x5ff000};
+
+    (void)state;
+    toy_add(t, 1, 0x400000, TOY_RAM + 0x200000, 0x200000, ALL);
+    toy_enter(t, 1, 0);
+    for (unsigned n = 0; n < 3; n++) {
+        for (unsigned k = 0; k < 3; k++)
+            touch(in_leaf[k]);
+        mmu_fence(t->mmu, false, in_leaf[n] + 0x123, true, 0);
+        for (unsigned k = 0; k < 3; k++)
+            assert_true(hits_none(in_leaf[k]));
     }
 }
 
@@ -374,11 +392,17 @@ static void a_page_that_becomes_code_loses_its_store_entries(void **state)
     toy_enter(t, 2, 0);
     touch(LOW + 0x7000);
     touch(LOW + 0x8000);
+    toy_switch(t, 2, 0, TOY_SUM, TOY_SUPER, 0);
+    touch(LOW + 0x7000);
+    toy_enter(t, 2, 0);
     assert_true(track_protect(t->track, TOY_RAM + 0x10));
     mmu_drop_store_page(t->mmu, TOY_RAM + 0x10);
     assert_false(toy_hits_store(t, LOW + 0x7000));
     assert_true(toy_hits_load(t, LOW + 0x7000));
     assert_true(hits_both(LOW + 0x8000));
+    toy_switch(t, 2, 0, TOY_SUM, TOY_SUPER, 0);
+    assert_false(toy_hits_store(t, LOW + 0x7000));
+    assert_true(toy_hits_load(t, LOW + 0x7000));
     toy_enter(t, 1, 0);
     assert_false(toy_hits_store(t, LOW));
     assert_true(toy_hits_load(t, LOW));
@@ -679,6 +703,7 @@ int main(void)
         CASE(recycled_spaces_are_not_remembered),
         CASE(fence_matrix),
         CASE(what_a_fence_leaves_the_next_one_finds),
+        CASE(a_fence_in_a_leaf_takes_all_of_it),
         CASE(deferred_fences_add_up),
         CASE(flush_all_takes_untranslated_pages_too),
         CASE(fences_find_entries_in_every_view),

@@ -160,6 +160,24 @@ static void devices_take_atomics(void **state)
     assert_int_equal(mmu_sc(&t->s, DEV + 8, 4, 10), 1);
 }
 
+/* Doublewords too, of a device that takes them. */
+static void wide_devices_take_atomics(void **state)
+{
+    static const struct phys_mmio wide = {toy_dev_read, toy_dev_write, 4, 8};
+    const uint64_t va = DEV + TOY_DEVICE_LEN;
+
+    (void)state;
+    phys_add_mmio(&t->phys, TOY_DEVICE + TOY_DEVICE_LEN, 0x100, "wide", &wide, t);
+    t->dev_value = UINT64_C(0x80000000ffffffff);
+    assert_int_equal(mmu_amo(&t->s, va, 8, MMU_ADD, 1), UINT64_C(0x80000000ffffffff));
+    assert_int_equal(t->dev_value, UINT64_C(0x8000000100000000));
+    mmu_amo(&t->s, va, 8, MMU_MIN, 1);
+    assert_int_equal(t->dev_value, UINT64_C(0x8000000100000000));
+    mmu_amo(&t->s, va, 8, MMU_MINU, 1);
+    assert_int_equal(t->dev_value, 1);
+    ASSERT_RAISES(t, TOY_ACCESS_FAULT + MMU_STORE, DEV, mmu_amo(&t->s, DEV, 8, MMU_ADD, 1));
+}
+
 /* ---- Code pages: whoever wrote looks at `pending`
  * -------------------------------------------------- */
 
@@ -307,6 +325,7 @@ int main(void)
         CASE(sc_fails),
         CASE(lr_sc_faults),
         CASE(devices_take_atomics),
+        CASE(wide_devices_take_atomics),
         CASE(writes_into_code_leave),
         CASE(a_watch_sees_atomics),
         CASE(zero_clears_its_block),

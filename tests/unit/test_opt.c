@@ -100,6 +100,38 @@ static void passes_reach_their_end(void **state)
     }
 }
 
+/* Parses the body of a block of one guest instruction into b. */
+static void parse_body(struct ir_block *b, const char *body)
+{
+    char text[1024];
+    struct err e;
+
+    snprintf(text, sizeof(text), "block gpa=0x80000000 len=4 guest=1\n insn 0 4\n %s\n", body);
+    b->helpers = ir_world_helpers;
+    b->n_helpers = ir_world_n_helpers;
+    if (!ir_parse(b, text, &e) || !ir_verify(b, &e))
+        fail_msg("%s\n%s", e.text, text);
+}
+
+/* A block so long that folding might not find room is left as it is. */
+static void a_long_block_is_not_folded(void **state)
+{
+    (void)state;
+    for (unsigned n = IR_MAX_INSNS / 3 - 8; n < IR_MAX_INSNS / 3 + 8; n++) {
+        const ir_ref x = {1}, y = {2};
+        struct err e;
+
+        parse_body(&before, "%1 = get r5\n %2 = const 0\n exit_goto +4");
+        before.n--;
+        while (before.n < n)
+            before.insn[before.n++] = (struct ir_insn){IR_add, 0, x, y, IR_NONE, 0};
+        before.insn[before.n++] = (struct ir_insn){IR_exit_goto, 0, IR_NONE, IR_NONE, IR_NONE, 4};
+        opt_run(&before, OPT_fold, NULL, NULL);
+        assert_true(ir_verify(&before, &e));
+        assert_int_equal(before.n == n + 1, n >= IR_MAX_INSNS / 3);
+    }
+}
+
 /* ---- Shapes ------------------------------------------------------------------ */
 
 struct shape {
@@ -152,6 +184,52 @@ static const struct shape shapes[] = {
      " %6 = or %3 %5\n set %6 r6\n exit_goto +4",
      "%1 = get r5\n %2 = const 57\n %3 = shl %1 %2\n %4 = const 8\n %5 = shr %1 %4\n"
      " %6 = or %3 %5\n set %6 r6\n exit_goto +4"},
+    /* The left half of a value that is extended already; of another value it is no rotation. */
+    {"%1 = get r5\n %2 = sext32 %1\n set %2 r7\n %3 = const 25\n %4 = shl %2 %3\n %5 = sext32 %4\n"
+     " %6 = zext32 %1\n %7 = const 7\n %8 = shr %6 %7\n %9 = or %8 %5\n set %9 r6\n exit_goto +4",
+     "%1 = get r5\n %2 = sext32 %1\n set %2 r7\n %3 = const 7\n %4 = rotr32 %1 %3\n"
+     " %5 = sext32 %4\n set %5 r6\n exit_goto +4"},
+    {"%1 = get r5\n %2 = get r8\n %3 = const 25\n %4 = shl %2 %3\n %5 = sext32 %4\n"
+     " %6 = zext32 %1\n %7 = const 7\n %8 = shr %6 %7\n %9 = or %8 %5\n set %9 r6\n exit_goto +4",
+     "%1 = get r5\n %2 = get r8\n %3 = const 25\n %4 = shl %2 %3\n %5 = sext32 %4\n"
+     " %6 = zext32 %1\n %7 = const 7\n %8 = shr %6 %7\n %9 = or %8 %5\n set %9 r6\n exit_goto +4"},
+    {"%1 = get r5\n %2 = get r8\n %3 = const 57\n %4 = shl %2 %3\n %5 = const 7\n %6 = shr %1 %5\n"
+     " %7 = or %4 %6\n set %7 r6\n exit_goto +4",
+     "%1 = get r5\n %2 = get r8\n %3 = const 57\n %4 = shl %2 %3\n %5 = const 7\n %6 = shr %1 %5\n"
+     " %7 = or %4 %6\n set %7 r6\n exit_goto +4"},
+    /* A difference that is zero is an equality, a sum is not. */
+    {"%1 = get r5\n %2 = get r6\n %3 = sub %1 %2\n %4 = const 0\n exit_if.eq %3 %4 -> +0x40\n"
+     " exit_goto +4",
+     "%1 = get r5\n %2 = get r6\n exit_if.eq %1 %2 -> +0x40\n exit_goto +4"},
+    {"%1 = get r5\n %2 = get r6\n %3 = add %1 %2\n %4 = const 0\n exit_if.eq %3 %4 -> +0x40\n"
+     " exit_goto +4",
+     "%1 = get r5\n %2 = get r6\n %3 = add %1 %2\n %4 = const 0\n exit_if.eq %3 %4 -> +0x40\n"
+     " exit_goto +4"},
+    /* Memory and state are read each time: what is there may be another. */
+    {"%1 = get r5\n %2 = ld.64 [%1 +0]\n st.u8 [%1 +0] %1\n %3 = ld.64 [%1 +0]\n set %2 r6\n"
+     " set %3 r7\n exit_goto +4",
+     "%1 = get r5\n %2 = ld.64 [%1 +0]\n st.u8 [%1 +0] %1\n %3 = ld.64 [%1 +0]\n set %2 r6\n"
+     " set %3 r7\n exit_goto +4"},
+    {"%1 = get r5\n %2 = ld.64 [%1 +0]\n %3 = ld.64 [%1 +0]\n set %2 r6\n set %3 r7\n"
+     " exit_goto +4",
+     "%1 = get r5\n %2 = ld.64 [%1 +0]\n %3 = ld.64 [%1 +0]\n set %2 r6\n set %3 r7\n"
+     " exit_goto +4"},
+    {"%1 = get r5\n %2 = ldst 0x1000\n stst %1 0x1000\n %3 = ldst 0x1000\n set %2 r6\n"
+     " set %3 r7\n exit_goto +4",
+     "%1 = get r5\n %2 = ldst 0x1000\n stst %1 0x1000\n %3 = ldst 0x1000\n set %2 r6\n"
+     " set %3 r7\n exit_goto +4"},
+    /* Nearly the same operation is not the same. */
+    {"%1 = get r5\n %2 = get r6\n %3 = addsh %1 %2 1\n %4 = addsh %1 %2 2\n set %3 r7\n"
+     " set %4 r8\n exit_goto +4",
+     "%1 = get r5\n %2 = get r6\n %3 = addsh %1 %2 1\n %4 = addsh %1 %2 2\n set %3 r7\n"
+     " set %4 r8\n exit_goto +4"},
+    {"%1 = getf f5\n %2 = getf f6\n %3 = fsgnj.64.dyn %1 %2\n %4 = fsgnj.32.dyn %1 %2\n"
+     " %5 = box32 %4\n setf %3 f7\n setf %5 f8\n exit_goto +4",
+     "%1 = getf f5\n %2 = getf f6\n %3 = fsgnj.64.dyn %1 %2\n %4 = fsgnj.32.dyn %1 %2\n"
+     " %5 = box32 %4\n setf %3 f7\n setf %5 f8\n exit_goto +4"},
+    /* What faults or raises flags stays, wanted or not. */
+    {"%1 = get r5\n %2 = ld.64 [%1 +0]\n %3 = getf f1\n %4 = fadd.64.dyn %3 %3\n exit_goto +4",
+     "%1 = get r5\n %2 = ld.64 [%1 +0]\n %3 = getf f1\n %4 = fadd.64.dyn %3 %3\n exit_goto +4"},
     /* An offset joins an address, unless a register holds the sum anyway. */
     {"%1 = get r5\n %2 = const 16\n %3 = add %1 %2\n %4 = ld.64 [%3 -8]\n set %4 r6\n"
      " exit_goto +4",
@@ -170,19 +248,6 @@ static const struct shape shapes[] = {
      "%1 = getf f1\n %2 = unbox32 %1\n %3 = fadd.32.dyn %2 %2\n %4 = fmul.32.dyn %3 %2\n"
      " %5 = box32 %4\n setf %5 f2\n exit_goto +4"},
 };
-
-/* Parses the body of a block of one guest instruction into b. */
-static void parse_body(struct ir_block *b, const char *body)
-{
-    char text[1024];
-    struct err e;
-
-    snprintf(text, sizeof(text), "block gpa=0x80000000 len=4 guest=1\n insn 0 4\n %s\n", body);
-    b->helpers = ir_world_helpers;
-    b->n_helpers = ir_world_n_helpers;
-    if (!ir_parse(b, text, &e) || !ir_verify(b, &e))
-        fail_msg("%s\n%s", e.text, text);
-}
 
 static char *printed(const struct ir_block *b)
 {
@@ -234,6 +299,13 @@ static void passes_are_switched_by_name(void **state)
     assert_int_equal(set, OPT_fold | OPT_dce);
     assert_false(opt_parse("dce,loop", &set, &e));
     assert_non_null(strstr(e.text, "loop"));
+    for (unsigned i = 0; i < OPT_COUNT; i++) {
+        set = 0;
+        assert_true(opt_parse(opt_name(i), &set, &e));
+        assert_int_equal(set, 1u << i);
+        assert_true(strlen(opt_help(i)) > 10);
+    }
+    set = OPT_fold | OPT_dce;
     parse_body(&after, "exit_goto +4");
     opt_run(&after, set, count_dump, &dumps);
     assert_int_equal(dumps, 2);
@@ -245,6 +317,7 @@ int main(void)
         cmocka_unit_test(each_pass_keeps_meaning),
         cmocka_unit_test(all_passes_keep_meaning),
         cmocka_unit_test(passes_reach_their_end),
+        cmocka_unit_test(a_long_block_is_not_folded),
         cmocka_unit_test(shapes_become_what_they_should),
         cmocka_unit_test(passes_are_switched_by_name),
     };

@@ -384,6 +384,59 @@ static void floating_point_follows_fs(void **state)
     expect(f, 4, RV_S, "4: trap 2 #2002");
 }
 
+static bool has_op(const struct ir_block *b, bool (*is)(const struct ir_insn *i))
+{
+    for (uint32_t n = 0; n < b->n; n++)
+        if (is(&b->insn[n]))
+            return true;
+    return false;
+}
+
+static bool reads_fp(const struct ir_insn *i)
+{
+    return i->op == IR_getf;
+}
+
+static bool changes_fp(const struct ir_insn *i)
+{
+    return i->op == IR_setf || ((ir_ops[i->op].flags & FPFLAGS) && i->op != IR_fclass) ||
+           (i->op == IR_call && ir_call_id(i->imm) == IR_HELP_fp);
+}
+
+static bool is_dirtied(const struct ir_insn *i)
+{
+    return i->op == IR_call && ir_call_id(i->imm) == RV_HELP_fs_dirty;
+}
+
+/* The kinds of the tables against what the builders do: what touches floating-point state needs
+ * FS, and what may change it makes it dirty first. */
+static void kinds_say_what_builders_do(void **state)
+{
+    struct fixture *f = *state;
+
+    for (enum rv_op row = 1; row < RV_OP_COUNT; row++) {
+        struct rv_insn i;
+        bool changes, reads;
+
+        put(f, 0, rv_row_match(row));
+        rv_decode(rv_row_match(row), &i);
+        if (i.op == RV_OP_reserved)
+            continue;
+        build(f, 0, NORMAL, 1);
+        changes = has_op(&f->block, changes_fp);
+        reads = has_op(&f->block, reads_fp);
+        build(f, 0, RV_S | FS_CLEAN, 1);
+        if (has_op(&f->block, is_dirtied) != changes)
+            fail_msg("%s %s floating-point state", rv_rows[row].name,
+                     changes ? "changes" : "does not change");
+        build(f, 0, RV_S, 1);
+        if ((f->block.insn[f->block.n - 1].op == IR_exit_trap &&
+             f->block.insn[f->block.n - 1].imm == 2) != (changes || reads))
+            fail_msg("%s %s floating-point state", rv_rows[row].name,
+                     changes || reads ? "touches" : "does not touch");
+    }
+}
+
 static void rounding_modes(void **state)
 {
     struct fixture *f = *state;
@@ -413,6 +466,26 @@ static void csr_accesses(void **state)
     expect_one(f, 0xc0102573, RV_U, "0: call csr 4: trap 8 #0"); /* csrrs a0, time, zero */
     expect_one(f, 0xc0102573, RV_U | RV_MODE_TIME_OK, "0: time 4: trap 8 #0");
     expect_one(f, 0xc0151573, RV_M | RV_MODE_TIME_OK, "0: call csr jump pc+4"); /* a write */
+}
+
+/* What an epc keeps of an address: all but one bit with C, all but two without. */
+static void epc_is_an_address_of_code(void **state)
+{
+    struct fixture *f = *state;
+
+    for (unsigned with_c = 0; with_c < 2; with_c++) {
+        unsigned found = 0;
+
+        if (!with_c)
+            remove_ext(f, RV_EXT_c);
+        put(f, 0, 0x34151073); /* csrrw zero, mepc, a0 */
+        build(f, 0, RV_M, 1);
+        for (uint32_t n = 0; n < f->block.n; n++)
+            found += f->block.insn[n].op == IR_const &&
+                     f->block.insn[n].imm == ~UINT64_C(0) - (with_c ? 1 : 3);
+        assert_int_equal(found, 1);
+        f->model.ext |= UINT64_C(1) << RV_EXT_c;
+    }
 }
 
 static void system_instructions(void **state)
@@ -543,8 +616,10 @@ int main(void)
         cmocka_unit_test_setup(disabled_extensions_are_illegal, setup),
         cmocka_unit_test_setup(misaligned_targets_without_c, setup),
         cmocka_unit_test_setup(floating_point_follows_fs, setup),
+        cmocka_unit_test_setup(kinds_say_what_builders_do, setup),
         cmocka_unit_test_setup(rounding_modes, setup),
         cmocka_unit_test_setup(csr_accesses, setup),
+        cmocka_unit_test_setup(epc_is_an_address_of_code, setup),
         cmocka_unit_test_setup(system_instructions, setup),
         cmocka_unit_test_setup(atomics_and_fences, setup),
         cmocka_unit_test_setup(hints_do_nothing, setup),

@@ -371,6 +371,13 @@ static void test_seip_is_two_bits(void **state)
     assert_int_equal(rig_csr(r, MIP), 0x202);
     assert_true(access(r, MIP, RV_CSR_CLEAR, true, 0x200, &old));
     assert_int_equal(rig_csr(r, MIP), 0x002);
+    /* Under a line that is up the bit beneath is set and cleared all the same. */
+    rv_set_mip(r->h, RV_SEI, true);
+    assert_true(access(r, MIP, RV_CSR_SET, true, 0x200, &old));
+    rv_set_mip(r->h, RV_SEI, false);
+    assert_int_equal(rig_csr(r, MIP), 0x202);
+    assert_true(access(r, MIP, RV_CSR_CLEAR, true, 0x200, &old));
+    assert_int_equal(rig_csr(r, MIP), 0x002);
     /* And the lines of M are not software's. */
     rv_set_mip(r->h, RV_MTI, true);
     rig_csr_write(r, MIP, 0);
@@ -411,6 +418,12 @@ static void test_sstc(void **state)
     rig_csr_write(r, MENVCFG, 0);
     assert_int_equal(rig_csr(r, MIP), 0x20); /* software's again, from the start */
     rig_csr_write(r, MIP, 0);
+    assert_int_equal(rig_csr(r, MIP), 0);
+    /* What is written while stimecmp decides is not kept for later. */
+    rig_csr_write(r, STIMECMP, 5000);
+    rig_csr_write(r, MENVCFG, RV_ENVCFG_STCE);
+    rig_csr_write(r, MIP, bit(RV_STI));
+    rig_csr_write(r, MENVCFG, 0);
     assert_int_equal(rig_csr(r, MIP), 0);
 }
 
@@ -591,17 +604,21 @@ static void test_print(void **state)
     struct rig *r = *state;
     FILE *out = tmpfile();
     char line[128];
-    bool mstatus = false, mcycle = false;
+    bool mstatus = false, mcycle = false, pmpaddr = false;
 
     assert_non_null(out);
-    rv_print_state(r->h, out);
+    rig_csr_write(r, 0x3b7, 0x1234);
+    rv_guest_ops.print_state(&r->h->s, out);
     rewind(out);
     while (fgets(line, sizeof(line), out)) {
         mstatus |= strcmp(line, "mstatus        0000000a00000000\n") == 0;
         mcycle |= strncmp(line, "mcycle", 6) == 0;
+        pmpaddr |= strcmp(line, "pmpaddr7       0000000000001234\n") == 0;
+        assert_null(strstr(line, "pmpaddr8"));
     }
     fclose(out);
     assert_true(mstatus);
+    assert_true(pmpaddr);
     assert_false(mcycle);
 }
 

@@ -319,6 +319,27 @@ static void operands_that_do_not_fit_are_refused(void **state)
     }
 }
 
+/* What the comparison with binutils leaves out. */
+static void odd_operands_are_written(void **state)
+{
+    static const struct {
+        uint32_t word;
+        const char *text;
+    } cases[] = {
+        {0xd2050553, "fcvt.d.w\tfa0,a0"},       {0xd2051553, "fcvt.d.w\tfa0,a0,rtz"},
+        {0x42051553, "fcvt.d.s\tfa0,fa0,rtz"},  {0x8c002573, "csrrs\ta0,0x8c0,zero"},
+        {0x3a002573, "csrrs\ta0,pmpcfg0,zero"}, {0x3b702573, "csrrs\ta0,pmpaddr7,zero"},
+    };
+
+    (void)state;
+    for (unsigned n = 0; n < sizeof(cases) / sizeof(cases[0]); n++) {
+        char text[64];
+
+        assert_int_equal(rv_disasm(cases[n].word, 0, text, sizeof(text)), 4);
+        assert_string_equal(text, cases[n].text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -332,6 +353,7 @@ int main(void)
         cmocka_unit_test(index_finds_what_a_search_finds),
         cmocka_unit_test(reserved_encodings_are_illegal),
         cmocka_unit_test(operands_that_do_not_fit_are_refused),
+        cmocka_unit_test(odd_operands_are_written),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "frontend/riscv/rv_helper.h"
 #include "tests/lib/rv_rig.h"
 
 /* Tables, one page each, and a frame that leaves point at. */
@@ -184,6 +185,9 @@ static void test_canonical(void **state)
     };
     struct rig *r = *state;
 
+    /* Whatever their low bits would find. */
+    for (unsigned i = 0; i < 512; i++)
+        rig_poke64(r, RIG_RAM + ROOT + i * 8, pte(0, V | R | W | X | A | D | (i & 1 ? U : 0)));
     for (unsigned i = 0; i < 4; i++) {
         expect_fault(r, bad[i], MMU_LOAD, RV_S, 13);
         expect_fault(r, bad[i], MMU_FETCH, RV_S, 12);
@@ -367,6 +371,48 @@ static void test_more_levels(void **state)
     expect_fault(r, UINT64_C(1) << 56, MMU_LOAD, RV_S, 13);
 }
 
+/* ---- What the hart makes of satp and rights for the soft MMU ------------------------------- */
+
+/* Loads through VA, whose page moves with a fence of `asid` between; false when the old page is
+ * still seen. */
+static bool fence_is_heard(struct rig *r, uint64_t word, uint64_t asid)
+{
+    const uint64_t a = RIG_RAM + 0x20000, b = RIG_RAM + 0x21000, low = V | R | W | A | D;
+    uint64_t at = lay_path(r, 0), result, cause, tval;
+
+    mmu_flush_all(r->h->s.mmu);
+    rig_poke64(r, a + (VA & 0xff8), 1);
+    rig_poke64(r, b + (VA & 0xff8), 2);
+    rig_poke64(r, at, pte(a, low));
+    assert_int_equal(mmu_load(&r->h->s, VA & ~UINT64_C(7), IR_64), 1);
+    rig_poke64(r, at, pte(b, low));
+    assert_true(rig_call(r, rv_help_sfence, word, VA, asid, &result, &cause, &tval));
+    return mmu_load(&r->h->s, VA & ~UINT64_C(7), IR_64) == 2;
+}
+
+/* sfence.vma with all 16 bits of an ASID; and of accesses that M makes under MPRV. */
+static void test_fences_of_a_space(void **state)
+{
+    static const uint64_t asids[] = {1, 0xff, 0x100, 0x8001, 0xffff};
+    enum { SFENCE_A0_A1 = 0x12b50073, SFENCE_ALL = 0x12000073 };
+    struct rig *r = *state;
+    uint64_t root = (RIG_RAM + ROOT) >> 12;
+
+    for (unsigned i = 0; i < 5; i++) {
+        rig_csr_write(r, 0x180, UINT64_C(8) << 60 | asids[i] << 44 | root);
+        r->h->priv = RV_S;
+        rv_sync(r->h);
+        assert_true(fence_is_heard(r, SFENCE_A0_A1, asids[i]));
+        assert_false(fence_is_heard(r, SFENCE_A0_A1, asids[i] ^ 0x8000));
+        assert_true(fence_is_heard(r, SFENCE_ALL, 0));
+        r->h->priv = RV_M;
+        rig_csr_write(r, 0x300, RV_STATUS_MPRV | (uint64_t)RV_S << RV_STATUS_MPP_SHIFT);
+        assert_true(fence_is_heard(r, SFENCE_A0_A1, asids[i]));
+        assert_true(fence_is_heard(r, SFENCE_ALL, 0));
+        rig_csr_write(r, 0x300, 0);
+    }
+}
+
 /* Tables of random words, walked at random: always an answer, and a mapping only of
  * an address that the entries could name. */
 static void test_random_tables(void **state)
@@ -408,6 +454,7 @@ int main(void)
         T(test_tables_outside_ram),
         T(test_pmp_on_tables),
         T(test_more_levels),
+        T(test_fences_of_a_space),
         T(test_random_tables),
     };
 

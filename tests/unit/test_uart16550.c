@@ -189,6 +189,55 @@ static void loopback(void **state)
     uart_fini(&u);
 }
 
+/* Without FIFOs the receiver holds one byte: a second one is an overrun. */
+static void overrun(void **state)
+{
+    struct uart u;
+
+    (void)state;
+    make(&u);
+    set(&u, MCR, 0x10);
+    set(&u, THR, 'a');
+    assert_int_equal(get(&u, LSR), 0x61);
+    set(&u, THR, 'b');
+    assert_int_equal(get(&u, LSR), 0x63);
+    assert_int_equal(get(&u, LSR), 0x61); /* told once */
+    assert_int_equal(get(&u, RBR), 'a');
+    assert_int_equal(get(&u, LSR), 0x60);
+    set(&u, FCR, 1);
+    for (unsigned k = 0; k < 16; k++)
+        set(&u, THR, (uint8_t)k);
+    assert_int_equal(get(&u, LSR), 0x61);
+    set(&u, THR, 16);
+    assert_int_equal(get(&u, LSR), 0x63);
+    for (unsigned k = 0; k < 16; k++)
+        assert_int_equal(get(&u, RBR), k);
+    assert_int_equal(get(&u, LSR), 0x60);
+    uart_fini(&u);
+}
+
+/* Bit 7 of LCR alone chooses. */
+static void divisor_latch_is_one_bit(void **state)
+{
+    struct uart u;
+
+    (void)state;
+    for (unsigned others = 0; others < 0x80; others++) {
+        make(&u);
+        set(&u, LCR, (uint8_t)(0x80 | others));
+        set(&u, IER, 0x12);
+        set(&u, RBR, 0x34);
+        set(&u, LCR, (uint8_t)others);
+        set(&u, IER, 0x05);
+        assert_int_equal(get(&u, IER), 0x05);
+        set(&u, LCR, (uint8_t)(0x80 | others));
+        assert_int_equal(get(&u, IER), 0x12);
+        assert_int_equal(get(&u, RBR), 0x34);
+        assert_int_equal(n_sent, 0);
+        uart_fini(&u);
+    }
+}
+
 static void modem_interrupt(void **state)
 {
     struct uart u;
@@ -276,6 +325,8 @@ int main(void)
         cmocka_unit_test(clearing_the_fifo_drops_its_bytes),
         cmocka_unit_test(transmitter_interrupt),
         cmocka_unit_test(loopback),
+        cmocka_unit_test(overrun),
+        cmocka_unit_test(divisor_latch_is_one_bit),
         cmocka_unit_test(modem_interrupt),
         cmocka_unit_test(break_and_take),
         cmocka_unit_test(every_address_answers),

@@ -17,6 +17,7 @@
 #include "backend-x86_64/x64.h"
 #include "dbt/opt/opt.h"
 #include "softmmu/mmu.h"
+#include "tests/lib/ir_clobber.h"
 #include "tests/lib/ir_random.h"
 
 enum { CASES = 6000, STUB_BYTES = 8192, CODE_BYTES = 1 << 20, POOL = 120 };
@@ -115,8 +116,7 @@ static bool runs_as_evaluated(uint32_t passes, uint64_t stress, struct ir_random
     ir_world_copy(&expected, &start);
     ir_world_copy(&got, &start);
     x64_init_state(&got.s, &stubs, &layout, ir_world_helpers, ir_world_n_helpers);
-    got.s.slow_load = ir_world_env.load;
-    got.s.slow_store = ir_world_env.store;
+    ir_world_clobber(&got.s);
     enum exit_reason x = ir_world_eval(&expected, &built), y = run_code(u);
 
     expected.s.mxcsr &= ~2u; /* denormal: no flag of the guest's */
@@ -200,6 +200,31 @@ static void values_at_home_survive(void **state)
         put0(IR_exit_goto, 4);
         assert_true(runs_as_evaluated(0, how < 3 ? 0 : 99, &r));
     }
+}
+
+/* All floating-point registers are taken when a guest register that a value lives in is set: the
+ * one that is spilled for it must not be sent to the slot that is about to be overwritten. */
+static void a_home_is_lost_before_it_is_overwritten(void **state)
+{
+    enum { N_XMM = 14 };
+    ir_ref v[N_XMM];
+    struct ir_random r = {.seed = 5};
+
+    (void)state;
+    begin();
+    v[0] = put1(IR_i2f, put0(IR_get, 5), 0);
+    put1(IR_setf, v[0], 5);
+    ir_ref shares = put0(IR_getf, 5);
+
+    for (unsigned k = 1; k < N_XMM; k++)
+        v[k] = put1(IR_i2f, put0(IR_get, 5 + k), 0);
+    put1(IR_setf, v[1], 5);
+    for (unsigned k = 1; k < N_XMM; k++)
+        put1(IR_setf, v[k], 10 + k);
+    put1(IR_setf, shares, 30);
+    put1(IR_setf, v[0], 31);
+    put0(IR_exit_goto, 4);
+    assert_true(runs_as_evaluated(0, 0, &r));
 }
 
 /* More values alive than the frame has room for: such a block is refused. */
@@ -406,6 +431,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_at_home_survive),
+        cmocka_unit_test(a_home_is_lost_before_it_is_overwritten),
         cmocka_unit_test(too_many_values_are_refused),
         cmocka_unit_test(values_go_home_often),
         cmocka_unit_test(crowded_blocks_do_what_they_mean),

@@ -21,6 +21,7 @@
 #include "backend-x86_64/x64.h"
 #include "dbt/opt/opt.h"
 #include "softmmu/mmu.h"
+#include "tests/lib/ir_clobber.h"
 #include "tests/lib/ir_random.h"
 
 enum {
@@ -574,8 +575,7 @@ static bool same_from_a_state(struct ir_random *r)
     ir_world_copy(&expected, &start);
     ir_world_copy(&got, &start);
     x64_init_state(&got.s, &rig.stubs, &layout, ir_world_helpers, ir_world_n_helpers);
-    got.s.slow_load = ir_world_env.load;
-    got.s.slow_store = ir_world_env.store;
+    ir_world_clobber(&got.s);
     link_exits(r, done);
     want = run_eval();
     arrives = must_arrive(want, done, plant_jump(r, expected.s.pc));
@@ -658,6 +658,61 @@ static void everything_was_seen(void **state)
     assert_true(seen.linked && seen.unlinked && seen.cell_hit && seen.cell_stale);
     assert_true(seen.cell_empty && seen.jump_hit && seen.jump_miss && seen.jump_alias);
     assert_true(seen.faults && seen.entry_pending);
+}
+
+/* ---- Constants
+ * ------------------------------------------------------------------------------- */
+
+/* The block sets r6 to op of r5 and c, or of c and r5. */
+static void emit_with_constant(enum ir_op op, uint64_t c, bool left)
+{
+    uint8_t aux = op == IR_addsh ? 3 : 0;
+
+    block = (struct ir_block){.n = 0};
+    begin_insn();
+    ir_ref x = put(IR_get, 0, IR_NONE, IR_NONE, IR_NONE, 5);
+    ir_ref y = put(IR_const, 0, IR_NONE, IR_NONE, IR_NONE, c);
+
+    put(IR_set, 0, left ? put(op, aux, y, x, IR_NONE, 0) : put(op, aux, x, y, IR_NONE, 0), IR_NONE,
+        IR_NONE, 6);
+    put(IR_exit_goto, 0, IR_NONE, IR_NONE, IR_NONE, 4);
+    rig.unit = x64_emit(rig.emitter, &block, rig.rw + BLOCK_AT, CODE_BYTES - BLOCK_AT);
+    assert_non_null(rig.unit);
+}
+
+/* Every operation of two integers, one of them a constant of those that are special to somebody. */
+static void constants_are_operands_like_others(void **state)
+{
+    static const uint64_t corners[] = {
+        0,         1,          2,          31,         32,       63,
+        64,        0x7f,       0x80,       INT32_MAX,  1u << 31, UINT32_MAX,
+        INT64_MAX, 1ull << 63, UINT64_MAX, 1ull << 32, 0x5555,   (uint64_t)INT32_MIN,
+    };
+    enum { N = sizeof corners / sizeof corners[0] };
+    struct ir_random r = {.seed = 9};
+
+    (void)state;
+    ir_world_init(&got, &r);
+    x64_init_state(&got.s, &rig.stubs, &layout, ir_world_helpers, ir_world_n_helpers);
+    x64_emitter_stress(rig.emitter, 0);
+    for (unsigned n = 0; n < IR_OP_COUNT * N * 2; n++) {
+        enum ir_op op = (enum ir_op)(n / N / 2);
+        uint64_t c = corners[n / 2 % N];
+
+        if (!(ir_ops[op].flags & PURE) || strcmp(ir_ops[op].operands, "II") != 0)
+            continue;
+        emit_with_constant(op, c, n % 2);
+        for (unsigned k = 0; k < N; k++) {
+            uint64_t a = n % 2 ? c : corners[k], b = n % 2 ? corners[k] : c;
+            uint64_t want = ir_eval_pure(op, op == IR_addsh ? 3 : 0, a, b, 0, 0);
+
+            got.s.reg[5] = corners[k];
+            assert_int_equal(run_host(), EXIT_LINK);
+            if (got.s.reg[6] != want)
+                fail_msg("%s of %" PRIx64 " and %" PRIx64 ": %" PRIx64 ", not %" PRIx64,
+                         ir_ops[op].name, a, b, got.s.reg[6], want);
+        }
+    }
 }
 
 /* ---- The host's clock
@@ -752,15 +807,66 @@ static void values_of_dead_operations_give_their_slots_back(void **state)
     assert_non_null(rig.unit);
 }
 
+/* ---- More than the back end's lists hold
+ * ---------------------------------------------------------------- */
+
+/* Is a block of n such instructions emitted? */
+static bool emits(unsigned n, const struct ir_insn *i)
+{
+    block.n = block.n_guest = 0;
+    begin_insn();
+    put(IR_get, 0, IR_NONE, IR_NONE, IR_NONE, 5);
+    while (n-- > 0)
+        put((enum ir_op)i->op, i->aux, i->a, i->b, i->c, i->imm);
+    put(IR_exit_trap, 0, (ir_ref){1}, IR_NONE, IR_NONE, 2);
+    return x64_emit(rig.emitter, &block, rig.rw + BLOCK_AT, CODE_BYTES - BLOCK_AT) != NULL;
+}
+
+/* The caller cuts such a block, as when the buffer is full. */
+static void full_lists_refuse_the_block(void **state)
+{
+    const ir_ref x = {1};
+    const struct ir_insn exit = {IR_exit_if, IR_EQ, x, x, IR_NONE, 8};
+    const struct ir_insn store = {IR_st, IR_64, x, x, IR_NONE, 8};
+    const struct ir_insn count = {IR_count, 0, IR_NONE, IR_NONE, IR_NONE, 1};
+
+    (void)state;
+    x64_emitter_stress(rig.emitter, 0);
+    assert_true(emits(X64_MAX_EXITS, &exit));
+    assert_false(emits(X64_MAX_EXITS + 1, &exit));
+    assert_true(emits(X64_MAX_SITES, &store));
+    assert_false(emits(X64_MAX_SITES + 1, &store));
+    assert_true(emits(1000, &count));
+    assert_false(emits(1100, &count));
+}
+
+/* Bytes that are no instruction are printed, and it goes on behind them. */
+static void disassembly_goes_on_behind_data(void **state)
+{
+    static const uint8_t code[] = {0x06, 0xc3};
+    char text[256] = "";
+    FILE *out = fmemopen(text, sizeof text, "w");
+
+    (void)state;
+    assert_non_null(out);
+    x64_disasm(out, code, sizeof code, NULL);
+    fclose(out);
+    assert_non_null(strstr(text, ".byte 0x06"));
+    assert_non_null(strstr(text, "ret"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_blocks_do_what_they_mean),
         cmocka_unit_test(everything_was_seen),
+        cmocka_unit_test(constants_are_operands_like_others),
         cmocka_unit_test(host_time_is_the_processors),
         cmocka_unit_test(a_small_buffer_is_refused),
         cmocka_unit_test(more_values_than_the_frame_holds_are_refused),
         cmocka_unit_test(values_of_dead_operations_give_their_slots_back),
+        cmocka_unit_test(full_lists_refuse_the_block),
+        cmocka_unit_test(disassembly_goes_on_behind_data),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
