@@ -26,6 +26,6 @@ deps-fuzz:
 
 $(FUZZ): $(OUT)/tests/fuzz/fuzz_%: $(OUT)/tests/fuzz/fuzz_%.o $(FUZZ_LIB) $(FUZZ_MAIN) $(TESTLIB_OBJ) $(LIB)
 	@echo "  LINK  $@"
-	@$(CC) $(LDFLAGS_ALL) $(FUZZ_LINK) -o $@ $^ $(PKG_LIBS) -lm
+	@$(CC) $(LDFLAGS_ALL) $(FUZZ_LINK) -o $@ $^ $(PKG_LIBS) -lcmocka -lm
 
 -include $(FUZZ:=.d) $(FUZZ_LIB:.o=.d) $(FUZZ_MAIN:.o=.d)

@@ -44,16 +44,15 @@ bool rv_is_memory(uint16_t op)
            op == RV_OP_flw || op == RV_OP_fld || op == RV_OP_fsw || op == RV_OP_fsd;
 }
 
-static const uint64_t rv64gc =
-    UINT64_C(1) << RV_EXT_m | UINT64_C(1) << RV_EXT_a | UINT64_C(1) << RV_EXT_f |
-    UINT64_C(1) << RV_EXT_d | UINT64_C(1) << RV_EXT_c | UINT64_C(1) << RV_EXT_zicsr |
-    UINT64_C(1) << RV_EXT_zifencei;
+static const uint64_t rv64gc = UINT64_C(1) << RV_EXT_m | UINT64_C(1) << RV_EXT_a |
+                               UINT64_C(1) << RV_EXT_f | UINT64_C(1) << RV_EXT_d |
+                               UINT64_C(1) << RV_EXT_c | UINT64_C(1) << RV_EXT_zicsr |
+                               UINT64_C(1) << RV_EXT_zifencei;
 
 static bool allowed(const struct gen *g, uint16_t row)
 {
     return (rv_rows[row].needs & ~g->ext) == 0;
 }
-
 
 static bool ends_with(const char *name, const char *tail)
 {
@@ -126,6 +125,8 @@ static uint16_t pick_row(struct gen *g)
         if ((g->flags & RV_RANDOM_USER) && asks(rv_rows[row].expands))
             continue;
         if ((g->flags & RV_RANDOM_NO_SC) && (row == RV_OP_sc_w || row == RV_OP_sc_d))
+            continue;
+        if ((g->flags & RV_RANDOM_NO_CTZW) && row == RV_OP_ctzw)
             continue;
         if ((g->flags & RV_RANDOM_AMO_WORD) && is_minmax_w(row) && !one_in(&g->rng, 8))
             continue;
@@ -499,10 +500,8 @@ static void choose_words(struct gen *g, uint32_t valid_bases)
 
 void rv_random_program(struct rv_program *p, uint64_t seed, unsigned flags)
 {
-    struct gen g = {.rng = seed * UINT64_C(0x2545f4914f6cdd1d) + 1,
-                    .ext = rv64gc,
-                    .flags = flags,
-                    .p = p};
+    struct gen g = {
+        .rng = seed * UINT64_C(0x2545f4914f6cdd1d) + 1, .ext = rv64gc, .flags = flags, .p = p};
 
     memset(p, 0, sizeof(*p));
     p->seed = seed;
@@ -520,10 +519,8 @@ void rv_random_program(struct rv_program *p, uint64_t seed, unsigned flags)
 uint32_t rv_random_piece(struct rv_program *p, uint64_t seed, unsigned flags, uint64_t ext,
                          uint32_t start, unsigned n, uint32_t valid_bases)
 {
-    struct gen g = {.rng = seed * UINT64_C(0x2545f4914f6cdd1d) + 1,
-                    .ext = ext,
-                    .flags = flags,
-                    .p = p};
+    struct gen g = {
+        .rng = seed * UINT64_C(0x2545f4914f6cdd1d) + 1, .ext = ext, .flags = flags, .p = p};
     uint32_t left = 0;
 
     CHECK(n >= 2 && n <= RV_RANDOM_MAX);

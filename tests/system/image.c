@@ -75,15 +75,16 @@ static Elf64_Phdr segment(uint64_t gpa, uint64_t offset, uint64_t len)
 static bool write_elf(FILE *f, const uint8_t *runtime, size_t runtime_len, const struct image *m)
 {
     uint8_t head[HEAD] = {0};
-    Elf64_Ehdr eh = {.e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB, EV_CURRENT},
-                     .e_type = ET_EXEC,
-                     .e_machine = EM_RISCV,
-                     .e_version = EV_CURRENT,
-                     .e_entry = SYS_RAM,
-                     .e_phoff = sizeof(eh),
-                     .e_ehsize = sizeof(eh),
-                     .e_phentsize = sizeof(Elf64_Phdr),
-                     .e_phnum = N_SEGMENTS};
+    Elf64_Ehdr eh = {
+        .e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB, EV_CURRENT},
+        .e_type = ET_EXEC,
+        .e_machine = EM_RISCV,
+        .e_version = EV_CURRENT,
+        .e_entry = SYS_RAM,
+        .e_phoff = sizeof(eh),
+        .e_ehsize = sizeof(eh),
+        .e_phentsize = sizeof(Elf64_Phdr),
+        .e_phnum = N_SEGMENTS};
     const uint32_t jump[2] = {0x00000297 | (SYS_RUNTIME - SYS_RAM), /* auipc t0 */
                               0x00028067};                          /* jr t0 */
     Elf64_Phdr ph[N_SEGMENTS] = {segment(SYS_RAM, HEAD - 8, 8),

@@ -8,7 +8,8 @@
 #define SYS_SAVE      0x80f38000 /* registers at a trap to M */
 #define SYS_S_HANDLER 0x80f3a000 /* the handler of delegated traps: S mode may execute it */
 #define SYS_S_SAVE    0x80f3b000 /* and write here */
-#define SYS_PROGRAMS  0x81000000 /* struct sys_header, one after the other; then what they point to */
+#define SYS_PROGRAMS                                                                               \
+    0x81000000 /* struct sys_header, one after the other; then what they point to */
 #define SYS_PROGRAMS_BYTES 0x1000000
 
 /* Offsets of the arena's pages. */
@@ -30,34 +31,35 @@
 /* struct sys_header, in doublewords. */
 #define SYS_H_ID       0
 #define SYS_H_FLAGS    1
-#define SYS_H_CHUNKS   2  /* how many */
-#define SYS_H_CODE     3  /* physical address of the code */
-#define SYS_H_CODE_LEN 4  /* bytes, a multiple of 8 */
-#define SYS_H_POKES    5  /* physical address of (address, value) pairs */
+#define SYS_H_CHUNKS   2 /* how many */
+#define SYS_H_CODE     3 /* physical address of the code */
+#define SYS_H_CODE_LEN 4 /* bytes, a multiple of 8 */
+#define SYS_H_POKES    5 /* physical address of (address, value) pairs */
 #define SYS_H_N_POKES  6
-#define SYS_H_DATA     7  /* physical address of SYS_DATA_BYTES */
-#define SYS_H_ALIAS_S  8  /* virtual address of the code under Sv39, for S */
-#define SYS_H_ALIAS_U  9  /* and for U */
+#define SYS_H_DATA     7 /* physical address of SYS_DATA_BYTES */
+#define SYS_H_ALIAS_S  8 /* virtual address of the code under Sv39, for S */
+#define SYS_H_ALIAS_U  9 /* and for U */
 #define SYS_H_FCSR     10
 #define SYS_H_CSR      12 /* SYS_N_CSR values, in the order of sys_csr.h */
 #define SYS_N_CSR      18
 #define SYS_FIRST_CSR  192 /* what the first is called in a telling */
-#define SYS_H_CHUNK    32 /* 16 of offset | mode << 32 */
-#define SYS_H_X        48 /* x0 .. x31 */
-#define SYS_H_F        80 /* f0 .. f31 */
+#define SYS_H_CHUNK    32  /* 16 of offset | mode << 32 */
+#define SYS_H_X        48  /* x0 .. x31 */
+#define SYS_H_F        80  /* f0 .. f31 */
 #define SYS_H_LEN      112
 
 #define SYS_MAX_CHUNKS 16
 
 /* Flags. */
-#define SYS_CHAOS   1 /* timer interrupts at random, which leave no trace */
-#define SYS_VERBOSE 2 /* print each trap, and the end in full */
-#define SYS_LAST    4 /* the last program: power off behind it */
+#define SYS_CHAOS     1 /* timer interrupts at random, which leave no trace */
+#define SYS_VERBOSE   2 /* print each trap, and the end in full */
+#define SYS_LAST      4 /* the last program: power off behind it */
 #define SYS_LIKE_QEMU 8 /* causes and addresses as coarse as QEMU 7.2 tells them: README.md */
 
 /* What x29 holds at an ebreak that asks the runtime for something. */
-#define SYS_GOTO   1 /* x30: offset | mode << 32; x31: what x29 and x30 are to be there, as offsets, each of
-                       * 16 bits, and x31 */
+#define SYS_GOTO                                                                                   \
+    1 /* x30: offset | mode << 32; x31: what x29 and x30 are to be there, as offsets, each of      \
+       * 16 bits, and x31 */
 #define SYS_END    2
 #define SYS_S_TRAP 3 /* from the handler of delegated traps */
 #define SYS_COUNT  4 /* as a trap, and go on: before a jump back, so that all ends */

@@ -91,10 +91,14 @@ static void split(struct sys_output *out)
     for (char *p = out->text; *p;) {
         char *end = strchr(p, '\n');
 
-        out->line[out->n++] = p;
         if (!end)
             break;
         *end = 0;
+        /* What else there is is a machine's last words. */
+        if (*p == 'P' || *p == 'H' || (unsigned char)p[0] > 127 || strchr("TGNS", *p))
+            out->line[out->n++] = p;
+        else
+            out->last_words = p;
         p = end + 1;
     }
 }

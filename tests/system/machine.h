@@ -17,7 +17,8 @@ struct sys_machine {
 /* What it printed, in lines. */
 struct sys_output {
     char *text;
-    char **line; /* into text */
+    char **line;            /* into text */
+    const char *last_words; /* the last line that is no program's, or NULL */
     size_t n;
     int status; /* as timeout(1) has it: 124 when it was stopped */
 };

@@ -8,8 +8,15 @@
 #include "tests/system/program.h"
 
 enum { T0 = 29, T1 = 30, T2 = 31, TO = RV_RANDOM_SPARE };
-enum { SSTATUS = 0x100, SEPC = 0x141, SIP = 0x144, MSTATUS = 0x300, MEPC = 0x341, MIP = 0x344,
-       MENVCFG = 0x30a };
+enum {
+    SSTATUS = 0x100,
+    SEPC = 0x141,
+    SIP = 0x144,
+    MSTATUS = 0x300,
+    MEPC = 0x341,
+    MIP = 0x344,
+    MENVCFG = 0x30a
+};
 enum { MPP = 0x1800, MPP_SHIFT = 11, SPP = 0x100, SPP_SHIFT = 8 };
 
 static unsigned pick(struct sys_gen *g, const uint16_t *list, unsigned n)
@@ -99,8 +106,9 @@ static void set_field(struct sys_gen *g, unsigned csr, uint64_t mask, uint64_t v
     sys_csr(g, RV_OP_csrrs, 0, csr, T1);
 }
 
-/* Behind it the code goes on in g->mode: by the program's own mret or sret where it can, else by the runtime.
- * The length of constants depends on where they lead: emitted until that stands still. */
+/* Behind it the code goes on in g->mode: by the program's own mret or sret where it can, else by
+ * the runtime. The length of constants depends on where they lead: emitted until that stands still.
+ */
 void sys_next_chunk(struct sys_gen *g, enum rv_priv from)
 {
     uint32_t begin = g->p->len, to = begin, was;
@@ -163,7 +171,7 @@ static uint32_t random_word(struct sys_gen *g)
     unsigned rd = any_register(g), rs1 = any_register(g), rs2 = any_register(g);
 
     switch (sys_below(g, 8)) {
-    case 0: return 0x00010001; /* c.nop twice */
+    case 0: return 0x00010001;                                                /* c.nop twice */
     case 1: return sys_one_in(g, 3) ? 0 : 0x00000463 | rs1 << 15 | rs2 << 20; /* beq, by 8 */
     case 2:
     case 3: return rv_row_match((enum rv_op)PICK(g, row)) | rd << 7 | rs1 << 15 | rs2 << 20;
@@ -244,21 +252,22 @@ struct csr_choice {
     uint64_t writable;
 };
 
+/* QEMU 7.2 lets bit 0 of xepc be written. */
 static const struct csr_choice s_csrs[] = {
-    {0x100, 0xc6122}, {0x104, 0x222},      {0x106, 7},    {0x141, UINT64_MAX},
-    {0x142, 31},      {0x143, UINT64_MAX}, {0x144, 0x2},  {0x10a, 0x1},
-    {0x001, 0x1f},    {0x002, 7},          {0x003, 0xff}, {0x105, 0},
-    {0x180, 0},
+    {0x100, 0xc6122},    {0x104, 0x222}, {0x106, 7},   {0x141, ~1},   {0x142, 31},
+    {0x143, UINT64_MAX}, {0x144, 0x2},   {0x10a, 0x1}, {0x001, 0x1f}, {0x002, 7},
+    {0x003, 0xff},       {0x105, 0},     {0x180, 0},
 };
 static const struct csr_choice m_csrs[] = {
-    {0x300, 0x7e79aa}, {0x300, 0xe19aa},     {0x302, 0xb1f7},     {0x303, 0x222},  {0x304, 0x222},
-    {0x306, 7},        {0x344, 0x222},       {0x341, UINT64_MAX}, {0x342, 31},     {0x343, UINT64_MAX},
-    {0x30a, 0xf1},     {0xf14, 0},           {0x323, 0},          {0x3a2, 0},      {0x3b8, 0},
+    {0x300, 0x7e79aa}, {0x300, 0xe19aa}, {0x302, 0xb1f7}, {0x303, 0x222}, {0x304, 0x222},
+    {0x306, 7},        {0x344, 0x222},   {0x341, ~1},     {0x342, 31},    {0x343, UINT64_MAX},
+    {0x30a, 0xf1},     {0xf14, 0},       {0x323, 0},      {0x3a2, 0},     {0x3b8, 0},
 };
-static const uint16_t odd_csrs[] = {0x7c0, 0x000, 0x5c0, 0x9ff, 0xf15, 0xc00, 0xc01, 0xc02, 0xcc0, 0x3a1,
-                                    0x181, 0x200, 0x280, 0x400};
+static const uint16_t odd_csrs[] = {0x7c0, 0x000, 0x5c0, 0x9ff, 0xf15, 0xc00, 0xc01,
+                                    0xc02, 0xcc0, 0x3a1, 0x181, 0x200, 0x280, 0x400};
 
-/* QEMU 7.2 takes the lowest number first where the specification has an order: one kind for a program. */
+/* QEMU 7.2 takes the lowest number first where the specification has an order: one kind for a
+ * program. */
 static uint64_t irqs(const struct sys_gen *g)
 {
     static const uint16_t one[] = {0x2, 0x20, 0x200, 0x2};
@@ -282,13 +291,20 @@ static void odd_csr(struct sys_gen *g)
     sys_end(g);
 }
 
+/* All bits of the field, or none: others QEMU sees otherwise (FS) or takes as they are (MPP). */
+static uint64_t whole_field(uint64_t value, uint64_t field)
+{
+    return (value & field & -field) ? value | field : value & ~field;
+}
+
 static void csr(struct sys_gen *g)
 {
     static const uint16_t row[] = {RV_OP_csrrw, RV_OP_csrrs, RV_OP_csrrc, RV_OP_csrrs, RV_OP_csrrc};
     static const uint16_t row_i[] = {RV_OP_csrrsi, RV_OP_csrrci};
     bool machine = g->mode == RV_M ? !sys_one_in(g, 3) : sys_one_in(g, 12);
-    const struct csr_choice *c = machine ? &m_csrs[sys_below(g, sizeof(m_csrs) / sizeof(m_csrs[0]))]
-                                         : &s_csrs[sys_below(g, sizeof(s_csrs) / sizeof(s_csrs[0]))];
+    const struct csr_choice *c = machine
+                                     ? &m_csrs[sys_below(g, sizeof(m_csrs) / sizeof(m_csrs[0]))]
+                                     : &s_csrs[sys_below(g, sizeof(s_csrs) / sizeof(s_csrs[0]))];
     unsigned rd = any_register(g);
     uint64_t value = rv_random_int(&g->rng);
 
@@ -306,7 +322,7 @@ static void csr(struct sys_gen *g)
     } else {
         value &= c->writable;
         if (g->for_qemu && (c->number == MSTATUS || c->number == SSTATUS))
-            value = (value & 1 << 13) ? value | 3 << 13 : value & ~(UINT64_C(3) << 13);
+            value = whole_field(whole_field(value, 3 << 13), c->number == MSTATUS ? MPP : 0);
         if (c->number == 0x302)
             value = sys_delegated(g, value);
         sys_li(g, T0, value);
@@ -333,7 +349,8 @@ static void interrupt(struct sys_gen *g)
     sys_li(g, T0, irqs(g) & rig_random(&g->rng));
     sys_csr(g, RV_OP_csrrs, 0, m ? 0x304 : 0x104, T0);
     if (sys_one_in(g, 2))
-        sys_csr(g, RV_OP_csrrsi, any_register(g), m ? MSTATUS : SSTATUS, m && sys_one_in(g, 2) ? 8 : 2);
+        sys_csr(g, RV_OP_csrrsi, any_register(g), m ? MSTATUS : SSTATUS,
+                m && sys_one_in(g, 2) ? 8 : 2);
     sys_end(g);
 }
 
@@ -352,8 +369,9 @@ static void wait(struct sys_gen *g)
 
 static void lone(struct sys_gen *g)
 {
-    static const uint16_t row[] = {RV_OP_ecall, RV_OP_ebreak, RV_OP_fence_i, RV_OP_sfence_vma, RV_OP_mret,
-                                   RV_OP_sret,  RV_OP_pause,  RV_OP_ecall,   RV_OP_fence_tso};
+    static const uint16_t row[] = {RV_OP_ecall,      RV_OP_ebreak, RV_OP_fence_i,
+                                   RV_OP_sfence_vma, RV_OP_mret,   RV_OP_sret,
+                                   RV_OP_pause,      RV_OP_ecall,  RV_OP_fence_tso};
     enum rv_op op = (enum rv_op)PICK(g, row);
 
     if (op == RV_OP_ebreak && g->for_qemu)

@@ -1,9 +1,9 @@
 /* The address spaces of the programs. Both have the same shape:
  *
  *     0x100000000 and 0xffffffffc0000000 (one middle table)
- *         + 0        leaf 0..1 code for U, 2..3 code for S, 4..5 code that U may write, 6..7 that S may,
- *                    8..13 data with any bits, 14 for changes without a fence, 15 anything,
- *                    16..31 the arena's first 64 KiB as one Svnapot page
+ *         + 0        leaf 0..1 code for U, 2..3 code for S, 4..5 code that U may write, 6..7 that S
+ * may, 8..13 data with any bits, 14 for changes without a fence, 15 anything, 16..31 the arena's
+ * first 64 KiB as one Svnapot page
  *         + 2 MiB    the arena as a huge page
  *         + 4 MiB    a huge page that is misaligned
  *     0x80000000 virtual = physical, for S: the arena's first pages, the handler
@@ -19,7 +19,15 @@
 #define WINDOW_2 UINT64_C(0xffffffffc0000000)
 #define IDENTITY UINT64_C(0x80000000)
 #define GIGA     UINT64_C(0xc0000000)
-enum { HUGE = 0x200000, PAGE = 0x1000, DATA_FIRST = 8, DATA_LAST = 13, LOOSE = 14, ANY = 15, NAPOT = 16 };
+enum {
+    HUGE = 0x200000,
+    PAGE = 0x1000,
+    DATA_FIRST = 8,
+    DATA_LAST = 13,
+    LOOSE = 14,
+    ANY = 15,
+    NAPOT = 16
+};
 enum { V = 1, R = 2, W = 4, X = 8, U = 16, G = 32, A = 64, D = 128 };
 
 static void poke(struct sys_gen *g, uint64_t address, uint64_t value)
@@ -40,6 +48,12 @@ static uint64_t arena(uint64_t offset)
     return SYS_ARENA + offset;
 }
 
+/* Do accesses of this program cross pages? */
+static bool crosses(const struct sys_gen *g)
+{
+    return !g->for_qemu || (g->p->seed & 1);
+}
+
 /* Anything, but mostly what can be used. W without R is reserved, and tried now and then. */
 static uint64_t random_bits(struct sys_gen *g)
 {
@@ -55,10 +69,12 @@ static uint64_t random_bits(struct sys_gen *g)
         bits ^= U;
     if (g->for_qemu && !(bits & W)) /* it sets A for an atomic that may read and not write */
         bits |= A;
+    if (g->for_qemu && crosses(g)) /* it sets D of one page though the other faults, as it may */
+        bits |= A | D;
     if (sys_one_in(g, 16))
         bits &= ~(uint64_t)V;
-    if (sys_one_in(g, 32)) /* QEMU looks at the last three only */
-        bits |= UINT64_C(1) << (g->for_qemu ? 61 + sys_below(g, 3) : 54 + sys_below(g, 10));
+    if (sys_one_in(g, 32)) /* QEMU looks at the last three only, and at the last too late */
+        bits |= UINT64_C(1) << (g->for_qemu ? 61 + sys_below(g, 2) : 54 + sys_below(g, 10));
     return bits;
 }
 
@@ -69,6 +85,9 @@ static uint64_t random_leaf(struct sys_gen *g)
 
     if (page == SYS_CODE && sys_one_in(g, 2))
         bits |= X;
+    /* It sees a store into the code that it executes later than we do, without a fence.i. */
+    if (page == SYS_CODE && g->for_qemu)
+        bits = (bits & ~(uint64_t)W) | A;
     return entry(arena(page + (uint64_t)PAGE * sys_below(g, 2)), bits);
 }
 
@@ -115,8 +134,10 @@ void sys_tables(struct sys_gen *g)
     g->alias[RV_S] = sys_one_in(g, 3) ? SYS_ARENA : g->window + UINT64_C(2) * PAGE;
     tables_of(g, arena(SYS_ROOT_A), arena(SYS_MIDDLE_A), arena(SYS_LEAF_A));
     tables_of(g, arena(SYS_ROOT_B), arena(SYS_MIDDLE_B), arena(SYS_LEAF_B));
-    poke(g, arena(SYS_MIDDLE_ID) + 8 * ((SYS_ARENA - IDENTITY) / HUGE), entry(arena(SYS_LEAF_ID), V));
-    poke(g, arena(SYS_MIDDLE_ID) + 8 * ((SYS_RUNTIME - IDENTITY) / HUGE), entry(arena(SYS_LEAF_RT), V));
+    poke(g, arena(SYS_MIDDLE_ID) + 8 * ((SYS_ARENA - IDENTITY) / HUGE),
+         entry(arena(SYS_LEAF_ID), V));
+    poke(g, arena(SYS_MIDDLE_ID) + 8 * ((SYS_RUNTIME - IDENTITY) / HUGE),
+         entry(arena(SYS_LEAF_RT), V));
     poke(g, arena(SYS_LEAF_RT) + 8 * handler, entry(SYS_S_HANDLER, V | R | X | G | A));
     poke(g, arena(SYS_LEAF_RT) + 8 * (handler + 1), entry(SYS_S_SAVE, V | R | W | G | A | D));
     for (unsigned i = 0; i < sizeof(identity) / sizeof(identity[0]); i++)
@@ -129,9 +150,9 @@ void sys_tables(struct sys_gen *g)
 
 static uint64_t page_offset(struct sys_gen *g)
 {
-    uint64_t at = 64 + sys_below(g, PAGE - 128);
+    uint64_t at = 256 + sys_below(g, PAGE - 1024);
 
-    if (sys_one_in(g, 4))
+    if (crosses(g) && sys_one_in(g, 4))
         at = sys_one_in(g, 2) ? sys_below(g, 48) : PAGE - 1 - sys_below(g, 48);
     return sys_one_in(g, 5) ? at : at & ~UINT64_C(7);
 }
@@ -150,10 +171,13 @@ uint64_t sys_data_address(struct sys_gen *g)
     switch (sys_below(g, 10)) {
     case 0: return window(g) + HUGE + SYS_DATA + page + at;
     case 1: return window(g) + (uint64_t)NAPOT * PAGE + SYS_DATA + page + at;
-    case 2: return g->mode == RV_S ? arena(SYS_DATA) + page + at : GIGA + SYS_ARENA - IDENTITY + SYS_DATA + page + at;
+    case 2:
+        return g->mode == RV_S ? arena(SYS_DATA) + page + at
+                               : GIGA + SYS_ARENA - IDENTITY + SYS_DATA + page + at;
     case 3: return window(g) + (uint64_t)PAGE * sys_below(g, 16) + at;
     default:
-        return window(g) + (uint64_t)PAGE * (DATA_FIRST + sys_below(g, DATA_LAST - DATA_FIRST + 1)) + at;
+        return window(g) +
+               (uint64_t)PAGE * (DATA_FIRST + sys_below(g, DATA_LAST - DATA_FIRST + 1)) + at;
     }
 }
 
@@ -162,7 +186,8 @@ uint64_t sys_code_store_address(struct sys_gen *g, uint32_t offset)
     if (g->mode == RV_M || g->space == SYS_BARE)
         return arena(SYS_CODE) + offset;
     if (g->mode == RV_S)
-        return sys_one_in(g, 2) ? arena(SYS_CODE) + offset : window(g) + UINT64_C(6) * PAGE + offset;
+        return sys_one_in(g, 2) ? arena(SYS_CODE) + offset
+                                : window(g) + UINT64_C(6) * PAGE + offset;
     return window(g) + UINT64_C(4) * PAGE + offset;
 }
 
@@ -202,7 +227,8 @@ void sys_change_entry(struct sys_gen *g)
     if (sys_one_in(g, 4))
         i = ANY;
     if (sys_one_in(g, 6)) { /* the code's own, as the other mode's or with a bit less */
-        i = sys_below(g, 8);
+        /* QEMU goes on in the block that it has, without fetching. */
+        i = g->for_qemu && g->mode != RV_M ? 4 + sys_below(g, 4) : sys_below(g, 8);
         value = entry(arena(SYS_CODE + (uint64_t)PAGE * (i & 1)), random_bits(g) | X);
     }
     if (sys_one_in(g, 6)) { /* the huge page */
@@ -252,15 +278,19 @@ void sys_old_or_new(struct sys_gen *g)
     sys_end(g);
 }
 
-/* One of entries 4 to 7 gets another range and other rights (Privileged, 3.7.1); W without R is reserved. */
+/* One of entries 4 to 7 gets another range and other rights (Privileged, 3.7.1); W without R is
+ * reserved. */
 void sys_change_pmp(struct sys_gen *g)
 {
     unsigned n = 4 + sys_below(g, 4), cfg = sys_below(g, 8);
-    uint64_t at = arena((sys_one_in(g, 4) ? SYS_CODE : SYS_DATA) + (sys_below(g, 2 * PAGE) & ~3u)) >> 2;
+    uint64_t at =
+        arena((sys_one_in(g, 4) ? SYS_CODE : SYS_DATA) + (sys_below(g, 2 * PAGE) & ~3u)) >> 2;
     unsigned ones = sys_one_in(g, 2) ? sys_below(g, 4) : 9 + sys_below(g, 5);
 
     if ((cfg & 3) == 2)
         cfg ^= 2;
+    if (g->for_qemu && (cfg & 4))
+        cfg |= 1;
     cfg |= sys_below(g, 4) << 3;
     if (cfg >> 3 == 3)
         at = (at & ~((UINT64_C(1) << (ones + 1)) - 1)) | ((UINT64_C(1) << ones) - 1);
@@ -275,10 +305,13 @@ void sys_change_pmp(struct sys_gen *g)
     sys_end(g);
 }
 
-/* Another root and its ASID: no fence is needed. From S, the code must be seen at the same address behind. */
+/* Another root and its ASID: no fence is needed. From S, the code must be seen at the same address
+ * behind. */
 void sys_switch_space(struct sys_gen *g)
 {
-    enum sys_space to = g->mode == RV_M && sys_one_in(g, 4) ? SYS_BARE : sys_one_in(g, 2) ? SYS_A : SYS_B;
+    enum sys_space to = g->mode == RV_M && sys_one_in(g, 4) ? SYS_BARE
+                        : sys_one_in(g, 2)                  ? SYS_A
+                                                            : SYS_B;
     uint64_t root = arena(to == SYS_B ? SYS_ROOT_B : SYS_ROOT_A) >> 12;
     uint64_t satp = UINT64_C(8) << 60 | (to == SYS_B ? UINT64_C(2) : UINT64_C(1)) << 44 | root;
 

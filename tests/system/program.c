@@ -131,7 +131,8 @@ static void put_piece(struct sys_gen *g)
 {
     struct sys_program *p = g->p;
     unsigned n = 4 + sys_below(g, 20);
-    unsigned flags = RV_RANDOM_USER | (g->chaos || g->for_qemu ? RV_RANDOM_NO_SC : 0);
+    unsigned flags = RV_RANDOM_USER | (g->chaos || g->for_qemu ? RV_RANDOM_NO_SC : 0) |
+                     (g->for_qemu ? RV_RANDOM_NO_CTZW : 0);
     struct rv_program f;
     uint32_t start;
 
@@ -154,6 +155,10 @@ static void put_piece(struct sys_gen *g)
     for (unsigned k = 0; k < n; k++) {
         sys_begin(g, NULL);
         sys_word(g, f.word[k], f.len[k]);
+        if (k + 1 < n && !rv_random_target(&f, k + 1)) { /* a loop and what ends it go together */
+            k++;
+            sys_word(g, f.word[k], f.len[k]);
+        }
         sys_end(g);
     }
     remember(g, &f);
@@ -215,10 +220,12 @@ static void choose_csrs(struct sys_gen *g)
     *csr_slot(p, 0x106) = random_bits(g, 7);
     if (g->for_qemu || sys_one_in(g, 2)) /* A and D are the hardware's to set */
         *csr_slot(p, 0x30a) = UINT64_C(1) << 61;
-    /* Behind NAPOT entries for the handler and against the runtime: layout.h. */
-    *csr_slot(p, 0x3a0) = 0x1d | 0x1b << 8 | 0x18 << 16 | UINT64_C(0x18) << 24;
+    /* Entries for the handler, against the runtime, and, locked, so that M too can only read them,
+     * for the programs: layout.h. */
+    *csr_slot(p, 0x3a0) = 0x1d | 0x1b << 8 | 0x18 << 16 | UINT64_C(0x99) << 24;
     /* FS on and, mostly, interrupts on behind the mret; rarely what makes supervisors trap. */
-    *csr_slot(p, 0x300) = (uint64_t)(g->for_qemu ? 3 : 1 + sys_below(g, 3)) << 13 | random_bits(g, 0xc0120);
+    *csr_slot(p, 0x300) =
+        (uint64_t)(g->for_qemu ? 3 : 1 + sys_below(g, 3)) << 13 | random_bits(g, 0xc0120);
     if (g->m_allowed)
         *csr_slot(p, 0x300) |= random_bits(g, 0x80);
     if (sys_one_in(g, 4))
@@ -236,6 +243,7 @@ static void choose_registers(struct sys_gen *g)
     for (unsigned r = 0; r < 32; r++)
         if (RV_RANDOM_BASES >> r & 1)
             x[r] = sys_data_address(g);
+    x[31] = 0; /* how often a piece's loops run, where what sets it has been dropped */
     g->bases = RV_RANDOM_BASES;
     g->p->header[SYS_H_FCSR] = sys_below(g, 5) << 5 | sys_below(g, 32);
 }

@@ -1,5 +1,5 @@
-/* Random programs that use the whole machine: three modes, traps, page tables that change, code that
- * rewrites itself, interrupts, PMP.
+/* Random programs that use the whole machine: three modes, traps, page tables that change, code
+ * that rewrites itself, interrupts, PMP.
  *
  *     seed --> sys_random_program --> pieces of ordinary instructions with system code between them
  *          --> sys_image_write    --> an ELF that any `virt` board runs (layout.h, runtime.S)
@@ -53,8 +53,8 @@ void sys_random_program(struct sys_program *p, uint64_t seed, unsigned flags, ui
 /* Item k becomes nops. */
 void sys_program_drop(struct sys_program *p, unsigned k);
 
-/* Writes the image of n programs behind the runtime (flat, as linked at SYS_RUNTIME). False, with the reason
- * in *e. `verbose`: each prints its traps and its end in full. */
+/* Writes the image of n programs behind the runtime (flat, as linked at SYS_RUNTIME). False, with
+ * the reason in *e. `verbose`: each prints its traps and its end in full. */
 bool sys_image_write(const char *path, const char *runtime, const struct sys_program *p, size_t n,
                      bool verbose, struct err *e) MUST_CHECK;
 
@@ -64,8 +64,8 @@ enum sys_space { SYS_BARE, SYS_A, SYS_B };
 
 /* One of the program's pieces, to jump into. */
 struct sys_piece {
-    uint32_t start, end;   /* offsets of the first instruction and of the last */
-    uint32_t target[64];   /* offsets that may be jumped to */
+    uint32_t start, end; /* offsets of the first instruction and of the last */
+    uint32_t target[64]; /* offsets that may be jumped to */
     uint8_t target_len[64];
     unsigned n_targets;
 };
@@ -81,7 +81,7 @@ struct sys_gen {
     uint64_t alias[4]; /* of the code, by privilege, under Sv39 */
     uint64_t window;   /* see memory.c */
     bool two_windows;
-    uint32_t bases;    /* registers that point into data */
+    uint32_t bases; /* registers that point into data */
     struct sys_piece piece[40];
     unsigned n_pieces;
 };
@@ -94,7 +94,8 @@ void sys_begin(struct sys_gen *g, const char *what);
 void sys_end(struct sys_gen *g);
 bool sys_full(const struct sys_gen *g);
 void sys_word(struct sys_gen *g, uint32_t word, unsigned len);
-void sys_op(struct sys_gen *g, enum rv_op row, unsigned rd, unsigned rs1, unsigned rs2, int64_t imm);
+void sys_op(struct sys_gen *g, enum rv_op row, unsigned rd, unsigned rs1, unsigned rs2,
+            int64_t imm);
 void sys_li(struct sys_gen *g, unsigned rd, uint64_t value);
 /* csrrw and the like: op RV_OP_csrrw.. with rs1 or a 5-bit immediate. */
 void sys_csr(struct sys_gen *g, enum rv_op row, unsigned rd, unsigned number, unsigned rs1);
@@ -104,8 +105,8 @@ uint64_t sys_delegated(const struct sys_gen *g, uint64_t medeleg);
 /* Where the code is seen at in this mode and space. */
 uint64_t sys_alias(const struct sys_gen *g, enum rv_priv mode, enum sys_space space);
 
-/* memory.c: the tables that a program begins with, an address in data for the mode at hand, a change of a page
- * table entry and of what is behind. */
+/* memory.c: the tables that a program begins with, an address in data for the mode at hand, a
+ * change of a page table entry and of what is behind. */
 void sys_tables(struct sys_gen *g);
 uint64_t sys_data_address(struct sys_gen *g);
 uint64_t sys_code_store_address(struct sys_gen *g, uint32_t offset);

@@ -205,6 +205,7 @@ m_trap:
     beq s0, t0, timer
     li t0, 3
     bne s0, t0, ordinary
+    csrw mtval, zero                // an ebreak's may be 0 or its address
     ld t0, 8 * 29(sp)
     li t1, SYS_GOTO
     beq t0, t1, service_goto
@@ -223,6 +224,8 @@ ordinary:
     call name_cause
     mv s0, s6
     mv s2, s9
+    csrw mcause, s0
+    csrw mtval, s2
     ld s10, SAVE_DIGEST(sp)
     li s11, 0x9fb21c651e98df25
     mix s0
@@ -483,6 +486,10 @@ service_s_trap:
     csrw sepc, s7
     addi s1, s1, 4
     csrw mepc, s1
+    li t0, 2
+    bne s6, t0, 1f
+    sfence.vma                      // as in `ordinary`
+1:
     li t0, 8
 2:  add t1, sp, t0                  // but the handler goes on with its own
     ld t3, 2047 - 511(t1)

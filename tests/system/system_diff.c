@@ -1,11 +1,11 @@
 /* Random system programs on two machines:
  *
- *     system_diff [--seed S] [--count PROGRAMS] [--a jit] [--b interp|check|qemu] [--stress LIST] ...
- *     system_diff --program SEED [--keep ITEM,ITEM,...]     one again, item by item
+ *     system_diff [--seed S] [--count PROGRAMS] [--a jit] [--b interp|check|qemu] [--stress LIST]
+ * ... system_diff --program SEED [--keep ITEM,ITEM,...]     one again, item by item
  *
- * A machine prints a digest for each program. Where two differ the program is shrunk to the fewest items
- * that still do, both are run once more with every trap told, and what differs first is shown with the
- * line of options that shows it again. */
+ * A machine prints a digest for each program. Where two differ the program is shrunk to the fewest
+ * items that still do, both are run once more with every trap told, and what differs first is shown
+ * with the line of options that shows it again. */
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
@@ -28,8 +28,9 @@ struct run {
     struct rv_cpu_model model;
     unsigned flags;
     char dir[64];
+    bool keep_image;
     char image[96], out_a[96], out_b[96];
-    uint64_t n_same, n_differ, n_elsewhere, traps;
+    uint64_t n_same, n_differ, n_qemus, traps;
 };
 
 static void die(const struct err *e)
@@ -93,14 +94,14 @@ struct kept {
     unsigned n;
 };
 
-/* The program of these items, but for those from `from` to `to`. */
+/* The program of the items that are kept and not `without`. */
 static void variant(struct sys_program *v, const struct sys_program *p, const struct kept *kept,
-                    unsigned from, unsigned to)
+                    const bool *without)
 {
     bool keep[SYS_MAX_ITEMS] = {false};
 
     for (unsigned k = 0; k < kept->n; k++)
-        keep[kept->item[k]] = k < from || k >= to;
+        keep[kept->item[k]] = !without || !without[k];
     keep[p->n_items - 1] = true; /* the end */
     *v = *p;
     for (unsigned k = 0; k < p->n_items; k++)
@@ -108,45 +109,78 @@ static void variant(struct sys_program *v, const struct sys_program *p, const st
             sys_program_drop(v, k);
 }
 
-static void drop(struct kept *kept, unsigned from, unsigned to)
+static void drop(struct kept *kept, const bool *without)
 {
-    memmove(kept->item + from, kept->item + to, (kept->n - to) * sizeof(kept->item[0]));
-    kept->n -= to - from;
+    unsigned n = 0;
+
+    for (unsigned k = 0; k < kept->n; k++)
+        if (!without[k])
+            kept->item[n++] = kept->item[k];
+    kept->n = n;
 }
 
-/* Drops the first of `size` items in a row, from *from on, without which the difference stays. */
+static void mark(bool *without, const struct kept *kept, unsigned from, unsigned size)
+{
+    for (unsigned k = from; k < from + size && k < kept->n; k++)
+        without[k] = true;
+}
+
+/* Tries to do without `size` items in a row, for each such row from *from on, in one run. Without
+ * all of which can be spared one at a time the difference may be gone: then without the first of
+ * them. */
 static bool shrink_step(const struct run *r, const struct sys_program *p, struct kept *kept,
                         unsigned size, unsigned *from, struct sys_program *v)
 {
-    unsigned n = 0, at = *from;
+    bool all[SYS_MAX_ITEMS] = {false}, one[SYS_MAX_ITEMS] = {false};
+    unsigned n = 0, n_spared = 0, at = *from;
     struct sys_output a, b;
-    size_t k;
 
-    for (; n < MAX_VARIANTS && at < kept->n; n++, at += size)
-        variant(&v[n], p, kept, at, at + size < kept->n ? at + size : kept->n);
+    for (; n < MAX_VARIANTS && at < kept->n; n++, at += size) {
+        bool without[SYS_MAX_ITEMS] = {false};
+
+        mark(without, kept, at, size);
+        variant(&v[n], p, kept, without);
+    }
     run_both(r, v, n, false, &a, &b);
-    for (k = 0; k < n && same(&a, &b, k); k++)
-        ;
+    for (unsigned k = 0; k < n; k++) {
+        bool reached = line_of(&a, k)[0] || line_of(&b, k)[0]; /* not behind one that hangs */
+
+        if (!reached || same(&a, &b, k))
+            continue;
+        if (n_spared++ == 0)
+            mark(one, kept, *from + k * size, size);
+        mark(all, kept, *from + k * size, size);
+    }
     sys_output_free(&a);
     sys_output_free(&b);
-    *from += (unsigned)k * size;
-    if (k == n)
+    *from = at;
+    if (n_spared == 0)
         return false;
-    drop(kept, *from, *from + size < kept->n ? *from + size : kept->n);
+    variant(v, p, kept, all);
+    if (n_spared > 1 && differs_alone(r, v)) {
+        drop(kept, all);
+        *from -= size * n_spared < *from ? size * n_spared : *from;
+    } else {
+        drop(kept, one);
+        *from -= size;
+    }
     return true;
 }
 
-static void shrink(const struct run *r, const struct sys_program *p, struct kept *kept)
+static void shrink(struct run *r, const struct sys_program *p, struct kept *kept)
 {
     struct sys_program *v = calloc(MAX_VARIANTS, sizeof(*v));
+    unsigned seconds = r->a.seconds;
     bool again = true;
 
     CHECK(v);
+    r->a.seconds = r->b.seconds = 4;
     for (unsigned size = kept->n / 2; size > 0; size = size > 1 ? size / 2 : again) {
         again = false;
         for (unsigned from = 0; from < kept->n;)
             again |= shrink_step(r, p, kept, size, &from, v);
     }
+    r->a.seconds = r->b.seconds = seconds;
     free(v);
 }
 
@@ -154,8 +188,8 @@ static void shrink(const struct run *r, const struct sys_program *p, struct kept
 
 static void reproduce(const struct run *r, const struct sys_program *p, const struct kept *kept)
 {
-    printf("    again: system_diff --program 0x%" PRIx64 " --a %s --b %s --cpu %s", p->seed, r->a.kind,
-           r->b.kind, r->a.cpu);
+    printf("    again: system_diff --program 0x%" PRIx64 " --a %s --b %s --cpu %s", p->seed,
+           r->a.kind, r->b.kind, r->a.cpu);
     if (r->a.options)
         printf(" --option '%s'", r->a.options);
     if (r->flags & SYS_NO_CHAOS)
@@ -172,7 +206,7 @@ static void report(struct run *r, const struct sys_program *p, struct kept *kept
     struct sys_output a, b;
 
     CHECK(v);
-    variant(v, p, kept, 0, 0);
+    variant(v, p, kept, NULL);
     run_both(r, v, 1, true, &a, &b);
     sys_report_program(p, kept->item, kept->n);
     sys_report_difference(r->a.kind, line_of(&a, 0), r->b.kind, line_of(&b, 0));
@@ -191,27 +225,29 @@ static void all_items(const struct sys_program *p, struct kept *kept)
         kept->item[kept->n++] = (uint16_t)k;
 }
 
-/* Where memory or devices are that only QEMU's board has. */
-static bool is_elsewhere(const struct run *r, const struct sys_program *p)
+/* What only QEMU's board has, and what only QEMU does: report.h. */
+static bool is_qemus(struct run *r, const struct sys_program *p)
 {
     struct sys_output a, b;
-    bool elsewhere;
+    bool qemus;
 
     if (strcmp(r->b.kind, "qemu") != 0)
         return false;
+    r->b.seconds = 4;
     run_both(r, p, 1, true, &a, &b);
-    elsewhere = sys_report_elsewhere(line_of(&a, 0), line_of(&b, 0));
+    r->b.seconds = r->a.seconds;
+    qemus = sys_report_is_qemus(line_of(&a, 0), line_of(&b, 0));
     sys_output_free(&a);
     sys_output_free(&b);
-    return elsewhere;
+    return qemus;
 }
 
 static void investigate(struct run *r, const struct sys_program *p)
 {
     struct kept kept;
 
-    if (is_elsewhere(r, p)) {
-        r->n_elsewhere++;
+    if (is_qemus(r, p)) {
+        r->n_qemus++;
         return;
     }
     r->n_differ++;
@@ -219,7 +255,8 @@ static void investigate(struct run *r, const struct sys_program *p)
         return;
     printf("DIFFERENCE in program 0x%" PRIx64 "\n", p->seed);
     if (!differs_alone(r, p)) {
-        printf("    not when it runs alone: run the batch again with the same --seed and --count\n");
+        printf(
+            "    not when it runs alone: run the batch again with the same --seed and --count\n");
         return;
     }
     all_items(p, &kept);
@@ -239,6 +276,16 @@ static void count(struct run *r, const char *line)
         r->traps += strtoull(traps + 1, NULL, 16);
 }
 
+static void tell_status(const struct run *r, const struct sys_output *a, const struct sys_output *b)
+{
+    if (a->status == 0 && b->status == 0)
+        return;
+    printf("%s: %zu programs, exit status %d %s\n", r->a.kind, a->n, a->status,
+           a->last_words ? a->last_words : "");
+    printf("%s: %zu programs, exit status %d %s\n", r->b.kind, b->n, b->status,
+           b->last_words ? b->last_words : "");
+}
+
 static void run_batch(struct run *r, struct sys_program *p, uint64_t seed, size_t n)
 {
     struct sys_output a, b;
@@ -251,10 +298,7 @@ static void run_batch(struct run *r, struct sys_program *p, uint64_t seed, size_
             count(r, a.line[k]);
             continue;
         }
-        if (a.status || b.status)
-            printf("exit status of the batch: %s %d, %s %d; last lines: '%.100s' '%.100s'\n", r->a.kind,
-                   a.status, r->b.kind, b.status, line_of(&a, a.n ? a.n - 1 : 0),
-                   line_of(&b, b.n ? b.n - 1 : 0));
+        tell_status(r, &a, &b);
         investigate(r, &p[k]);
         if (k >= a.n || k >= b.n)
             break; /* the others were not reached */
@@ -274,8 +318,9 @@ static void run_all(struct run *r, uint64_t seed, uint64_t n_programs)
     free(p);
     printf("%" PRIu64 " programs, %" PRIu64 " traps, %" PRIu64 " differ\n", r->n_same + r->n_differ,
            r->traps, r->n_differ);
-    if (r->n_elsewhere)
-        printf("%" PRIu64 " left out, for they reached what only QEMU's board has\n", r->n_elsewhere);
+    if (r->n_qemus)
+        printf("%" PRIu64 " left out, for they reached what only QEMU's board has or QEMU does\n",
+               r->n_qemus);
     printf("%" PRIu64 " passed, %" PRIu64 " failed\n", r->n_same, r->n_differ);
 }
 
@@ -292,7 +337,7 @@ static void run_one(struct run *r, uint64_t seed, const char *keep)
         for (const char *s = keep; *s && kept.n < p->n_items; s += *s == ',')
             kept.item[kept.n++] = (uint16_t)strtoul(s, (char **)(uintptr_t)&s, 10);
     }
-    variant(v, p, &kept, 0, 0);
+    variant(v, p, &kept, NULL);
     r->n_differ = differs_alone(r, v);
     report(r, p, &kept);
     printf("%d passed, %" PRIu64 " failed\n", r->n_differ == 0, r->n_differ);
@@ -304,10 +349,11 @@ static void run_one(struct run *r, uint64_t seed, const char *keep)
 
 static void usage(void)
 {
-    fprintf(stderr, "usage: system_diff [--seed S] [--count PROGRAMS] [--program SEED [--keep LIST]]\n"
-                    "    [--a KIND] [--b KIND] [--cpu MODEL] [--option 'dbt options'] [--no-chaos]\n"
-                    "    [--runtime FILE] [--dbt FILE] [--qemu FILE]\n"
-                    "kinds: jit interp check qemu\n");
+    fprintf(stderr,
+            "usage: system_diff [--seed S] [--count PROGRAMS] [--program SEED [--keep LIST]]\n"
+            "    [--a KIND] [--b KIND] [--cpu MODEL] [--option 'dbt options'] [--no-chaos]\n"
+            "    [--runtime FILE] [--dbt FILE] [--qemu FILE] [--image FILE: the last, kept]\n"
+            "kinds: jit interp check qemu\n");
     exit(1);
 }
 
@@ -315,7 +361,7 @@ static void machine(struct sys_machine *m, const char *kind, const char *dbt, co
 {
     m->kind = kind;
     m->program = strcmp(kind, "qemu") == 0 ? qemu : dbt;
-    m->seconds = 120;
+    m->seconds = 40;
 }
 
 static void make_files(struct run *r)
@@ -325,14 +371,17 @@ static void make_files(struct run *r)
         perror("system_diff: /tmp");
         exit(2);
     }
-    snprintf(r->image, sizeof(r->image), "%s/image", r->dir);
+    r->keep_image = r->image[0] != 0;
+    if (!r->keep_image)
+        snprintf(r->image, sizeof(r->image), "%s/image", r->dir);
     snprintf(r->out_a, sizeof(r->out_a), "%s/a", r->dir);
     snprintf(r->out_b, sizeof(r->out_b), "%s/b", r->dir);
 }
 
 static void remove_files(const struct run *r)
 {
-    unlink(r->image);
+    if (!r->keep_image)
+        unlink(r->image);
     unlink(r->out_a);
     unlink(r->out_b);
     rmdir(r->dir);
@@ -340,13 +389,13 @@ static void remove_files(const struct run *r)
 
 int main(int argc, char **argv)
 {
-    enum { SEED = 1, COUNT, PROGRAM, KEEP, A, B, CPU, OPTION, NO_CHAOS, RUNTIME, DBT, QEMU };
+    enum { SEED = 1, COUNT, PROGRAM, KEEP, A, B, CPU, OPTION, NO_CHAOS, RUNTIME, DBT, QEMU, IMAGE };
     static const struct option options[] = {
         {"seed", 1, NULL, SEED},       {"count", 1, NULL, COUNT},   {"program", 1, NULL, PROGRAM},
         {"keep", 1, NULL, KEEP},       {"a", 1, NULL, A},           {"b", 1, NULL, B},
         {"cpu", 1, NULL, CPU},         {"option", 1, NULL, OPTION}, {"no-chaos", 0, NULL, NO_CHAOS},
         {"runtime", 1, NULL, RUNTIME}, {"dbt", 1, NULL, DBT},       {"qemu", 1, NULL, QEMU},
-        {NULL, 0, NULL, 0},
+        {"image", 1, NULL, IMAGE},     {NULL, 0, NULL, 0},
     };
     struct run r = {.runtime = "out/release/tests/system/runtime.bin"};
     const char *kind_a = "jit", *kind_b = "interp", *cpu = NULL, *option = NULL, *keep = NULL;
@@ -368,6 +417,7 @@ int main(int argc, char **argv)
         case RUNTIME: r.runtime = optarg; break;
         case DBT: dbt = optarg; break;
         case QEMU: qemu = optarg; break;
+        case IMAGE: snprintf(r.image, sizeof(r.image), "%s", optarg); break;
         default: usage();
         }
     }
@@ -381,8 +431,9 @@ int main(int argc, char **argv)
         die(&e);
     if (strcmp(kind_b, "qemu") == 0) {
         r.flags |= SYS_FOR_QEMU;
-        r.model.ext &= ~(UINT64_C(1) << RV_EXT_zicond | UINT64_C(1) << RV_EXT_svinval | UINT64_C(1) << RV_EXT_zawrs |
-                         UINT64_C(1) << RV_EXT_zicbom | UINT64_C(1) << RV_EXT_zicboz);
+        r.model.ext &= ~(UINT64_C(1) << RV_EXT_zicond | UINT64_C(1) << RV_EXT_svinval |
+                         UINT64_C(1) << RV_EXT_zawrs | UINT64_C(1) << RV_EXT_zicbom |
+                         UINT64_C(1) << RV_EXT_zicboz);
     }
     setvbuf(stdout, NULL, _IOLBF, 0);
     make_files(&r);
