@@ -40,13 +40,15 @@
 #define SYS_H_ALIAS_S  8 /* virtual address of the code under Sv39, for S */
 #define SYS_H_ALIAS_U  9 /* and for U */
 #define SYS_H_FCSR     10
-#define SYS_H_CSR      12 /* SYS_N_CSR values, in the order of sys_csr.h */
-#define SYS_N_CSR      18
-#define SYS_FIRST_CSR  192 /* what the first is called in a telling */
-#define SYS_H_CHUNK    32  /* 16 of offset | mode << 32 */
-#define SYS_H_X        48  /* x0 .. x31 */
-#define SYS_H_F        80  /* f0 .. f31 */
-#define SYS_H_LEN      112
+#define SYS_H_PATIENCE                                                                             \
+    11 /* ticks of 100 ns, or 100 instructions: a program that runs for longer hangs */
+#define SYS_H_CSR     12 /* SYS_N_CSR values, in the order of sys_csr.h */
+#define SYS_N_CSR     18
+#define SYS_FIRST_CSR 192 /* what the first is called in a telling */
+#define SYS_H_CHUNK   32  /* 16 of offset | mode << 32 */
+#define SYS_H_X       48  /* x0 .. x31 */
+#define SYS_H_F       80  /* f0 .. f31 */
+#define SYS_H_LEN     112
 
 #define SYS_MAX_CHUNKS 16
 

@@ -17,6 +17,7 @@ enum {
     MIP = 0x344,
     MENVCFG = 0x30a
 };
+#define MPRV UINT64_C(0x20000)
 enum { MPP = 0x1800, MPP_SHIFT = 11, SPP = 0x100, SPP_SHIFT = 8 };
 
 static unsigned pick(struct sys_gen *g, const uint16_t *list, unsigned n)
@@ -179,6 +180,18 @@ static uint32_t random_word(struct sys_gen *g)
     }
 }
 
+/* Under MPRV QEMU 7.2 stores into a page that M executes as M: what was found for the fetch serves
+ * the store. There a program has one or the other. */
+static bool patches_m(const struct sys_gen *g)
+{
+    return !g->for_qemu || (g->p->seed & 2);
+}
+
+static bool patches(const struct sys_gen *g)
+{
+    return g->n_pieces > 0 && (g->mode != RV_M || patches_m(g));
+}
+
 static void store_word(struct sys_gen *g, unsigned value, unsigned address)
 {
     if (sys_one_in(g, 3)) {
@@ -197,7 +210,7 @@ static void patch_piece(struct sys_gen *g)
     const struct sys_piece *to;
     unsigned k;
 
-    if (g->n_pieces == 0)
+    if (!patches(g))
         return;
     to = &g->piece[sys_below(g, g->n_pieces)];
     k = sys_below(g, to->n_targets);
@@ -217,6 +230,8 @@ static void patch_next(struct sys_gen *g)
     unsigned times = sys_one_in(g, 2) ? 1 + sys_below(g, 4) : 0;
     uint64_t seed = g->rng;
 
+    if (!patches(g))
+        return;
     sys_begin(g, "patch next");
     do {
         was = target;
@@ -285,7 +300,12 @@ static void odd_csr(struct sys_gen *g)
     unsigned number = PICK(g, odd_csrs), rd = any_register(g);
 
     sys_begin(g, "odd csr");
-    sys_csr(g, sys_one_in(g, 2) ? RV_OP_csrrs : RV_OP_csrrw, rd, number, sys_one_in(g, 2) ? 0 : T0);
+    /* QEMU 7.2 takes csrrs of a register that holds 0 for no write (Unprivileged, Zicsr: it is
+     * one). */
+    if (sys_one_in(g, 2))
+        sys_csr(g, RV_OP_csrrs, rd, number, g->for_qemu || sys_one_in(g, 2) ? 0 : T0);
+    else
+        sys_csr(g, RV_OP_csrrw, rd, number, T0);
     if (runs_by_itself(number))
         sys_op(g, RV_OP_addi, rd, 0, 0, 0);
     sys_end(g);
@@ -322,7 +342,8 @@ static void csr(struct sys_gen *g)
     } else {
         value &= c->writable;
         if (g->for_qemu && (c->number == MSTATUS || c->number == SSTATUS))
-            value = whole_field(whole_field(value, 3 << 13), c->number == MSTATUS ? MPP : 0);
+            value = whole_field(whole_field(value, 3 << 13), c->number == MSTATUS ? MPP : 0) &
+                    (patches_m(g) ? ~MPRV : UINT64_MAX);
         if (c->number == 0x302)
             value = sys_delegated(g, value);
         sys_li(g, T0, value);

@@ -31,12 +31,25 @@ struct run {
     bool keep_image;
     char image[96], out_a[96], out_b[96];
     uint64_t n_same, n_differ, n_qemus, traps;
+    uint64_t insns; /* in the programs themselves; of `a`, if its minstret counts */
 };
 
 static void die(const struct err *e)
 {
     fprintf(stderr, "system_diff: %s\n", e->text);
     exit(2);
+}
+
+static bool counts_time(const struct run *r)
+{
+    return r->a.options && strstr(r->a.options, "--time virtual");
+}
+
+/* Half a second of a clock, or two million instructions, and a program hangs. */
+static void make_program(const struct run *r, struct sys_program *p, uint64_t seed)
+{
+    sys_random_program(p, seed, r->flags, r->model.ext);
+    p->header[SYS_H_PATIENCE] = counts_time(r) ? 20000 : 5000000;
 }
 
 /* ---- Running ------------------------------------------------------------------------------- */
@@ -286,12 +299,19 @@ static void tell_status(const struct run *r, const struct sys_output *a, const s
            b->last_words ? b->last_words : "");
 }
 
+/* The machine's last words are its count, which a clock's is not. */
+static void count_insns(struct run *r, const struct sys_output *a)
+{
+    if (counts_time(r) && a->last_words && a->last_words[0] == 'I')
+        r->insns += strtoull(a->last_words + 1, NULL, 16);
+}
+
 static void run_batch(struct run *r, struct sys_program *p, uint64_t seed, size_t n)
 {
     struct sys_output a, b;
 
     for (size_t k = 0; k < n; k++)
-        sys_random_program(&p[k], seed + k, r->flags, r->model.ext);
+        make_program(r, &p[k], seed + k);
     run_both(r, p, n, false, &a, &b);
     for (size_t k = 0; k < n; k++) {
         if (same(&a, &b, k)) {
@@ -303,6 +323,7 @@ static void run_batch(struct run *r, struct sys_program *p, uint64_t seed, size_
         if (k >= a.n || k >= b.n)
             break; /* the others were not reached */
     }
+    count_insns(r, &a);
     sys_output_free(&a);
     sys_output_free(&b);
 }
@@ -318,6 +339,8 @@ static void run_all(struct run *r, uint64_t seed, uint64_t n_programs)
     free(p);
     printf("%" PRIu64 " programs, %" PRIu64 " traps, %" PRIu64 " differ\n", r->n_same + r->n_differ,
            r->traps, r->n_differ);
+    if (r->insns)
+        printf("%" PRIu64 " instructions in them\n", r->insns);
     if (r->n_qemus)
         printf("%" PRIu64 " left out, for they reached what only QEMU's board has or QEMU does\n",
                r->n_qemus);
@@ -330,7 +353,7 @@ static void run_one(struct run *r, uint64_t seed, const char *keep)
     struct kept kept = {.n = 0};
 
     CHECK(p && v);
-    sys_random_program(p, seed, r->flags, r->model.ext);
+    make_program(r, p, seed);
     all_items(p, &kept);
     if (keep) {
         kept.n = 0;
@@ -427,6 +450,8 @@ int main(int argc, char **argv)
         cpu = strcmp(kind_b, "qemu") == 0 ? "rv64,svnapot=on" : "default";
     r.a.cpu = r.b.cpu = cpu;
     r.a.options = option;
+    if (counts_time(&r)) /* both clocks, or neither */
+        r.b.options = "--time virtual";
     if (!rv_model_parse(&r.model, cpu, &e))
         die(&e);
     if (strcmp(kind_b, "qemu") == 0) {
