@@ -126,7 +126,7 @@ static uint16_t pick_row(struct gen *g)
             continue;
         if ((g->flags & RV_RANDOM_NO_SC) && (row == RV_OP_sc_w || row == RV_OP_sc_d))
             continue;
-        if ((g->flags & RV_RANDOM_NO_CTZW) && row == RV_OP_ctzw)
+        if ((g->flags & RV_RANDOM_FOR_QEMU) && row == RV_OP_ctzw)
             continue;
         if ((g->flags & RV_RANDOM_AMO_WORD) && is_minmax_w(row) && !one_in(&g->rng, 8))
             continue;
@@ -212,7 +212,7 @@ static void choose_target(struct gen *g, struct rv_insn *i, unsigned k)
     i->imm = 0;
     if (rv_row_is_compressed(i->row)) {
         i->rs1 = REG_END;
-    } else if (!one_in(&g->rng, 16)) {
+    } else if ((g->flags & RV_RANDOM_USER) || !one_in(&g->rng, 16)) {
         i->rs1 = REG_START;
         i->imm = (int64_t)p->offset[to] - p->start;
     }
@@ -323,7 +323,8 @@ static bool try_insn(struct gen *g, unsigned k, uint32_t *word, struct rv_insn *
 
 static bool lost_base(struct gen *g, const struct rv_insn *i)
 {
-    return rv_is_memory(i->op) && !g->base[i->rs1] && !one_in(&g->rng, 64);
+    return rv_is_memory(i->op) && !g->base[i->rs1] &&
+           ((g->flags & RV_RANDOM_FOR_QEMU) || !one_in(&g->rng, 64));
 }
 
 /* No instruction of RV64GC; it may be one of an extension that is off. */

@@ -36,12 +36,14 @@ enum rv_random_flags {
     /* 32-bit minimums and maximums in memory are rare, and an addiw makes their operand a
      * 32-bit number, nearly always. */
     RV_RANDOM_AMO_WORD = 4,
-    /* No CSRs but fcsr's; no ecall or ebreak: for pieces of a program with a supervisor. */
+    /* No CSRs but fcsr's; no ecall or ebreak; no jumps to where a register happens to point, which
+     * may be back: for pieces of a program with a supervisor. */
     RV_RANDOM_USER = 8,
     /* No sc: what takes a reservation away, and when, is not one thing. */
     RV_RANDOM_NO_SC = 16,
-    /* No ctzw, which QEMU 7.2 has wrong for a word that is 0. */
-    RV_RANDOM_NO_CTZW = 32,
+    /* No ctzw, which QEMU 7.2 has wrong for a word that is 0, and no access to where a register
+     * happens to point: it executes what a store makes of the code later than others. */
+    RV_RANDOM_FOR_QEMU = 32,
 };
 
 struct rv_program {

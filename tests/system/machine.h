@@ -6,10 +6,13 @@
 
 #include "dbt/base/err.h"
 
+/* What QEMU 7.2 has, too. */
+#define SYS_QEMU_CPU "rv64,zicond=off,zawrs=off,zicbom=off,zicboz=off,svinval=off"
+
 struct sys_machine {
     const char *kind;    /* jit, interp, check: ours; qemu */
     const char *program; /* ./dbt-run, qemu-system-riscv64 */
-    const char *cpu;     /* as --cpu and -cpu take it */
+    const char *cpu;     /* ours: as --cpu takes it */
     const char *options; /* more of them, in words; NULL: none */
     unsigned seconds;    /* until it is stopped */
 };

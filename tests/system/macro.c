@@ -17,7 +17,7 @@ enum {
     MIP = 0x344,
     MENVCFG = 0x30a
 };
-#define MPRV UINT64_C(0x20000)
+#define MPRV UINT64_C(0x20000) /* QEMU 7.2 uses what it found for a fetch or before a trap */
 enum { MPP = 0x1800, MPP_SHIFT = 11, SPP = 0x100, SPP_SHIFT = 8 };
 
 static unsigned pick(struct sys_gen *g, const uint16_t *list, unsigned n)
@@ -80,6 +80,17 @@ static void jump_back(struct sys_gen *g)
         address_of(g, TO, target);
         sys_op(g, RV_OP_jalr, sys_one_in(g, 2) ? 1 : 0, TO, 0, 0);
     }
+    sys_end(g);
+}
+
+/* To where there is no code, or none that may be executed. */
+static void jump_astray(struct sys_gen *g)
+{
+    sys_begin(g, "astray");
+    ask(g, SYS_COUNT); /* it may lead back */
+    /* QEMU's board has its reset vector somewhere. */
+    sys_li(g, TO, !g->for_qemu && sys_one_in(g, 2) ? rv_random_int(&g->rng) : sys_data_address(g));
+    sys_op(g, RV_OP_jalr, sys_one_in(g, 2) ? 1 : 0, TO, 0, 0);
     sys_end(g);
 }
 
@@ -180,18 +191,6 @@ static uint32_t random_word(struct sys_gen *g)
     }
 }
 
-/* Under MPRV QEMU 7.2 stores into a page that M executes as M: what was found for the fetch serves
- * the store. There a program has one or the other. */
-static bool patches_m(const struct sys_gen *g)
-{
-    return !g->for_qemu || (g->p->seed & 2);
-}
-
-static bool patches(const struct sys_gen *g)
-{
-    return g->n_pieces > 0 && (g->mode != RV_M || patches_m(g));
-}
-
 static void store_word(struct sys_gen *g, unsigned value, unsigned address)
 {
     if (sys_one_in(g, 3)) {
@@ -210,7 +209,7 @@ static void patch_piece(struct sys_gen *g)
     const struct sys_piece *to;
     unsigned k;
 
-    if (!patches(g))
+    if (g->n_pieces == 0)
         return;
     to = &g->piece[sys_below(g, g->n_pieces)];
     k = sys_below(g, to->n_targets);
@@ -230,8 +229,6 @@ static void patch_next(struct sys_gen *g)
     unsigned times = sys_one_in(g, 2) ? 1 + sys_below(g, 4) : 0;
     uint64_t seed = g->rng;
 
-    if (!patches(g))
-        return;
     sys_begin(g, "patch next");
     do {
         was = target;
@@ -342,8 +339,8 @@ static void csr(struct sys_gen *g)
     } else {
         value &= c->writable;
         if (g->for_qemu && (c->number == MSTATUS || c->number == SSTATUS))
-            value = whole_field(whole_field(value, 3 << 13), c->number == MSTATUS ? MPP : 0) &
-                    (patches_m(g) ? ~MPRV : UINT64_MAX);
+            value =
+                whole_field(whole_field(value, 3 << 13), c->number == MSTATUS ? MPP : 0) & ~MPRV;
         if (c->number == 0x302)
             value = sys_delegated(g, value);
         sys_li(g, T0, value);
@@ -416,7 +413,12 @@ void sys_macro(struct sys_gen *g)
     case 2: jump_back(g); return;
     case 3:
     case 4: enter_piece(g); return;
-    case 5: call(g); return;
+    case 5:
+        if (sys_one_in(g, 3))
+            jump_astray(g);
+        else
+            call(g);
+        return;
     case 6: overlap(g); return;
     case 7:
     case 8: patch_piece(g); return;

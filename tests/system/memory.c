@@ -69,7 +69,9 @@ static uint64_t random_bits(struct sys_gen *g)
         bits ^= U;
     if (g->for_qemu && !(bits & W)) /* it sets A for an atomic that may read and not write */
         bits |= A;
-    if (g->for_qemu && crosses(g)) /* it sets D of one page though the other faults, as it may */
+    /* It sets D of one page though the other faults, as it may; of an atomic that PMP forbids, A
+     * only. */
+    if (g->for_qemu && (crosses(g) || g->m_allowed))
         bits |= A | D;
     if (sys_one_in(g, 16))
         bits &= ~(uint64_t)V;
@@ -174,7 +176,7 @@ uint64_t sys_data_address(struct sys_gen *g)
     case 2:
         return g->mode == RV_S ? arena(SYS_DATA) + page + at
                                : GIGA + SYS_ARENA - IDENTITY + SYS_DATA + page + at;
-    case 3: return window(g) + (uint64_t)PAGE * sys_below(g, 16) + at;
+    case 3: return window(g) + (uint64_t)PAGE * (g->for_qemu ? LOOSE : sys_below(g, 16)) + at;
     default:
         return window(g) +
                (uint64_t)PAGE * (DATA_FIRST + sys_below(g, DATA_LAST - DATA_FIRST + 1)) + at;

@@ -132,7 +132,7 @@ static void put_piece(struct sys_gen *g)
     struct sys_program *p = g->p;
     unsigned n = 4 + sys_below(g, 20);
     unsigned flags = RV_RANDOM_USER | (g->chaos || g->for_qemu ? RV_RANDOM_NO_SC : 0) |
-                     (g->for_qemu ? RV_RANDOM_NO_CTZW : 0);
+                     (g->for_qemu ? RV_RANDOM_FOR_QEMU : 0);
     struct rv_program f;
     uint32_t start;
 
@@ -223,9 +223,10 @@ static void choose_csrs(struct sys_gen *g)
     /* Entries for the handler, against the runtime, and, locked, so that M too can only read them,
      * for the programs: layout.h. */
     *csr_slot(p, 0x3a0) = 0x1d | 0x1b << 8 | 0x18 << 16 | UINT64_C(0x99) << 24;
-    /* FS on and, mostly, interrupts on behind the mret; rarely what makes supervisors trap. */
-    *csr_slot(p, 0x300) =
-        (uint64_t)(g->for_qemu ? 3 : 1 + sys_below(g, 3)) << 13 | random_bits(g, 0xc0120);
+    /* UXL is 64 bits, for QEMU lets stray code change it. FS on and, mostly, interrupts on behind
+     * the mret; rarely what makes supervisors trap. */
+    *csr_slot(p, 0x300) = (uint64_t)(g->for_qemu ? 3 : 1 + sys_below(g, 3)) << 13 |
+                          random_bits(g, 0xc0120) | UINT64_C(2) << 32;
     if (g->m_allowed)
         *csr_slot(p, 0x300) |= random_bits(g, 0x80);
     if (sys_one_in(g, 4))

@@ -277,6 +277,10 @@ name_cause:
     andi t0, s5, SYS_LIKE_QEMU
     beqz t0, 2f
     bltz s6, 2f
+    addi t0, s6, -3                 // and of an ebreak none
+    bnez t0, 4f
+    li s9, 0
+4:
     ori t0, s6, 2
     addi t0, t0, -7
     bnez t0, 3f

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "dbt/base/check.h"
@@ -20,7 +21,7 @@
 #include "tests/system/program.h"
 #include "tests/system/report.h"
 
-enum { BATCH = 400, MAX_VARIANTS = 48, MAX_REPORTS = 5 };
+enum { BATCH = 400, MAX_VARIANTS = 48, MAX_REPORTS = 5, SHRINK_SECONDS = 60 };
 
 struct run {
     struct sys_machine a, b;
@@ -184,13 +185,14 @@ static void shrink(struct run *r, const struct sys_program *p, struct kept *kept
 {
     struct sys_program *v = calloc(MAX_VARIANTS, sizeof(*v));
     unsigned seconds = r->a.seconds;
+    time_t until = time(NULL) + SHRINK_SECONDS; /* a machine that hangs takes long to say so */
     bool again = true;
 
     CHECK(v);
     r->a.seconds = r->b.seconds = 4;
     for (unsigned size = kept->n / 2; size > 0; size = size > 1 ? size / 2 : again) {
         again = false;
-        for (unsigned from = 0; from < kept->n;)
+        for (unsigned from = 0; from < kept->n && time(NULL) < until;)
             again |= shrink_step(r, p, kept, size, &from, v);
     }
     r->a.seconds = r->b.seconds = seconds;
@@ -255,27 +257,29 @@ static bool is_qemus(struct run *r, const struct sys_program *p)
     return qemus;
 }
 
-static void investigate(struct run *r, const struct sys_program *p)
+/* True: it is QEMU's. */
+static bool investigate(struct run *r, const struct sys_program *p)
 {
     struct kept kept;
 
     if (is_qemus(r, p)) {
         r->n_qemus++;
-        return;
+        return true;
     }
     r->n_differ++;
     if (r->n_differ > MAX_REPORTS)
-        return;
+        return false;
     printf("DIFFERENCE in program 0x%" PRIx64 "\n", p->seed);
     if (!differs_alone(r, p)) {
         printf(
             "    not when it runs alone: run the batch again with the same --seed and --count\n");
-        return;
+        return false;
     }
     all_items(p, &kept);
     shrink(r, p, &kept);
     report(r, p, &kept);
     fflush(stdout);
+    return false;
 }
 
 /* ---- Batches ------------------------------------------------------------------------------- */
@@ -306,26 +310,35 @@ static void count_insns(struct run *r, const struct sys_output *a)
         r->insns += strtoull(a->last_words + 1, NULL, 16);
 }
 
-static void run_batch(struct run *r, struct sys_program *p, uint64_t seed, size_t n)
+/* Returns how many of the n programs have been dealt with: fewer where a machine stopped at one. */
+static size_t run_some(struct run *r, struct sys_program *p, size_t n)
 {
     struct sys_output a, b;
+    size_t k = 0;
+    bool reached = true;
 
-    for (size_t k = 0; k < n; k++)
-        make_program(r, &p[k], seed + k);
     run_both(r, p, n, false, &a, &b);
-    for (size_t k = 0; k < n; k++) {
+    for (; k < n && reached; k++) {
         if (same(&a, &b, k)) {
             count(r, a.line[k]);
             continue;
         }
-        tell_status(r, &a, &b);
-        investigate(r, &p[k]);
-        if (k >= a.n || k >= b.n)
-            break; /* the others were not reached */
+        reached = k < a.n && k < b.n;
+        if (!investigate(r, &p[k]))
+            tell_status(r, &a, &b);
     }
     count_insns(r, &a);
     sys_output_free(&a);
     sys_output_free(&b);
+    return k;
+}
+
+static void run_batch(struct run *r, struct sys_program *p, uint64_t seed, size_t n)
+{
+    for (size_t k = 0; k < n; k++)
+        make_program(r, &p[k], seed + k);
+    for (size_t done = 0; done < n && r->n_differ <= MAX_REPORTS;)
+        done += run_some(r, p + done, n - done);
 }
 
 static void run_all(struct run *r, uint64_t seed, uint64_t n_programs)
@@ -447,19 +460,15 @@ int main(int argc, char **argv)
     machine(&r.a, kind_a, dbt, qemu);
     machine(&r.b, kind_b, dbt, qemu);
     if (!cpu)
-        cpu = strcmp(kind_b, "qemu") == 0 ? "rv64,svnapot=on" : "default";
+        cpu = strcmp(kind_b, "qemu") == 0 ? SYS_QEMU_CPU : "default";
     r.a.cpu = r.b.cpu = cpu;
     r.a.options = option;
     if (counts_time(&r)) /* both clocks, or neither */
         r.b.options = "--time virtual";
     if (!rv_model_parse(&r.model, cpu, &e))
         die(&e);
-    if (strcmp(kind_b, "qemu") == 0) {
+    if (strcmp(kind_b, "qemu") == 0)
         r.flags |= SYS_FOR_QEMU;
-        r.model.ext &= ~(UINT64_C(1) << RV_EXT_zicond | UINT64_C(1) << RV_EXT_svinval |
-                         UINT64_C(1) << RV_EXT_zawrs | UINT64_C(1) << RV_EXT_zicbom |
-                         UINT64_C(1) << RV_EXT_zicboz);
-    }
     setvbuf(stdout, NULL, _IOLBF, 0);
     make_files(&r);
     if (program)
