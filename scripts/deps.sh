@@ -12,7 +12,8 @@ declare -A GROUPS_OF=(
              zlib1g-dev opensbi"
     [guest]="apt dpkg tar gzip coreutils util-linux debian-archive-keyring"
     [test]="libcmocka-dev libunicorn-dev gcc-riscv64-linux-gnu libc6-dev-riscv64-cross
-            binutils-riscv64-linux-gnu qemu-user device-tree-compiler python3 binutils"
+            binutils-riscv64-linux-gnu qemu-user qemu-system-riscv|qemu-system-misc device-tree-compiler python3
+            binutils"
     [bench]="qemu-system-riscv|qemu-system-misc gcc-riscv64-linux-gnu libc6-dev-riscv64-cross
              python3"
     [check]="clang-format clang-tidy"

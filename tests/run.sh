@@ -2,13 +2,13 @@
 # All that CI runs: `make test`. Each part prints its own lines and counts; the last line of
 # all is "N passed, N failed". A part fails if it says so or exits with another status than 0.
 #
-#   tests/run.sh [PART...]      parts: unit asan tools guest diff check docs (default: these)
+#   tests/run.sh [PART...]      parts: unit asan tools guest diff system check docs (default: these)
 #                               and long, which takes longer than CI should: make test-long
 # STOP=1 ends at the first test that fails. LIMIT: seconds that no test, builds apart, may exceed.
 set -u
 cd "$(dirname "$0")/.."
 export LC_ALL=C
-parts=${*:-unit asan tools guest diff check docs}
+parts=${*:-unit asan tools guest diff system check docs}
 log=out/test
 asan_options=detect_leaks=0:handle_segv=0:allow_user_segv_handler=1
 mkdir -p "$log"
@@ -154,6 +154,22 @@ part_diff()
     many unicorn-interp 300 out/release/tests/diff/unicorn_diff --seed 2 --count 200000 \
         --engine interp
     many qemu-user 300 out/release/tests/diff/qemu_user --seed 1 --count 100000
+}
+
+# Random system programs: the engines with each other, each stress mode, QEMU.
+part_system()
+{
+    local stress diff="out/release/tests/system/system_diff"
+
+    one system-build 300 make -j2 --no-print-directory dbt-run "$diff"
+    many system-interp 120 "$diff" --seed 1 --count 4000 --option "--time virtual"
+    many system-check 120 "$diff" --seed 2 --count 800 --a check --option "--time virtual"
+    for stress in regs,seed=7 cache table links irq regs,cache,table,links,irq,seed=9; do
+        many "system-$stress" 120 "$diff" --seed 3 --count 800 \
+            --option "--time virtual --stress $stress"
+    done
+    many system-host-time 120 "$diff" --seed 4 --count 800
+    many system-qemu 120 "$diff" --seed 5 --count 4000 --b qemu
 }
 
 part_check()

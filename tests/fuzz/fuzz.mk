@@ -29,3 +29,10 @@ $(FUZZ): $(OUT)/tests/fuzz/fuzz_%: $(OUT)/tests/fuzz/fuzz_%.o $(FUZZ_LIB) $(FUZZ
 	@$(CC) $(LDFLAGS_ALL) $(FUZZ_LINK) -o $@ $^ $(PKG_LIBS) -lcmocka -lm
 
 -include $(FUZZ:=.d) $(FUZZ_LIB:.o=.d) $(FUZZ_MAIN:.o=.d)
+
+## fuzz         T=600: everything that searches, in turn: input, floating point, system programs
+.PHONY: fuzz
+fuzz:
+	@$(MAKE) --no-print-directory fuzz-input T=$(or $(T),600)
+	@$(MAKE) --no-print-directory fuzz-fp CASES=$$(($(or $(T),600) * 1000000))
+	@$(MAKE) --no-print-directory fuzz-system COUNT=$$(($(or $(T),600) * 100))
