@@ -86,10 +86,14 @@ static void jump_back(struct sys_gen *g)
 /* To where there is no code, or none that may be executed. */
 static void jump_astray(struct sys_gen *g)
 {
+    uint64_t to = rv_random_int(&g->rng);
+
+    /* Not to the runtime's beginning; and QEMU's board has its reset vector somewhere. */
+    if (to - SYS_RAM < SYS_PROGRAMS - SYS_RAM || g->for_qemu || sys_one_in(g, 2))
+        to = sys_data_address(g);
     sys_begin(g, "astray");
     ask(g, SYS_COUNT); /* it may lead back */
-    /* QEMU's board has its reset vector somewhere. */
-    sys_li(g, TO, !g->for_qemu && sys_one_in(g, 2) ? rv_random_int(&g->rng) : sys_data_address(g));
+    sys_li(g, TO, to);
     sys_op(g, RV_OP_jalr, sys_one_in(g, 2) ? 1 : 0, TO, 0, 0);
     sys_end(g);
 }
