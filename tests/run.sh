@@ -206,6 +206,7 @@ part_long()
     one asan-build 900 make -j2 --no-print-directory BUILD=asan out/asan/dbt-run
     one check-builtin 600 tests/guest/check-boot.sh
     one check-opensbi 600 tests/guest/check-boot.sh 0 --firmware opensbi
+    many check-programs 1200 python3 tests/guest/boot.py --dbt ./dbt-run --check
     one check-no-passes 600 tests/guest/check-boot.sh 0 --opt none
     one check-regs 900 tests/guest/check-boot.sh 0 --stress regs,seed=7
     one check-table 900 tests/guest/check-boot.sh 0 --stress table
