@@ -146,7 +146,7 @@ def programs_case(term):
     expect(rf"\b{sum(n * n % 9973 for n in range(1, 2001))}\b",
            command(term, "awk '{ s += $2 } END { print s }' b", 120))
     term.send("vi c\r")
-    term.wait_for("c", 60)
+    term.wait_for("~", 120)
     # It asks for the size first. Behind an escape comes a pause, else it begins a key's name.
     for keys in ("", "ione\rtwo\rthree", "\x1b", "1G", "dd", "p", ":wq\r"):
         term.send(keys)

@@ -21,7 +21,7 @@
 #include "tests/system/program.h"
 #include "tests/system/report.h"
 
-enum { BATCH = 400, MAX_VARIANTS = 48, MAX_REPORTS = 5, SHRINK_SECONDS = 60 };
+enum { BATCH = 400, MAX_VARIANTS = 48, MAX_REPORTS = 5, SHRINK_SECONDS = 60, STOPPED = 124 };
 
 struct run {
     struct sys_machine a, b;
@@ -31,7 +31,7 @@ struct run {
     char dir[64];
     bool keep_image;
     char image[96], out_a[96], out_b[96];
-    uint64_t n_same, n_differ, n_qemus, traps;
+    uint64_t n_same, n_differ, n_qemus, n_hang, traps;
     uint64_t insns; /* in the programs themselves; of `a`, if its minstret counts */
 };
 
@@ -324,6 +324,10 @@ static size_t run_some(struct run *r, struct sys_program *p, size_t n)
             continue;
         }
         reached = k < a.n && k < b.n;
+        if (k >= a.n && k >= b.n && a.status == STOPPED && b.status == STOPPED) {
+            r->n_hang++; /* M, with interrupts off: no timer ends it */
+            continue;
+        }
         if (!investigate(r, &p[k]))
             tell_status(r, &a, &b);
     }
@@ -354,6 +358,8 @@ static void run_all(struct run *r, uint64_t seed, uint64_t n_programs)
            r->traps, r->n_differ);
     if (r->insns)
         printf("%" PRIu64 " instructions in them\n", r->insns);
+    if (r->n_hang)
+        printf("%" PRIu64 " do not end on either machine\n", r->n_hang);
     if (r->n_qemus)
         printf("%" PRIu64 " left out, for they reached what only QEMU's board has or QEMU does\n",
                r->n_qemus);
@@ -397,7 +403,7 @@ static void machine(struct sys_machine *m, const char *kind, const char *dbt, co
 {
     m->kind = kind;
     m->program = strcmp(kind, "qemu") == 0 ? qemu : dbt;
-    m->seconds = 40;
+    m->seconds = 60;
 }
 
 static void make_files(struct run *r)
