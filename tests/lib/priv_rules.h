@@ -11,6 +11,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* The low bits of a page table entry (Sv39). */
+enum {
+    PTE_V = 1,
+    PTE_R = 2,
+    PTE_W = 4,
+    PTE_X = 8,
+    PTE_U = 16,
+    PTE_G = 32,
+    PTE_A = 64,
+    PTE_D = 128
+};
+
 enum { PR_U = 0, PR_S = 1, PR_M = 3 };
 enum { PR_N_PMP = 16 }; /* choice: 0, 16 or 64 (3.7.1) */
 

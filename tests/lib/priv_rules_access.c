@@ -4,16 +4,6 @@
 
 #include <string.h>
 
-enum {
-    PTE_V = 1,
-    PTE_R = 2,
-    PTE_W = 4,
-    PTE_X = 8,
-    PTE_U = 16,
-    PTE_G = 32,
-    PTE_A = 64,
-    PTE_D = 128
-};
 enum { PAGE = 4096, PTESIZE = 8, LEVELS_SV39 = 3 };
 enum { MODE_BARE = 0, MODE_SV39 = 8 };
 

@@ -12,16 +12,6 @@
 enum { PRIV_ROOT = 0x10000, PRIV_L1 = 0x11000, PRIV_L0 = 0x12000, PRIV_DATA = 0x83000 };
 #define PRIV_VA UINT64_C(0xc0083000)
 
-enum {
-    PTE_V = 1,
-    PTE_R = 2,
-    PTE_W = 4,
-    PTE_X = 8,
-    PTE_U = 16,
-    PTE_G = 32,
-    PTE_A = 64,
-    PTE_D = 128
-};
 #define PTE_N       (UINT64_C(1) << 63)
 #define PTE_PBMT(n) ((uint64_t)(n) << 61)
 

@@ -1,8 +1,5 @@
 /* Pieces of system code. Each is one item, uses x28 to x31 only, but for what it computes, and
  * leaves them to be set anew by what follows. */
-#include <string.h>
-
-#include "dbt/base/check.h"
 #include "tests/lib/rv_random.h"
 #include "tests/lib/rv_rig.h"
 #include "tests/system/program.h"

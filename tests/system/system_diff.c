@@ -6,13 +6,11 @@
  * A machine prints a digest for each program. Where two differ the program is shrunk to the fewest
  * items that still do, both are run once more with every trap told, and what differs first is shown
  * with the line of options that shows it again. */
-#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
