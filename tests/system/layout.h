@@ -8,6 +8,7 @@
 #define SYS_SAVE      0x80f38000 /* registers at a trap to M */
 #define SYS_S_HANDLER 0x80f3a000 /* the handler of delegated traps: S mode may execute it */
 #define SYS_S_SAVE    0x80f3b000 /* and write here */
+#define SYS_S_COPY    0x80f3c000 /* the handler as it was, for each program's beginning */
 #define SYS_PROGRAMS                                                                               \
     0x81000000 /* struct sys_header, one after the other; then what they point to */
 #define SYS_PROGRAMS_BYTES 0x1000000

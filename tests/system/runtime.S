@@ -73,6 +73,14 @@ _start:
     csrw pmpaddr15, t0
     li t0, 0x1f << 56
     csrw pmpcfg2, t0
+    li t0, SYS_S_HANDLER
+    li t1, SYS_S_COPY
+    la t2, s_handler_end
+1:  ld t3, (t0)
+    sd t3, (t1)
+    addi t0, t0, 8
+    addi t1, t1, 8
+    bltu t0, t2, 1b
     li t0, SYS_PROGRAMS
     sd t0, SAVE_HEADER(sp)
     j begin
@@ -96,6 +104,14 @@ begin:
     li t0, -1
     csrc mip, t0
 
+    li t0, SYS_S_HANDLER            // which a program in M may have hit
+    li t1, SYS_S_COPY
+    la t2, s_handler_end
+1:  ld t3, (t1)
+    sd t3, (t0)
+    addi t0, t0, 8
+    addi t1, t1, 8
+    bltu t0, t2, 1b
     li t0, SYS_ARENA + SYS_CODE     // the code, zeros behind it
     ld t1, 8 * SYS_H_CODE(s4)
     ld t2, 8 * SYS_H_CODE_LEN(s4)
@@ -698,3 +714,5 @@ s_trap:
     .endr
     ld sp, 16(sp)
     sret
+    .balign 8
+s_handler_end:
