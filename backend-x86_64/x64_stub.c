@@ -174,7 +174,9 @@ static void make_store(struct x64_code *c)
 
     x64_ret(c);
     x64_fix(c, dropped, x64_at(c));
-    /* The running block was dropped: leave behind this instruction. */
+    /* The running block was dropped: leave behind this instruction, which virtual time has not
+     * counted and nothing else minds. */
+    x64_add_mi(c, STATE_MEM(icount), 1);
     x64_mov32_rm(c, RAX, STATE_MEM(slow_info));
     x64_mov32_rr(c, RCX, RAX);
     x64_shr32_ri8(c, RCX, 16);

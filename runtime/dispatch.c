@@ -239,8 +239,11 @@ void take_trap(struct hart *h, uint64_t cause, uint64_t tval)
     struct cpu_state *s = h->s;
 
     h->stats.traps++;
-    if (h->config.translate.virtual_time && ++s->icount >= s->icount_deadline)
-        atomic_fetch_or(&s->pending, PENDING_TIME);
+    if (h->config.translate.virtual_time) {
+        s->n_unretired++;
+        if (++s->icount >= s->icount_deadline)
+            atomic_fetch_or(&s->pending, PENDING_TIME);
+    }
     h->config.guest->trap(s, cause, tval);
 }
 

@@ -158,8 +158,10 @@ enum exit_reason ir_eval(const struct ir_block *b, struct cpu_state *s, const st
             break;
         case IR_st:
         case IR_stf:
-            if (env->store(s, x + i->imm, i->aux, y))
+            if (env->store(s, x + i->imm, i->aux, y)) {
+                s->icount++; /* it completes, and no count of the block comes behind it */
                 return leave(s, EXIT_PENDING, s->page_va + s->insn_off + insn_len);
+            }
             break;
         case IR_fence: atomic_thread_fence(memory_order_seq_cst); break;
         case IR_call: v[n] = call_helper(b, s, i->imm, x, y, value(v, i->c)); break;

@@ -89,6 +89,7 @@ struct cpu_state {
     uint64_t time_add;
     uint64_t icount;
     uint64_t icount_deadline;
+    uint64_t n_unretired; /* of icount: traps, and time that the hart slept through */
 
     uint64_t scratch[24]; /* the stubs' room for host registers */
     uint32_t slow_info;   /* x64_info() of the access that takes a slow path */

@@ -231,8 +231,12 @@ static void wait_event(void *arg)
 
     if (m->run.virtual_time && at != UINT64_MAX) {
         /* Nothing happens until then: the clock jumps. */
-        if (m->cpu.s.icount < at * VIRTUAL_INSNS_PER_TICK)
-            m->cpu.s.icount = at * VIRTUAL_INSNS_PER_TICK;
+        uint64_t *icount = &m->cpu.s.icount, then = at * VIRTUAL_INSNS_PER_TICK;
+
+        if (*icount < then) {
+            m->cpu.s.n_unretired += then - *icount;
+            *icount = then;
+        }
         hart_kick(m->hart, PENDING_TIME);
         return;
     }

@@ -20,6 +20,14 @@ void rv_count_before(struct rv_build *t)
     count(t, t->n_uncounted);
 }
 
+void rv_count_completed(struct rv_build *t)
+{
+    if (t->counted)
+        return;
+    count(t, t->n_uncounted);
+    t->counted = false;
+}
+
 void rv_leave_if(struct rv_build *t, enum ir_cond cond, ir_ref x, ir_ref y, int64_t offset)
 {
     rv_count(t);

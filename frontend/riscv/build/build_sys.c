@@ -73,8 +73,8 @@ static void csr_access(struct rv_build *t, const struct rv_insn *i)
         access_plain(t, i, plain);
         return;
     }
-    rv_count(t);
     if (number == CSR_TIME && !writes && (t->mode & RV_MODE_TIME_OK)) {
+        rv_count_completed(t);
         rv_set(t, i->rd, ir_emit(t->b, IR_time, 0, IR_NONE, IR_NONE, IR_NONE, 0));
         return;
     }

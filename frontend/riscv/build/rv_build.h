@@ -86,13 +86,6 @@ static inline ir_ref rv_select(struct rv_build *t, ir_ref cond, ir_ref x, ir_ref
     return ir_emit(t->b, IR_select, 0, cond, x, y, 0);
 }
 
-/* A call of C: rv_helper.h says which operands the helper takes. */
-static inline ir_ref rv_call(struct rv_build *t, enum rv_helper_id id, uint32_t k, ir_ref x,
-                             ir_ref y)
-{
-    return ir_emit(t->b, IR_call, 0, x, y, IR_NONE, IR_CALL(id, k));
-}
-
 /* ---- Meanings that several families share -------------------------------------------- */
 
 /* op(rs1, rs2). The operands are made one after the other, here and everywhere: C
@@ -163,6 +156,18 @@ static inline void bin_w_of(struct rv_build *t, const struct rv_insn *i, enum ir
 void rv_count(struct rv_build *t);
 /* The same where this instruction does not complete, or is not begun. */
 void rv_count_before(struct rv_build *t);
+/* What is completed before this instruction, which is counted later: before what may raise an
+ * exception, so that the count does not depend on where blocks begin. */
+void rv_count_completed(struct rv_build *t);
+
+/* A call of C: rv_helper.h says which operands the helper takes. It may raise, or
+ * look at the clock. */
+static inline ir_ref rv_call(struct rv_build *t, enum rv_helper_id id, uint32_t k, ir_ref x,
+                             ir_ref y)
+{
+    rv_count_completed(t);
+    return ir_emit(t->b, IR_call, 0, x, y, IR_NONE, IR_CALL(id, k));
+}
 
 /* Leaves for the offset when the comparison holds; the block goes on behind. */
 void rv_leave_if(struct rv_build *t, enum ir_cond cond, ir_ref x, ir_ref y, int64_t offset);

@@ -17,9 +17,13 @@ uint64_t rv_time(const struct rv_hart *h)
     return h->now_ticks ? h->now_ticks(h->now_arg) : 0;
 }
 
-static uint64_t clock_cycles(const struct rv_hart *h)
+/* What counter n counts. In virtual time a trap takes a cycle and retires nothing (Privileged 3.3.1:
+ * ECALL and EBREAK "should not increment the minstret CSR"). */
+static uint64_t count_of(const struct rv_hart *h, unsigned n)
 {
-    return h->virtual_time ? h->s.icount : rv_time(h) * RV_CYCLES_PER_TICK;
+    if (!h->virtual_time)
+        return rv_time(h) * RV_CYCLES_PER_TICK;
+    return n == 0 ? h->s.icount : h->s.icount - h->s.n_unretired;
 }
 
 static uint64_t *counter_base(struct rv_hart *h, unsigned n)
@@ -31,7 +35,7 @@ uint64_t rv_counter(const struct rv_hart *h, unsigned n)
 {
     uint64_t base = n == 0 ? h->mcycle_base : h->minstret_base;
 
-    return h->mcountinhibit & bit(n) ? base : clock_cycles(h) - base;
+    return h->mcountinhibit & bit(n) ? base : count_of(h, n) - base;
 }
 
 /* From the guest's CSR instruction: "a value written to instret by one instruction will be the
@@ -46,7 +50,7 @@ void rv_counter_write_csr(struct rv_hart *h, unsigned n, uint64_t v)
 
 void rv_counter_write(struct rv_hart *h, unsigned n, uint64_t v)
 {
-    *counter_base(h, n) = h->mcountinhibit & bit(n) ? v : clock_cycles(h) - v;
+    *counter_base(h, n) = h->mcountinhibit & bit(n) ? v : count_of(h, n) - v;
 }
 
 void rv_mcountinhibit_write(struct rv_hart *h, uint64_t v)

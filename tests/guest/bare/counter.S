@@ -1,5 +1,6 @@
 // What is written to minstret or mcycle is what the next instruction reads, as Zicsr has it of
-// instret; from there each instruction counts once. A stopped counter holds what it was given.
+// instret; from there each instruction that retires counts once: not one that raises (Privileged 3.3.1), and
+// those before it, and a store into its own block, like any other. A stopped counter holds what it was given.
 // options: --time virtual
 // status: 0
 #include "bare.inc"
@@ -33,5 +34,41 @@ _start:
     csrr a1, minstret
     want 7, a0, 5
     want 8, a1, 5
+    csrci mcountinhibit, 4
+    la t1, 2f
+    csrw mtvec, t1
+    csrwi minstret, 0
+    nop
+    nop
+    lb a0, 1(zero)              // no memory there: raises, after two that count
+    nop
+    .balign 4
+2:  csrr a0, minstret
+    want 9, a0, 2
+    la t1, 3f
+    csrw mtvec, t1
+    csrwi minstret, 0
+    nop
+    ecall
+    .balign 4
+3:  csrr a0, minstret
+    want 10, a0, 1
+    la t1, 4f
+    csrw mtvec, t1
+    csrwi minstret, 0
+    nop
+    csrw 0x7ff, zero            // no such register
+    .balign 4
+4:  csrr a0, minstret
+    want 11, a0, 1
+    la t1, 5f
+    lw t2, (t1)
+    csrwi minstret, 0
+    nop                         // 1
+    sw t2, (t1)                 // 2: drops the block that it is in
+    nop                         // 3
+5:  nop                         // 4
+    csrr a0, minstret
+    want 12, a0, 4
     exit 0
     wrong_is_here
