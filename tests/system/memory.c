@@ -87,9 +87,6 @@ static uint64_t random_leaf(struct sys_gen *g)
 
     if (page == SYS_CODE && sys_one_in(g, 2))
         bits |= X;
-    /* It sees a store into the code that it executes later than we do, without a fence.i. */
-    if (page == SYS_CODE && g->for_qemu)
-        bits = (bits & ~(uint64_t)W) | A;
     return entry(arena(page + (uint64_t)PAGE * sys_below(g, 2)), bits);
 }
 
@@ -229,8 +226,7 @@ void sys_change_entry(struct sys_gen *g)
     if (sys_one_in(g, 4))
         i = ANY;
     if (sys_one_in(g, 6)) { /* the code's own, as the other mode's or with a bit less */
-        /* QEMU goes on in the block that it has, without fetching. */
-        i = g->for_qemu && g->mode != RV_M ? 4 + sys_below(g, 4) : sys_below(g, 8);
+        i = sys_below(g, 8);
         value = entry(arena(SYS_CODE + (uint64_t)PAGE * (i & 1)), random_bits(g) | X);
     }
     if (sys_one_in(g, 6)) { /* the huge page */
