@@ -393,8 +393,6 @@ static void lone(struct sys_gen *g)
                                    RV_OP_pause,      RV_OP_ecall,  RV_OP_fence_tso};
     enum rv_op op = (enum rv_op)PICK(g, row);
 
-    if (op == RV_OP_ebreak && g->for_qemu)
-        return;
     /* Where these lead is what the last trap left. */
     if ((op == RV_OP_mret && g->mode == RV_M) || (op == RV_OP_sret && g->mode != RV_U))
         return;

@@ -173,7 +173,7 @@ uint64_t sys_data_address(struct sys_gen *g)
     case 2:
         return g->mode == RV_S ? arena(SYS_DATA) + page + at
                                : GIGA + SYS_ARENA - IDENTITY + SYS_DATA + page + at;
-    case 3: return window(g) + (uint64_t)PAGE * (g->for_qemu ? LOOSE : sys_below(g, 16)) + at;
+    case 3: return window(g) + (uint64_t)PAGE * sys_below(g, 16) + at;
     default:
         return window(g) +
                (uint64_t)PAGE * (DATA_FIRST + sys_below(g, DATA_LAST - DATA_FIRST + 1)) + at;
