@@ -97,7 +97,7 @@ static void split(struct sys_output *out)
             break;
         *end = 0;
         /* What else there is is a machine's last words. */
-        if (*p == 'P' || *p == 'H' || (unsigned char)p[0] > 127 || strchr("TGNS", *p))
+        if ((unsigned char)p[0] > 127 || strchr("PHRTGNS", *p))
             out->line[out->n++] = p;
         else
             out->last_words = p;
