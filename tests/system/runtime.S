@@ -270,14 +270,14 @@ ordinary:
     srli t0, s1, 12                 // a trap in the handler of S: nothing to step over
     li t1, SYS_S_HANDLER >> 12
     beq t0, t1, next_chunk
-    mv s6, s0
+    li t0, 2
+    bne s0, t0, 1f
+    sfence.vma                      // it may have been one, which TVM forbade
+1:  mv s6, s0
     mv s7, s1
     mv s8, s3
     call step_over
     csrw mepc, s7
-    li t0, 2
-    bne s0, t0, resume
-    sfence.vma                      // it may have been one, which TVM forbade
 resume:
     csrr t0, minstret               // these loads and the stores at a trap are 70 of ours
     addi t0, t0, 70
@@ -557,7 +557,10 @@ service_s_trap:
     bltu t0, t1, 1b
     call count_trap
     ld s6, S_CAUSE(a7)
-    ld s7, S_EPC(a7)
+    li t0, 2
+    bne s6, t0, 1f
+    sfence.vma                      // as in `ordinary`
+1:  ld s7, S_EPC(a7)
     ld s8, S_STATUS(a7)             // SPP to MPP
     srli s8, s8, 8
     andi s8, s8, 1
@@ -566,10 +569,6 @@ service_s_trap:
     csrw sepc, s7
     addi s1, s1, 4
     csrw mepc, s1
-    li t0, 2
-    bne s6, t0, 1f
-    sfence.vma                      // as in `ordinary`
-1:
     li t0, 8
 2:  add t1, sp, t0                  // but the handler goes on with its own
     ld t3, 2047 - 511(t1)

@@ -331,6 +331,29 @@ static void count_last_words(struct run *r, const struct sys_output *a, const st
     r->n_qemu[SYS_QEMU_ebreak_tval] += token_or_0(a->last_words, 3, 'B');
 }
 
+/* Line k becomes that of program k, for one that M leads astray in the runtime may print none. */
+static void align(struct sys_output *o, const struct sys_program *p, size_t n)
+{
+    static char nothing[1];
+    char **line = calloc(n, sizeof(*line));
+    size_t done = 0;
+
+    CHECK(line);
+    for (size_t k = 0; k < n; k++)
+        line[k] = nothing;
+    for (size_t i = 0; i < o->n; i++) {
+        uint64_t k = token_value(o->line[i], 0) - p[0].seed;
+
+        if (k < done || k >= n)
+            continue;
+        line[k] = o->line[i];
+        done = (size_t)k + 1;
+    }
+    free(o->line);
+    o->line = line;
+    o->n = done;
+}
+
 /* Returns how many of the n programs have been dealt with: fewer where a machine stopped at one, or
  * where one found the memory of another that had differed. */
 static size_t run_some(struct run *r, struct sys_program *p, size_t n)
@@ -340,6 +363,8 @@ static size_t run_some(struct run *r, struct sys_program *p, size_t n)
     bool reached = true, differed = false;
 
     run_both(r, p, n, false, &a, &b);
+    align(&a, p, n);
+    align(&b, p, n);
     for (; k < n && reached; k++) {
         enum verdict verdict;
 
@@ -349,6 +374,10 @@ static size_t run_some(struct run *r, struct sys_program *p, size_t n)
             continue;
         }
         reached = k < a.n && k < b.n;
+        if (reached && !line_of(&a, k)[0] && !line_of(&b, k)[0]) {
+            r->n_astray++;
+            continue;
+        }
         if (k >= a.n && k >= b.n && a.status == STOPPED && b.status == STOPPED) {
             r->n_stopped++; /* M, with interrupts off: no timer ends it */
             continue;
@@ -361,6 +390,9 @@ static size_t run_some(struct run *r, struct sys_program *p, size_t n)
         differed = true;
         if (verdict != QEMUS) {
             investigate(r, &p[k], verdict);
+            if (verdict == NOT_ALONE)
+                printf("    %s: %s\n    %s: %s\n", r->a.kind, line_of(&a, k), r->b.kind,
+                       line_of(&b, k));
             tell_status(r, &a, &b);
         }
     }
@@ -403,7 +435,7 @@ static void sum_up(const struct run *r)
     if (r->insns)
         printf("%" PRIu64 " instructions in them\n", r->insns);
     printf("%" PRIu64 " end on neither machine: the timer ended %" PRIu64 ", %" PRIu64
-           " ran into the runtime's beginning, %" PRIu64 " stopped the batch\n",
+           " ran astray in the runtime, %" PRIu64 " stopped the batch\n",
            r->n_late + r->n_astray + r->n_stopped, r->n_late, r->n_astray, r->n_stopped);
     if (r->n_again)
         printf("%" PRIu64 " batches run on again behind a program that left other memory\n",
