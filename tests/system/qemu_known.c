@@ -46,12 +46,23 @@ static bool ever_met_board(const char *text)
     return false;
 }
 
+/* Two names for a fault of one instruction are no matter of the board, which has something there or
+ * has not. */
+static bool is_one_instruction(const struct difference *d)
+{
+    uint64_t epc = token(d->ours, d->trap + TOKEN, 'e');
+
+    return is_trap(d->ours[d->trap]) && is_trap(d->theirs[d->trap]) &&
+           epc == token(d->theirs, d->trap + TOKEN, 'e');
+}
+
 /* It stops QEMU for good now and then: then there is no telling of its. */
 static bool meets_board(const struct difference *d)
 {
     if (!d->theirs[0])
         return ever_met_board(d->ours);
-    return is_board_fault(d->ours, d->trap) || is_board_fault(d->theirs, d->trap);
+    return !is_one_instruction(d) &&
+           (is_board_fault(d->ours, d->trap) || is_board_fault(d->theirs, d->trap));
 }
 
 /* ---- Fields of mstatus
@@ -86,20 +97,34 @@ static bool is_narrow(const struct difference *d)
 /* ---- Memory
  * ---------------------------------------------------------------------------------------- */
 
-static bool reads_first(const struct difference *d)
+enum { V = 1, W = 4, U = 16 };
+
+/* The leaf entry that our page fault is about; 0: there is none. */
+static uint64_t leaf_of(const struct difference *d)
 {
-    return cause_at(d->ours, d->trap) == 15 && cause_at(d->theirs, d->trap) == 7;
+    uint64_t leaf = token(d->ours, d->trap + 4 * TOKEN, 'W');
+
+    return leaf == UINT64_MAX ? 0 : leaf;
 }
 
-/* The entry says by itself that ours has to fault: V and U, and it was S, with SUM, that came. */
+/* The entry says by itself that ours has to be a page fault: V, and no W. */
+static bool reads_first(const struct difference *d)
+{
+    enum { STORE_ACCESS = 7, STORE_PAGE = 15 };
+
+    return cause_at(d->ours, d->trap) == STORE_PAGE &&
+           cause_at(d->theirs, d->trap) == STORE_ACCESS && (leaf_of(d) & (V | W)) == V;
+}
+
+/* As here: V and U, and it was S, with SUM, that came. */
 static bool fetches_user_page(const struct difference *d)
 {
-    enum { FETCH_PAGE_FAULT = 12, V_AND_U = 0x11, SUM = 0x40000, S = 1 };
-    uint64_t status = status_at(d->ours, d->trap), leaf = token(d->ours, d->trap + 4 * TOKEN, 'W');
+    enum { FETCH_PAGE = 12, SUM = 0x40000, S = 1 };
+    uint64_t status = status_at(d->ours, d->trap);
     uint64_t from = d->ours[d->trap] == 'T' ? status >> 11 & 3 : status >> 8 & 1;
 
-    return cause_at(d->ours, d->trap) == FETCH_PAGE_FAULT && from == S && (status & SUM) &&
-           leaf != UINT64_MAX && (leaf & V_AND_U) == V_AND_U;
+    return cause_at(d->ours, d->trap) == FETCH_PAGE && from == S && (status & SUM) &&
+           (leaf_of(d) & (V | U)) == (V | U);
 }
 
 static bool writes_bare(const struct difference *d)

@@ -413,13 +413,16 @@ alias:
     ld t2, 8 * SYS_H_ALIAS_S(s4)
 1:  ret
 
-// Where a fetch found a page fault (a3: cause, a2: tval): the leaf entry under Sv39, of tables in the arena,
+// Where a fetch or a store found a page fault (a3: cause, a2: tval): the leaf entry under Sv39, of tables in the arena,
 // or 0. Uses a4, t0 to t6.
 tell_leaf:
     andi t0, s5, SYS_VERBOSE
     beqz t0, 4f
-    addi t0, a3, -12
-    bnez t0, 4f
+    li t0, 1 << 12 | 1 << 15
+    srl t0, t0, a3
+    andi t0, t0, 1
+    beqz t0, 4f
+    bltz a3, 4f
     mv a4, ra
     csrr t3, satp
     slli t3, t3, 20                 // PPN to an address
