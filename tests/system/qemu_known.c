@@ -47,13 +47,16 @@ static bool ever_met_board(const char *text)
 }
 
 /* Two names for a fault of one instruction are no matter of the board, which has something there or
- * has not. */
-static bool is_one_instruction(const struct difference *d)
+ * has not: unless it had the instruction, an illegal one. */
+static bool is_one_fault(const struct difference *d)
 {
+    enum { FETCH_ACCESS = 1, ILLEGAL = 2 };
     uint64_t epc = token(d->ours, d->trap + TOKEN, 'e');
 
     return is_trap(d->ours[d->trap]) && is_trap(d->theirs[d->trap]) &&
-           epc == token(d->theirs, d->trap + TOKEN, 'e');
+           epc == token(d->theirs, d->trap + TOKEN, 'e') &&
+           !(cause_at(d->ours, d->trap) == FETCH_ACCESS &&
+             cause_at(d->theirs, d->trap) == ILLEGAL);
 }
 
 /* It stops QEMU for good now and then: then there is no telling of its. */
@@ -61,7 +64,7 @@ static bool meets_board(const struct difference *d)
 {
     if (!d->theirs[0])
         return ever_met_board(d->ours);
-    return !is_one_instruction(d) &&
+    return !is_one_fault(d) &&
            (is_board_fault(d->ours, d->trap) || is_board_fault(d->theirs, d->trap));
 }
 
