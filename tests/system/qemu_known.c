@@ -55,8 +55,7 @@ static bool is_one_fault(const struct difference *d)
 
     return is_trap(d->ours[d->trap]) && is_trap(d->theirs[d->trap]) &&
            epc == token(d->theirs, d->trap + TOKEN, 'e') &&
-           !(cause_at(d->ours, d->trap) == FETCH_ACCESS &&
-             cause_at(d->theirs, d->trap) == ILLEGAL);
+           !(cause_at(d->ours, d->trap) == FETCH_ACCESS && cause_at(d->theirs, d->trap) == ILLEGAL);
 }
 
 /* It stops QEMU for good now and then: then there is no telling of its. */

@@ -16,7 +16,7 @@ $(SYSTEM)/runtime.bin: tests/system/runtime.S tests/system/layout.h tests/system
 	@$(RISCV_PREFIX)objcopy -O binary $(SYSTEM)/runtime.elf $@
 
 $(SYSTEM)/system_diff: $(patsubst %,$(SYSTEM)/%.o,system_diff options program memory macro image \
-    machine report qemu_known) $(OUT)/tests/lib/rv_random.o $(OUT)/tests/lib/rv_random_value.o $(OUT)/tests/lib/rv_rig.o $(LIB) | $(SYSTEM)/runtime.bin
+    machine report qemu_known) $(OUT)/tests/lib/rv_random.o $(OUT)/tests/lib/rv_random_value.o $(OUT)/tests/lib/rv_rig.o $(OUT)/tests/lib/elf_write.o $(LIB) | $(SYSTEM)/runtime.bin
 	@echo "  LINK  $@"
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS) -lm
 
