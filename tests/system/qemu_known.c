@@ -46,16 +46,13 @@ static bool ever_met_board(const char *text)
     return false;
 }
 
-/* Two names for a fault of one instruction are no matter of the board, which has something there or
- * has not: unless it had the instruction, an illegal one. */
+/* Two names for the fault of one access are no matter of the board, which has something there or has
+ * not. */
 static bool is_one_fault(const struct difference *d)
 {
-    enum { FETCH_ACCESS = 1, ILLEGAL = 2 };
-    uint64_t epc = token(d->ours, d->trap + TOKEN, 'e');
-
     return is_trap(d->ours[d->trap]) && is_trap(d->theirs[d->trap]) &&
-           epc == token(d->theirs, d->trap + TOKEN, 'e') &&
-           !(cause_at(d->ours, d->trap) == FETCH_ACCESS && cause_at(d->theirs, d->trap) == ILLEGAL);
+           token(d->ours, d->trap + TOKEN, 'e') == token(d->theirs, d->trap + TOKEN, 'e') &&
+           tval_at(d->ours, d->trap) == tval_at(d->theirs, d->trap);
 }
 
 /* It stops QEMU for good now and then: then there is no telling of its. */
