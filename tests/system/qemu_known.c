@@ -46,8 +46,8 @@ static bool ever_met_board(const char *text)
     return false;
 }
 
-/* Two names for the fault of one access are no matter of the board, which has something there or has
- * not. */
+/* Two names for the fault of one access are no matter of the board, which has something there or
+ * has not. */
 static bool is_one_fault(const struct difference *d)
 {
     return is_trap(d->ours[d->trap]) && is_trap(d->theirs[d->trap]) &&
