@@ -169,7 +169,7 @@ part_system()
             --option "--time virtual --stress $stress"
     done
     many system-host-time 120 "$diff" --seed 4 --count 800
-    many system-qemu 120 "$diff" --seed 5 --count 4000 --b qemu
+    many system-qemu 120 "$diff" --seed 5 --count 4000 --b qemu --option "--time virtual"
 }
 
 part_check()

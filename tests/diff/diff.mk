@@ -20,7 +20,7 @@ $(OUT)/tests/diff/unicorn_diff: $(patsubst %,$(OUT)/tests/diff/%.o,unicorn_diff 
 	@echo "  LINK  $@"
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS) -lunicorn -lm
 
-$(OUT)/tests/diff/qemu_user: $(OUT)/tests/diff/qemu_user.o $(OUT)/tests/diff/qemu_program.o \
+$(OUT)/tests/diff/qemu_user: $(OUT)/tests/diff/qemu_user.o $(OUT)/tests/diff/qemu_program.o $(OUT)/tests/lib/elf_write.o \
     $(DIFF_LIB) $(LIB)
 	@echo "  LINK  $@"
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS) -lm

@@ -1,11 +1,11 @@
 #include "tests/diff/qemu_program.h"
 
-#include <elf.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "dbt/base/check.h"
+#include "tests/lib/elf_write.h"
 
 enum {
     T0 = 5,
@@ -20,7 +20,7 @@ enum {
     FA0 = 10,
     FA3 = 13
 };
-enum { NOP = 0x13, ECALL = 0x73, CSR_FCSR = 3, SYS_WRITE = 64, SYS_EXIT = 93, HEADER = 4096 };
+enum { NOP = 0x13, ECALL = 0x73, CSR_FCSR = 3, SYS_WRITE = 64, SYS_EXIT = 93 };
 
 struct asm_out {
     uint8_t *image;
@@ -157,44 +157,9 @@ struct qemu_result qemu_result(const struct qemu_program *p, const uint8_t *imag
 
 /* ---- Under QEMU --------------------------------------------------------------------------- */
 
-static bool write_elf(const char *path, const uint8_t *image)
-{
-    uint8_t header[HEADER] = {0};
-    Elf64_Ehdr eh = {
-        .e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB, EV_CURRENT},
-        .e_type = ET_EXEC,
-        .e_machine = EM_RISCV,
-        .e_version = EV_CURRENT,
-        .e_entry = QEMU_BASE,
-        .e_phoff = sizeof(eh),
-        .e_flags = 4, /* floating point in registers, doubles */
-        .e_ehsize = sizeof(eh),
-        .e_phentsize = sizeof(Elf64_Phdr),
-        .e_phnum = 1,
-    };
-    const Elf64_Phdr ph = {
-        .p_type = PT_LOAD,
-        .p_flags = PF_R | PF_W | PF_X,
-        .p_offset = HEADER,
-        .p_vaddr = QEMU_BASE,
-        .p_paddr = QEMU_BASE,
-        .p_filesz = QEMU_RESULTS,
-        .p_memsz = QEMU_BYTES,
-        .p_align = HEADER,
-    };
-    FILE *f = fopen(path, "wb");
-
-    if (!f)
-        return false;
-    memcpy(header, &eh, sizeof(eh));
-    memcpy(header + sizeof(eh), &ph, sizeof(ph));
-    bool ok = fwrite(header, HEADER, 1, f) == 1 && fwrite(image, QEMU_RESULTS, 1, f) == 1;
-
-    return fclose(f) == 0 && ok;
-}
-
 bool qemu_run(const struct qemu_program *p, const char *dir, uint8_t *image)
 {
+    const struct elf_segment segment = {QEMU_BASE, image, QEMU_RESULTS, QEMU_BYTES};
     char elf[256], out[256], command[1024];
 
     snprintf(elf, sizeof(elf), "%s/program", dir);
@@ -202,7 +167,7 @@ bool qemu_run(const struct qemu_program *p, const char *dir, uint8_t *image)
     snprintf(command, sizeof(command),
              "chmod +x %s && timeout 60 qemu-riscv64 -cpu rv64,zba=true,zbb=true,zbs=true %s >%s",
              elf, elf, out);
-    if (!write_elf(elf, image)) {
+    if (!elf_write(elf, QEMU_BASE, &segment, 1)) {
         fprintf(stderr, "cannot write %s\n", elf);
         return false;
     }

@@ -16,5 +16,5 @@ for stress in none regs,seed="$1" cache table links irq; do
     echo "   $((SECONDS - start)) s"
 done
 echo "== seed $1, QEMU"
-"$diff" --seed "$1" --count $(($2 / 5)) --b qemu || status=1
+"$diff" --seed "$1" --count $(($2 / 5)) --b qemu --option "--time virtual" || status=1
 exit $status

@@ -1,13 +1,11 @@
-#include <elf.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "dbt/base/check.h"
+#include "tests/lib/elf_write.h"
 #include "tests/system/program.h"
-
-enum { N_SEGMENTS = 3, HEAD = 0x1000 };
 
 struct image {
     uint8_t *bytes;
@@ -60,62 +58,24 @@ static uint8_t *read_runtime(const char *path, size_t *len, struct err *e)
     return NULL;
 }
 
-static Elf64_Phdr segment(uint64_t gpa, uint64_t offset, uint64_t len)
-{
-    return (Elf64_Phdr){.p_type = PT_LOAD,
-                        .p_flags = PF_R | PF_W | PF_X,
-                        .p_offset = offset,
-                        .p_vaddr = gpa,
-                        .p_paddr = gpa,
-                        .p_filesz = len,
-                        .p_memsz = len,
-                        .p_align = 8};
-}
-
-static bool write_elf(FILE *f, const uint8_t *runtime, size_t runtime_len, const struct image *m)
-{
-    uint8_t head[HEAD] = {0};
-    Elf64_Ehdr eh = {
-        .e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB, EV_CURRENT},
-        .e_type = ET_EXEC,
-        .e_machine = EM_RISCV,
-        .e_version = EV_CURRENT,
-        .e_entry = SYS_RAM,
-        .e_phoff = sizeof(eh),
-        .e_ehsize = sizeof(eh),
-        .e_phentsize = sizeof(Elf64_Phdr),
-        .e_phnum = N_SEGMENTS};
-    const uint32_t jump[2] = {0x00000297 | (SYS_RUNTIME - SYS_RAM), /* auipc t0 */
-                              0x00028067};                          /* jr t0 */
-    Elf64_Phdr ph[N_SEGMENTS] = {segment(SYS_RAM, HEAD - 8, 8),
-                                 segment(SYS_RUNTIME, HEAD, runtime_len),
-                                 segment(SYS_PROGRAMS, HEAD + runtime_len, m->len)};
-
-    memcpy(head, &eh, sizeof(eh));
-    memcpy(head + sizeof(eh), ph, sizeof(ph));
-    memcpy(head + HEAD - 8, jump, 8);
-    return fwrite(head, 1, HEAD, f) == HEAD && fwrite(runtime, 1, runtime_len, f) == runtime_len &&
-           fwrite(m->bytes, 1, m->len, f) == m->len;
-}
-
 bool sys_image_write(const char *path, const char *runtime, const struct sys_program *p, size_t n,
                      bool verbose, struct err *e)
 {
     struct image m = {.bytes = calloc(1, SYS_PROGRAMS_BYTES)};
+    const uint32_t jump[2] = {0x00000297 | (SYS_RUNTIME - SYS_RAM), /* auipc t0 */
+                              0x00028067};                          /* jr t0 */
     size_t runtime_len;
     uint8_t *code = read_runtime(runtime, &runtime_len, e);
     bool ok = false;
-    FILE *f;
 
     CHECK(m.bytes);
     if (!code)
         goto free_image;
     put_programs(&m, p, n, verbose);
-    f = fopen(path, "wb");
-    if (f) {
-        ok = write_elf(f, code, runtime_len, &m);
-        ok = fclose(f) == 0 && ok;
-    }
+    const struct elf_segment segments[] = {{SYS_RAM, jump, sizeof(jump), sizeof(jump)},
+                                           {SYS_RUNTIME, code, runtime_len, runtime_len},
+                                           {SYS_PROGRAMS, m.bytes, m.len, m.len}};
+    ok = elf_write(path, SYS_RAM, segments, sizeof(segments) / sizeof(segments[0]));
     if (!ok)
         err_set(e, "%s: cannot be written: %s", path, strerror(errno));
     free(code);

@@ -10,11 +10,12 @@ enum {
     SEPC = 0x141,
     SIP = 0x144,
     MSTATUS = 0x300,
+    MEDELEG = 0x302,
     MEPC = 0x341,
     MIP = 0x344,
     MENVCFG = 0x30a
 };
-#define MPRV UINT64_C(0x20000) /* QEMU 7.2 uses what it found for a fetch or before a trap */
+#define MPRV UINT64_C(0x20000)
 enum { MPP = 0x1800, MPP_SHIFT = 11, SPP = 0x100, SPP_SHIFT = 8 };
 
 static unsigned pick(struct sys_gen *g, const uint16_t *list, unsigned n)
@@ -85,8 +86,8 @@ static void jump_astray(struct sys_gen *g)
 {
     uint64_t to = rv_random_int(&g->rng);
 
-    /* Not to the runtime's beginning; and QEMU's board has its reset vector somewhere. */
-    if (to - SYS_RAM < SYS_PROGRAMS - SYS_RAM || g->for_qemu || sys_one_in(g, 2))
+    /* Not to the runtime's beginning. */
+    if (to - SYS_RAM < SYS_PROGRAMS - SYS_RAM || sys_qemu(g, SYS_QEMU_stray) || sys_one_in(g, 2))
         to = sys_data_address(g);
     sys_begin(g, "astray");
     ask(g, SYS_COUNT); /* it may lead back */
@@ -279,13 +280,12 @@ static const struct csr_choice m_csrs[] = {
 static const uint16_t odd_csrs[] = {0x7c0, 0x000, 0x5c0, 0x9ff, 0xf15, 0xc00, 0xc01,
                                     0xc02, 0xcc0, 0x3a1, 0x181, 0x200, 0x280, 0x400};
 
-/* QEMU 7.2 takes the lowest number first where the specification has an order: one kind for a
- * program. */
-static uint64_t irqs(const struct sys_gen *g)
+/* Where their order is not the specification's: one kind for a program. */
+static uint64_t irqs(struct sys_gen *g)
 {
     static const uint16_t one[] = {0x2, 0x20, 0x200, 0x2};
 
-    return g->for_qemu ? one[g->p->seed & 3] : 0x222;
+    return sys_qemu(g, SYS_QEMU_irq_order) ? one[g->p->seed & 3] : 0x222;
 }
 
 static bool runs_by_itself(unsigned number)
@@ -298,10 +298,9 @@ static void odd_csr(struct sys_gen *g)
     unsigned number = PICK(g, odd_csrs), rd = any_register(g);
 
     sys_begin(g, "odd csr");
-    /* QEMU 7.2 takes csrrs of a register that holds 0 for no write (Unprivileged, Zicsr: it is
-     * one). */
     if (sys_one_in(g, 2))
-        sys_csr(g, RV_OP_csrrs, rd, number, g->for_qemu || sys_one_in(g, 2) ? 0 : T0);
+        sys_csr(g, RV_OP_csrrs, rd, number,
+                sys_qemu(g, SYS_QEMU_csrrs_zero) || sys_one_in(g, 2) ? 0 : T0);
     else
         sys_csr(g, RV_OP_csrrw, rd, number, T0);
     if (runs_by_itself(number))
@@ -309,10 +308,24 @@ static void odd_csr(struct sys_gen *g)
     sys_end(g);
 }
 
-/* All bits of the field, or none: others QEMU sees otherwise (FS) or takes as they are (MPP). */
+/* All bits of the field, or none. */
 static uint64_t whole_field(uint64_t value, uint64_t field)
 {
     return (value & field & -field) ? value | field : value & ~field;
+}
+
+/* What may be written to mstatus or sstatus. */
+static uint64_t status_bits(struct sys_gen *g, uint64_t value, bool m)
+{
+    uint64_t fs = whole_field(value, 3 << 13), mpp = whole_field(value, MPP);
+
+    if (fs != value && sys_qemu(g, SYS_QEMU_fs))
+        value = fs;
+    if (m && mpp != value && sys_qemu(g, SYS_QEMU_warl))
+        value = (value & ~(uint64_t)MPP) | (mpp & MPP);
+    if ((value & MPRV) && sys_qemu(g, SYS_QEMU_mprv))
+        value &= ~MPRV;
+    return value;
 }
 
 static void csr(struct sys_gen *g)
@@ -328,21 +341,21 @@ static void csr(struct sys_gen *g)
 
     if (sys_one_in(g, 3))
         value = rig_random(&g->rng);
-    if (c->number == MENVCFG && g->for_qemu) /* no ADUE */
+    if (c->number == MENVCFG && sys_qemu(g, SYS_QEMU_adue))
         return;
     if (c->number == MIP || c->number == SIP)
         value &= irqs(g);
     sys_begin(g, "csr");
     if (c->writable == 0) {
         sys_csr(g, RV_OP_csrrs, rd, c->number, 0);
-    } else if (sys_one_in(g, 4)) {
+    } else if (sys_one_in(g, 4) && !(c->number == MEDELEG &&
+                                     sys_qemu(g, SYS_QEMU_amo_load))) { /* its stores are above */
         sys_csr(g, (enum rv_op)PICK(g, row_i), rd, c->number, value & c->writable & 31);
     } else {
         value &= c->writable;
-        if (g->for_qemu && (c->number == MSTATUS || c->number == SSTATUS))
-            value =
-                whole_field(whole_field(value, 3 << 13), c->number == MSTATUS ? MPP : 0) & ~MPRV;
-        if (c->number == 0x302)
+        if (c->number == MSTATUS || c->number == SSTATUS)
+            value = status_bits(g, value, c->number == MSTATUS);
+        if (c->number == MEDELEG)
             value = sys_delegated(g, value);
         sys_li(g, T0, value);
         sys_csr(g, (enum rv_op)PICK(g, row), sys_one_in(g, 3) ? 0 : rd, c->number, T0);
@@ -393,8 +406,6 @@ static void lone(struct sys_gen *g)
                                    RV_OP_pause,      RV_OP_ecall,  RV_OP_fence_tso};
     enum rv_op op = (enum rv_op)PICK(g, row);
 
-    if (op == RV_OP_ebreak && g->for_qemu)
-        return;
     /* Where these lead is what the last trap left. */
     if ((op == RV_OP_mret && g->mode == RV_M) || (op == RV_OP_sret && g->mode != RV_U))
         return;

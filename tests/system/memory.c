@@ -48,10 +48,10 @@ static uint64_t arena(uint64_t offset)
     return SYS_ARENA + offset;
 }
 
-/* Do accesses of this program cross pages? */
-static bool crosses(const struct sys_gen *g)
+/* Do accesses of this program cross pages? Else its entries lack A or D. */
+static bool crosses(struct sys_gen *g)
 {
-    return !g->for_qemu || (g->p->seed & 1);
+    return (g->p->seed & 1) || !sys_qemu(g, SYS_QEMU_half_d);
 }
 
 /* Anything, but mostly what can be used. W without R is reserved, and tried now and then. */
@@ -67,16 +67,15 @@ static uint64_t random_bits(struct sys_gen *g)
         bits &= ~(uint64_t)R;
     if (sys_one_in(g, 8))
         bits ^= U;
-    if (g->for_qemu && !(bits & W)) /* it sets A for an atomic that may read and not write */
+    if ((bits & (A | W)) == 0 && sys_qemu(g, SYS_QEMU_amo_a))
         bits |= A;
-    /* It sets D of one page though the other faults, as it may; of an atomic that PMP forbids, A
-     * only. */
-    if (g->for_qemu && (crosses(g) || g->m_allowed))
+    if ((crosses(g) || g->m_allowed) && sys_qemu(g, SYS_QEMU_half_d))
         bits |= A | D;
     if (sys_one_in(g, 16))
         bits &= ~(uint64_t)V;
-    if (sys_one_in(g, 32)) /* QEMU looks at the last three only, and at the last too late */
-        bits |= UINT64_C(1) << (g->for_qemu ? 61 + sys_below(g, 2) : 54 + sys_below(g, 10));
+    if (sys_one_in(g, 32))
+        bits |= UINT64_C(1) << (sys_qemu(g, SYS_QEMU_entry_bits) ? 61 + sys_below(g, 2)
+                                                                 : 54 + sys_below(g, 10));
     return bits;
 }
 
@@ -87,9 +86,6 @@ static uint64_t random_leaf(struct sys_gen *g)
 
     if (page == SYS_CODE && sys_one_in(g, 2))
         bits |= X;
-    /* It sees a store into the code that it executes later than we do, without a fence.i. */
-    if (page == SYS_CODE && g->for_qemu)
-        bits = (bits & ~(uint64_t)W) | A;
     return entry(arena(page + (uint64_t)PAGE * sys_below(g, 2)), bits);
 }
 
@@ -176,7 +172,7 @@ uint64_t sys_data_address(struct sys_gen *g)
     case 2:
         return g->mode == RV_S ? arena(SYS_DATA) + page + at
                                : GIGA + SYS_ARENA - IDENTITY + SYS_DATA + page + at;
-    case 3: return window(g) + (uint64_t)PAGE * (g->for_qemu ? LOOSE : sys_below(g, 16)) + at;
+    case 3: return window(g) + (uint64_t)PAGE * sys_below(g, 16) + at;
     default:
         return window(g) +
                (uint64_t)PAGE * (DATA_FIRST + sys_below(g, DATA_LAST - DATA_FIRST + 1)) + at;
@@ -229,8 +225,7 @@ void sys_change_entry(struct sys_gen *g)
     if (sys_one_in(g, 4))
         i = ANY;
     if (sys_one_in(g, 6)) { /* the code's own, as the other mode's or with a bit less */
-        /* QEMU goes on in the block that it has, without fetching. */
-        i = g->for_qemu && g->mode != RV_M ? 4 + sys_below(g, 4) : sys_below(g, 8);
+        i = sys_below(g, 8);
         value = entry(arena(SYS_CODE + (uint64_t)PAGE * (i & 1)), random_bits(g) | X);
     }
     if (sys_one_in(g, 6)) { /* the huge page */
@@ -289,9 +284,11 @@ void sys_change_pmp(struct sys_gen *g)
         arena((sys_one_in(g, 4) ? SYS_CODE : SYS_DATA) + (sys_below(g, 2 * PAGE) & ~3u)) >> 2;
     unsigned ones = sys_one_in(g, 2) ? sys_below(g, 4) : 9 + sys_below(g, 5);
 
+    if (crosses(g) && sys_qemu(g, SYS_QEMU_pmp_cross))
+        return;
     if ((cfg & 3) == 2)
         cfg ^= 2;
-    if (g->for_qemu && (cfg & 4))
+    if ((cfg & 5) == 4 && sys_qemu(g, SYS_QEMU_amo_load))
         cfg |= 1;
     cfg |= sys_below(g, 4) << 3;
     if (cfg >> 3 == 3)

@@ -20,6 +20,13 @@ bool sys_one_in(struct sys_gen *g, unsigned n)
     return sys_below(g, n) == 0;
 }
 
+bool sys_qemu(struct sys_gen *g, enum sys_qemu row)
+{
+    if (g->for_qemu)
+        g->p->left_out |= 1u << row;
+    return g->for_qemu;
+}
+
 void sys_begin(struct sys_gen *g, const char *what)
 {
     struct sys_program *p = g->p;
@@ -131,8 +138,10 @@ static void put_piece(struct sys_gen *g)
 {
     struct sys_program *p = g->p;
     unsigned n = 4 + sys_below(g, 20);
-    unsigned flags = RV_RANDOM_USER | (g->chaos || g->for_qemu ? RV_RANDOM_NO_SC : 0) |
-                     (g->for_qemu ? RV_RANDOM_FOR_QEMU : 0);
+    bool no_sc = g->chaos || sys_qemu(g, SYS_QEMU_sc_alone);
+    bool for_qemu = sys_qemu(g, SYS_QEMU_ctzw) && sys_qemu(g, SYS_QEMU_stray);
+    unsigned flags =
+        RV_RANDOM_USER | (no_sc ? RV_RANDOM_NO_SC : 0) | (for_qemu ? RV_RANDOM_FOR_QEMU : 0);
     struct rv_program f;
     uint32_t start;
 
@@ -195,11 +204,12 @@ static uint64_t *csr_slot(struct sys_program *p, unsigned number)
 }
 
 /* An atomic's fault goes one way, whatever it is called. */
-uint64_t sys_delegated(const struct sys_gen *g, uint64_t medeleg)
+uint64_t sys_delegated(struct sys_gen *g, uint64_t medeleg)
 {
     const uint64_t load = 1 << 4 | 1 << 5 | 1 << 13;
+    uint64_t alike = (medeleg & ~(load << 2)) | (medeleg & load) << 2;
 
-    return g->for_qemu ? (medeleg & ~(load << 2)) | (medeleg & load) << 2 : medeleg;
+    return alike != medeleg && sys_qemu(g, SYS_QEMU_amo_load) ? alike : medeleg;
 }
 
 static void choose_csrs(struct sys_gen *g)
@@ -218,14 +228,14 @@ static void choose_csrs(struct sys_gen *g)
     *csr_slot(p, 0x180) = satp;
     *csr_slot(p, 0x306) = random_bits(g, 7);
     *csr_slot(p, 0x106) = random_bits(g, 7);
-    if (g->for_qemu || sys_one_in(g, 2)) /* A and D are the hardware's to set */
+    if (sys_qemu(g, SYS_QEMU_adue) || sys_one_in(g, 2)) /* A and D are the hardware's to set */
         *csr_slot(p, 0x30a) = UINT64_C(1) << 61;
     /* Entries for the handler, against the runtime, and, locked, so that M too can only read them,
      * for the programs: layout.h. */
     *csr_slot(p, 0x3a0) = 0x1d | 0x1b << 8 | 0x18 << 16 | UINT64_C(0x99) << 24;
     /* UXL is 64 bits, for QEMU lets stray code change it. FS on and, mostly, interrupts on behind
      * the mret; rarely what makes supervisors trap. */
-    *csr_slot(p, 0x300) = (uint64_t)(g->for_qemu ? 3 : 1 + sys_below(g, 3)) << 13 |
+    *csr_slot(p, 0x300) = (uint64_t)(sys_qemu(g, SYS_QEMU_fs) ? 3 : 1 + sys_below(g, 3)) << 13 |
                           random_bits(g, 0xc0120) | UINT64_C(2) << 32;
     if (g->m_allowed)
         *csr_slot(p, 0x300) |= random_bits(g, 0x80);

@@ -1,11 +1,8 @@
 #include "tests/system/report.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-#include <string.h>
+#include "tests/system/telling.h"
 
-/* A telling is tokens of a letter, 16 digits and a space: runtime.S, `tell`. */
-enum { TOKEN = 18, BEFORE = 12, BEHIND = 8 };
+enum { BEFORE = 12, BEHIND = 8 }; /* tokens that are shown */
 
 static void put_insns(const struct sys_program *p, uint32_t at, uint32_t len)
 {
@@ -60,6 +57,7 @@ static const char *name_of(unsigned char letter, char *text, size_t len)
     case 'e': return "epc";
     case 'v': return "tval";
     case 's': return "status";
+    case 'W': return "entry";
     case 'c': return "fcsr";
     case 'N': return "\n      chunk";
     case 'G': return "\n      goto";
@@ -83,10 +81,9 @@ static const char *name_of(unsigned char letter, char *text, size_t len)
 static void put_tokens(const char *text, size_t from, size_t to)
 {
     for (size_t at = from; at < to && at + TOKEN <= strlen(text); at += TOKEN) {
-        uint64_t value = 0;
+        uint64_t value = token_value(text, at);
         char name[16];
 
-        sscanf(text + at + 1, "%16" SCNx64, &value);
         if (text[at] == 'C') {
             printf("\n      %s", csr_name(value));
             continue;
@@ -94,74 +91,6 @@ static void put_tokens(const char *text, size_t from, size_t to)
         printf(" %s %" PRIx64, name_of((unsigned char)text[at], name, sizeof(name)), value);
     }
     printf("\n");
-}
-
-static size_t same_tokens(const char *a, const char *b)
-{
-    size_t same = 0;
-
-    while (a[same] && a[same] == b[same])
-        same++;
-    return same - same % TOKEN;
-}
-
-static uint64_t token(const char *text, size_t at, char letter)
-{
-    uint64_t value = UINT64_MAX;
-
-    if (at + TOKEN <= strlen(text) && text[at] == letter)
-        sscanf(text + at + 1, "%16" SCNx64, &value);
-    return value;
-}
-
-static bool is_trap(char letter)
-{
-    return letter == 'T' || letter == 'S';
-}
-
-/* PCIe, flash, virtio and fw_cfg are below RAM; more of PCIe is above. */
-static bool only_there(uint64_t cause, uint64_t tval)
-{
-    return (cause == 1 || cause == 5 || cause == 7) && (tval < SYS_RAM || tval >> 34 == 1);
-}
-
-static bool ever_there(const char *a)
-{
-    for (size_t at = 0; at + 3 * TOKEN <= strlen(a); at += TOKEN)
-        if (is_trap(a[at]) && only_there(token(a, at, a[at]), token(a, at + 2 * TOKEN, 'v')))
-            return true;
-    return false;
-}
-
-/* It lets UXL be written: programs of 32 bits, from then on. */
-static bool ever_narrow(const char *b)
-{
-    for (size_t at = 0; at + 4 * TOKEN <= strlen(b); at += TOKEN)
-        if (b[at] == 'T' && (token(b, at + 3 * TOKEN, 's') >> 32 & 3) != 2)
-            return true;
-    return false;
-}
-
-bool sys_report_is_qemus(const char *a, const char *b)
-{
-    size_t at = same_tokens(a, b);
-    uint64_t cause;
-
-    if (!b[0] || ever_narrow(b))
-        return ever_there(a) || ever_narrow(b);
-    /* To the beginning of the trap: cause, epc and tval are in a row. */
-    for (unsigned n = 0; n < 2 && at >= TOKEN && !is_trap(a[at]) && !is_trap(b[at]); n++)
-        at -= TOKEN;
-    if (!is_trap(a[at]) && !is_trap(b[at]))
-        return false;
-    cause = token(a, at, a[at]);
-    if (only_there(cause, token(a, at + 2 * TOKEN, 'v')))
-        return true;
-    /* Its UART ends sooner. */
-    if (is_trap(b[at]) && only_there(token(b, at, b[at]), token(b, at + 2 * TOKEN, 'v')))
-        return true;
-    /* An atomic that may not write, where reading meets PMP: QEMU reads first. */
-    return cause == 15 && token(b, at, b[at]) == 7;
 }
 
 void sys_report_difference(const char *name_a, const char *a, const char *name_b, const char *b)

@@ -29,6 +29,7 @@
 #define SAVE_BEGAN  304             // minstret when a program last went on
 #define SAVE_INSNS  312             // of all programs
 #define SAVE_BEFORE 320             // of those before this one
+#define SAVE_ALIKE  328             // how often name_cause told otherwise: causes, fault and ebreak tvals
 
 #define S_CAUSE     256
 #define S_EPC       264
@@ -37,6 +38,12 @@
 
     .option norelax
     .globl _start
+
+.macro count_alike n
+    ld t0, SAVE_ALIKE + 8 * \n(sp)
+    addi t0, t0, 1
+    sd t0, SAVE_ALIKE + 8 * \n(sp)
+.endm
 
 .macro mix value
     xor s10, s10, \value
@@ -73,6 +80,8 @@ _start:
     csrw pmpaddr15, t0
     li t0, 0x1f << 56
     csrw pmpcfg2, t0
+    ld s4, SAVE_HEADER(sp)          // RAM begins as zeros
+    bnez s4, restarted
     li t0, SYS_S_HANDLER
     li t1, SYS_S_COPY
     la t2, s_handler_end
@@ -84,6 +93,12 @@ _start:
     li t0, SYS_PROGRAMS
     sd t0, SAVE_HEADER(sp)
     j begin
+
+// M came here astray: a program ends so, too.
+restarted:
+    ld s5, 8 * SYS_H_FLAGS(s4)
+    li t1, 'R'
+    j without_end
 
 // ---- A program's beginning -----------------------------------------------------------------
 // s4: its header
@@ -262,20 +277,23 @@ ordinary:
     tell 'e', s1
     tell 'v', s2
     tell 's', s3
+    mv a2, s2
+    mv a3, s0
+    call tell_leaf
     mv s6, sp
     call log_registers
     call count_trap
     srli t0, s1, 12                 // a trap in the handler of S: nothing to step over
     li t1, SYS_S_HANDLER >> 12
     beq t0, t1, next_chunk
-    mv s6, s0
+    li t0, 2
+    bne s0, t0, 1f
+    sfence.vma                      // it may have been one, which TVM forbade
+1:  mv s6, s0
     mv s7, s1
     mv s8, s3
     call step_over
     csrw mepc, s7
-    li t0, 2
-    bne s0, t0, resume
-    sfence.vma                      // it may have been one, which TVM forbade
 resume:
     csrr t0, minstret               // these loads and the stores at a trap are 70 of ours
     addi t0, t0, 70
@@ -295,11 +313,16 @@ name_cause:
     bltz s6, 2f
     addi t0, s6, -3                 // and of an ebreak none
     bnez t0, 4f
+    beqz s9, 4f
+    count_alike 2
     li s9, 0
 4:
     ori t0, s6, 2
     addi t0, t0, -7
     bnez t0, 3f
+    andi t0, s9, 7
+    beqz t0, 3f
+    count_alike 1
     andi s9, s9, -8
 3:
     li t0, 1 << 4 | 1 << 5 | 1 << 13
@@ -317,6 +340,7 @@ name_cause:
     andi t2, t2, 127
     addi t2, t2, -0x2f
     bnez t2, 2f
+    count_alike 0
     ori s6, s6, 2
     ret
     .balign 4
@@ -404,6 +428,44 @@ alias:
     beqz t1, 1f
     ld t2, 8 * SYS_H_ALIAS_S(s4)
 1:  ret
+
+// Where a fetch or a store found a page fault (a3: cause, a2: tval): the leaf entry under Sv39, of tables in the arena,
+// or 0. Uses a4, t0 to t6.
+tell_leaf:
+    andi t0, s5, SYS_VERBOSE
+    beqz t0, 4f
+    li t0, 1 << 12 | 1 << 15
+    srl t0, t0, a3
+    andi t0, t0, 1
+    beqz t0, 4f
+    bltz a3, 4f
+    mv a4, ra
+    csrr t3, satp
+    slli t3, t3, 20                 // PPN to an address
+    srli t3, t3, 8
+    li t4, 30
+1:  srl t5, a2, t4
+    andi t5, t5, 511
+    slli t5, t5, 3
+    add t5, t5, t3
+    li t6, SYS_ARENA
+    sub t6, t5, t6
+    srli t6, t6, 21
+    bnez t6, 2f
+    ld t3, (t5)
+    andi t5, t3, 0xe                // R, W, X
+    bnez t5, 3f
+    andi t5, t3, 1
+    beqz t5, 2f
+    srli t3, t3, 10
+    slli t3, t3, 12
+    addi t4, t4, -9
+    li t5, 12
+    bge t4, t5, 1b
+2:  li t3, 0
+3:  tell 'W', t3
+    mv ra, a4
+4:  ret
 
 // Mixes 31 registers at s6, and fcsr; prints those that are not what they were at the trap before.
 log_registers:
@@ -497,6 +559,9 @@ service_s_trap:
     tell 'e', t4
     tell 'v', t5
     tell 's', t6
+    mv a2, t5
+    mv a3, t3
+    call tell_leaf
     mv s6, a7
     call log_registers
     li t0, 8
@@ -511,7 +576,10 @@ service_s_trap:
     bltu t0, t1, 1b
     call count_trap
     ld s6, S_CAUSE(a7)
-    ld s7, S_EPC(a7)
+    li t0, 2
+    bne s6, t0, 1f
+    sfence.vma                      // as in `ordinary`
+1:  ld s7, S_EPC(a7)
     ld s8, S_STATUS(a7)             // SPP to MPP
     srli s8, s8, 8
     andi s8, s8, 1
@@ -520,10 +588,6 @@ service_s_trap:
     csrw sepc, s7
     addi s1, s1, 4
     csrw mepc, s1
-    li t0, 2
-    bne s6, t0, 1f
-    sfence.vma                      // as in `ordinary`
-1:
     li t0, 8
 2:  add t1, sp, t0                  // but the handler goes on with its own
     ld t3, 2047 - 511(t1)
@@ -558,12 +622,14 @@ timer:
     j resume
 
 hangs:
+    li t1, 'H'
+without_end:
     ld t0, SAVE_BEFORE(sp)
     sd t0, SAVE_INSNS(sp)
     ld a0, 8 * SYS_H_ID(s4)
-    li t1, 'H'
     call print
-    j next_program
+    ld a0, SAVE_DIGEST(sp)          // of the traps: their number is bounded, so what hangs has had all
+    j tell_end
 
 // ---- A program's end -----------------------------------------------------------------------
 
@@ -584,8 +650,7 @@ end:
     .endr
     csrw mstatus, s3
     li s6, SYS_FIRST_CSR
-// QEMU has no bit for what it always does, ADUE: the upper bits are left out.
-#define SYS_CSR(name, number) csrr a3, number; .if number == 0x30a; slli a3, a3, 3; .endif; call mix_csr
+#define SYS_CSR(name, number) csrr a3, number; .if number == 0x30a; call without_adue; .endif; call mix_csr
 #include "tests/system/csr.def"
 #undef SYS_CSR
     csrr a3, mip
@@ -617,6 +682,7 @@ end:
     li t1, 'P'
     call print
     mv a0, s10
+tell_end:
     li t1, 'D'
     call print
     ld a0, SAVE_TRAPS(sp)
@@ -632,6 +698,14 @@ next_program:
     sd s4, SAVE_HEADER(sp)
     j begin
 
+// QEMU has no bit for what it always does, ADUE: the upper bits are left out.
+without_adue:
+    andi t0, s5, SYS_LIKE_QEMU
+    beqz t0, 1f
+    slli a3, a3, 3
+    srli a3, a3, 3
+1:  ret
+
 mix_csr:
     mv s9, ra
     mix a3
@@ -644,6 +718,11 @@ power_off:
     ld a0, SAVE_INSNS(sp)
     li t1, 'I'
     call print
+    .irp n, 0,1,2
+    ld a0, SAVE_ALIKE + 8 * \n(sp)
+    li t1, 'B'
+    call print
+    .endr
     li t1, '\n'
     sb t1, (t0)
     li t0, FINISHER

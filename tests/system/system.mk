@@ -15,8 +15,8 @@ $(SYSTEM)/runtime.bin: tests/system/runtime.S tests/system/layout.h tests/system
 	    -o $(SYSTEM)/runtime.elf $<
 	@$(RISCV_PREFIX)objcopy -O binary $(SYSTEM)/runtime.elf $@
 
-$(SYSTEM)/system_diff: $(patsubst %,$(SYSTEM)/%.o,system_diff program memory macro image machine \
-    report) $(OUT)/tests/lib/rv_random.o $(OUT)/tests/lib/rv_random_value.o $(OUT)/tests/lib/rv_rig.o $(LIB) | $(SYSTEM)/runtime.bin
+$(SYSTEM)/system_diff: $(patsubst %,$(SYSTEM)/%.o,system_diff options program memory macro image \
+    machine report qemu_known) $(OUT)/tests/lib/rv_random.o $(OUT)/tests/lib/rv_random_value.o $(OUT)/tests/lib/rv_rig.o $(OUT)/tests/lib/elf_write.o $(LIB) | $(SYSTEM)/runtime.bin
 	@echo "  LINK  $@"
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS) -lm
 

@@ -6,7 +6,6 @@
  * A machine prints a digest for each program. Where two differ the program is shrunk to the fewest
  * items that still do, both are run once more with every trap told, and what differs first is shown
  * with the line of options that shows it again. */
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,8 +15,10 @@
 
 #include "dbt/base/check.h"
 #include "tests/system/machine.h"
+#include "tests/system/options.h"
 #include "tests/system/program.h"
 #include "tests/system/report.h"
+#include "tests/system/telling.h"
 
 enum { BATCH = 400, MAX_VARIANTS = 48, MAX_REPORTS = 5, SHRINK_SECONDS = 60, STOPPED = 124 };
 
@@ -27,9 +28,11 @@ struct run {
     struct rv_cpu_model model;
     unsigned flags;
     char dir[64];
-    bool keep_image;
+    bool keep_image, qemu; /* b is QEMU */
     char image[96], out_a[96], out_b[96];
-    uint64_t n_same, n_differ, n_qemus, n_hang, traps;
+    uint64_t n_same, n_differ, n_again, traps;
+    uint64_t n_late, n_astray, n_stopped; /* programs that end on neither machine */
+    uint64_t n_qemu[SYS_QEMU_N];          /* by row: programs, or traps */
     uint64_t insns; /* in the programs themselves; of `a`, if its minstret counts */
 };
 
@@ -48,7 +51,7 @@ static bool counts_time(const struct run *r)
 static void make_program(const struct run *r, struct sys_program *p, uint64_t seed)
 {
     sys_random_program(p, seed, r->flags, r->model.ext);
-    p->header[SYS_H_PATIENCE] = counts_time(r) ? 20000 : 5000000;
+    p->header[SYS_H_PATIENCE] = counts_time(r) && !r->qemu ? 20000 : 5000000;
 }
 
 /* ---- Running ------------------------------------------------------------------------------- */
@@ -65,6 +68,14 @@ static void run_both(const struct run *r, const struct sys_program *p, size_t n,
     pid_b = sys_machine_start(&r->b, r->image, r->out_b);
     if (!sys_machine_wait(pid_a, r->out_a, a, &e) || !sys_machine_wait(pid_b, r->out_b, b, &e))
         die(&e);
+}
+
+/* The value of the n-th token, if that is its letter. */
+static uint64_t token_or_0(const char *text, size_t n, char letter)
+{
+    uint64_t value = token(text, n * TOKEN, letter);
+
+    return value == UINT64_MAX ? 0 : value;
 }
 
 static const char *line_of(const struct sys_output *o, size_t k)
@@ -238,46 +249,47 @@ static void all_items(const struct sys_program *p, struct kept *kept)
         kept->item[kept->n++] = (uint16_t)k;
 }
 
-/* What only QEMU's board has, and what only QEMU does: report.h. */
-static bool is_qemus(struct run *r, const struct sys_program *p)
-{
-    struct sys_output a, b;
-    bool qemus;
+/* What a difference in a batch turns out to be. */
+enum verdict { OURS_OR_THEIRS, QEMUS, NOT_ALONE };
 
-    if (strcmp(r->b.kind, "qemu") != 0)
-        return false;
+/* Both tell the program, alone. */
+static enum verdict judge(struct run *r, const struct sys_program *p)
+{
+    unsigned seconds = r->b.seconds;
+    enum sys_qemu row = SYS_QEMU_UNKNOWN;
+    struct sys_output a, b;
+    bool differ;
+
     r->b.seconds = 4;
     run_both(r, p, 1, true, &a, &b);
-    r->b.seconds = r->a.seconds;
-    qemus = sys_report_is_qemus(line_of(&a, 0), line_of(&b, 0));
+    r->b.seconds = seconds;
+    differ = !same(&a, &b, 0);
+    if (differ && r->qemu)
+        row = sys_qemu_known(line_of(&a, 0), line_of(&b, 0));
     sys_output_free(&a);
     sys_output_free(&b);
-    return qemus;
+    if (row != SYS_QEMU_UNKNOWN)
+        r->n_qemu[row]++;
+    return !differ ? NOT_ALONE : row != SYS_QEMU_UNKNOWN ? QEMUS : OURS_OR_THEIRS;
 }
 
-/* True: it is QEMU's. */
-static bool investigate(struct run *r, const struct sys_program *p)
+static void investigate(struct run *r, const struct sys_program *p, enum verdict verdict)
 {
     struct kept kept;
 
-    if (is_qemus(r, p)) {
-        r->n_qemus++;
-        return true;
-    }
     r->n_differ++;
     if (r->n_differ > MAX_REPORTS)
-        return false;
+        return;
     printf("DIFFERENCE in program 0x%" PRIx64 "\n", p->seed);
-    if (!differs_alone(r, p)) {
+    if (verdict == NOT_ALONE) {
         printf(
             "    not when it runs alone: run the batch again with the same --seed and --count\n");
-        return false;
+        return;
     }
     all_items(p, &kept);
     shrink(r, p, &kept);
     report(r, p, &kept);
     fflush(stdout);
-    return false;
 }
 
 /* ---- Batches ------------------------------------------------------------------------------- */
@@ -286,9 +298,14 @@ static void count(struct run *r, const char *line)
 {
     const char *traps = strchr(line, '#');
 
-    r->n_same++;
-    if (traps)
-        r->traps += strtoull(traps + 1, NULL, 16);
+    if (line[0] == 'H') {
+        r->n_late++;
+    } else if (line[0] == 'R') {
+        r->n_astray++;
+    } else {
+        r->n_same++;
+        r->traps += traps ? strtoull(traps + 1, NULL, 16) : 0;
+    }
 }
 
 static void tell_status(const struct run *r, const struct sys_output *a, const struct sys_output *b)
@@ -301,35 +318,85 @@ static void tell_status(const struct run *r, const struct sys_output *a, const s
            b->last_words ? b->last_words : "");
 }
 
-/* The machine's last words are its count, which a clock's is not. */
-static void count_insns(struct run *r, const struct sys_output *a)
+/* A machine's last words are its instructions, which a clock does not count, and the traps that it
+ * told alike. */
+static void count_last_words(struct run *r, const struct sys_output *a, const struct sys_output *b)
 {
-    if (counts_time(r) && a->last_words && a->last_words[0] == 'I')
-        r->insns += strtoull(a->last_words + 1, NULL, 16);
+    if (counts_time(r) && a->last_words)
+        r->insns += token_or_0(a->last_words, 0, 'I');
+    if (!r->qemu || !a->last_words || !b->last_words)
+        return;
+    r->n_qemu[SYS_QEMU_amo_name] += token_or_0(b->last_words, 1, 'B');
+    r->n_qemu[SYS_QEMU_fault_tval] += token_or_0(b->last_words, 2, 'B');
+    r->n_qemu[SYS_QEMU_ebreak_tval] += token_or_0(a->last_words, 3, 'B');
 }
 
-/* Returns how many of the n programs have been dealt with: fewer where a machine stopped at one. */
+/* Line k becomes that of program k, for one that M leads astray in the runtime may print none. */
+static void align(struct sys_output *o, const struct sys_program *p, size_t n)
+{
+    static char nothing[1];
+    char **line = calloc(n, sizeof(*line));
+    size_t done = 0;
+
+    CHECK(line);
+    for (size_t k = 0; k < n; k++)
+        line[k] = nothing;
+    for (size_t i = 0; i < o->n; i++) {
+        uint64_t k = token_value(o->line[i], 0) - p[0].seed;
+
+        if (k < done || k >= n)
+            continue;
+        line[k] = o->line[i];
+        done = (size_t)k + 1;
+    }
+    free(o->line);
+    o->line = line;
+    o->n = done;
+}
+
+/* Returns how many of the n programs have been dealt with: fewer where a machine stopped at one, or
+ * where one found the memory of another that had differed. */
 static size_t run_some(struct run *r, struct sys_program *p, size_t n)
 {
     struct sys_output a, b;
     size_t k = 0;
-    bool reached = true;
+    bool reached = true, differed = false;
 
     run_both(r, p, n, false, &a, &b);
+    align(&a, p, n);
+    align(&b, p, n);
     for (; k < n && reached; k++) {
+        enum verdict verdict;
+
         if (same(&a, &b, k)) {
             count(r, a.line[k]);
+            differed |= a.line[k][0] == 'H'; /* it ended where it stood, here and there */
             continue;
         }
         reached = k < a.n && k < b.n;
-        if (k >= a.n && k >= b.n && a.status == STOPPED && b.status == STOPPED) {
-            r->n_hang++; /* M, with interrupts off: no timer ends it */
+        if (reached && !line_of(&a, k)[0] && !line_of(&b, k)[0]) {
+            r->n_astray++;
             continue;
         }
-        if (!investigate(r, &p[k]))
+        if (k >= a.n && k >= b.n && a.status == STOPPED && b.status == STOPPED) {
+            r->n_stopped++; /* M, with interrupts off: no timer ends it */
+            continue;
+        }
+        verdict = judge(r, &p[k]);
+        if (verdict == NOT_ALONE && differed) {
+            r->n_again++;
+            break;
+        }
+        differed = true;
+        if (verdict != QEMUS) {
+            investigate(r, &p[k], verdict);
+            if (verdict == NOT_ALONE)
+                printf("    %s: %s\n    %s: %s\n", r->a.kind, line_of(&a, k), r->b.kind,
+                       line_of(&b, k));
             tell_status(r, &a, &b);
+        }
     }
-    count_insns(r, &a);
+    count_last_words(r, &a, &b);
     sys_output_free(&a);
     sys_output_free(&b);
     return k;
@@ -337,10 +404,45 @@ static size_t run_some(struct run *r, struct sys_program *p, size_t n)
 
 static void run_batch(struct run *r, struct sys_program *p, uint64_t seed, size_t n)
 {
-    for (size_t k = 0; k < n; k++)
+    for (size_t k = 0; k < n; k++) {
         make_program(r, &p[k], seed + k);
+        for (unsigned row = 0; row < SYS_QEMU_N; row++)
+            r->n_qemu[row] += p[k].left_out >> row & 1;
+    }
     for (size_t done = 0; done < n && r->n_differ <= MAX_REPORTS;)
         done += run_some(r, p + done, n - done);
+}
+
+static void tell_qemus(const struct run *r)
+{
+    static const char *const kinds[] = {
+        "K programs met, and not compared further:", "A traps told alike:",
+        "L programs made without (tests/system/qemu_known.def):"};
+
+    for (unsigned k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
+        printf("%s\n", kinds[k] + 2);
+        for (unsigned row = 1; row < SYS_QEMU_N; row++)
+            if (sys_qemu_rows[row].kind == kinds[k][0])
+                printf("%8" PRIu64 "  %s: %s\n", r->n_qemu[row], sys_qemu_rows[row].name,
+                       sys_qemu_rows[row].what);
+    }
+}
+
+static void sum_up(const struct run *r)
+{
+    printf("%" PRIu64 " programs, %" PRIu64 " traps, %" PRIu64 " differ\n", r->n_same + r->n_differ,
+           r->traps, r->n_differ);
+    if (r->insns)
+        printf("%" PRIu64 " instructions in them\n", r->insns);
+    printf("%" PRIu64 " end on neither machine: the timer ended %" PRIu64 ", %" PRIu64
+           " ran astray in the runtime, %" PRIu64 " stopped the batch\n",
+           r->n_late + r->n_astray + r->n_stopped, r->n_late, r->n_astray, r->n_stopped);
+    if (r->n_again)
+        printf("%" PRIu64 " batches run on again behind a program that left other memory\n",
+               r->n_again);
+    if (r->qemu)
+        tell_qemus(r);
+    printf("%" PRIu64 " passed, %" PRIu64 " failed\n", r->n_same, r->n_differ);
 }
 
 static void run_all(struct run *r, uint64_t seed, uint64_t n_programs)
@@ -352,16 +454,7 @@ static void run_all(struct run *r, uint64_t seed, uint64_t n_programs)
         run_batch(r, p, seed * UINT64_C(0x100000000) + done,
                   n_programs - done < BATCH ? (size_t)(n_programs - done) : BATCH);
     free(p);
-    printf("%" PRIu64 " programs, %" PRIu64 " traps, %" PRIu64 " differ\n", r->n_same + r->n_differ,
-           r->traps, r->n_differ);
-    if (r->insns)
-        printf("%" PRIu64 " instructions in them\n", r->insns);
-    if (r->n_hang)
-        printf("%" PRIu64 " do not end on either machine\n", r->n_hang);
-    if (r->n_qemus)
-        printf("%" PRIu64 " left out, for they reached what only QEMU's board has or QEMU does\n",
-               r->n_qemus);
-    printf("%" PRIu64 " passed, %" PRIu64 " failed\n", r->n_same, r->n_differ);
+    sum_up(r);
 }
 
 static void run_one(struct run *r, uint64_t seed, const char *keep)
@@ -385,34 +478,26 @@ static void run_one(struct run *r, uint64_t seed, const char *keep)
     free(p);
 }
 
-/* ---- Options ------------------------------------------------------------------------------- */
+/* ---- From the command line ----------------------------------------------------------------- */
 
-static void usage(void)
-{
-    fprintf(stderr,
-            "usage: system_diff [--seed S] [--count PROGRAMS] [--program SEED [--keep LIST]]\n"
-            "    [--a KIND] [--b KIND] [--cpu MODEL] [--option 'dbt options'] [--no-chaos]\n"
-            "    [--runtime FILE] [--dbt FILE] [--qemu FILE] [--image FILE: the last, kept]\n"
-            "kinds: jit interp check qemu\n");
-    exit(1);
-}
-
-static void machine(struct sys_machine *m, const char *kind, const char *dbt, const char *qemu)
+static void machine(struct sys_machine *m, const char *kind, const struct sys_options *s)
 {
     m->kind = kind;
-    m->program = strcmp(kind, "qemu") == 0 ? qemu : dbt;
+    m->program = strcmp(kind, "qemu") == 0 ? s->qemu : s->dbt;
     m->seconds = 60;
 }
 
-static void make_files(struct run *r)
+static void make_files(struct run *r, const char *image)
 {
     snprintf(r->dir, sizeof(r->dir), "/tmp/system_diff.XXXXXX");
     if (!mkdtemp(r->dir)) {
         perror("system_diff: /tmp");
         exit(2);
     }
-    r->keep_image = r->image[0] != 0;
-    if (!r->keep_image)
+    r->keep_image = image != NULL;
+    if (image)
+        snprintf(r->image, sizeof(r->image), "%s", image);
+    else
         snprintf(r->image, sizeof(r->image), "%s/image", r->dir);
     snprintf(r->out_a, sizeof(r->out_a), "%s/a", r->dir);
     snprintf(r->out_b, sizeof(r->out_b), "%s/b", r->dir);
@@ -429,56 +514,27 @@ static void remove_files(const struct run *r)
 
 int main(int argc, char **argv)
 {
-    enum { SEED = 1, COUNT, PROGRAM, KEEP, A, B, CPU, OPTION, NO_CHAOS, RUNTIME, DBT, QEMU, IMAGE };
-    static const struct option options[] = {
-        {"seed", 1, NULL, SEED},       {"count", 1, NULL, COUNT},   {"program", 1, NULL, PROGRAM},
-        {"keep", 1, NULL, KEEP},       {"a", 1, NULL, A},           {"b", 1, NULL, B},
-        {"cpu", 1, NULL, CPU},         {"option", 1, NULL, OPTION}, {"no-chaos", 0, NULL, NO_CHAOS},
-        {"runtime", 1, NULL, RUNTIME}, {"dbt", 1, NULL, DBT},       {"qemu", 1, NULL, QEMU},
-        {"image", 1, NULL, IMAGE},     {NULL, 0, NULL, 0},
-    };
-    struct run r = {.runtime = "out/release/tests/system/runtime.bin"};
-    const char *kind_a = "jit", *kind_b = "interp", *cpu = NULL, *option = NULL, *keep = NULL;
-    const char *dbt = "./dbt-run", *qemu = "qemu-system-riscv64", *program = NULL;
-    uint64_t seed = 1, n = 2000;
+    struct sys_options s = sys_options(argc, argv);
+    struct run r = {.runtime = s.runtime, .flags = s.no_chaos ? SYS_NO_CHAOS : 0};
     struct err e;
 
-    for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-        switch (o) {
-        case SEED: seed = strtoull(optarg, NULL, 0); break;
-        case COUNT: n = strtoull(optarg, NULL, 0); break;
-        case PROGRAM: program = optarg; break;
-        case KEEP: keep = optarg; break;
-        case A: kind_a = optarg; break;
-        case B: kind_b = optarg; break;
-        case CPU: cpu = optarg; break;
-        case OPTION: option = optarg; break;
-        case NO_CHAOS: r.flags |= SYS_NO_CHAOS; break;
-        case RUNTIME: r.runtime = optarg; break;
-        case DBT: dbt = optarg; break;
-        case QEMU: qemu = optarg; break;
-        case IMAGE: snprintf(r.image, sizeof(r.image), "%s", optarg); break;
-        default: usage();
-        }
-    }
-    machine(&r.a, kind_a, dbt, qemu);
-    machine(&r.b, kind_b, dbt, qemu);
-    if (!cpu)
-        cpu = strcmp(kind_b, "qemu") == 0 ? SYS_QEMU_CPU : "default";
-    r.a.cpu = r.b.cpu = cpu;
-    r.a.options = option;
+    machine(&r.a, s.kind_a, &s);
+    machine(&r.b, s.kind_b, &s);
+    r.qemu = strcmp(s.kind_b, "qemu") == 0;
+    if (r.qemu)
+        r.flags |= SYS_FOR_QEMU;
+    r.a.cpu = r.b.cpu = s.cpu ? s.cpu : r.qemu ? SYS_QEMU_CPU : "default";
+    r.a.options = s.option;
     if (counts_time(&r)) /* both clocks, or neither */
         r.b.options = "--time virtual";
-    if (!rv_model_parse(&r.model, cpu, &e))
+    if (!rv_model_parse(&r.model, r.a.cpu, &e))
         die(&e);
-    if (strcmp(kind_b, "qemu") == 0)
-        r.flags |= SYS_FOR_QEMU;
     setvbuf(stdout, NULL, _IOLBF, 0);
-    make_files(&r);
-    if (program)
-        run_one(&r, strtoull(program, NULL, 0), keep);
+    make_files(&r, s.image);
+    if (s.program)
+        run_one(&r, strtoull(s.program, NULL, 0), s.keep);
     else
-        run_all(&r, seed, n);
+        run_all(&r, s.seed, s.n_programs);
     remove_files(&r);
     return r.n_differ != 0;
 }
