@@ -58,6 +58,13 @@ static void make_args(struct args *a, const struct sys_machine *m, const char *i
             add_words(a, "--time virtual");
         if (m->options)
             add_words(a, m->options);
+        if (m->max_insns) {
+            char *n;
+
+            CHECK(asprintf(&n, "%u", m->max_insns) > 0);
+            add(a, "--max-insns");
+            add(a, n);
+        }
     }
     add(a, image);
     a->v[a->n] = NULL;

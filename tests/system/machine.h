@@ -15,6 +15,7 @@ struct sys_machine {
     const char *cpu;     /* ours: as --cpu takes it */
     const char *options; /* more of them, in words; NULL: none */
     unsigned seconds;    /* until it is stopped */
+    unsigned max_insns;  /* ours: the same in virtual time; 0: never */
 };
 
 /* What it printed, in lines. */
