@@ -4,7 +4,8 @@
  *   rbp        struct cpu_state + STATE_BIAS
  *   gs base    the MMU view in force
  *   rsp        16-byte aligned; [rsp, rsp + X64_FRAME) is the block's to use
- *   pinned     x64_pin.def: guest register -> host register that holds it
+ *   pinned     x64_pin.def: guest register -> host register that holds it; those of
+ *              floating point only while state.fp_away is 0
  *   MXCSR      the guest's rounding mode and sticky flags
  * everything else is free. Guest registers that are not pinned live in the state.
  *
@@ -72,6 +73,12 @@ enum x64_stub {
     X64_STUB_LOAD,        /* rax va, slow_info (x64_info): rax value */
     X64_STUB_STORE,       /* rax va, rcx value, slow_info */
     X64_STUB_CALL,        /* eax helper, helper_k, scratch[0..2] operands: rax result */
+    /* The same three for blocks that have the guest's floating-point registers in xmm, and
+     * the way there: X64_STUB_CALL to X64_STUB_FP_CALL and so on. */
+    X64_STUB_FP_LOAD,
+    X64_STUB_FP_STORE,
+    X64_STUB_FP_CALL,
+    X64_STUB_FP_IN, /* loads them; keeps all registers but those */
     X64_STUB_COUNT
 };
 

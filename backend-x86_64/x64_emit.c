@@ -7,16 +7,26 @@
 
 const struct x64_pin x64_pins[X64_N_PINS] = {
 #define PIN(guest, host) {guest, X64_PIN_##host},
-#define X64_PIN_rsi      RSI
-#define X64_PIN_rdi      RDI
-#define X64_PIN_r8       R8
-#define X64_PIN_r9       R9
-#define X64_PIN_r10      R10
-#define X64_PIN_r11      R11
-#define X64_PIN_r14      R14
-#define X64_PIN_r15      R15
+#define FPIN(guest, host)
+#define X64_PIN_rsi RSI
+#define X64_PIN_rdi RDI
+#define X64_PIN_r8  R8
+#define X64_PIN_r9  R9
+#define X64_PIN_r10 R10
+#define X64_PIN_r11 R11
+#define X64_PIN_r14 R14
+#define X64_PIN_r15 R15
 #include "backend-x86_64/x64_pin.def"
 #undef PIN
+#undef FPIN
+};
+
+const struct x64_pin x64_fpins[X64_N_FPINS] = {
+#define PIN(guest, host)
+#define FPIN(guest, host) {guest, host},
+#include "backend-x86_64/x64_pin.def"
+#undef PIN
+#undef FPIN
 };
 
 struct x64_emitter *x64_emitter_create(const struct x64_mmu_layout *layout)
@@ -28,8 +38,13 @@ struct x64_emitter *x64_emitter_create(const struct x64_mmu_layout *layout)
     memset(x->pin_of_guest, X64_NO_REG, sizeof x->pin_of_guest);
     for (unsigned k = 0; k < X64_N_PINS; k++)
         x->pin_of_guest[x64_pins[k].guest] = x64_pins[k].host;
-    x->temps = 1u << RBX | 1u << RDX | 1u << R12 | 1u << R13;
+    memset(x->fpin_of_guest, X64_NO_REG, sizeof x->fpin_of_guest);
     x->xmms = 0xfffc; /* xmm0 and xmm1 are scratch */
+    for (unsigned k = 0; k < X64_N_FPINS; k++) {
+        x->fpin_of_guest[x64_fpins[k].guest] = x64_fpins[k].host;
+        x->xmms &= ~(1u << x64_fpins[k].host);
+    }
+    x->temps = 1u << RBX | 1u << RDX | 1u << R12 | 1u << R13;
     return x;
 }
 
@@ -62,6 +77,37 @@ static void cold_pending(struct x64_emitter *x, const struct x64_cold *k)
 {
     x64_mov_imm(&x->c, RAX, k->imm);
     x64_jmp_m(&x->c, STATE_MEM(stub[X64_STUB_PENDING]));
+}
+
+/* At the entry of a block that touches floating point: something is pending, or the
+ * registers are in the state only. */
+static void cold_entry(struct x64_emitter *x, const struct x64_cold *k)
+{
+    struct x64_code *c = &x->c;
+
+    x64_cmp32_mi(c, STATE_MEM(pending), 0);
+    uint32_t pending = x64_jcc(c, CC_NE);
+
+    x64_call_m(c, STATE_MEM(stub[X64_STUB_FP_IN]));
+    x64_fix(c, x64_jmp(c), k->back);
+    x64_fix(c, pending, x64_at(c));
+    cold_pending(x, k);
+}
+
+static void check_entry(struct x64_emitter *x)
+{
+    _Static_assert(offsetof(struct cpu_state, fp_away) == offsetof(struct cpu_state, pending) + 4 &&
+                       offsetof(struct cpu_state, pending) % 8 == 0,
+                   "one comparison looks at both");
+    if (x->touches_fp)
+        x64_cmp_mi(&x->c, STATE_MEM(pending), 0);
+    else
+        x64_cmp32_mi(&x->c, STATE_MEM(pending), 0);
+    struct x64_cold *k =
+        x64_cold_add(x, x->touches_fp ? cold_entry : cold_pending, x64_jcc(&x->c, CC_NE));
+
+    k->imm = x->b->start;
+    k->back = x64_at(&x->c);
 }
 
 /* Leaves to offset `off` of the page when anything is pending. */
@@ -122,7 +168,7 @@ const struct x64_unit *x64_emit(struct x64_emitter *x, const struct ir_block *b,
     x->insn_len = 0;
     x64_alloc_start(x);
     x->i = 0;
-    check_pending(x, b->start);
+    check_entry(x);
     for (; x->i < b->n && !x->c.full; x->i++) {
         const struct ir_insn *in = &b->insn[x->i];
 

@@ -8,7 +8,7 @@
  *   V_PIN     in the pinned host register of a guest register, shared with it
  *   V_REG     in a temporary host register, alone
  *   V_SPILL   in the frame
- *   V_FSTATE, V_XMM, V_FSPILL   the same for floating point
+ *   V_FSTATE, V_FPIN, V_XMM, V_FSPILL   the same for floating point
  *
  * Invariant: a guest register's slot or pinned register is overwritten only after
  * every value that shares it and is still wanted has been moved away (x64_claim). */
@@ -19,11 +19,22 @@
 #include "backend-x86_64/emit/asm.h"
 #include "backend-x86_64/x64.h"
 
-enum x64_where { V_NONE, V_CONST, V_STATE, V_PIN, V_REG, V_SPILL, V_FSTATE, V_XMM, V_FSPILL };
+enum x64_where {
+    V_NONE,
+    V_CONST,
+    V_STATE,
+    V_PIN,
+    V_REG,
+    V_SPILL,
+    V_FSTATE,
+    V_FPIN,
+    V_XMM,
+    V_FSPILL
+};
 
 struct x64_val {
     uint8_t where;
-    uint8_t reg;   /* V_PIN, V_REG, V_XMM: host; V_STATE, V_FSTATE: guest register */
+    uint8_t reg;   /* V_PIN, V_REG, V_FPIN, V_XMM: host; V_STATE, V_FSTATE: guest register */
     uint8_t slot;  /* V_SPILL, V_FSPILL: frame slot */
     uint8_t hint;  /* pinned host register it is about to be put into, or X64_NO_REG */
     uint8_t home;  /* guest register in whose slot it is too, if home_of says so */
@@ -55,14 +66,16 @@ struct x64_emitter {
     unsigned i;        /* the IR instruction being emitted */
     uint32_t insn_off; /* of the guest instruction it belongs to */
     unsigned insn_len;
-    uint8_t pin_of_guest[32];    /* host register, or X64_NO_REG */
+    uint8_t pin_of_guest[32]; /* host register, or X64_NO_REG */
+    uint8_t fpin_of_guest[32];
+    bool touches_fp;             /* this block reads or writes floating-point registers */
     uint32_t temps, xmms;        /* masks of what may hold values */
     uint32_t locked, xmm_locked; /* in use by the instruction being emitted */
     uint16_t owner[16];          /* value in each temporary, or X64_NONE */
     uint16_t xmm_owner[16];
     uint64_t slots;                 /* frame slots in use */
     uint16_t home_of[STATE_N_REGS]; /* the value that a guest register's slot holds as well */
-    uint16_t lazy[IR_MAX_INSNS];    /* values made as V_STATE, V_PIN or V_FSTATE; some dead */
+    uint16_t lazy[IR_MAX_INSNS];    /* values that share a guest register's place; some dead */
     unsigned n_lazy;
     /* Pinned registers whose guest register is about to be set unseen serve as temporaries. */
     uint16_t event[32];                /* the next get or set of a guest register, or b->n */
@@ -81,12 +94,23 @@ struct x64_pin {
     uint8_t guest, host;
 };
 #define PIN(guest, host) +1
+#define FPIN(guest, host)
 enum {
     X64_N_PINS = 0
 #include "backend-x86_64/x64_pin.def"
 };
 #undef PIN
+#undef FPIN
+#define PIN(guest, host)
+#define FPIN(guest, host) +1
+enum {
+    X64_N_FPINS = 0
+#include "backend-x86_64/x64_pin.def"
+};
+#undef PIN
+#undef FPIN
 extern const struct x64_pin x64_pins[X64_N_PINS];
+extern const struct x64_pin x64_fpins[X64_N_FPINS]; /* f0..f31 and xmm */
 
 /* ---- Addresses ------------------------------------------------------------------- */
 
@@ -149,6 +173,8 @@ void x64_emit_call(struct x64_emitter *x, const struct ir_insn *in);
 void x64_put_operand(struct x64_emitter *x, unsigned n, ir_ref r);
 /* Saves or restores, around a call from a cold part, the xmm registers of a mask. */
 void x64_keep_xmm(struct x64_emitter *x, uint16_t live, bool restore);
+/* Calls a stub for a load, a store or C: the form that this block needs. */
+void x64_call_stub(struct x64_emitter *x, enum x64_stub stub);
 /* Calls helper `id` with operands that are in scratch[0..2] already. Result in rax. */
 void x64_call_helper(struct x64_emitter *x, unsigned id, uint32_t k);
 

@@ -94,7 +94,7 @@ static void cold_fma(struct x64_emitter *x, const struct x64_cold *k)
     x64_keep_xmm(x, k->xmm_live, false);
     x64_mov_imm(c, RAX, IR_HELP_fp);
     x64_mov32_mi(c, STATE_MEM(helper_k), (int32_t)(IR_ffma | (uint32_t)k->aux << 8));
-    x64_call_m(c, STATE_MEM(stub[X64_STUB_CALL]));
+    x64_call_stub(x, X64_STUB_CALL);
     x64_keep_xmm(x, k->xmm_live, true);
     x64_vmovq_xr_rrr(c, 0, 0, RAX);
     x64_fix(c, x64_jmp(c), k->back);
@@ -207,7 +207,7 @@ static void cold_to_int(struct x64_emitter *x, const struct x64_cold *k)
     x64_keep_xmm(x, k->xmm_live, false);
     x64_mov_imm(c, RAX, IR_HELP_fp);
     x64_mov32_mi(c, STATE_MEM(helper_k), (int32_t)(k->op | (uint32_t)k->aux << 8));
-    x64_call_m(c, STATE_MEM(stub[X64_STUB_CALL]));
+    x64_call_stub(x, X64_STUB_CALL);
     x64_keep_xmm(x, k->xmm_live, true);
     x64_fix(c, x64_jmp(c), k->back);
 }
@@ -285,7 +285,14 @@ static void registers(struct x64_emitter *x, const struct ir_insn *in)
     case IR_getf: (void)x64_def_xmm(x); break;
     case IR_setf: {
         unsigned r = x64_xmm(x, in->a);
+        unsigned pin = x->fpin_of_guest[in->imm];
 
+        if (pin != X64_NO_REG) {
+            if (r != pin)
+                x64_claim_fp(x, (unsigned)in->imm);
+            xmm_mov(x, pin, r);
+            break;
+        }
         x64_claim_fp(x, (unsigned)in->imm);
         x64_vmovq_mx_mr(c, x64_guest_reg(STATE_FP + (unsigned)in->imm), r);
         x64_at_home(x, in->a.n, STATE_FP + (unsigned)in->imm);

@@ -34,7 +34,7 @@ static void cold_load(struct x64_emitter *x, const struct x64_cold *k)
     x64_keep_xmm(x, k->xmm_live, false);
     x64_lea_rm(c, RAX, x64_mem(k->base, k->disp));
     x64_mov32_mi(c, STATE_MEM(slow_info), (int32_t)k->info);
-    x64_call_m(c, STATE_MEM(stub[X64_STUB_LOAD]));
+    x64_call_stub(x, X64_STUB_LOAD);
     x64_keep_xmm(x, k->xmm_live, true);
     if (k->op == IR_ld) {
         if (k->dst != X64_NO_REG)
@@ -67,7 +67,7 @@ static void cold_store(struct x64_emitter *x, const struct x64_cold *k)
         x64_mov_rr(c, RCX, k->val);
     x64_lea_rm(c, RAX, x64_mem(k->base, k->disp));
     x64_mov32_mi(c, STATE_MEM(slow_info), (int32_t)k->info);
-    x64_call_m(c, STATE_MEM(stub[X64_STUB_STORE]));
+    x64_call_stub(x, X64_STUB_STORE);
     x64_keep_xmm(x, k->xmm_live, true);
     x64_fix(c, x64_jmp(c), k->back);
 }
