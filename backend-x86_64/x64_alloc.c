@@ -28,8 +28,12 @@ static uint8_t hint_of(const struct x64_emitter *x, unsigned i, unsigned guest,
         return X64_NO_REG;
     const struct ir_insn *in = &x->b->insn[set];
 
-    if (in->op == IR_setf)
-        return in->a.n == i ? x->fpin_of_guest[guest - STATE_FP] : X64_NO_REG;
+    if (in->op == IR_setf) {
+        const struct ir_insn *value = &x->b->insn[in->a.n];
+        bool through_box = value->op == IR_box32 && value->a.n == i;
+
+        return in->a.n == i || through_box ? x->fpin_of_guest[guest - STATE_FP] : X64_NO_REG;
+    }
     return in->op == IR_set && in->a.n == i ? x->pin_of_guest[guest] : X64_NO_REG;
 }
 
@@ -68,8 +72,12 @@ void x64_alloc_start(struct x64_emitter *x)
         unsigned reg = reg_of(in);
 
         /* Until the value is reached, hint is the guest register of its nearest set. */
-        if (v->hint != X64_NO_REG)
+        if (v->hint != X64_NO_REG) {
+            /* What is boxed in place may be made there too. */
+            if (in->op == IR_box32)
+                x->val[in->a.n].hint = v->hint;
             v->hint = hint_of(x, i, v->hint, touched, barrier);
+        }
         use(x, in->a, i);
         use(x, in->b, i);
         use(x, in->c, i);
@@ -92,7 +100,8 @@ void x64_alloc_start(struct x64_emitter *x)
         x->home_of[g] = X64_NONE;
     x->slots = 0;
     x->n_lazy = 0;
-    x->locked = x->xmm_locked = 0;
+    x->nan[0] = x->nan[1] = 0;
+    x->locked = x->xmm_locked = x->nan_from = 0;
 }
 
 /* A guest can write a block that needs more than there are: the block is refused, as if
@@ -161,6 +170,7 @@ static void spill_xmm(struct x64_emitter *x, unsigned reg)
     }
     v->slot = (uint8_t)take_slot(x);
     v->where = V_FSPILL;
+    v->nan = x->nan[1] >> reg & 1 ? 64 : x->nan[0] >> reg & 1 ? 32 : 0;
     x64_vmovq_mx_mr(&x->c, x64_frame_slot(v->slot), reg);
 }
 
@@ -247,6 +257,7 @@ static unsigned take_xmm(struct x64_emitter *x)
 
     if (taken)
         spill_xmm(x, r);
+    x64_nan_gone(x, r);
     x->xmm_locked |= 1u << r;
     return r;
 }
@@ -330,6 +341,8 @@ unsigned x64_xmm(struct x64_emitter *x, ir_ref r)
         CHECK(v->where == V_FSPILL);
         x64_vmovq_xm_rrm(&x->c, reg, 0, x64_frame_slot(v->slot));
         x->slots &= ~(UINT64_C(1) << v->slot);
+        if (v->nan)
+            x64_nan_reloaded(x, reg, v->nan);
     }
     own_xmm(x, r.n, reg);
     return reg;
@@ -424,12 +437,45 @@ unsigned x64_def_xmm(struct x64_emitter *x)
         while (x->fpin_of_guest[g] != hint)
             g++;
         x64_claim_fp(x, g);
+        x64_nan_gone(x, hint);
         add_lazy(x, x->i, V_FPIN, hint);
         return hint;
+    }
+    const ir_ref ops[3] = {in->a, in->b, in->c};
+
+    for (unsigned k = 0; k < 3; k++) {
+        if (ir_is_none(ops[k]))
+            continue;
+        struct x64_val *o = &x->val[ops[k].n];
+
+        if (o->where == V_XMM && o->last == x->i && x->xmm_owner[o->reg] == ops[k].n) {
+            reg = o->reg;
+            x64_nan_gone(x, reg);
+            own_xmm(x, x->i, reg);
+            return reg;
+        }
     }
     reg = take_xmm(x);
     own_xmm(x, x->i, reg);
     return reg;
+}
+
+void x64_alias_xmm(struct x64_emitter *x, ir_ref r)
+{
+    const struct x64_val *v = &x->val[r.n];
+    unsigned reg = x64_xmm(x, r);
+
+    if (v->where == V_FPIN) {
+        add_lazy(x, x->i, V_FPIN, reg);
+    } else if (v->last == x->i) {
+        own_xmm(x, x->i, reg);
+    } else {
+        unsigned d = x64_def_xmm(x);
+
+        x64_vmovapd_rrr(&x->c, d, 0, reg);
+        x64_nan_copied(x, d, reg);
+    }
+    x->val[x->i].boxed = v->boxed;
 }
 
 /* Moves a value that shares a guest register into a temporary. It is not noted as being at
@@ -442,6 +488,7 @@ static void move_away(struct x64_emitter *x, unsigned value)
     if (was.where == V_FPIN) {
         reg = take_xmm(x);
         x64_vmovapd_rrr(&x->c, reg, 0, was.reg);
+        x64_nan_copied(x, reg, was.reg);
         own_xmm(x, value, reg);
         x->xmm_locked &= ~(1u << reg);
         return;
@@ -528,7 +575,8 @@ uint16_t x64_xmm_live(const struct x64_emitter *x)
         if (x->xmm_owner[r] != X64_NONE && x->val[x->xmm_owner[r]].last > x->i)
             live |= (uint16_t)(1u << r);
     }
-    return live;
+    /* A dead one may still be what tells that another is a NaN. */
+    return live | (uint16_t)((x->nan[0] | x->nan[1]) & x->xmms);
 }
 
 void x64_alloc_step(struct x64_emitter *x)
@@ -561,5 +609,5 @@ void x64_alloc_step(struct x64_emitter *x)
         if (x->xmm_owner[r] != X64_NONE && x->val[x->xmm_owner[r]].last <= x->i)
             x->xmm_owner[r] = X64_NONE;
     }
-    x->locked = x->xmm_locked = 0;
+    x->locked = x->xmm_locked = x->nan_from = 0;
 }

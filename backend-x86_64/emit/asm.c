@@ -205,6 +205,12 @@ void x64_imul_imm(struct x64_code *c, unsigned d, unsigned s, int32_t imm)
     x64_u32(c, (uint32_t)imm);
 }
 
+void x64_vcmpeq(struct x64_code *c, bool wide, unsigned d, unsigned a, unsigned b)
+{
+    x64_vex_r(c, false, wide ? 0xf2 : 0xf3, 1, 0xc2, d, a, b);
+    x64_byte(c, 0);
+}
+
 void x64_bswap(struct x64_code *c, unsigned reg)
 {
     x64_byte(c, (uint8_t)(0x48 | (reg >> 3)));

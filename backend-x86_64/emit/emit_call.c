@@ -10,7 +10,7 @@ void x64_put_operand(struct x64_emitter *x, unsigned n, ir_ref r)
     if (ir_is_none(r))
         return;
     if (ir_ops[x->b->insn[r.n].op].result == 'F')
-        x64_vmovq_mx_mr(&x->c, slot, x64_xmm(x, r));
+        x64_vmovq_mx_mr(&x->c, slot, x64_fp_bits(x, r));
     else if (x64_imm32(x, r, &imm))
         x64_mov_mi(&x->c, slot, imm);
     else

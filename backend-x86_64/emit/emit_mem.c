@@ -127,6 +127,7 @@ static void load(struct x64_emitter *x, const struct ir_insn *in)
     } else {
         x64_vmovss_xm_rrm(c, d, 0, m);
         box(x, d);
+        x->val[x->i].boxed = true;
     }
     k->back = x64_at(c);
     k->op = in->op;
@@ -183,7 +184,7 @@ static void store(struct x64_emitter *x, const struct ir_insn *in)
     uint32_t miss;
 
     if (!constant)
-        val = is_fp(in) ? x64_xmm(x, in->b) : x64_gpr(x, in->b);
+        val = is_fp(in) ? x64_fp_bits(x, in->b) : x64_gpr(x, in->b);
     struct x64_mem m =
         look_up(x, base, (int32_t)in->imm, ir_mem_size(in->aux), x->layout.store_off, &miss);
     struct x64_cold *k = x64_cold_add(x, cold_store, miss);

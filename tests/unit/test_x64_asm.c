@@ -402,7 +402,8 @@ static const char *vex_form(const char *name)
         return "sdxm";
     if (strcmp(name, "vmovq_xr") == 0)
         return "xdrm";
-    if (begins(name, "vmov") || begins(name, "vucomi") || begins(name, "vcomi"))
+    if (begins(name, "vmov") || begins(name, "vucomi") || begins(name, "vcomi") ||
+        begins(name, "vptest"))
         return "xdxm";
     return "xdxvxm";
 }
@@ -413,7 +414,7 @@ static unsigned vex_mem_size(const char *name)
         return 0; /* capstone 4 says 16 where the manual says 8 or 4 */
     if (name[0] != 'v' || begins(name, "vcvtsi2") || begins(name, "vmovq"))
         return 8;
-    if (ends(name, "pd"))
+    if (ends(name, "pd") || begins(name, "vp"))
         return 16;
     if (begins(name, "vcvt"))
         return strstr(name, "sd2") ? 8 : 4; /* the source's */
@@ -563,6 +564,8 @@ static void other_forms(void **state)
     c = fresh(buffer), at = x64_at(&c), call;                                                      \
     ONE(&c, at, mnemonic, __VA_ARGS__)
         FORM(x64_imul_imm(&c, d, s, imm), "imul", of_reg(d, 8), of_reg(s, 8), of_imm(imm, 8));
+        FORM(x64_vcmpeq(&c, true, d, s, k & 15), "vcmpeqsd", of_xmm(d), of_xmm(s), of_xmm(k & 15));
+        FORM(x64_vcmpeq(&c, false, d, s, k & 15), "vcmpeqss", of_xmm(d), of_xmm(s), of_xmm(k & 15));
         FORM(x64_bswap(&c, d), "bswap", of_reg(d, 8));
         FORM(x64_rorx(&c, d, s, k), "rorx", of_reg(d, 8), of_reg(s, 8), of_imm((int64_t)k, 1));
         FORM(x64_ror_cl(&c, true, d), "ror", of_reg(d, 8), of_reg(RCX, 1));
