@@ -153,7 +153,8 @@ static void emit_one(struct x64_emitter *x, const struct ir_insn *in)
         x64_emit_mem(x, in);
     else if (flags & EFFECT)
         x64_emit_call(x, in);
-    else if (in->op == IR_getf || in->op == IR_setf || (in->op >= IR_f2i && in->op <= IR_f64to32))
+    else if (in->op == IR_getf || in->op == IR_setf || in->op == IR_getfflags ||
+             in->op == IR_setfflags || (in->op >= IR_f2i && in->op <= IR_f64to32))
         x64_emit_fp(x, in);
     else
         x64_emit_alu(x, in);

@@ -175,6 +175,7 @@ void x64_emit_mem(struct x64_emitter *x, const struct ir_insn *in);
 void x64_emit_fp(struct x64_emitter *x, const struct ir_insn *in);
 /* Conversions and classes: true when it was one, and is done. */
 bool x64_emit_fp_convert(struct x64_emitter *x, const struct ir_insn *in);
+void x64_emit_fflags(struct x64_emitter *x, const struct ir_insn *in);
 void x64_emit_flow(struct x64_emitter *x, const struct ir_insn *in);
 void x64_emit_call(struct x64_emitter *x, const struct ir_insn *in);
 /* Puts a helper's operand n into scratch[n]. */

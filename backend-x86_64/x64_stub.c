@@ -315,6 +315,10 @@ void x64_init_state(struct cpu_state *s, const struct x64_stubs *stubs,
     s->fp_box[0] = UINT64_C(0xffffffff00000000);
     s->fp_sign32[0] = UINT64_C(1) << 31;
     s->fp_sign64[0] = UINT64_C(1) << 63;
+    for (unsigned k = 0; k < 64; k++)
+        s->fflags_of_mxcsr[k] = (uint8_t)ir_fp_from_mxcsr(k);
+    for (unsigned k = 0; k < 32; k++)
+        s->mxcsr_of_fflags[k] = (uint8_t)ir_fp_to_mxcsr(k);
     s->slow_load = layout->load;
     s->slow_store = layout->store;
 }

@@ -200,27 +200,41 @@ static void compare(struct x64_emitter *x, const struct ir_insn *in)
     x64_movzx8_rr(c, x64_def(x), RAX);
 }
 
+/* fneg, fabs and the two others that look at one operand only. */
+static void sign_of_itself(struct x64_emitter *x, const struct ir_insn *in, struct x64_mem mask)
+{
+    struct x64_code *c = &x->c;
+    unsigned a = x64_fp_bits(x, in->a);
+    unsigned d = x64_def_xmm(x);
+
+    boxed_like(x, in, in->a);
+    switch (in->op) {
+    case IR_fsgnj: xmm_mov(x, d, a); break;
+    case IR_fsgnjn: x64_vxorpd_rrm(c, d, a, mask); break;
+    default: x64_vmovq_xm_rrm(c, 0, 0, mask); x64_vandnpd_rrr(c, d, 0, a); /* ~mask & a */
+    }
+}
+
 static void sign(struct x64_emitter *x, const struct ir_insn *in)
 {
     struct x64_code *c = &x->c;
     struct x64_mem mask = is64(in) ? STATE_MEM(fp_sign64) : STATE_MEM(fp_sign32);
+
+    if (in->a.n == in->b.n) {
+        sign_of_itself(x, in, mask);
+        return;
+    }
     unsigned a = x64_fp_bits(x, in->a);
     unsigned b = x64_fp_bits(x, in->b);
-
-    x64_vmovq_xm_rrm(c, 0, 0, mask);
     unsigned d = x64_def_xmm(x);
 
     boxed_like(x, in, in->a);
-
     if (in->op == IR_fsgnjx) {
-        x64_vandpd_rrr(c, 1, 0, b);
+        x64_vandpd_rrm(c, 1, b, mask);
         x64_vxorpd_rrr(c, d, a, 1);
         return;
     }
-    if (in->op == IR_fsgnjn && a == b) {
-        x64_vxorpd_rrr(c, d, a, 0);
-        return;
-    }
+    x64_vmovq_xm_rrm(c, 0, 0, mask);
     if (in->op == IR_fsgnjn)
         x64_vandnpd_rrr(c, 1, b, 0); /* ~b & mask */
     else
@@ -295,6 +309,21 @@ static void set_register(struct x64_emitter *x, const struct ir_insn *in)
     x64_at_home(x, in->a.n, STATE_FP + (unsigned)in->imm);
 }
 
+static void from_bits(struct x64_emitter *x, const struct ir_insn *in)
+{
+    uint64_t value;
+
+    if (ir_is_const(x->b, in->a, &value) && value == 0) {
+        unsigned d = x64_def_xmm(x);
+
+        x64_vxorpd_rrr(&x->c, d, d, d);
+        return;
+    }
+    unsigned a = x64_gpr(x, in->a);
+
+    x64_vmovq_xr_rrr(&x->c, x64_def_xmm(x), 0, a);
+}
+
 static void registers(struct x64_emitter *x, const struct ir_insn *in)
 {
     struct x64_code *c = &x->c;
@@ -308,12 +337,7 @@ static void registers(struct x64_emitter *x, const struct ir_insn *in)
         x64_vmovq_rx_rr(c, x64_def(x), a);
         break;
     }
-    case IR_i2f: {
-        unsigned a = x64_gpr(x, in->a);
-
-        x64_vmovq_xr_rrr(c, x64_def_xmm(x), 0, a);
-        break;
-    }
+    case IR_i2f: from_bits(x, in); break;
     case IR_box32: box(x, in); break;
     default: unbox(x, in);
     }
@@ -345,6 +369,8 @@ static bool rounds_inline(const struct ir_insn *in)
 void x64_emit_fp(struct x64_emitter *x, const struct ir_insn *in)
 {
     switch (in->op) {
+    case IR_getfflags:
+    case IR_setfflags: x64_emit_fflags(x, in); return;
     case IR_getf:
     case IR_setf:
     case IR_f2i:

@@ -1,6 +1,6 @@
-/* Conversions and classes. To an integer, the host has a number for "does not fit" and raises
- * invalid with it, for signed results; unsigned ones are converted as signed, which is right
- * for what fits into both. Everything else goes to the rules, out of line, before the host
+/* Conversions, classes, and the sticky flags. To an integer, the host has a number for "does not
+ * fit" and raises invalid with it, for signed results; unsigned ones are converted as signed, which
+ * is right for what fits into both. Everything else goes to the rules, out of line, before the host
  * has raised a flag that the guest must not see. */
 #include "backend-x86_64/x64_int.h"
 
@@ -252,6 +252,54 @@ static void class(struct x64_emitter *x, const struct ir_insn *in)
     k->back = x64_at(c);
     k->dst = (uint8_t)d;
     k->aux = in->aux;
+}
+
+/* ---- Flags ---------------------------------------------------------------------------------- */
+
+enum { MXCSR_FLAGS = 0x3d }; /* without the denormal flag, which no guest has */
+
+/* d = the byte of a table in the state that rax counts to. */
+static void look_up(struct x64_emitter *x, unsigned d, size_t table)
+{
+    struct x64_mem m = x64_state_at(table);
+
+    m.index = RAX;
+    x64_movzx8_rm(&x->c, d, m);
+}
+
+/* eax: which flags change; ecx: MXCSR. */
+static void cold_set_flags(struct x64_emitter *x, const struct x64_cold *k)
+{
+    struct x64_code *c = &x->c;
+
+    x64_xor32_rr(c, RCX, RAX);
+    x64_mov32_mr(c, STATE_MEM(scratch[0]), RCX);
+    x64_ldmxcsr(c, STATE_MEM(scratch[0]));
+    x64_fix(c, x64_jmp(c), k->back);
+}
+
+/* Writing MXCSR is slow: most writes give back what a read has taken, around a comparison
+ * that raised nothing, and change nothing. */
+void x64_emit_fflags(struct x64_emitter *x, const struct ir_insn *in)
+{
+    struct x64_code *c = &x->c;
+
+    x64_stmxcsr(c, STATE_MEM(scratch[0]));
+    if (in->op == IR_getfflags) {
+        x64_mov32_rm(c, RAX, STATE_MEM(scratch[0]));
+        x64_and32_ri(c, RAX, 63);
+        look_up(x, x64_def(x), offsetof(struct cpu_state, fflags_of_mxcsr));
+        return;
+    }
+    x64_mov32_rr(c, RAX, x64_gpr(x, in->a));
+    x64_and32_ri(c, RAX, 31);
+    look_up(x, RAX, offsetof(struct cpu_state, mxcsr_of_fflags));
+    x64_mov32_rm(c, RCX, STATE_MEM(scratch[0]));
+    x64_xor32_rr(c, RAX, RCX);
+    x64_and32_ri(c, RAX, MXCSR_FLAGS);
+    struct x64_cold *k = x64_cold_add(x, cold_set_flags, x64_jcc(c, CC_NE));
+
+    k->back = x64_at(c);
 }
 
 bool x64_emit_fp_convert(struct x64_emitter *x, const struct ir_insn *in)

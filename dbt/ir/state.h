@@ -110,6 +110,7 @@ struct cpu_state {
      * host address: its stubs, constants, and the C ends of the slow paths. */
     const void *stub[16]; /* enum x64_stub */
     uint64_t fp_box[2], fp_sign32[2], fp_sign64[2];
+    uint8_t fflags_of_mxcsr[64], mxcsr_of_fflags[32];
     uint64_t (*slow_load)(struct cpu_state *s, uint64_t va, uint8_t aux);
     _Bool (*slow_store)(struct cpu_state *s, uint64_t va, uint8_t aux, uint64_t value);
     const void *helper[STATE_N_HELPERS];
