@@ -78,7 +78,8 @@ enum x64_stub {
     X64_STUB_FP_LOAD,
     X64_STUB_FP_STORE,
     X64_STUB_FP_CALL,
-    X64_STUB_FP_IN, /* loads them; keeps all registers but those */
+    X64_STUB_FP_IN,  /* loads them; keeps all registers but those */
+    X64_STUB_FP_OUT, /* stores them; keeps all registers */
     X64_STUB_COUNT
 };
 
@@ -97,8 +98,13 @@ struct x64_emitter;
 /* False when the host lacks an instruction set that the emitter counts on. */
 bool x64_host_ok(struct err *e) MUST_CHECK;
 
+/* How many xmm registers to use: 32 with AVX-512, else 16; 16 also for half of the seeds of
+ * x64_emitter_stress(), so that both are tested. Stubs and emitter must agree. */
+unsigned x64_n_xmm(uint64_t stress_seed);
+
 /* Writes the stubs to rw, which runs at rx; CHECKs that they fit in cap. */
-void x64_make_stubs(struct x64_stubs *out, uint8_t *rw, const uint8_t *rx, size_t cap_bytes);
+void x64_make_stubs(struct x64_stubs *out, uint8_t *rw, const uint8_t *rx, size_t cap_bytes,
+                    unsigned n_xmm);
 
 /* Sets the fields of s that belong to the back end. */
 void x64_init_state(struct cpu_state *s, const struct x64_stubs *stubs,
@@ -107,7 +113,7 @@ void x64_init_state(struct cpu_state *s, const struct x64_stubs *stubs,
 
 /* ---- One thread an emitter ------------------------------------------------------ */
 
-struct x64_emitter *x64_emitter_create(const struct x64_mmu_layout *layout);
+struct x64_emitter *x64_emitter_create(const struct x64_mmu_layout *layout, unsigned n_xmm);
 void x64_emitter_destroy(struct x64_emitter *x);
 
 /* Makes the reassignment of registers random (--stress=regs); 0 turns it off. */

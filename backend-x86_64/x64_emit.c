@@ -29,7 +29,7 @@ const struct x64_pin x64_fpins[X64_N_FPINS] = {
 #undef FPIN
 };
 
-struct x64_emitter *x64_emitter_create(const struct x64_mmu_layout *layout)
+struct x64_emitter *x64_emitter_create(const struct x64_mmu_layout *layout, unsigned n_xmm)
 {
     struct x64_emitter *x = calloc(1, sizeof *x);
 
@@ -40,7 +40,7 @@ struct x64_emitter *x64_emitter_create(const struct x64_mmu_layout *layout)
         x->pin_of_guest[x64_pins[k].guest] = x64_pins[k].host;
     memset(x->fpin_of_guest, X64_NO_REG, sizeof x->fpin_of_guest);
     x->xmms = 0xfffc; /* xmm0 and xmm1 are scratch */
-    for (unsigned k = 0; k < X64_N_FPINS; k++) {
+    for (unsigned k = 0; k < x64_n_fpins(n_xmm); k++) {
         x->fpin_of_guest[x64_fpins[k].guest] = x64_fpins[k].host;
         x->xmms &= ~(1u << x64_fpins[k].host);
     }

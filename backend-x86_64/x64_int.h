@@ -117,6 +117,16 @@ enum {
 extern const struct x64_pin x64_pins[X64_N_PINS];
 extern const struct x64_pin x64_fpins[X64_N_FPINS]; /* f0..f31 and xmm */
 
+/* How many of x64_fpins are below xmm<n_xmm>: they stand in order. */
+static inline unsigned x64_n_fpins(unsigned n_xmm)
+{
+    unsigned n = 0;
+
+    while (n < X64_N_FPINS && x64_fpins[n].host < n_xmm)
+        n++;
+    return n;
+}
+
 /* ---- Addresses ------------------------------------------------------------------- */
 
 #define STATE_MEM(field) x64_mem(RBP, (int32_t)offsetof(struct cpu_state, field) - STATE_BIAS)

@@ -22,26 +22,13 @@ static void load_pins(struct x64_code *c)
         x64_mov_rm(c, x64_pins[k].host, x64_guest_reg(x64_pins[k].guest));
 }
 
-static void save_fpins(struct x64_code *c)
-{
-    for (unsigned k = 0; k < X64_N_FPINS; k++)
-        x64_vmovq_mx_mr(c, x64_guest_reg(STATE_FP + x64_fpins[k].guest), x64_fpins[k].host);
-}
-
-static void load_fpins(struct x64_code *c)
-{
-    for (unsigned k = 0; k < X64_N_FPINS; k++)
-        x64_vmovq_xm_rrm(c, x64_fpins[k].host, 0, x64_guest_reg(STATE_FP + x64_fpins[k].guest));
-}
-
 /* From where it is not known whether they are in. */
 static void put_fpins_away(struct x64_code *c)
 {
     x64_cmp32_mi(c, STATE_MEM(fp_away), 0);
     uint32_t away = x64_jcc(c, CC_NE);
 
-    save_fpins(c);
-    x64_mov32_mi(c, STATE_MEM(fp_away), 1);
+    x64_call_m(c, STATE_MEM(stub[X64_STUB_FP_OUT]));
     x64_fix(c, away, x64_at(c));
 }
 
@@ -63,8 +50,6 @@ static void make_enter(struct x64_code *c)
     x64_stmxcsr(c, STATE_MEM(host_mxcsr));
     x64_ldmxcsr(c, STATE_MEM(mxcsr));
     x64_mov_rr(c, RAX, RSI);
-    /* Also when a helper left from a block that had them in. */
-    x64_mov32_mi(c, STATE_MEM(fp_away), 1);
     load_pins(c);
     x64_enc_r(c, false, 0, 0, 0xff, 4, RAX, false, false); /* jmp rax */
 }
@@ -162,7 +147,7 @@ static void save_state(struct x64_code *c, bool fp)
     x64_mov_mr(c, STATE_MEM(scratch[6]), RDX);
     save_pins(c);
     if (fp)
-        save_fpins(c);
+        x64_call_m(c, STATE_MEM(stub[X64_STUB_FP_OUT]));
     else
         put_fpins_away(c);
     to_host_fp(c);
@@ -174,7 +159,7 @@ static void load_state(struct x64_code *c, bool fp)
     x64_ldmxcsr(c, STATE_MEM(mxcsr));
     load_pins(c);
     if (fp)
-        load_fpins(c);
+        x64_call_m(c, STATE_MEM(stub[X64_STUB_FP_IN]));
     x64_mov_rm(c, RDX, STATE_MEM(scratch[6]));
 }
 
@@ -265,14 +250,24 @@ static void make_fp_call(struct x64_code *c)
     call(c, true);
 }
 
-static void make_fp_in(struct x64_code *c)
+static void make_fp_in(struct x64_code *c, unsigned n_fpins)
 {
-    load_fpins(c);
+    for (unsigned k = 0; k < n_fpins; k++)
+        x64_vmovq_xm_rrm(c, x64_fpins[k].host, 0, x64_guest_reg(STATE_FP + x64_fpins[k].guest));
     x64_mov32_mi(c, STATE_MEM(fp_away), 0);
     x64_ret(c);
 }
 
-void x64_make_stubs(struct x64_stubs *out, uint8_t *rw, const uint8_t *rx, size_t cap_bytes)
+static void make_fp_out(struct x64_code *c, unsigned n_fpins)
+{
+    for (unsigned k = 0; k < n_fpins; k++)
+        x64_vmovq_mx_mr(c, x64_guest_reg(STATE_FP + x64_fpins[k].guest), x64_fpins[k].host);
+    x64_mov32_mi(c, STATE_MEM(fp_away), 1);
+    x64_ret(c);
+}
+
+void x64_make_stubs(struct x64_stubs *out, uint8_t *rw, const uint8_t *rx, size_t cap_bytes,
+                    unsigned n_xmm)
 {
     static void (*const make[X64_STUB_COUNT])(struct x64_code *) = {
         [X64_STUB_LINK] = make_link,
@@ -287,7 +282,6 @@ void x64_make_stubs(struct x64_stubs *out, uint8_t *rw, const uint8_t *rx, size_
         [X64_STUB_FP_LOAD] = make_fp_load,
         [X64_STUB_FP_STORE] = make_fp_store,
         [X64_STUB_FP_CALL] = make_fp_call,
-        [X64_STUB_FP_IN] = make_fp_in,
     };
     struct x64_code c = {.start = rw, .p = rw, .end = rw + cap_bytes, .full = false};
     const uint8_t *enter = rx;
@@ -296,7 +290,12 @@ void x64_make_stubs(struct x64_stubs *out, uint8_t *rw, const uint8_t *rx, size_
     for (unsigned k = 0; k < X64_STUB_COUNT; k++) {
         x64_align(&c, X64_CODE_ALIGN, 0);
         out->stub[k] = rx + x64_at(&c);
-        make[k](&c);
+        if (k == X64_STUB_FP_IN)
+            make_fp_in(&c, x64_n_fpins(n_xmm));
+        else if (k == X64_STUB_FP_OUT)
+            make_fp_out(&c, x64_n_fpins(n_xmm));
+        else
+            make[k](&c);
     }
     CHECK(!c.full && "room for the stubs");
     memcpy(&out->enter, &enter, sizeof enter);
@@ -319,8 +318,18 @@ void x64_init_state(struct cpu_state *s, const struct x64_stubs *stubs,
         s->fflags_of_mxcsr[k] = (uint8_t)ir_fp_from_mxcsr(k);
     for (unsigned k = 0; k < 32; k++)
         s->mxcsr_of_fflags[k] = (uint8_t)ir_fp_to_mxcsr(k);
+    s->fp_away = 1;
     s->slow_load = layout->load;
     s->slow_store = layout->store;
+}
+
+unsigned x64_n_xmm(uint64_t stress_seed)
+{
+    __builtin_cpu_init();
+    return !(stress_seed & 2) && __builtin_cpu_supports("avx512f") &&
+                   __builtin_cpu_supports("avx512vl")
+               ? 32
+               : 16;
 }
 
 bool x64_host_ok(struct err *e)

@@ -178,6 +178,15 @@ static void min_max(struct x64_emitter *x, const struct ir_insn *in, vop *op64, 
 
 /* ---- Comparison, sign, boxes ----------------------------------------------------------- */
 
+/* The register, or its copy in a scratch one, for what has no EVEX form. */
+static unsigned low(struct x64_emitter *x, unsigned scratch, unsigned r)
+{
+    if (r < 16)
+        return r;
+    x64_vmovapd_rrr(&x->c, scratch, 0, r);
+    return scratch;
+}
+
 static void compare(struct x64_emitter *x, const struct ir_insn *in)
 {
     struct x64_code *c = &x->c;
@@ -185,7 +194,7 @@ static void compare(struct x64_emitter *x, const struct ir_insn *in)
     unsigned b = x64_fp_operand(x, in, in->b);
 
     if (in->op == IR_feq) {
-        x64_vcmpeq(c, is64(in), 0, a, b);
+        x64_vcmpeq(c, is64(in), 0, low(x, 0, a), low(x, 1, b));
         x64_vmovq_rx_rr(c, RAX, 0);
         x64_and32_ri(c, RAX, 1);
         if (x->val[x->i].last != 0)
@@ -263,7 +272,7 @@ static void unbox(struct x64_emitter *x, const struct ir_insn *in)
     unsigned d = x64_def_xmm(x);
 
     xmm_mov(x, d, a);
-    x64_vptest_rrm(c, d, 0, STATE_MEM(fp_box));
+    x64_vptest_rrm(c, low(x, 0, a), 0, STATE_MEM(fp_box));
     struct x64_cold *k = x64_cold_add(x, cold_unboxed, x64_jcc(c, CC_AE));
 
     k->back = x64_at(c);

@@ -45,6 +45,8 @@ static void *map_code(int fd, int prot)
     return p;
 }
 
+static unsigned n_xmm;
+
 static int set_up(void **state)
 {
     int fd = memfd_create("test_x64_alloc", 0);
@@ -56,8 +58,8 @@ static int set_up(void **state)
     code_rw = map_code(fd, PROT_READ | PROT_WRITE);
     code_rx = map_code(fd, PROT_READ | PROT_EXEC);
     close(fd);
-    x64_make_stubs(&stubs, code_rw, code_rx, STUB_BYTES);
-    emitter = x64_emitter_create(&layout);
+    x64_make_stubs(&stubs, code_rw, code_rx, STUB_BYTES, n_xmm);
+    emitter = x64_emitter_create(&layout, n_xmm);
     view = calloc(1, sizeof *view);
     assert_non_null(view);
     for (unsigned k = 0; k < TLB_SIZE; k++)
@@ -437,5 +439,10 @@ int main(void)
         cmocka_unit_test(crowded_blocks_do_what_they_mean),
     };
 
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    /* The host's registers, and those of one without AVX-512. */
+    n_xmm = x64_n_xmm(0);
+    int failed = cmocka_run_group_tests_name("all xmm", tests, set_up, tear_down);
+
+    n_xmm = 16;
+    return failed + cmocka_run_group_tests_name("16 xmm", tests, set_up, tear_down);
 }
