@@ -194,18 +194,6 @@ static void convert(struct x64_emitter *x, const struct ir_insn *in)
 
 /* ---- Class ---------------------------------------------------------------------------------- */
 
-/* rax: the bits without sign, at the upper end. */
-static void cold_class_of_nan(struct x64_emitter *x, const struct x64_cold *k)
-{
-    struct x64_code *c = &x->c;
-
-    x64_shr_ri8(c, RAX, ir_fp_width(k->aux) == 64 ? 52 : 55);
-    x64_and32_ri(c, RAX, 1); /* quiet */
-    x64_mov_imm(c, k->dst, 1u << 8);
-    x64_shlx_rrr(c, k->dst, RAX, k->dst);
-    x64_fix(c, x64_jmp(c), k->back);
-}
-
 static void bits_at_the_top(struct x64_emitter *x, bool wide, unsigned a)
 {
     x64_vmovq_rx_rr(&x->c, RAX, a);
@@ -223,35 +211,69 @@ static void count_from(struct x64_emitter *x, bool wide, int32_t limit)
     x64_sbb32_ri(&x->c, RCX, -1);
 }
 
-/* The bit 4 for zero, 5 for subnormal, 6 for normal, 7 for infinite; 7 less that when
- * negative. */
-static void class(struct x64_emitter *x, const struct ir_insn *in)
+static void class_is_bit_rcx(struct x64_emitter *x, const struct x64_cold *k)
+{
+    x64_mov_imm(&x->c, RAX, 1);
+    x64_shlx_rrr(&x->c, RAX, RCX, RAX);
+    x64_fix(&x->c, x64_jmp(&x->c), k->back);
+}
+
+/* What is not normal: bit 4 for zero, 5 for subnormal, 7 for infinite; 7 less that when
+ * negative; 8 for a signalling NaN, 9 for a quiet one. */
+static void cold_class(struct x64_emitter *x, const struct x64_cold *k)
 {
     struct x64_code *c = &x->c;
-    bool wide = is64(in);
-    unsigned a = x64_fp_operand(x, in, in->a);
-    unsigned d = x64_def(x);
+    bool wide = ir_fp_width(k->aux) == 64;
 
-    bits_at_the_top(x, wide, a);
-    x64_add_rr(c, RAX, RAX);
-    x64_mov_imm(c, d, wide ? UINT64_C(0xffe0000000000000) : UINT64_C(0xff00000000000000));
-    x64_cmp_rr(c, RAX, d);
-    struct x64_cold *k = x64_cold_add(x, cold_class_of_nan, x64_jcc(c, CC_A));
+    bits_at_the_top(x, wide, k->base);
+    x64_add_rr(c, RAX, RAX); /* without sign */
+    x64_mov_imm(c, RCX, wide ? UINT64_C(0xffe0000000000000) : UINT64_C(0xff00000000000000));
+    x64_cmp_rr(c, RAX, RCX);
+    uint32_t nan = x64_jcc(c, CC_A);
 
     x64_mov_imm(c, RCX, 4);
     count_from(x, true, 1);
     x64_shr_ri8(c, RAX, wide ? 53 : 56);
     count_from(x, false, 1);
     count_from(x, false, wide ? 2047 : 255);
-    bits_at_the_top(x, wide, a);
+    bits_at_the_top(x, wide, k->base);
     x64_sar_ri8(c, RAX, 63);
     x64_and32_ri(c, RAX, 7);
     x64_xor_rr(c, RCX, RAX);
-    x64_mov_imm(c, d, 1);
-    x64_shlx_rrr(c, d, RCX, d);
+    class_is_bit_rcx(x, k);
+    x64_fix(c, nan, x64_at(c));
+    x64_shr_ri8(c, RAX, ir_fp_width(k->aux) == 64 ? 52 : 55);
+    x64_and32_ri(c, RAX, 1); /* quiet */
+    x64_mov_imm(c, RCX, 8);
+    x64_or_rr(c, RCX, RAX);
+    class_is_bit_rcx(x, k);
+}
+
+/* A normal number, inline: bit 6, or bit 1 when it is negative. */
+static void class(struct x64_emitter *x, const struct ir_insn *in)
+{
+    enum { POSITIVE = 1 << 6, NEGATIVE = 1 << 1 };
+    struct x64_code *c = &x->c;
+    bool wide = is64(in);
+    int infinite = wide ? 2047 : 255;
+    unsigned a = x64_fp_operand(x, in, in->a);
+
+    bits_at_the_top(x, wide, a);
+    x64_mov_rr(c, RCX, RAX);
+    x64_shr_ri8(c, RCX, wide ? 52 : 55);
+    x64_and32_ri(c, RCX, infinite);
+    x64_add_ri(c, RCX, -1);
+    x64_cmp_ri(c, RCX, infinite - 1);
+    struct x64_cold *k = x64_cold_add(x, cold_class, x64_jcc(c, CC_AE));
+
+    x64_sar_ri8(c, RAX, 63);
+    x64_and32_ri(c, RAX, POSITIVE ^ NEGATIVE);
+    x64_xor_ri(c, RAX, POSITIVE);
     k->back = x64_at(c);
-    k->dst = (uint8_t)d;
+    k->base = (uint8_t)a;
     k->aux = in->aux;
+    if (x->val[x->i].last != 0)
+        x64_mov_rr(c, x64_def(x), RAX);
 }
 
 /* ---- Flags ---------------------------------------------------------------------------------- */
