@@ -4,7 +4,8 @@
  *   rbp        struct cpu_state + STATE_BIAS
  *   gs base    the MMU view in force
  *   rsp        16-byte aligned; [rsp, rsp + X64_FRAME) is the block's to use
- *   pinned     x64_pin.def: guest register -> host register that holds it
+ *   pinned     x64_pin.def: guest register -> host register that holds it; those of
+ *              floating point only while state.fp_away is 0
  *   MXCSR      the guest's rounding mode and sticky flags
  * everything else is free. Guest registers that are not pinned live in the state.
  *
@@ -72,6 +73,13 @@ enum x64_stub {
     X64_STUB_LOAD,        /* rax va, slow_info (x64_info): rax value */
     X64_STUB_STORE,       /* rax va, rcx value, slow_info */
     X64_STUB_CALL,        /* eax helper, helper_k, scratch[0..2] operands: rax result */
+    /* The same three for blocks that have the guest's floating-point registers in xmm, and
+     * the way there: X64_STUB_CALL to X64_STUB_FP_CALL and so on. */
+    X64_STUB_FP_LOAD,
+    X64_STUB_FP_STORE,
+    X64_STUB_FP_CALL,
+    X64_STUB_FP_IN,  /* loads them; keeps all registers but those */
+    X64_STUB_FP_OUT, /* stores them; keeps all registers */
     X64_STUB_COUNT
 };
 
@@ -90,8 +98,13 @@ struct x64_emitter;
 /* False when the host lacks an instruction set that the emitter counts on. */
 bool x64_host_ok(struct err *e) MUST_CHECK;
 
+/* How many xmm registers to use: 32 with AVX-512, else 16; 16 also for half of the seeds of
+ * x64_emitter_stress(), so that both are tested. Stubs and emitter must agree. */
+unsigned x64_n_xmm(uint64_t stress_seed);
+
 /* Writes the stubs to rw, which runs at rx; CHECKs that they fit in cap. */
-void x64_make_stubs(struct x64_stubs *out, uint8_t *rw, const uint8_t *rx, size_t cap_bytes);
+void x64_make_stubs(struct x64_stubs *out, uint8_t *rw, const uint8_t *rx, size_t cap_bytes,
+                    unsigned n_xmm);
 
 /* Sets the fields of s that belong to the back end. */
 void x64_init_state(struct cpu_state *s, const struct x64_stubs *stubs,
@@ -100,7 +113,7 @@ void x64_init_state(struct cpu_state *s, const struct x64_stubs *stubs,
 
 /* ---- One thread an emitter ------------------------------------------------------ */
 
-struct x64_emitter *x64_emitter_create(const struct x64_mmu_layout *layout);
+struct x64_emitter *x64_emitter_create(const struct x64_mmu_layout *layout, unsigned n_xmm);
 void x64_emitter_destroy(struct x64_emitter *x);
 
 /* Makes the reassignment of registers random (--stress=regs); 0 turns it off. */

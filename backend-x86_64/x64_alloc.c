@@ -28,34 +28,65 @@ static uint8_t hint_of(const struct x64_emitter *x, unsigned i, unsigned guest,
         return X64_NO_REG;
     const struct ir_insn *in = &x->b->insn[set];
 
+    if (in->op == IR_setf) {
+        const struct ir_insn *value = &x->b->insn[in->a.n];
+        bool through_box = value->op == IR_box32 && value->a.n == i;
+
+        return in->a.n == i || through_box ? x->fpin_of_guest[guest - STATE_FP] : X64_NO_REG;
+    }
     return in->op == IR_set && in->a.n == i ? x->pin_of_guest[guest] : X64_NO_REG;
+}
+
+/* The index in reg[] of the guest register that the instruction reads or writes, or
+ * STATE_N_REGS. */
+static unsigned reg_of(const struct ir_insn *in)
+{
+    switch (in->op) {
+    case IR_get:
+    case IR_set: return (unsigned)in->imm;
+    case IR_getf:
+    case IR_setf: return STATE_FP + (unsigned)in->imm;
+    default: return STATE_N_REGS;
+    }
+}
+
+static bool is_pinned(const struct x64_emitter *x, unsigned reg)
+{
+    return (reg < STATE_FP ? x->pin_of_guest[reg] : x->fpin_of_guest[reg - STATE_FP]) != X64_NO_REG;
 }
 
 void x64_alloc_start(struct x64_emitter *x)
 {
     const struct ir_block *b = x->b;
     unsigned barrier = b->n;
-    unsigned touched[32]; /* nearest later get or set of a guest register */
+    unsigned touched[STATE_N_REGS]; /* nearest later get or set of a guest register */
 
-    for (unsigned g = 0; g < 32; g++)
+    for (unsigned g = 0; g < STATE_N_REGS; g++)
         touched[g] = b->n;
+    x->touches_fp = false;
     for (unsigned i = 0; i < b->n; i++)
         x->val[i] = (struct x64_val){.where = V_NONE, .hint = X64_NO_REG};
     for (unsigned i = b->n; i-- > 0;) {
         const struct ir_insn *in = &b->insn[i];
         struct x64_val *v = &x->val[i];
+        unsigned reg = reg_of(in);
 
         /* Until the value is reached, hint is the guest register of its nearest set. */
-        if (v->hint != X64_NO_REG)
+        if (v->hint != X64_NO_REG) {
+            /* What is boxed in place may be made there too. */
+            if (in->op == IR_box32)
+                x->val[in->a.n].hint = v->hint;
             v->hint = hint_of(x, i, v->hint, touched, barrier);
+        }
         use(x, in->a, i);
         use(x, in->b, i);
         use(x, in->c, i);
-        if (in->op == IR_set && x->pin_of_guest[in->imm] != X64_NO_REG)
-            x->val[in->a.n].hint = (uint8_t)in->imm;
-        if (in->op == IR_set || in->op == IR_get) {
-            x->next_event[i] = (uint16_t)touched[in->imm];
-            touched[in->imm] = i;
+        if (reg < STATE_N_REGS) {
+            if (!ir_is_none(in->a) && is_pinned(x, reg))
+                x->val[in->a.n].hint = (uint8_t)reg;
+            x->next_event[i] = (uint16_t)touched[reg];
+            touched[reg] = i;
+            x->touches_fp |= reg >= STATE_FP;
         }
         if (is_barrier(in->op))
             barrier = i;
@@ -69,7 +100,8 @@ void x64_alloc_start(struct x64_emitter *x)
         x->home_of[g] = X64_NONE;
     x->slots = 0;
     x->n_lazy = 0;
-    x->locked = x->xmm_locked = 0;
+    x->nan[0] = x->nan[1] = 0;
+    x->locked = x->xmm_locked = x->nan_from = 0;
 }
 
 /* A guest can write a block that needs more than there are: the block is refused, as if
@@ -138,6 +170,7 @@ static void spill_xmm(struct x64_emitter *x, unsigned reg)
     }
     v->slot = (uint8_t)take_slot(x);
     v->where = V_FSPILL;
+    v->nan = x->nan[1] >> reg & 1 ? 64 : x->nan[0] >> reg & 1 ? 32 : 0;
     x64_vmovq_mx_mr(&x->c, x64_frame_slot(v->slot), reg);
 }
 
@@ -224,6 +257,7 @@ static unsigned take_xmm(struct x64_emitter *x)
 
     if (taken)
         spill_xmm(x, r);
+    x64_nan_gone(x, r);
     x->xmm_locked |= 1u << r;
     return r;
 }
@@ -295,7 +329,7 @@ unsigned x64_xmm(struct x64_emitter *x, ir_ref r)
     struct x64_val *v = &x->val[r.n];
     unsigned reg;
 
-    if (v->where == V_XMM) {
+    if (v->where == V_XMM || v->where == V_FPIN) {
         x->xmm_locked |= 1u << v->reg;
         return v->reg;
     }
@@ -307,6 +341,8 @@ unsigned x64_xmm(struct x64_emitter *x, ir_ref r)
         CHECK(v->where == V_FSPILL);
         x64_vmovq_xm_rrm(&x->c, reg, 0, x64_frame_slot(v->slot));
         x->slots &= ~(UINT64_C(1) << v->slot);
+        if (v->nan)
+            x64_nan_reloaded(x, reg, v->nan);
     }
     own_xmm(x, r.n, reg);
     return reg;
@@ -384,15 +420,62 @@ unsigned x64_def(struct x64_emitter *x)
 unsigned x64_def_xmm(struct x64_emitter *x)
 {
     const struct ir_insn *in = &x->b->insn[x->i];
+    unsigned hint = x->val[x->i].hint;
+    unsigned reg;
 
     if (in->op == IR_getf) {
-        add_lazy(x, x->i, V_FSTATE, (unsigned)in->imm);
+        reg = x->fpin_of_guest[in->imm];
+        if (reg != X64_NO_REG)
+            add_lazy(x, x->i, V_FPIN, reg);
+        else
+            add_lazy(x, x->i, V_FSTATE, (unsigned)in->imm);
         return X64_NO_REG;
     }
-    unsigned reg = take_xmm(x);
+    if (hint != X64_NO_REG) {
+        unsigned g = 0;
 
+        while (x->fpin_of_guest[g] != hint)
+            g++;
+        x64_claim_fp(x, g);
+        x64_nan_gone(x, hint);
+        add_lazy(x, x->i, V_FPIN, hint);
+        return hint;
+    }
+    const ir_ref ops[3] = {in->a, in->b, in->c};
+
+    for (unsigned k = 0; k < 3; k++) {
+        if (ir_is_none(ops[k]))
+            continue;
+        struct x64_val *o = &x->val[ops[k].n];
+
+        if (o->where == V_XMM && o->last == x->i && x->xmm_owner[o->reg] == ops[k].n) {
+            reg = o->reg;
+            x64_nan_gone(x, reg);
+            own_xmm(x, x->i, reg);
+            return reg;
+        }
+    }
+    reg = take_xmm(x);
     own_xmm(x, x->i, reg);
     return reg;
+}
+
+void x64_alias_xmm(struct x64_emitter *x, ir_ref r)
+{
+    const struct x64_val *v = &x->val[r.n];
+    unsigned reg = x64_xmm(x, r);
+
+    if (v->where == V_FPIN) {
+        add_lazy(x, x->i, V_FPIN, reg);
+    } else if (v->last == x->i) {
+        own_xmm(x, x->i, reg);
+    } else {
+        unsigned d = x64_def_xmm(x);
+
+        x64_vmovapd_rrr(&x->c, d, 0, reg);
+        x64_nan_copied(x, d, reg);
+    }
+    x->val[x->i].boxed = v->boxed;
 }
 
 /* Moves a value that shares a guest register into a temporary. It is not noted as being at
@@ -402,6 +485,14 @@ static void move_away(struct x64_emitter *x, unsigned value)
     const struct x64_val was = x->val[value];
     unsigned reg;
 
+    if (was.where == V_FPIN) {
+        reg = take_xmm(x);
+        x64_vmovapd_rrr(&x->c, reg, 0, was.reg);
+        x64_nan_copied(x, reg, was.reg);
+        own_xmm(x, value, reg);
+        x->xmm_locked &= ~(1u << reg);
+        return;
+    }
     if (was.where == V_FSTATE) {
         reg = take_xmm(x);
         x64_vmovq_xm_rrm(&x->c, reg, 0, x64_guest_reg(STATE_FP + was.reg));
@@ -427,7 +518,8 @@ static void claim(struct x64_emitter *x, bool all, enum x64_where where, unsigne
     for (unsigned k = 0; k < x->n_lazy; k++) {
         unsigned value = x->lazy[k];
         struct x64_val *v = &x->val[value];
-        bool lazy = v->where == V_PIN || v->where == V_STATE || v->where == V_FSTATE;
+        bool lazy =
+            v->where == V_PIN || v->where == V_STATE || v->where == V_FSTATE || v->where == V_FPIN;
         /* A value made by this very instruction has last == 0 when unused. */
         bool wanted = v->last > x->i || value == x->i;
         bool in_the_way = (all || (v->where == where && v->reg == reg)) && value != x->i;
@@ -454,7 +546,10 @@ void x64_claim(struct x64_emitter *x, unsigned g)
 void x64_claim_fp(struct x64_emitter *x, unsigned g)
 {
     x->home_of[STATE_FP + g] = X64_NONE;
-    claim(x, false, V_FSTATE, g);
+    if (x->fpin_of_guest[g] != X64_NO_REG)
+        claim(x, false, V_FPIN, x->fpin_of_guest[g]);
+    else
+        claim(x, false, V_FSTATE, g);
 }
 
 void x64_claim_all(struct x64_emitter *x)
@@ -480,7 +575,8 @@ uint16_t x64_xmm_live(const struct x64_emitter *x)
         if (x->xmm_owner[r] != X64_NONE && x->val[x->xmm_owner[r]].last > x->i)
             live |= (uint16_t)(1u << r);
     }
-    return live;
+    /* A dead one may still be what tells that another is a NaN. */
+    return live | (uint16_t)((x->nan[0] | x->nan[1]) & x->xmms);
 }
 
 void x64_alloc_step(struct x64_emitter *x)
@@ -488,7 +584,7 @@ void x64_alloc_step(struct x64_emitter *x)
     const struct ir_insn *in = &x->b->insn[x->i];
     const ir_ref ops[3] = {in->a, in->b, in->c};
 
-    if (in->op == IR_get || in->op == IR_set)
+    if (reg_of(in) < 32)
         x->event[in->imm] = x->next_event[x->i];
     /* A spilled operand that was read in place for the last time frees its slot. */
     for (unsigned k = 0; k < 3; k++) {
@@ -513,5 +609,5 @@ void x64_alloc_step(struct x64_emitter *x)
         if (x->xmm_owner[r] != X64_NONE && x->val[x->xmm_owner[r]].last <= x->i)
             x->xmm_owner[r] = X64_NONE;
     }
-    x->locked = x->xmm_locked = 0;
+    x->locked = x->xmm_locked = x->nan_from = 0;
 }

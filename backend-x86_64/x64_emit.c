@@ -7,19 +7,29 @@
 
 const struct x64_pin x64_pins[X64_N_PINS] = {
 #define PIN(guest, host) {guest, X64_PIN_##host},
-#define X64_PIN_rsi      RSI
-#define X64_PIN_rdi      RDI
-#define X64_PIN_r8       R8
-#define X64_PIN_r9       R9
-#define X64_PIN_r10      R10
-#define X64_PIN_r11      R11
-#define X64_PIN_r14      R14
-#define X64_PIN_r15      R15
+#define FPIN(guest, host)
+#define X64_PIN_rsi RSI
+#define X64_PIN_rdi RDI
+#define X64_PIN_r8  R8
+#define X64_PIN_r9  R9
+#define X64_PIN_r10 R10
+#define X64_PIN_r11 R11
+#define X64_PIN_r14 R14
+#define X64_PIN_r15 R15
 #include "backend-x86_64/x64_pin.def"
 #undef PIN
+#undef FPIN
 };
 
-struct x64_emitter *x64_emitter_create(const struct x64_mmu_layout *layout)
+const struct x64_pin x64_fpins[X64_N_FPINS] = {
+#define PIN(guest, host)
+#define FPIN(guest, host) {guest, host},
+#include "backend-x86_64/x64_pin.def"
+#undef PIN
+#undef FPIN
+};
+
+struct x64_emitter *x64_emitter_create(const struct x64_mmu_layout *layout, unsigned n_xmm)
 {
     struct x64_emitter *x = calloc(1, sizeof *x);
 
@@ -28,8 +38,13 @@ struct x64_emitter *x64_emitter_create(const struct x64_mmu_layout *layout)
     memset(x->pin_of_guest, X64_NO_REG, sizeof x->pin_of_guest);
     for (unsigned k = 0; k < X64_N_PINS; k++)
         x->pin_of_guest[x64_pins[k].guest] = x64_pins[k].host;
-    x->temps = 1u << RBX | 1u << RDX | 1u << R12 | 1u << R13;
+    memset(x->fpin_of_guest, X64_NO_REG, sizeof x->fpin_of_guest);
     x->xmms = 0xfffc; /* xmm0 and xmm1 are scratch */
+    for (unsigned k = 0; k < x64_n_fpins(n_xmm); k++) {
+        x->fpin_of_guest[x64_fpins[k].guest] = x64_fpins[k].host;
+        x->xmms &= ~(1u << x64_fpins[k].host);
+    }
+    x->temps = 1u << RBX | 1u << RDX | 1u << R12 | 1u << R13;
     return x;
 }
 
@@ -64,6 +79,37 @@ static void cold_pending(struct x64_emitter *x, const struct x64_cold *k)
     x64_jmp_m(&x->c, STATE_MEM(stub[X64_STUB_PENDING]));
 }
 
+/* At the entry of a block that touches floating point: something is pending, or the
+ * registers are in the state only. */
+static void cold_entry(struct x64_emitter *x, const struct x64_cold *k)
+{
+    struct x64_code *c = &x->c;
+
+    x64_cmp32_mi(c, STATE_MEM(pending), 0);
+    uint32_t pending = x64_jcc(c, CC_NE);
+
+    x64_call_m(c, STATE_MEM(stub[X64_STUB_FP_IN]));
+    x64_fix(c, x64_jmp(c), k->back);
+    x64_fix(c, pending, x64_at(c));
+    cold_pending(x, k);
+}
+
+static void check_entry(struct x64_emitter *x)
+{
+    _Static_assert(offsetof(struct cpu_state, fp_away) == offsetof(struct cpu_state, pending) + 4 &&
+                       offsetof(struct cpu_state, pending) % 8 == 0,
+                   "one comparison looks at both");
+    if (x->touches_fp)
+        x64_cmp_mi(&x->c, STATE_MEM(pending), 0);
+    else
+        x64_cmp32_mi(&x->c, STATE_MEM(pending), 0);
+    struct x64_cold *k =
+        x64_cold_add(x, x->touches_fp ? cold_entry : cold_pending, x64_jcc(&x->c, CC_NE));
+
+    k->imm = x->b->start;
+    k->back = x64_at(&x->c);
+}
+
 /* Leaves to offset `off` of the page when anything is pending. */
 static void check_pending(struct x64_emitter *x, uint32_t off)
 {
@@ -93,6 +139,8 @@ static void emit_one(struct x64_emitter *x, const struct ir_insn *in)
 {
     unsigned flags = ir_ops[in->op].flags;
 
+    if (flags & (FAULT | EFFECT | SIDE | EXIT))
+        x64_nan_flush(x);
     if (in->op == IR_insn)
         note_insn(x, in);
     else if (in->op == IR_const)
@@ -105,7 +153,8 @@ static void emit_one(struct x64_emitter *x, const struct ir_insn *in)
         x64_emit_mem(x, in);
     else if (flags & EFFECT)
         x64_emit_call(x, in);
-    else if (in->op == IR_getf || in->op == IR_setf || (in->op >= IR_f2i && in->op <= IR_f64to32))
+    else if (in->op == IR_getf || in->op == IR_setf || in->op == IR_getfflags ||
+             in->op == IR_setfflags || (in->op >= IR_f2i && in->op <= IR_f64to32))
         x64_emit_fp(x, in);
     else
         x64_emit_alu(x, in);
@@ -122,7 +171,7 @@ const struct x64_unit *x64_emit(struct x64_emitter *x, const struct ir_block *b,
     x->insn_len = 0;
     x64_alloc_start(x);
     x->i = 0;
-    check_pending(x, b->start);
+    check_entry(x);
     for (; x->i < b->n && !x->c.full; x->i++) {
         const struct ir_insn *in = &b->insn[x->i];
 

@@ -8,7 +8,7 @@
  *   V_PIN     in the pinned host register of a guest register, shared with it
  *   V_REG     in a temporary host register, alone
  *   V_SPILL   in the frame
- *   V_FSTATE, V_XMM, V_FSPILL   the same for floating point
+ *   V_FSTATE, V_FPIN, V_XMM, V_FSPILL   the same for floating point
  *
  * Invariant: a guest register's slot or pinned register is overwritten only after
  * every value that shares it and is still wanted has been moved away (x64_claim). */
@@ -19,15 +19,28 @@
 #include "backend-x86_64/emit/asm.h"
 #include "backend-x86_64/x64.h"
 
-enum x64_where { V_NONE, V_CONST, V_STATE, V_PIN, V_REG, V_SPILL, V_FSTATE, V_XMM, V_FSPILL };
+enum x64_where {
+    V_NONE,
+    V_CONST,
+    V_STATE,
+    V_PIN,
+    V_REG,
+    V_SPILL,
+    V_FSTATE,
+    V_FPIN,
+    V_XMM,
+    V_FSPILL
+};
 
 struct x64_val {
     uint8_t where;
-    uint8_t reg;   /* V_PIN, V_REG, V_XMM: host; V_STATE, V_FSTATE: guest register */
+    uint8_t reg;   /* V_PIN, V_REG, V_FPIN, V_XMM: host; V_STATE, V_FSTATE: guest register */
     uint8_t slot;  /* V_SPILL, V_FSPILL: frame slot */
     uint8_t hint;  /* pinned host register it is about to be put into, or X64_NO_REG */
     uint8_t home;  /* guest register in whose slot it is too, if home_of says so */
     bool listed;   /* is in lazy[], once */
+    bool boxed;    /* the upper half is known to be all ones */
+    uint8_t nan;   /* V_FSPILL: 32 or 64 when it may hold a NaN to be repaired, else 0 */
     uint16_t last; /* index of its last use; 0: never used */
 };
 
@@ -55,14 +68,19 @@ struct x64_emitter {
     unsigned i;        /* the IR instruction being emitted */
     uint32_t insn_off; /* of the guest instruction it belongs to */
     unsigned insn_len;
-    uint8_t pin_of_guest[32];    /* host register, or X64_NO_REG */
+    uint8_t pin_of_guest[32]; /* host register, or X64_NO_REG */
+    uint8_t fpin_of_guest[32];
+    bool touches_fp;             /* this block reads or writes floating-point registers */
     uint32_t temps, xmms;        /* masks of what may hold values */
     uint32_t locked, xmm_locked; /* in use by the instruction being emitted */
     uint16_t owner[16];          /* value in each temporary, or X64_NONE */
     uint16_t xmm_owner[16];
-    uint64_t slots;                 /* frame slots in use */
+    uint32_t nan[2];       /* xmm that may hold a NaN of 32, of 64 bits that is not canonical */
+    uint8_t nan_cover[32]; /* of those: the one that is a NaN whenever it is, or X64_NO_REG */
+    uint32_t nan_from;     /* of those: what shows in the result of this instruction */
+    uint64_t slots;        /* frame slots in use */
     uint16_t home_of[STATE_N_REGS]; /* the value that a guest register's slot holds as well */
-    uint16_t lazy[IR_MAX_INSNS];    /* values made as V_STATE, V_PIN or V_FSTATE; some dead */
+    uint16_t lazy[IR_MAX_INSNS];    /* values that share a guest register's place; some dead */
     unsigned n_lazy;
     /* Pinned registers whose guest register is about to be set unseen serve as temporaries. */
     uint16_t event[32];                /* the next get or set of a guest register, or b->n */
@@ -81,12 +99,33 @@ struct x64_pin {
     uint8_t guest, host;
 };
 #define PIN(guest, host) +1
+#define FPIN(guest, host)
 enum {
     X64_N_PINS = 0
 #include "backend-x86_64/x64_pin.def"
 };
 #undef PIN
+#undef FPIN
+#define PIN(guest, host)
+#define FPIN(guest, host) +1
+enum {
+    X64_N_FPINS = 0
+#include "backend-x86_64/x64_pin.def"
+};
+#undef PIN
+#undef FPIN
 extern const struct x64_pin x64_pins[X64_N_PINS];
+extern const struct x64_pin x64_fpins[X64_N_FPINS]; /* f0..f31 and xmm */
+
+/* How many of x64_fpins are below xmm<n_xmm>: they stand in order. */
+static inline unsigned x64_n_fpins(unsigned n_xmm)
+{
+    unsigned n = 0;
+
+    while (n < X64_N_FPINS && x64_fpins[n].host < n_xmm)
+        n++;
+    return n;
+}
 
 /* ---- Addresses ------------------------------------------------------------------- */
 
@@ -129,6 +168,7 @@ void x64_evict(struct x64_emitter *x, unsigned reg);
 
 unsigned x64_def(struct x64_emitter *x); /* host register for the value being made */
 unsigned x64_def_xmm(struct x64_emitter *x);
+void x64_alias_xmm(struct x64_emitter *x, ir_ref r); /* the value being made is r's bits */
 /* The value is in guest register g's slot as well (g: index in reg[]). */
 void x64_at_home(struct x64_emitter *x, unsigned value, unsigned g);
 /* Before pinned register or home slot of guest register g is overwritten. */
@@ -143,14 +183,38 @@ uint16_t x64_xmm_live(const struct x64_emitter *x); /* xmm that hold values need
 void x64_emit_alu(struct x64_emitter *x, const struct ir_insn *in);
 void x64_emit_mem(struct x64_emitter *x, const struct ir_insn *in);
 void x64_emit_fp(struct x64_emitter *x, const struct ir_insn *in);
+/* Conversions and classes: true when it was one, and is done. */
+bool x64_emit_fp_convert(struct x64_emitter *x, const struct ir_insn *in);
+void x64_emit_fflags(struct x64_emitter *x, const struct ir_insn *in);
 void x64_emit_flow(struct x64_emitter *x, const struct ir_insn *in);
 void x64_emit_call(struct x64_emitter *x, const struct ir_insn *in);
 /* Puts a helper's operand n into scratch[n]. */
 void x64_put_operand(struct x64_emitter *x, unsigned n, ir_ref r);
 /* Saves or restores, around a call from a cold part, the xmm registers of a mask. */
 void x64_keep_xmm(struct x64_emitter *x, uint16_t live, bool restore);
+/* Calls a stub for a load, a store or C: the form that this block needs. */
+void x64_call_stub(struct x64_emitter *x, enum x64_stub stub);
 /* Calls helper `id` with operands that are in scratch[0..2] already. Result in rax. */
 void x64_call_helper(struct x64_emitter *x, unsigned id, uint32_t k);
+
+/* ---- NaNs to be made canonical (emit/emit_nan.c) -------------------------------------- */
+
+extern const uint64_t x64_canonical_nan[2]; /* of 32 bits, boxed; of 64 */
+/* d has an arithmetic result: a NaN when any x64_fp_operand() of this operation is. */
+void x64_nan_result(struct x64_emitter *x, unsigned d, unsigned width);
+void x64_nan_reloaded(struct x64_emitter *x, unsigned reg, unsigned width);
+void x64_nan_copied(struct x64_emitter *x, unsigned d, unsigned s);
+void x64_nan_gone(struct x64_emitter *x, unsigned reg); /* it has got another content */
+/* The operands are repaired with the result: which registers, 64-bit ones above. */
+uint64_t x64_nan_settled(struct x64_emitter *x);
+/* Before anything can look at bits. Flags and rax are lost. */
+void x64_nan_flush(struct x64_emitter *x);
+/* x64_xmm() where the bits themselves count: canonical. */
+unsigned x64_fp_bits(struct x64_emitter *x, ir_ref r);
+/* x64_xmm() for an operation of aux's width: the halves of a double are its bits, too. */
+unsigned x64_fp_operand(struct x64_emitter *x, const struct ir_insn *in, ir_ref r);
+/* In cold code: makes NaNs in these registers canonical. */
+void x64_nan_repair(struct x64_emitter *x, uint32_t regs32, uint32_t regs64);
 
 struct x64_cold *x64_cold_add(struct x64_emitter *x,
                               void (*emit)(struct x64_emitter *, const struct x64_cold *),

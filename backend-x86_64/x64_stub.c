@@ -1,5 +1,9 @@
 /* The code that all blocks share: the way in, the ways out, and the calls of C.
- * Whenever C runs, every guest register is in the state and MXCSR is the host's. */
+ * Whenever C runs, every guest register is in the state and MXCSR is the host's.
+ *
+ * Floating-point registers go in lazily: after C they stay in the state, and fp_away says so,
+ * until a block that touches them is entered. A kernel that runs with floating point off, and
+ * programs that compute with integers, so pay nothing for them. */
 
 #include "backend-x86_64/x64_int.h"
 #include "dbt/base/check.h"
@@ -16,6 +20,16 @@ static void load_pins(struct x64_code *c)
 {
     for (unsigned k = 0; k < X64_N_PINS; k++)
         x64_mov_rm(c, x64_pins[k].host, x64_guest_reg(x64_pins[k].guest));
+}
+
+/* From where it is not known whether they are in. */
+static void put_fpins_away(struct x64_code *c)
+{
+    x64_cmp32_mi(c, STATE_MEM(fp_away), 0);
+    uint32_t away = x64_jcc(c, CC_NE);
+
+    x64_call_m(c, STATE_MEM(stub[X64_STUB_FP_OUT]));
+    x64_fix(c, away, x64_at(c));
 }
 
 static void to_host_fp(struct x64_code *c)
@@ -43,6 +57,7 @@ static void make_enter(struct x64_code *c)
 static void leave(struct x64_code *c, enum exit_reason reason)
 {
     save_pins(c);
+    put_fpins_away(c);
     to_host_fp(c);
     x64_mov_imm(c, RAX, reason);
     /* Blocks call the stubs that may end here: rsp is not what it was. */
@@ -125,26 +140,33 @@ static void make_trap(struct x64_code *c)
     leave(c, EXIT_TRAP);
 }
 
-/* rdx is a temporary that no C function preserves: the stubs do. */
-static void save_state(struct x64_code *c)
+/* rdx is a temporary that no C function preserves: the stubs do. fp: the block has the
+ * floating-point registers in xmm, and wants them there when C has done. */
+static void save_state(struct x64_code *c, bool fp)
 {
     x64_mov_mr(c, STATE_MEM(scratch[6]), RDX);
     save_pins(c);
+    if (fp)
+        x64_call_m(c, STATE_MEM(stub[X64_STUB_FP_OUT]));
+    else
+        put_fpins_away(c);
     to_host_fp(c);
     x64_lea_rm(c, RDI, x64_mem(RBP, -STATE_BIAS));
 }
 
-static void load_state(struct x64_code *c)
+static void load_state(struct x64_code *c, bool fp)
 {
     x64_ldmxcsr(c, STATE_MEM(mxcsr));
     load_pins(c);
+    if (fp)
+        x64_call_m(c, STATE_MEM(stub[X64_STUB_FP_IN]));
     x64_mov_rm(c, RDX, STATE_MEM(scratch[6]));
 }
 
 /* insn_off and aux out of slow_info; rsi = va, edx = aux, rdi = state. */
-static void slow_arguments(struct x64_code *c)
+static void slow_arguments(struct x64_code *c, bool fp)
 {
-    save_state(c);
+    save_state(c, fp);
     x64_mov_rr(c, RSI, RAX);
     x64_mov32_rm(c, RDX, STATE_MEM(slow_info));
     x64_movzx16_rr(c, RAX, RDX);
@@ -152,23 +174,23 @@ static void slow_arguments(struct x64_code *c)
     x64_shr32_ri8(c, RDX, 24);
 }
 
-static void make_load(struct x64_code *c)
+static void load(struct x64_code *c, bool fp)
 {
-    slow_arguments(c);
+    slow_arguments(c, fp);
     x64_sub_ri(c, RSP, 8);
     x64_call_m(c, STATE_MEM(slow_load));
     x64_add_ri(c, RSP, 8);
-    load_state(c);
+    load_state(c, fp);
     x64_ret(c);
 }
 
-static void make_store(struct x64_code *c)
+static void store(struct x64_code *c, bool fp)
 {
-    slow_arguments(c);
+    slow_arguments(c, fp);
     x64_sub_ri(c, RSP, 8);
     x64_call_m(c, STATE_MEM(slow_store));
     x64_add_ri(c, RSP, 8);
-    load_state(c);
+    load_state(c, fp);
     x64_enc_r(c, false, 0, 0, 0x84, RAX, RAX, true, true); /* test al, al */
     uint32_t dropped = x64_jcc(c, CC_NE);
 
@@ -186,9 +208,9 @@ static void make_store(struct x64_code *c)
     make_pending(c);
 }
 
-static void make_call(struct x64_code *c)
+static void call(struct x64_code *c, bool fp)
 {
-    save_state(c);
+    save_state(c, fp);
     x64_mov32_rm(c, RSI, STATE_MEM(helper_k));
     x64_mov_rm(c, RDX, STATE_MEM(scratch[0]));
     x64_mov_rm(c, RCX, STATE_MEM(scratch[1]));
@@ -196,11 +218,58 @@ static void make_call(struct x64_code *c)
     x64_sub_ri(c, RSP, 8);
     x64_call_m(c, (struct x64_mem){RBP, RAX, 3, false, STATE_MEM(helper).disp});
     x64_add_ri(c, RSP, 8);
-    load_state(c);
+    load_state(c, fp);
     x64_ret(c);
 }
 
-void x64_make_stubs(struct x64_stubs *out, uint8_t *rw, const uint8_t *rx, size_t cap_bytes)
+static void make_load(struct x64_code *c)
+{
+    load(c, false);
+}
+
+static void make_store(struct x64_code *c)
+{
+    store(c, false);
+}
+
+static void make_call(struct x64_code *c)
+{
+    call(c, false);
+}
+
+static void make_fp_load(struct x64_code *c)
+{
+    load(c, true);
+}
+
+static void make_fp_store(struct x64_code *c)
+{
+    store(c, true);
+}
+
+static void make_fp_call(struct x64_code *c)
+{
+    call(c, true);
+}
+
+static void make_fp_in(struct x64_code *c, unsigned n_fpins)
+{
+    for (unsigned k = 0; k < n_fpins; k++)
+        x64_vmovq_xm_rrm(c, x64_fpins[k].host, 0, x64_guest_reg(STATE_FP + x64_fpins[k].guest));
+    x64_mov32_mi(c, STATE_MEM(fp_away), 0);
+    x64_ret(c);
+}
+
+static void make_fp_out(struct x64_code *c, unsigned n_fpins)
+{
+    for (unsigned k = 0; k < n_fpins; k++)
+        x64_vmovq_mx_mr(c, x64_guest_reg(STATE_FP + x64_fpins[k].guest), x64_fpins[k].host);
+    x64_mov32_mi(c, STATE_MEM(fp_away), 1);
+    x64_ret(c);
+}
+
+void x64_make_stubs(struct x64_stubs *out, uint8_t *rw, const uint8_t *rx, size_t cap_bytes,
+                    unsigned n_xmm)
 {
     static void (*const make[X64_STUB_COUNT])(struct x64_code *) = {
         [X64_STUB_LINK] = make_link,
@@ -212,6 +281,9 @@ void x64_make_stubs(struct x64_stubs *out, uint8_t *rw, const uint8_t *rx, size_
         [X64_STUB_LOAD] = make_load,
         [X64_STUB_STORE] = make_store,
         [X64_STUB_CALL] = make_call,
+        [X64_STUB_FP_LOAD] = make_fp_load,
+        [X64_STUB_FP_STORE] = make_fp_store,
+        [X64_STUB_FP_CALL] = make_fp_call,
     };
     struct x64_code c = {.start = rw, .p = rw, .end = rw + cap_bytes, .full = false};
     const uint8_t *enter = rx;
@@ -220,7 +292,12 @@ void x64_make_stubs(struct x64_stubs *out, uint8_t *rw, const uint8_t *rx, size_
     for (unsigned k = 0; k < X64_STUB_COUNT; k++) {
         x64_align(&c, X64_CODE_ALIGN, 0);
         out->stub[k] = rx + x64_at(&c);
-        make[k](&c);
+        if (k == X64_STUB_FP_IN)
+            make_fp_in(&c, x64_n_fpins(n_xmm));
+        else if (k == X64_STUB_FP_OUT)
+            make_fp_out(&c, x64_n_fpins(n_xmm));
+        else
+            make[k](&c);
     }
     CHECK(!c.full && "room for the stubs");
     memcpy(&out->enter, &enter, sizeof enter);
@@ -239,8 +316,22 @@ void x64_init_state(struct cpu_state *s, const struct x64_stubs *stubs,
     s->fp_box[0] = UINT64_C(0xffffffff00000000);
     s->fp_sign32[0] = UINT64_C(1) << 31;
     s->fp_sign64[0] = UINT64_C(1) << 63;
+    for (unsigned k = 0; k < 64; k++)
+        s->fflags_of_mxcsr[k] = (uint8_t)ir_fp_from_mxcsr(k);
+    for (unsigned k = 0; k < 32; k++)
+        s->mxcsr_of_fflags[k] = (uint8_t)ir_fp_to_mxcsr(k);
+    s->fp_away = 1;
     s->slow_load = layout->load;
     s->slow_store = layout->store;
+}
+
+unsigned x64_n_xmm(uint64_t stress_seed)
+{
+    __builtin_cpu_init();
+    return !(stress_seed & 2) && __builtin_cpu_supports("avx512f") &&
+                   __builtin_cpu_supports("avx512vl")
+               ? 32
+               : 16;
 }
 
 bool x64_host_ok(struct err *e)

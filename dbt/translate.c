@@ -34,7 +34,7 @@ struct translator *translator_create(const struct guest_ops *guest,
     t->options = *options;
     t->helpers = guest->helpers(&t->n_helpers);
     if (options->host_code) {
-        t->emitter = x64_emitter_create(layout);
+        t->emitter = x64_emitter_create(layout, x64_n_xmm(options->stress_regs));
         x64_emitter_stress(t->emitter, options->stress_regs);
     }
     return t;

@@ -76,7 +76,8 @@ struct hart *hart_create(struct cpu_state *s, struct phys *phys, const struct ha
     mmu_set_salt_wrap(h->mmu, salts_wrapped, h);
     translate.host_code = config->engine != ENGINE_INTERP;
     h->translator = translator_create(config->guest, &layout, &translate);
-    x64_make_stubs(&h->stubs, cache_stubs_rw(h->cache), cache_stubs_rx(h->cache), CACHE_STUB_BYTES);
+    x64_make_stubs(&h->stubs, cache_stubs_rw(h->cache), cache_stubs_rx(h->cache), CACHE_STUB_BYTES,
+                   x64_n_xmm(translate.stress_regs));
     const struct ir_helper *helpers = config->guest->helpers(&n_helpers);
 
     x64_init_state(s, &h->stubs, &layout, helpers, n_helpers);

@@ -39,10 +39,11 @@ static uint8_t rex_of(bool w, unsigned reg, unsigned index, unsigned base, bool 
     return rex || force ? (uint8_t)(rex | 0x40) : 0;
 }
 
-/* ModRM, SIB and displacement of a memory operand. at: bytes written before,
+/* ModRM, SIB and displacement of a memory operand. EVEX counts a short displacement in
+ * operands: there it is used for 0 only. at: bytes written before,
  * from the instruction's start. */
 static unsigned modrm(const struct x64_code *c, uint8_t *out, unsigned at, unsigned reg,
-                      struct x64_mem m, unsigned imm_bytes)
+                      struct x64_mem m, unsigned imm_bytes, bool evex)
 {
     unsigned n = 0;
     unsigned mod;
@@ -57,7 +58,7 @@ static unsigned modrm(const struct x64_code *c, uint8_t *out, unsigned at, unsig
     }
     if (m.disp == 0 && (m.base & 7) != RBP)
         mod = 0;
-    else if (m.disp == (int8_t)m.disp)
+    else if (m.disp == (int8_t)m.disp && (!evex || m.disp == 0))
         mod = 1;
     else
         mod = 2;
@@ -97,7 +98,7 @@ void x64_enc_m(struct x64_code *c, bool w, uint8_t pp, uint8_t map, uint8_t op, 
     unsigned base = m.base == X64_RIP ? 0 : m.base;
     unsigned n = head(out, m.gs, pp, rex_of(w, reg, index, base, byte_reg && reg >= 4), map, op);
 
-    n += modrm(c, out + n, n, reg, m, imm_bytes);
+    n += modrm(c, out + n, n, reg, m, imm_bytes, false);
     put(c, out, n);
 }
 
@@ -121,11 +122,39 @@ static unsigned vex_head(uint8_t *out, bool gs, bool w, uint8_t pp, uint8_t map,
     return n;
 }
 
+/* The EVEX form, for registers from 16 on. Its W tells doubles from singles where VEX ignores
+ * the bit; the logical operations are those of integers, since those of floating point want
+ * AVX512DQ. */
+static unsigned evex_head(uint8_t *out, bool gs, bool w, uint8_t pp, uint8_t map, uint8_t op,
+                          unsigned reg, unsigned v, unsigned index, unsigned base, bool base_is_xmm)
+{
+    static const uint8_t logical[4] = {0xdb, 0xdf, 0xeb, 0xef};
+    bool is_logical = map == 1 && op >= 0x54 && op <= 0x57;
+    bool from_or_to_gpr = op == 0x2a || op == 0x2c || op == 0x2d || op == 0x6e || op == 0x7e;
+    uint8_t p = pp == 0x66 ? 1 : pp == 0xf3 ? 2 : pp == 0xf2 ? 3 : 0;
+    unsigned n = 0;
+
+    if (map == 1 && (!from_or_to_gpr || (op == 0x7e && pp == 0xf3)))
+        w = pp == 0x66 || pp == 0xf2 || op == 0x7e;
+    if (base_is_xmm)
+        index = base >> 1; /* X is bit 4 of it */
+    if (gs)
+        out[n++] = 0x65;
+    out[n++] = 0x62;
+    out[n++] = (uint8_t)((~reg >> 3 & 1) << 7 | (~index >> 3 & 1) << 6 | (~base >> 3 & 1) << 5 |
+                         (~reg >> 4 & 1) << 4 | map);
+    out[n++] = (uint8_t)((w ? 0x80 : 0) | (~v & 15) << 3 | 4 | p);
+    out[n++] = (uint8_t)((~v >> 4 & 1) << 3);
+    out[n++] = is_logical ? logical[op - 0x54] : op;
+    return n;
+}
+
 void x64_vex_r(struct x64_code *c, bool w, uint8_t pp, uint8_t map, uint8_t op, unsigned reg,
                unsigned v, unsigned rm)
 {
     uint8_t out[16];
-    unsigned n = vex_head(out, false, w, pp, map, op, reg, v, 0, rm);
+    unsigned n = (reg | v | rm) < 16 ? vex_head(out, false, w, pp, map, op, reg, v, 0, rm)
+                                     : evex_head(out, false, w, pp, map, op, reg, v, 0, rm, true);
 
     out[n++] = (uint8_t)(0xc0 | (reg & 7) << 3 | (rm & 7));
     put(c, out, n);
@@ -137,9 +166,11 @@ void x64_vex_m(struct x64_code *c, bool w, uint8_t pp, uint8_t map, uint8_t op, 
     uint8_t out[24];
     unsigned index = m.index == X64_NO_REG ? 0 : m.index;
     unsigned base = m.base == X64_RIP ? 0 : m.base;
-    unsigned n = vex_head(out, m.gs, w, pp, map, op, reg, v, index, base);
+    bool wide = (reg | v) >= 16;
+    unsigned n = wide ? evex_head(out, m.gs, w, pp, map, op, reg, v, index, base, false)
+                      : vex_head(out, m.gs, w, pp, map, op, reg, v, index, base);
 
-    n += modrm(c, out + n, n, reg, m, 0);
+    n += modrm(c, out + n, n, reg, m, 0, wide);
     put(c, out, n);
 }
 
@@ -203,6 +234,12 @@ void x64_imul_imm(struct x64_code *c, unsigned d, unsigned s, int32_t imm)
 {
     x64_enc_r(c, true, 0, 0, 0x69, d, s, false, false);
     x64_u32(c, (uint32_t)imm);
+}
+
+void x64_vcmpeq(struct x64_code *c, bool wide, unsigned d, unsigned a, unsigned b)
+{
+    x64_vex_r(c, false, wide ? 0xf2 : 0xf3, 1, 0xc2, d, a, b);
+    x64_byte(c, 0);
 }
 
 void x64_bswap(struct x64_code *c, unsigned reg)

@@ -186,6 +186,8 @@ void x64_setcc(struct x64_code *c, enum x64_cc cc, unsigned reg);
 void x64_mov8_imm(struct x64_code *c, struct x64_mem m, int32_t imm);
 void x64_mov16_imm(struct x64_code *c, struct x64_mem m, int32_t imm);
 void x64_imul_imm(struct x64_code *c, unsigned d, unsigned s, int32_t imm);
+/* d = all ones where a equals b, else 0; raises invalid for signalling NaNs only. */
+void x64_vcmpeq(struct x64_code *c, bool wide, unsigned d, unsigned a, unsigned b);
 void x64_bswap(struct x64_code *c, unsigned reg);
 void x64_rorx(struct x64_code *c, unsigned d, unsigned s, unsigned amount);
 void x64_rorx32(struct x64_code *c, unsigned d, unsigned s, unsigned amount);

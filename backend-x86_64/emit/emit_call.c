@@ -10,7 +10,7 @@ void x64_put_operand(struct x64_emitter *x, unsigned n, ir_ref r)
     if (ir_is_none(r))
         return;
     if (ir_ops[x->b->insn[r.n].op].result == 'F')
-        x64_vmovq_mx_mr(&x->c, slot, x64_xmm(x, r));
+        x64_vmovq_mx_mr(&x->c, slot, x64_fp_bits(x, r));
     else if (x64_imm32(x, r, &imm))
         x64_mov_mi(&x->c, slot, imm);
     else
@@ -34,12 +34,19 @@ void x64_keep_xmm(struct x64_emitter *x, uint16_t live, bool restore)
     }
 }
 
+void x64_call_stub(struct x64_emitter *x, enum x64_stub stub)
+{
+    unsigned n = x->touches_fp ? stub - X64_STUB_LOAD + X64_STUB_FP_LOAD : stub;
+
+    x64_call_m(&x->c, x64_state_at(offsetof(struct cpu_state, stub) + 8 * n));
+}
+
 void x64_call_helper(struct x64_emitter *x, unsigned id, uint32_t k)
 {
     x64_mov32_mi(&x->c, STATE_MEM(insn_off), (int32_t)x->insn_off);
     x64_mov_imm(&x->c, RAX, id);
     x64_mov32_mi(&x->c, STATE_MEM(helper_k), (int32_t)k);
-    x64_call_m(&x->c, STATE_MEM(stub[X64_STUB_CALL]));
+    x64_call_stub(x, X64_STUB_CALL);
 }
 
 static void call(struct x64_emitter *x, const struct ir_insn *in)

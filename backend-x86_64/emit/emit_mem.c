@@ -34,7 +34,7 @@ static void cold_load(struct x64_emitter *x, const struct x64_cold *k)
     x64_keep_xmm(x, k->xmm_live, false);
     x64_lea_rm(c, RAX, x64_mem(k->base, k->disp));
     x64_mov32_mi(c, STATE_MEM(slow_info), (int32_t)k->info);
-    x64_call_m(c, STATE_MEM(stub[X64_STUB_LOAD]));
+    x64_call_stub(x, X64_STUB_LOAD);
     x64_keep_xmm(x, k->xmm_live, true);
     if (k->op == IR_ld) {
         if (k->dst != X64_NO_REG)
@@ -67,7 +67,7 @@ static void cold_store(struct x64_emitter *x, const struct x64_cold *k)
         x64_mov_rr(c, RCX, k->val);
     x64_lea_rm(c, RAX, x64_mem(k->base, k->disp));
     x64_mov32_mi(c, STATE_MEM(slow_info), (int32_t)k->info);
-    x64_call_m(c, STATE_MEM(stub[X64_STUB_STORE]));
+    x64_call_stub(x, X64_STUB_STORE);
     x64_keep_xmm(x, k->xmm_live, true);
     x64_fix(c, x64_jmp(c), k->back);
 }
@@ -127,6 +127,7 @@ static void load(struct x64_emitter *x, const struct ir_insn *in)
     } else {
         x64_vmovss_xm_rrm(c, d, 0, m);
         box(x, d);
+        x->val[x->i].boxed = true;
     }
     k->back = x64_at(c);
     k->op = in->op;
@@ -183,7 +184,7 @@ static void store(struct x64_emitter *x, const struct ir_insn *in)
     uint32_t miss;
 
     if (!constant)
-        val = is_fp(in) ? x64_xmm(x, in->b) : x64_gpr(x, in->b);
+        val = is_fp(in) ? x64_fp_bits(x, in->b) : x64_gpr(x, in->b);
     struct x64_mem m =
         look_up(x, base, (int32_t)in->imm, ir_mem_size(in->aux), x->layout.store_off, &miss);
     struct x64_cold *k = x64_cold_add(x, cold_store, miss);

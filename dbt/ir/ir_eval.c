@@ -150,6 +150,10 @@ enum exit_reason ir_eval(const struct ir_block *b, struct cpu_state *s, const st
         case IR_setf: s->reg[STATE_FP + i->imm] = x; break;
         case IR_ldst: v[n] = *state_word(s, i->imm); break;
         case IR_stst: *state_word(s, i->imm) = x; break;
+        case IR_getfflags: v[n] = ir_fp_from_mxcsr(s->mxcsr); break;
+        case IR_setfflags:
+            s->mxcsr = (s->mxcsr & ~ir_fp_to_mxcsr(31)) | ir_fp_to_mxcsr(x & 31);
+            break;
         case IR_ld: v[n] = env->load(s, x + i->imm, i->aux); break;
         case IR_ldf:
             v[n] = env->load(s, x + i->imm, i->aux);

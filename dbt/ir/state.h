@@ -67,9 +67,13 @@ struct cpu_state {
     /* Unique to (address space, generation, mode key), in bits 40..63, the
      * low 40 bits are 0. [1] is for addresses with bit 63 set. */
     uint64_t salt[2];
-    uint64_t pc;       /* valid while C runs after an exit */
+    uint64_t pc; /* valid while C runs after an exit */
+    /* `pending` and `fp_away` are looked at as one by blocks that touch floating point:
+     * fp_away is the back end's, not 0 while all floating-point registers are in reg[],
+     * which is whenever C runs. */
+    _Alignas(8) _Atomic uint32_t pending;
+    uint32_t fp_away;
     uint32_t insn_off; /* while a helper runs: offset of its guest instruction from page_va */
-    _Atomic uint32_t pending;
 
     /* Floating point. mxcsr holds rounding and sticky flags while C runs; in
      * translated code the processor's own MXCSR does. */
@@ -107,6 +111,7 @@ struct cpu_state {
      * host address: its stubs, constants, and the C ends of the slow paths. */
     const void *stub[16]; /* enum x64_stub */
     uint64_t fp_box[2], fp_sign32[2], fp_sign64[2];
+    uint8_t fflags_of_mxcsr[64], mxcsr_of_fflags[32];
     uint64_t (*slow_load)(struct cpu_state *s, uint64_t va, uint8_t aux);
     _Bool (*slow_store)(struct cpu_state *s, uint64_t va, uint8_t aux, uint64_t value);
     const void *helper[STATE_N_HELPERS];

@@ -144,7 +144,7 @@ static void check_host_code(void)
     static uint8_t *code;
 
     if (!emitter) {
-        emitter = x64_emitter_create(&layout);
+        emitter = x64_emitter_create(&layout, x64_n_xmm(0));
         code = malloc(CODE_BYTES);
         CHECK(code != NULL);
     }

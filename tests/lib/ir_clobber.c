@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "backend-x86_64/x64.h"
 #include "dbt/base/check.h"
 #include "tests/lib/ir_random.h"
 
@@ -22,11 +23,23 @@ static void lose_registers(void)
                            "xmm11", "xmm12", "xmm13", "xmm14", "xmm15", "cc");
 }
 
+/* The other half, which no compiler uses unasked. */
+static void lose_wide_registers(void)
+{
+    if (x64_n_xmm(0) < 32)
+        return;
+#define LOSE(n) "vpternlogd $0x55, %%zmm" #n ", %%zmm" #n ", %%zmm" #n "\n"
+    __asm__ volatile(LOSE(16) LOSE(17) LOSE(18) LOSE(19) LOSE(20) LOSE(21) LOSE(22) LOSE(23) LOSE(
+        24) LOSE(25) LOSE(26) LOSE(27) LOSE(28) LOSE(29) LOSE(30) LOSE(31) "vzeroupper\n" ::);
+#undef LOSE
+}
+
 static uint64_t load(struct cpu_state *s, uint64_t va, uint8_t aux)
 {
     uint64_t v = ir_world_env.load(s, va, aux);
 
     lose_registers();
+    lose_wide_registers();
     return v;
 }
 
@@ -35,6 +48,7 @@ static bool store(struct cpu_state *s, uint64_t va, uint8_t aux, uint64_t value)
     bool left = ir_world_env.store(s, va, aux, value);
 
     lose_registers();
+    lose_wide_registers();
     return left;
 }
 
@@ -45,6 +59,7 @@ static bool store(struct cpu_state *s, uint64_t va, uint8_t aux, uint64_t value)
         uint64_t v = ir_world_helpers[n].fn(s, k, a, b, c);                                        \
                                                                                                    \
         lose_registers();                                                                          \
+        lose_wide_registers();                                                                     \
         return v;                                                                                  \
     }
 HELPER(0)

@@ -376,6 +376,8 @@ static ir_ref random_result(struct gen *g)
     case 6:
         if (one_in(g->r, 3))
             return put0(g, IR_ldst, own_word(g));
+        if (one_in(g->r, 4) && (g->r->parts & IR_RANDOM_FP))
+            return put0(g, IR_getfflags, 0);
         break;
     case 7:
         if (one_in(g->r, 3) && (g->r->parts & IR_RANDOM_TIME))
@@ -412,7 +414,12 @@ static void effect(struct gen *g, uint64_t next)
         if (g->r->parts & IR_RANDOM_SIDE)
             side_exit(g, next);
         break;
-    case 3: put(g, IR_stst, 0, operand(g, false), IR_NONE, IR_NONE, own_word(g)); break;
+    case 3:
+        if (one_in(g->r, 4) && (g->r->parts & IR_RANDOM_FP))
+            put(g, IR_setfflags, 0, operand(g, false), IR_NONE, IR_NONE, 0);
+        else
+            put(g, IR_stst, 0, operand(g, false), IR_NONE, IR_NONE, own_word(g));
+        break;
     default:
         if (one_in(g->r, 2) && (g->r->parts & IR_RANDOM_TIME))
             put0(g, IR_count, ir_random_below(g->r, 4));

@@ -49,7 +49,7 @@ static struct fixture *begin(void)
     f->cache = cache_create(1 << 20, 4, on_drop, f, &e);
     assert_non_null(f->cache);
     block_table_set_cache(f->t, f->cache);
-    f->x = x64_emitter_create(&layout);
+    f->x = x64_emitter_create(&layout, 16);
     return f;
 }
 

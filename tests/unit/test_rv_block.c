@@ -118,6 +118,8 @@ static void add_insn(struct line *l, const struct ir_block *b, const struct ir_i
     case IR_time:
     case IR_ldst:
     case IR_stst:
+    case IR_getfflags:
+    case IR_setfflags:
     case IR_fence: add(l, " %s", ir_ops[i->op].name); break;
     default: break;
     }
@@ -466,6 +468,12 @@ static void csr_accesses(void **state)
     expect_one(f, 0xc0102573, RV_U, "0: call csr 4: trap 8 #0"); /* csrrs a0, time, zero */
     expect_one(f, 0xc0102573, RV_U | RV_MODE_TIME_OK, "0: time 4: trap 8 #0");
     expect_one(f, 0xc0151573, RV_M | RV_MODE_TIME_OK, "0: call csr jump pc+4"); /* a write */
+    /* csrrs a0, fflags, zero; csrrw a0, fflags, a0: in C where state becomes dirty, or is off. */
+    expect_one(f, 0x00102573, RV_S | FS_CLEAN, "0: getfflags 4: trap 9 #0");
+    expect_one(f, 0x00102573, RV_S, "0: call csr 4: trap 9 #0");
+    expect_one(f, 0x00151573, RV_S | FS_DIRTY, "0: getfflags setfflags 4: trap 9 #0");
+    expect_one(f, 0x00151573, RV_S | FS_CLEAN, "0: call csr jump pc+4");
+    expect_one(f, 0x00205073, RV_S | FS_DIRTY, "0: call csr jump pc+4"); /* frm */
 }
 
 /* What an epc keeps of an address: all but one bit with C, all but two without. */

@@ -45,6 +45,8 @@ static void *map_code(int fd, int prot)
     return p;
 }
 
+static unsigned n_xmm;
+
 static int set_up(void **state)
 {
     int fd = memfd_create("test_x64_alloc", 0);
@@ -56,8 +58,8 @@ static int set_up(void **state)
     code_rw = map_code(fd, PROT_READ | PROT_WRITE);
     code_rx = map_code(fd, PROT_READ | PROT_EXEC);
     close(fd);
-    x64_make_stubs(&stubs, code_rw, code_rx, STUB_BYTES);
-    emitter = x64_emitter_create(&layout);
+    x64_make_stubs(&stubs, code_rw, code_rx, STUB_BYTES, n_xmm);
+    emitter = x64_emitter_create(&layout, n_xmm);
     view = calloc(1, sizeof *view);
     assert_non_null(view);
     for (unsigned k = 0; k < TLB_SIZE; k++)
@@ -275,6 +277,68 @@ static void values_go_home_often(void **state)
     }
 }
 
+/* ---- NaNs ----------------------------------------------------------------------------------- */
+
+static ir_ref put_double(uint64_t bits)
+{
+    return put1(IR_i2f, put0(IR_const, bits), 0);
+}
+
+static ir_ref put_fp(enum ir_op op, ir_ref a, ir_ref b, ir_ref c)
+{
+    return put(op, IR_FP(64, IR_RM_DYN), a, b, c, 0);
+}
+
+/* A value that is moved out of fa5 into the register of one that a result covers is not covered
+ * by that result: all temporaries are taken, and `covered` is wanted last. */
+static void a_moved_value_is_looked_at(void **state)
+{
+    struct ir_random r = {.seed = 6};
+
+    (void)state;
+    begin();
+    ir_ref nan = put_double(UINT64_C(0xfff8000000001234)), one = put_double(UINT64_C(1023) << 52);
+    ir_ref moved = put_fp(IR_fadd, nan, nan, IR_NONE);
+
+    put1(IR_setf, moved, 15);
+    ir_ref covered = put_fp(IR_fmul, one, one, IR_NONE);
+    ir_ref x = put_double(7), y = put_double(9);
+    ir_ref sum = put_fp(IR_fadd, covered, one, IR_NONE);
+
+    put1(IR_setf, put_fp(IR_fsub, sum, sum, IR_NONE), 15);
+    put1(IR_set, put1(IR_f2i, moved, 0), 5);
+    put1(IR_set, put1(IR_f2i, x, 0), 6);
+    put1(IR_set, put1(IR_f2i, y, 0), 7);
+    put1(IR_set, put1(IR_f2i, covered, 0), 16);
+    put0(IR_exit_goto, 4);
+    assert_true(runs_as_evaluated(0, 0, &r));
+}
+
+/* Infinity times zero plus a quiet NaN, the result in the register of any operand. */
+static void invalid_products_are_noticed(void **state)
+{
+    static const uint64_t bits[] = {UINT64_C(0x7ff0000000000000), 0, UINT64_C(0x7ff8000000000000)};
+    struct ir_random r = {.seed = 7};
+
+    (void)state;
+    for (unsigned how = 0; how < 6; how++) {
+        unsigned inf = how & 1;
+        ir_ref v[3];
+
+        begin();
+        put1(IR_setf, put_double(bits[inf ? 1 : 0]), 15);
+        put1(IR_setf, put_double(bits[inf ? 0 : 1]), 14);
+        put1(IR_setf, put_double(bits[2]), 13);
+        put1(IR_setfflags, put0(IR_const, 0), 0);
+        for (unsigned k = 0; k < 3; k++)
+            v[k] = put0(IR_getf, 15 - k);
+        put1(IR_setf, put_fp(IR_ffma, v[0], v[1], v[2]), 13 + how / 2);
+        put1(IR_set, put0(IR_getfflags, 0), 5);
+        put0(IR_exit_goto, 4);
+        assert_true(runs_as_evaluated(0, 0, &r));
+    }
+}
+
 /* ---- Random blocks ------------------------------------------------------------------------ */
 
 struct pool {
@@ -434,8 +498,15 @@ int main(void)
         cmocka_unit_test(a_home_is_lost_before_it_is_overwritten),
         cmocka_unit_test(too_many_values_are_refused),
         cmocka_unit_test(values_go_home_often),
+        cmocka_unit_test(a_moved_value_is_looked_at),
+        cmocka_unit_test(invalid_products_are_noticed),
         cmocka_unit_test(crowded_blocks_do_what_they_mean),
     };
 
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    /* The host's registers, and those of one without AVX-512. */
+    n_xmm = x64_n_xmm(0);
+    int failed = cmocka_run_group_tests_name("all xmm", tests, set_up, tear_down);
+
+    n_xmm = 16;
+    return failed + cmocka_run_group_tests_name("16 xmm", tests, set_up, tear_down);
 }

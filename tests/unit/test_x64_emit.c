@@ -106,6 +106,8 @@ static void *map_code(int fd, int prot)
     return p;
 }
 
+static unsigned n_xmm;
+
 static int set_up(void **state)
 {
     int fd = memfd_create("test_x64_emit", 0);
@@ -117,8 +119,8 @@ static int set_up(void **state)
     rig.rw = map_code(fd, PROT_READ | PROT_WRITE);
     rig.rx = map_code(fd, PROT_READ | PROT_EXEC);
     close(fd);
-    x64_make_stubs(&rig.stubs, rig.rw, rig.rx, STUB_BYTES);
-    rig.emitter = x64_emitter_create(&layout);
+    x64_make_stubs(&rig.stubs, rig.rw, rig.rx, STUB_BYTES, n_xmm);
+    rig.emitter = x64_emitter_create(&layout, n_xmm);
     rig.view = calloc(1, sizeof *rig.view);
     assert_non_null(rig.view);
     for (unsigned k = 0; k < TLB_SIZE; k++)
@@ -869,5 +871,10 @@ int main(void)
         cmocka_unit_test(disassembly_goes_on_behind_data),
     };
 
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    /* The host's registers, and those of one without AVX-512. */
+    n_xmm = x64_n_xmm(0);
+    int failed = cmocka_run_group_tests_name("all xmm", tests, set_up, tear_down);
+
+    n_xmm = 16;
+    return failed + cmocka_run_group_tests_name("16 xmm", tests, set_up, tear_down);
 }

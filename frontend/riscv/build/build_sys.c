@@ -4,7 +4,7 @@
 
 /* ---- CSRs --------------------------------------------------------------------------- */
 
-enum { CSR_TIME = 0xc01 };
+enum { CSR_FFLAGS = 1, CSR_TIME = 0xc01 };
 
 /* Registers that are plain memory: no access to them has a consequence, so it needs no
  * C and does not end the block. A program counter drops the bits that an address
@@ -45,16 +45,39 @@ static ir_ref csr_operand(struct rv_build *t, const struct rv_insn *i)
     return rv_get(t, i->rs1);
 }
 
+/* The value that a CSR instruction writes. */
+static ir_ref csr_new(struct rv_build *t, const struct rv_insn *i, ir_ref old)
+{
+    ir_ref value = csr_operand(t, i);
+    unsigned op = rv_k_funct3(i->word) & 3; /* 1 write, 2 set, 3 clear */
+
+    return op == 1 ? value : ir_op2(t->b, op == 2 ? IR_or : IR_andn, old, value);
+}
+
+/* Flags are read where floating point is on, and written where its state is dirty already. */
+static bool flags_are_ours(const struct rv_build *t, bool writes)
+{
+    unsigned fs = t->mode >> RV_MODE_FS_SHIFT & 3;
+
+    return fs == 3 || (fs != 0 && !writes);
+}
+
+static void access_flags(struct rv_build *t, const struct rv_insn *i, bool writes)
+{
+    ir_ref old = ir_emit(t->b, IR_getfflags, 0, IR_NONE, IR_NONE, IR_NONE, 0);
+
+    if (writes)
+        ir_emit(t->b, IR_setfflags, 0, csr_new(t, i, old), IR_NONE, IR_NONE, 0);
+    rv_set(t, i->rd, old);
+}
+
 static void access_plain(struct rv_build *t, const struct rv_insn *i, const struct plain_csr *p)
 {
     ir_ref old = ir_emit(t->b, IR_ldst, 0, IR_NONE, IR_NONE, IR_NONE, p->offset);
 
     if (rv_k_csr_writes(i->word)) {
-        ir_ref value = csr_operand(t, i);
-        unsigned op = rv_k_funct3(i->word) & 3; /* 1 write, 2 set, 3 clear */
+        ir_ref value = csr_new(t, i, old);
 
-        if (op != 1)
-            value = ir_op2(t->b, op == 2 ? IR_or : IR_andn, old, value);
         if (p->is_pc)
             value =
                 ir_op2(t->b, IR_andn, value, ir_const(t->b, rv_has(t->model, RV_EXT_c) ? 1 : 3));
@@ -71,6 +94,10 @@ static void csr_access(struct rv_build *t, const struct rv_insn *i)
 
     if (plain) {
         access_plain(t, i, plain);
+        return;
+    }
+    if (number == CSR_FFLAGS && flags_are_ours(t, writes)) {
+        access_flags(t, i, writes);
         return;
     }
     if (number == CSR_TIME && !writes && (t->mode & RV_MODE_TIME_OK)) {
