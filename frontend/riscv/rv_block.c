@@ -113,8 +113,6 @@ static void build_insn(struct rv_build *t, const struct rv_insn *i)
         become_dirty(t);
         return;
     }
-    if (kind == RV_KIND_LOAD || kind == RV_KIND_STORE)
-        rv_count_completed(t);
     builders[i->op](t, i);
     if (i->op != RV_OP_auipc)
         t->auipc_rd = 0;

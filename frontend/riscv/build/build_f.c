@@ -76,6 +76,7 @@ static void fp_load(struct rv_build *t, const struct rv_insn *i, enum ir_mem mem
 {
     ir_ref base = rv_get(t, i->rs1);
 
+    rv_count_completed(t);
     set_raw(t, i->rd,
             ir_emit(t->b, IR_ldf, (uint8_t)mem, base, IR_NONE, IR_NONE, (uint64_t)i->imm));
 }
@@ -84,6 +85,7 @@ static void fp_store(struct rv_build *t, const struct rv_insn *i, enum ir_mem me
 {
     ir_ref base = rv_get(t, i->rs1);
 
+    rv_count_completed(t);
     ir_emit(t->b, IR_stf, (uint8_t)mem, base, get_raw(t, i->rs2), IR_NONE, (uint64_t)i->imm);
 }
 

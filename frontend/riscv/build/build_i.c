@@ -132,6 +132,7 @@ static void load(struct rv_build *t, const struct rv_insn *i, enum ir_mem mem)
 {
     ir_ref base = rv_get(t, i->rs1);
 
+    rv_count_completed(t);
     rv_set(t, i->rd, ir_emit(t->b, IR_ld, (uint8_t)mem, base, IR_NONE, IR_NONE, (uint64_t)i->imm));
 }
 
@@ -139,6 +140,7 @@ static void store(struct rv_build *t, const struct rv_insn *i, enum ir_mem mem)
 {
     ir_ref base = rv_get(t, i->rs1);
 
+    rv_count_completed(t);
     ir_emit(t->b, IR_st, (uint8_t)mem, base, rv_get(t, i->rs2), IR_NONE, (uint64_t)i->imm);
 }
 
