@@ -115,6 +115,13 @@ static void add_insn(struct line *l, const struct ir_block *b, const struct ir_i
         add(l, " trap %" PRIu64 " ", i->imm);
         add_value(l, b, i->a);
         break;
+    case IR_ld:
+    case IR_ldf:
+    case IR_st:
+    case IR_stf:
+        if (b->virtual_time) /* what is counted before it may raise */
+            add(l, " %s", ir_ops[i->op].name);
+        break;
     case IR_time:
     case IR_ldst:
     case IR_stst:
@@ -563,8 +570,8 @@ static void count_at_other_ends(void **state)
     struct fixture *f = *state;
 
     f->block.virtual_time = true;
-    expect_one(f, 0xc0102573, NORMAL, "0: count 1 time 4: trap 9 #0");
-    expect_one(f, 0x10016073, NORMAL, "0: count 1 call csr jump pc+4");
+    expect_one(f, 0xc0102573, NORMAL, "0: time 4: count 1 trap 9 #0");
+    expect_one(f, 0x10016073, NORMAL, "0: call csr count 1 jump pc+4");
     expect_one(f, 0x00b5252f, NORMAL, "0: call amo count 1 pending 4 4: trap 9 #0");
     put(f, 0, NOP);
     put(f, 4, FADD_D);
@@ -579,6 +586,24 @@ static void count_at_other_ends(void **state)
     put(f, 0xffc, ECALL);
     put(f, 0xff8, BEQ_32);
     expect(f, 0xff8, NORMAL, "ff8: count 1 if 1018 ffc: trap 9 #0");
+}
+
+/* What may raise comes after the count of all before it, however long the block is. */
+static void count_before_what_may_raise(void **state)
+{
+    static const uint32_t ld = 0x00053503, sd = 0x00a53023, fld = 0x00053507, fsd = 0x00a53027,
+                          amoadd = 0x00b5252f, csrw_mie = 0x30451073;
+    static const uint32_t words[] = {NOP, ld, NOP, sd, fld, NOP, NOP, fsd, NOP, amoadd};
+    struct fixture *f = *state;
+
+    f->block.virtual_time = true;
+    for (uint32_t k = 0; k < sizeof(words) / sizeof(words[0]); k++)
+        put(f, 4 * k, words[k]);
+    put(f, 40, NOP);
+    put(f, 44, csrw_mie);
+    expect(f, 0, NORMAL,
+           "0: 4: count 1 ld 8: c: count 2 st 10: count 1 ldf 14: 18: 1c: count 3 stf 20: 24: "
+           "count 2 call amo count 1 pending 28 28: 2c: count 1 call csr count 1 jump pc+30");
 }
 
 /* ---- Whatever there is ---------------------------------------------------------------------- */
@@ -633,6 +658,7 @@ int main(void)
         cmocka_unit_test_setup(hints_do_nothing, setup),
         cmocka_unit_test_setup(every_instruction_is_counted_once, setup),
         cmocka_unit_test_setup(count_at_other_ends, setup),
+        cmocka_unit_test_setup(count_before_what_may_raise, setup),
         cmocka_unit_test_setup(random_blocks_are_well_formed, setup),
     };
 
