@@ -15,11 +15,12 @@ runs=${RUNS:-5}
 limit=${LIMIT:-600}
 dbt=${DBT:-$top/dbt-run}
 qemu=${QEMU:-qemu-system-riscv64 -M virt -nographic -bios default -m 1G}
-kernels=${KERNELS:-$(cd "$top/bench/kernels" && printf '%s ' *.c | sed 's/\.c / /g')}
+kernels=${KERNELS:-$(cd "$top/bench/kernels" && printf '%s ' */*.c | sed 's/[a-z]*\/\([a-z0-9]*\)\.c/\1/g')}
 
 # No fused operations, which the host's baseline lacks: the checksums must be equal. (matmul asks
 # for them itself, and rounds its checksum.)
-cflags="-std=c17 -O2 -Wall -Wextra -Werror -ffp-contract=off -static"
+cflags="-std=gnu17 -O2 -Wall -Wextra -Werror -ffp-contract=off -fno-math-errno
+    -static -I$top/bench/kernels"
 
 die()
 {
@@ -47,8 +48,8 @@ build() # COMPILER FOLDER
 
     # shellcheck disable=SC2086 # flags are words
     for name in $kernels; do
-        [ -f "$top/bench/kernels/$name.c" ] || die "no kernel '$name' in bench/kernels"
-        "$1" $cflags "$top/bench/kernels/$name.c" -o "$out/$2/$name"
+        "$1" $cflags "$top"/bench/kernels/*/"$name.c" -o "$out/$2/$name" -lm ||
+            die "no kernel '$name' in bench/kernels, or it does not build"
     done
     # shellcheck disable=SC2086
     "$1" $cflags "$top/bench/cputime.c" -o "$out/cputime-$2"
