@@ -33,3 +33,14 @@ def print_kernels(result, sides, pairs):
     for mean, values in result["geomeans"].items():
         print(f"  {mean:<12}" + f"{'':9}" * len(sides)
               + "".join(f"{values[pair]:8.2f}{'':17}" for pair in pairs))
+
+
+def print_ratios(result, pairs, headings):
+    """Medians of many ratios, a column each."""
+    print(f"  {'':<12}" + "".join(f"{heading:>9}" for heading in headings))
+    for name, kernel in result["kernels"].items():
+        print(f"  {name:<12}" + "".join(f"{kernel['ratios'][pair]['median']:9.2f}"
+                                        for pair in pairs))
+    print(" geomean")
+    for mean, values in result["geomeans"].items():
+        print(f"  {mean:<12}" + "".join(f"{values[pair]:9.2f}" for pair in pairs))
