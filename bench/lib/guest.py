@@ -81,6 +81,13 @@ class Guest:
             die(f"{kernel} under {self.name} ended with status {match[1]}; see {self.log.name}")
         return cpu, checksum(before, kernel, self.name)
 
+    def power_off(self):
+        """Ends as a machine does, with all logs written."""
+        self.process.stdin.write(b"\4")
+        self.process.stdin.flush()
+        self.wait_for(r"bench: off\n")
+        self.process.wait(timeout=LIMIT)
+
     def close(self):
         self.process.kill()
         self.process.wait()

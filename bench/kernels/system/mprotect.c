@@ -5,7 +5,7 @@
 
 #include "bench.h"
 
-enum { PAGE = 4096, PAGES = 64, ROUNDS = 900 };
+enum { PAGE = 4096, PAGES = 64, ROUNDS = 450 };
 
 static uint8_t *memory;
 static volatile uint64_t dirty;

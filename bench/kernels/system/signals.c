@@ -4,7 +4,7 @@
 
 #include "bench.h"
 
-enum { ROUNDS = 200000 };
+enum { ROUNDS = 70000 };
 
 static volatile uint64_t sum;
 
