@@ -11,10 +11,10 @@ import re
 
 from lib import about, stats, table
 from lib.guest import Guest
-from lib.kernels import TOP, chosen, die, prepare
+from lib.kernels import RESULTS, TOP, chosen, die, prepare
 from lib.measure import rounds
 
-OUT = TOP / "out" / "bench-ablation"
+OUT = RESULTS / "bench-ablation"
 PASSES = TOP / "dbt" / "opt" / "opt_pass.def"
 
 # What has no pass of its own: a name for the table, and dbt-run's option.
@@ -51,7 +51,7 @@ def main():
 
     def write(samples):
         result.update(stats.evaluate(samples, kernels, pairs))
-        about.write_json(TOP / "out" / "bench-ablation.json", result)
+        about.write_json(RESULTS / "bench-ablation.json", result)
 
     rounds(kernels, n_runs, open_sides, write)
     print("\nTime without a pass or switch, as a multiple of the time with all:")

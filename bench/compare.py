@@ -11,10 +11,10 @@ import sys
 
 from lib import about, stats, table
 from lib.guest import Guest
-from lib.kernels import TOP, chosen, die, prepare
+from lib.kernels import RESULTS, TOP, chosen, die, prepare
 from lib.measure import note, rounds
 
-OUT = TOP / "out" / "bench-compare"
+OUT = RESULTS / "bench-compare"
 PAIR = ("here", "base")
 
 
@@ -28,7 +28,7 @@ def git(*words):
 
 def build_base(commit):
     """The path of its dbt-run; a second call with the same commit builds nothing."""
-    tree = TOP / "out" / "bench-base" / commit[:12]
+    tree = RESULTS / "bench-base" / commit[:12]
     if not (tree / "Makefile").exists():
         git("worktree", "prune")
         git("worktree", "add", "--detach", "--force", str(tree), commit)
@@ -91,7 +91,7 @@ def main():
 
     rounds(kernels, n_runs, open_sides, write)
     print_result(result, base[:12])
-    about.write_json(TOP / "out" / "bench-compare.json", result)
+    about.write_json(RESULTS / "bench-compare.json", result)
     print("out/bench-compare.json has all values.")
 
 

@@ -16,10 +16,10 @@ import time
 
 from lib import blocks as dump
 from lib.guest import Guest
-from lib.kernels import COMPILERS, TOP, chosen, die, prepare, program
+from lib.kernels import COMPILERS, RESULTS, TOP, chosen, die, prepare, program
 from lib.measure import note
 
-OUT = TOP / "out" / "bench-hot"
+OUT = RESULTS / "bench-hot"
 
 
 def sample(guest, kernel):

@@ -10,11 +10,11 @@ import os
 
 from lib import about, plot, table
 from lib.guest import Guest, Native, boot_cost
-from lib.kernels import TOP, chosen, prepare
+from lib.kernels import RESULTS, TOP, chosen, prepare
 from lib.measure import note, rounds
 from lib.stats import evaluate, summary
 
-OUT = TOP / "out" / "bench"
+OUT = RESULTS / "bench"
 QEMU = "qemu-system-riscv64 -M virt -nographic -bios default -m 1G"
 PAIRS = [("dbt", "native"), ("qemu", "native"), ("dbt", "qemu")]
 
@@ -48,14 +48,14 @@ def main():
 
     def write(samples):
         result.update(evaluate(samples, kernels, PAIRS))
-        about.write_json(TOP / "out" / "bench.json", result)
+        about.write_json(RESULTS / "bench.json", result)
 
     rounds(kernels, n_runs, open_sides, write)
     pairs = [f"{a}/{b}" for a, b in PAIRS]
     if "boot" in result:
         table.print_boot(result["boot"])
     table.print_kernels(result, ["native", "dbt", "qemu"], pairs)
-    (TOP / "out" / "bench.svg").write_text(
+    (RESULTS / "bench.svg").write_text(
         plot.draw(result, pairs[:2], "CPU time, as a multiple of native code's"),
         encoding="utf-8")
     print("\nout/bench.json has all values, out/bench.svg is the picture.")

@@ -6,6 +6,8 @@ import sys
 
 TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 FOLDER = TOP / "bench" / "kernels"
+# Where results go, and below it what was built for them.
+RESULTS = pathlib.Path(os.environ.get("OUT", TOP / "out")).resolve()
 
 # A folder is a group; these are the means that the table gives.
 GROUPS = {
