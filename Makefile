@@ -89,11 +89,6 @@ test-long: deps-test
 .PHONY: unit
 unit: $(UNIT)
 
-## bench        compare with QEMU: boot and kernels, CPU time and memory
-.PHONY: bench
-bench: all
-	@bench/run.sh
-
 ## clean        remove out/ and dbt-run
 .PHONY: clean
 clean:
@@ -106,6 +101,7 @@ help:
 
 -include $(patsubst %.o,%.d,$(OBJ) $(TESTLIB_OBJ)) $(OUT)/runtime/cli/main.d $(UNIT:=.d)
 
+-include bench/bench.mk
 -include tests/lint/lint.mk
 -include tests/diff/diff.mk
 -include tests/system/system.mk

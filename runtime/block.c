@@ -94,7 +94,8 @@ void block_insert(struct block_table *t, struct block *b)
         *page_head(t, b->gpa2) = b;
     }
     t->stats.made++;
-    log_line(LOG_cache, "made %" PRIx64 " mode %x, %u bytes", b->gpa, b->mode, b->size_bytes);
+    log_line(LOG_cache, "made %" PRIx64 " mode %x, %u bytes at %p", b->gpa, b->mode, b->size_bytes,
+             (const void *)b->code);
 }
 
 static void remove_from_page(struct block_table *t, struct block *b, uint64_t gpa)

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Installs the Debian packages that a task needs, and only those that are missing.
 #
-#   scripts/deps.sh GROUP...      build, guest, test, bench, check, fuzz
+#   scripts/deps.sh GROUP...      build, guest, test, bench, hot, check, fuzz
 #
 # Silent, quick and without network when nothing is missing. "a|b" means that either will do,
 # because Debian renamed or split a package between releases.
@@ -16,6 +16,7 @@ declare -A GROUPS_OF=(
             binutils"
     [bench]="qemu-system-riscv|qemu-system-misc gcc-riscv64-linux-gnu libc6-dev-riscv64-cross
              python3"
+    [hot]="linux-perf"
     [check]="clang-format clang-tidy"
     [fuzz]="clang libclang-rt-dev|libclang-common-11-dev python3"
 )

@@ -2,13 +2,13 @@
 # All that CI runs: `make test`. Each part prints its own lines and counts; the last line of
 # all is "N passed, N failed". A part fails if it says so or exits with another status than 0.
 #
-#   tests/run.sh [PART...]      parts: unit asan tools guest diff system check docs (default: these)
+#   tests/run.sh [PART...]      parts: unit asan tools guest diff system bench check docs (default: these)
 #                               and long, which takes longer than CI should: make test-long
 # STOP=1 ends at the first test that fails. LIMIT: seconds that no test, builds apart, may exceed.
 set -u
 cd "$(dirname "$0")/.."
 export LC_ALL=C
-parts=${*:-unit asan tools guest diff system check docs}
+parts=${*:-unit asan tools guest diff system bench check docs}
 log=out/test
 asan_options=detect_leaks=0:handle_segv=0:allow_user_segv_handler=1
 mkdir -p "$log"
@@ -170,6 +170,15 @@ part_system()
     done
     many system-host-time 120 "$diff" --seed 4 --count 800
     many system-qemu 120 "$diff" --seed 5 --count 4000 --b qemu --option "--time virtual"
+}
+
+# The benchmark's own sums, and one short round of it: nothing is compared with a time.
+part_bench()
+{
+    one bench-build 600 make -j2 --no-print-directory dbt-run
+    one fetch-guest 600 scripts/fetch-guest.sh
+    many bench-sums 60 tests/bench/test_bench.py
+    many bench-round 300 tests/bench/smoke.sh
 }
 
 part_check()

@@ -191,7 +191,7 @@ static void exit_jump(struct x64_emitter *x, const struct ir_insn *in)
     x64_cold_add(x, cold_lookup, x64_jcc(c, CC_NE))->imm = X64_STUB_LOOKUP;
     x64_and_ri(c, RAX, -PAGE_SIZE);
     /* Within a page nothing is stored, though storing would be shorter: the stores' data
-     * come late, and on Zen 4 later loads were seen to wait for them (bench/kernels/interp:
+     * come late, and on Zen 4 later loads were seen to wait for them (the benchmark interp:
      * 2.6 times slower). page_tag follows page_va (softmmu: mmu_refresh). */
     x64_cmp_rm(c, RAX, STATE_MEM(page_va));
     uint32_t same_page = x64_jcc(c, CC_E);

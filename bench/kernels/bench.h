@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 /* xorshift64: the same everywhere, and cheap beside what is measured. */
 static inline uint64_t bench_random(uint64_t *state)
@@ -24,6 +25,15 @@ static inline uint64_t bench_random(uint64_t *state)
 static inline uint64_t bench_mix(uint64_t sum, uint64_t value)
 {
     return (sum ^ value) * 0x100000001b3u;
+}
+
+/* A floating-point result, to the last bit. */
+static inline uint64_t bench_bits(double x)
+{
+    uint64_t bits;
+
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
 }
 
 static inline int bench_done(const char *name, uint64_t sum)

@@ -1,0 +1,18 @@
+# Measurements: bench/README.md. What they choose comes from the environment: RUNS, KERNELS, DBT.
+
+## bench        CPU time of kernels and of a boot, against native code and QEMU (ten minutes)
+.PHONY: bench bench-ablation bench-compare bench-hot
+bench: all
+	@bench/run.py
+
+## bench-ablation  what each pass and switch is worth: the kernels with one of them off
+bench-ablation: all
+	@bench/ablation.py
+
+## bench-compare   BASE=COMMIT: that commit's dbt-run and this one, and which kernels differ
+bench-compare: all
+	@bench/compare.py "$(BASE)"
+
+## bench-hot       KERNEL=NAME: the blocks in which its time goes, guest and host code
+bench-hot: all
+	@bench/hot.py "$(KERNEL)"
