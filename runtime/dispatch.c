@@ -16,6 +16,8 @@ static bool on_write(void *arg, uint64_t gpa, unsigned len, bool *page_is_code)
     struct hart *h = arg;
     bool hit = block_drop_range(h->blocks, gpa, len);
 
+    if (hit)
+        rewrite_note(h->rewrite, gpa, len);
     *page_is_code = block_page_has_code(h->blocks, gpa);
     return hit;
 }
@@ -61,6 +63,7 @@ struct hart *hart_create(struct cpu_state *s, struct phys *phys, const struct ha
     if (config->engine != ENGINE_INTERP && !x64_host_ok(e))
         goto fail;
     h->blocks = block_table_create(phys, s);
+    h->rewrite = rewrite_create();
     h->track = track_create(phys, on_write, h);
     h->cache = cache_create(config->cache_bytes, config->cache_segments, drop_block, h, e);
     if (!h->cache)
@@ -104,6 +107,8 @@ void hart_destroy(struct hart *h)
         track_destroy(h->track);
     if (h->blocks)
         block_table_destroy(h->blocks);
+    if (h->rewrite)
+        rewrite_destroy(h->rewrite);
     free(h);
 }
 

@@ -150,7 +150,8 @@ static void make_known(struct hart *h, const struct window *w, struct block *b)
 
 static struct block *translate(struct hart *h, struct window *w, uint64_t gpa, uint32_t mode)
 {
-    const struct guest_fetch fetch = {.parcel = parcel, .arg = w};
+    const struct guest_fetch fetch = {
+        .parcel = parcel, .arg = w, .end = rewrite_block_end(h->rewrite, gpa)};
     const struct translate_job job = {
         .s = h->s, .gpa = gpa, .gva = h->s->pc, .mode = mode, .fetch = &fetch};
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "runtime/hart.h"
+#include "runtime/rewrite.h"
 
 struct check;
 
@@ -13,6 +14,7 @@ struct hart {
     struct mmu *mmu;
     struct cache *cache;
     struct block_table *blocks;
+    struct rewrite *rewrite;
     struct translator *translator;
     struct x64_stubs stubs;
     struct hart_config config;

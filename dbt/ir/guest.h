@@ -9,6 +9,9 @@ struct guest_fetch {
      * trap that the instruction which needs it becomes are set. */
     bool (*parcel)(void *arg, uint32_t offset, uint16_t *out, uint64_t *cause, uint64_t *tval);
     void *arg;
+    /* The block ends before the first instruction, its own first one apart, that begins at or
+     * behind this offset from the page's start. */
+    uint32_t end;
 };
 
 struct guest_ops {

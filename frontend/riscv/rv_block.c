@@ -144,9 +144,9 @@ static void leave_to_straddler(struct rv_build *t)
     rv_leave_jump(t, rv_pc(t, t->off));
 }
 
-static bool is_full(const struct rv_build *t, unsigned max_insns)
+static bool is_full(const struct rv_build *t, const struct guest_fetch *fetch, unsigned max_insns)
 {
-    return t->off >= PAGE_SIZE || t->b->n_guest == max_insns ||
+    return (t->off >= fetch->end && t->b->n_guest > 0) || t->b->n_guest == max_insns ||
            t->b->n > IR_MAX_INSNS - MAX_IR_OF_INSN;
 }
 
@@ -156,7 +156,7 @@ static void build_all(struct rv_build *t, const struct guest_fetch *fetch, unsig
         struct fetched f;
         struct rv_insn i;
 
-        if (is_full(t, max_insns)) {
+        if (is_full(t, fetch, max_insns)) {
             leave_before(t);
             return;
         }

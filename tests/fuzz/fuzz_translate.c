@@ -80,7 +80,7 @@ static void take_model(struct rv_hart *h, struct fuzz_input *in)
 
 static void translate(struct fuzz_input *in, struct rv_hart *h, struct code *c, uint8_t *room)
 {
-    const struct guest_fetch fetch = {parcel, c};
+    const struct guest_fetch fetch = {parcel, c, PAGE_SIZE};
     struct translate_options options = {
         .passes = (uint32_t)fuzz_take(in, 2) & OPT_ALL,
         .virtual_time = fuzz_below(in, 2) != 0,

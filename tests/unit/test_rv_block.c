@@ -25,6 +25,7 @@ enum {
 struct fixture {
     uint16_t code[PAGE_SIZE]; /* parcels */
     uint32_t missing;         /* offset from which nothing can be fetched */
+    uint32_t end;             /* where the block is to end; 0: the page does it */
     struct rv_cpu_model model;
     struct ir_block block;
 };
@@ -134,7 +135,7 @@ static void add_insn(struct line *l, const struct ir_block *b, const struct ir_i
 
 static void build(struct fixture *f, uint32_t start, uint32_t mode, unsigned max_insns)
 {
-    const struct guest_fetch fetch = {parcel, f};
+    const struct guest_fetch fetch = {parcel, f, f->end ? f->end : PAGE_SIZE};
     struct err e;
 
     rv_build_block(&f->block, &f->model, 0x80000000 + start, mode, &fetch, max_insns);
@@ -549,6 +550,20 @@ static void hints_do_nothing(void **state)
     }
 }
 
+/* A block ends before what begins at the asked-for end, save its first instruction. */
+static void ends_where_it_is_asked_to(void **state)
+{
+    struct fixture *f = *state;
+
+    for (uint32_t offset = 0; offset < 64; offset += 4)
+        put(f, offset, NOP);
+    f->end = 8;
+    expect(f, 0, NORMAL, "0: 4: goto 8");
+    f->end = 6; /* 4 begins before it */
+    expect(f, 0, NORMAL, "0: 4: goto 8");
+    expect(f, 8, NORMAL, "8: goto c");
+}
+
 /* ---- Virtual time ------------------------------------------------------------------------- */
 
 static void every_instruction_is_counted_once(void **state)
@@ -657,6 +672,7 @@ int main(void)
         cmocka_unit_test_setup(atomics_and_fences, setup),
         cmocka_unit_test_setup(hints_do_nothing, setup),
         cmocka_unit_test_setup(every_instruction_is_counted_once, setup),
+        cmocka_unit_test_setup(ends_where_it_is_asked_to, setup),
         cmocka_unit_test_setup(count_at_other_ends, setup),
         cmocka_unit_test_setup(count_before_what_may_raise, setup),
         cmocka_unit_test_setup(random_blocks_are_well_formed, setup),
