@@ -17,10 +17,10 @@ struct window {
 };
 
 /* Before bytes of a page are read its store view becomes read-only: see track.h. */
-static void protect(struct hart *h, uint64_t gpa)
+static void protect(struct hart *h, uint64_t gva, uint64_t gpa)
 {
     if (track_protect(h->track, gpa))
-        mmu_drop_store_page(h->mmu, gpa);
+        mmu_forget_store(h->mmu, gva);
 }
 
 static bool next_page(struct window *w)
@@ -28,7 +28,7 @@ static bool next_page(struct window *w)
     if (!w->asked2) {
         w->asked2 = true;
         if (mmu_fetch(w->h->mmu, w->gva + PAGE_SIZE, &w->gpa2, &w->fault2))
-            protect(w->h, w->gpa2);
+            protect(w->h, w->gva + PAGE_SIZE, w->gpa2);
         else
             w->gpa2 = 0;
     }
@@ -155,7 +155,7 @@ static struct block *translate(struct hart *h, struct window *w, uint64_t gpa, u
     const struct translate_job job = {
         .s = h->s, .gpa = gpa, .gva = h->s->pc, .mode = mode, .fetch = &fetch};
 
-    protect(h, gpa);
+    protect(h, w->gva, gpa);
     for (unsigned max = w->partial ? 1 : IR_MAX_GUEST;;) {
         const struct ir_block *ir = translate_ir(h->translator, &job, max);
         struct block *b = place(h, &job, ir);

@@ -122,7 +122,6 @@ static void fill_store(struct mmu *m, uint64_t gva, const struct mmu_map *map)
     uint64_t offset = page_of(map->gpa) - m->phys->ram_gpa;
     unsigned i = tlb_index(gva);
 
-    m->stored[offset / PAGE_SIZE / 8] |= (uint8_t)(1u << (offset / PAGE_SIZE % 8));
     note_fill(m, gva, map, &v->store_flags[i]);
     if (m->stress)
         stress_fill(m, &v->store[i]);
@@ -298,14 +297,12 @@ static bool store_crossing(struct mmu *m, uint64_t gva, unsigned size, uint64_t 
     return leave;
 }
 
-/* A store entry of a page that has become code (on another hart, or as a neighbour:
- * track.c) would fault in the host at every store. */
+/* A store entry of a page that has become code (mmu_forget_store; on another hart; as a
+ * neighbour: track.c) would fault in the host at every store. */
 static void forget_code_page(struct mmu *m, uint64_t gva, uint64_t gpa)
 {
-    struct tlb_entry *e = &m->slot->view->store[tlb_index(gva)];
-
-    if (e->tag == page_of(gva) && track_is_code(m->track, gpa))
-        e->tag = TLB_EMPTY;
+    if (track_is_code(m->track, gpa))
+        mmu_forget_store(m, gva);
 }
 
 static bool store_ram(struct mmu *m, uint64_t gva, uint64_t gpa, unsigned size, uint64_t value)

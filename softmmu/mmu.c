@@ -17,10 +17,6 @@ static size_t view_pool_bytes(void)
 {
     return align_up(sizeof(struct mmu_view), PAGE_SIZE) * N_SPACES * N_VIEWS;
 }
-static size_t stored_bytes(const struct phys *p)
-{
-    return p->ram_len / PAGE_SIZE / 8 + 1;
-}
 static void *map_zero(size_t bytes)
 {
     void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
@@ -48,8 +44,7 @@ struct mmu *mmu_create(struct cpu_state *s, struct phys *phys, struct track *tra
     m->guest = guest;
     m->fsgsbase = (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE_BIT) != 0;
     m->view_pool = map_zero(view_pool_bytes());
-    m->stored = map_zero(stored_bytes(phys));
-    if (!m->view_pool || !m->stored) {
+    if (!m->view_pool) {
         mmu_destroy(m);
         return NULL;
     }
@@ -72,7 +67,6 @@ void mmu_destroy(struct mmu *m)
         m->s->view = NULL;
     }
     unmap(m->view_pool, view_pool_bytes());
-    unmap(m->stored, stored_bytes(m->phys));
     unmap(m, sizeof(*m));
 }
 

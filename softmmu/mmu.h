@@ -114,8 +114,10 @@ void mmu_fence(struct mmu *m, bool all_va, uint64_t va, bool all_asid, uint32_t 
 /* Physical rights (PMP) changed: every space's entries go. */
 void mmu_flush_all(struct mmu *m);
 
-/* Drops store entries for one physical page in all views: it becomes code. */
-void mmu_drop_store_page(struct mmu *m, uint64_t gpa);
+/* The virtual page becomes code: drops its store entry in the view in force. Other entries that
+ * lead to the same physical page stay, for a look through all views costs more than the one fault
+ * in the host that each of them may cause. */
+void mmu_forget_store(struct mmu *m, uint64_t gva);
 
 /* ---- Accesses that missed, from translated code, the evaluator or C ------------- */
 

@@ -132,8 +132,6 @@ struct mmu {
     unsigned n_recent;
     struct tlb_entry *recent[N_RECENT];
 
-    uint8_t *stored; /* a bit for each page of RAM: store entries for it may exist */
-
     uint8_t *view_pool; /* room for N_SPACES * N_VIEWS views, backed when touched */
     unsigned n_views;
 

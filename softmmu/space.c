@@ -281,30 +281,10 @@ void mmu_flush_all(struct mmu *m)
     mmu_refresh(m);
 }
 
-static void drop_stores_to(struct mmu_view *v, uint64_t hva)
+void mmu_forget_store(struct mmu *m, uint64_t gva)
 {
-    for (uint64_t touched = v->touched; touched; touched &= touched - 1) {
-        struct tlb_entry *e = &v->store[(unsigned)__builtin_ctzll(touched) * CHUNK];
+    struct tlb_entry *e = &m->slot->view->store[tlb_index(gva)];
 
-        for (unsigned i = 0; i < CHUNK; i++) {
-            if (e[i].tag + e[i].addend == hva)
-                e[i].tag = TLB_EMPTY;
-        }
-    }
-}
-
-void mmu_drop_store_page(struct mmu *m, uint64_t gpa)
-{
-    uint64_t offset = page_of(gpa) - m->phys->ram_gpa;
-    uint64_t page = offset / PAGE_SIZE;
-
-    if (!(m->stored[page / 8] >> (page % 8) & 1))
-        return;
-    m->stored[page / 8] &= (uint8_t) ~(1u << (page % 8));
-    for (unsigned i = 0; i < m->n_spaces; i++) {
-        for (unsigned k = 0; k < N_VIEWS; k++) {
-            if (m->spaces[i].slot[k].live)
-                drop_stores_to(m->spaces[i].slot[k].view, (uintptr_t)m->phys->store + offset);
-        }
-    }
+    if (e->tag == page_of(gva))
+        e->tag = TLB_EMPTY;
 }

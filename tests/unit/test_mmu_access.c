@@ -253,7 +253,7 @@ static void stores_into_code_are_told(void **state)
     t->hit_running = true;
     mmu_store(&t->s, PAGE1, IR_64, 0);
     track_protect(t->track, GPA1);
-    mmu_drop_store_page(t->mmu, GPA1);
+    mmu_forget_store(t->mmu, PAGE1);
     assert_true(mmu_store(&t->s, PAGE1 + 0x20, IR_U32, 0x1234));
     assert_int_equal(t->wrote_gpa, GPA1 + 0x20);
     assert_int_equal(t->wrote_len, 4);
