@@ -37,6 +37,7 @@ struct x64_cold {
     uint32_t fix[2]; /* rel32 fields that lead here */
     unsigned n_fix;
     uint32_t back;     /* where it goes on */
+    uint32_t landing;  /* call: what follows it */
     uint32_t site;     /* store: offset of the instruction that may fault, else 0 */
     uint32_t info;     /* memory access: see x64_info() */
     uint16_t xmm_live; /* registers that must survive a call */
@@ -102,7 +103,7 @@ static inline struct x64_mem x64_guest_reg(unsigned n)
 }
 static inline struct x64_mem x64_frame_slot(unsigned n)
 {
-    return x64_mem(RSP, (int32_t)(8 * n));
+    return x64_state_at(offsetof(struct cpu_state, frame) + 8 * (uint64_t)n);
 }
 
 /* How a slow path is told where it is: offset of the guest instruction from

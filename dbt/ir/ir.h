@@ -66,6 +66,10 @@ static inline bool ir_mem_signed(uint8_t aux)
 /* aux of exit_if. IR_EQ ^ 1 == IR_NE and so on. */
 enum ir_cond { IR_EQ, IR_NE, IR_LT, IR_GE, IR_LTU, IR_GEU };
 
+/* aux of exit_goto and exit_jump: what the jump is to the host's predictor. A call is expected
+ * to come back behind the last `insn`, a return to go there. It changes no meaning. */
+enum ir_flow { IR_PLAIN, IR_CALLS, IR_RETURN };
+
 /* aux of floating-point operations: width 32 or 64; rm is enum ir_rm or
  * IR_RM_DYN (cpu_state.fp_rm). */
 enum { IR_RM_DYN = 7 };

@@ -141,6 +141,7 @@ static bool mnemonic(struct parser *p, char *text, struct ir_insn *i)
     switch (ir_aux_form((enum ir_op)op)) {
     case AUX_MEM: ok = find_word(ir_mem_words, 8, suffix, &i->aux); break;
     case AUX_COND: ok = find_word(ir_cond_words, 6, suffix, &i->aux); break;
+    case AUX_FLOW: ok = find_word(ir_flow_words, 3, suffix, &i->aux); break;
     case AUX_FP: ok = fp_suffix(suffix, &i->aux); break;
     default: ok = !point; break;
     }
@@ -215,7 +216,7 @@ static bool plain_tail(struct parser *p, struct ir_insn *i)
     enum ir_aux_form form = ir_aux_form((enum ir_op)i->op);
     struct word w;
 
-    for (unsigned k = 0; k < 3 && ir_ops[i->op].operands[k]; k++) {
+    for (unsigned k = 0; k < ir_n_operands(i); k++) {
         if (!next_word(p, &w) || !read_operand(p, w.text, refs[k]))
             return false;
         if (memory && k == 0 && !read_imm(p, i))

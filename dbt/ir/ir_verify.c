@@ -53,6 +53,7 @@ static bool aux_ok(const struct ir_insn *i)
     case AUX_FENCE: return i->aux <= 1;
     case AUX_LEN: return i->aux >= 1 && i->aux <= 16;
     case AUX_COND: return i->aux <= IR_GEU;
+    case AUX_FLOW: return i->aux <= (i->op == IR_exit_jump ? IR_RETURN : IR_CALLS);
     case AUX_FP: return i->aux < 16 && ir_rm_words[ir_fp_rm(i->aux)];
     case AUX_MEM:
         if (i->op == IR_ldf || i->op == IR_stf)
@@ -124,6 +125,9 @@ static bool verify_insn(const struct ir_block *b, uint32_t n, struct err *e)
         return wrong(e, b, n, "has a wrong aux");
     if (!imm_ok(i))
         return wrong(e, b, n, "has an immediate out of range");
+    if (ir_aux_form((enum ir_op)i->op) == AUX_FLOW &&
+        (i->aux == IR_CALLS) == ir_is_none(i->op == IR_exit_goto ? i->a : i->b))
+        return wrong(e, b, n, "a call, and nothing else, has an address to return to");
     if (i->op == IR_call && !verify_call(b, n, e))
         return false;
     if (((ir_ops[i->op].flags & EXIT) != 0) != (n == b->n - 1))

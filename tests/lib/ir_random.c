@@ -437,14 +437,34 @@ static void guest_insn(struct gen *g, uint64_t offset, uint8_t len)
         effect(g, offset + len);
 }
 
-static void block_exit(struct gen *g)
+/* A call wants the address behind the last instruction, in the same page. */
+static ir_ref return_address(struct gen *g, uint64_t next)
 {
+    if (next >= PAGE_SIZE || one_in(g->r, 2))
+        return IR_NONE;
+    put0(g, IR_pc, next);
+    return (ir_ref){(uint16_t)(g->b->n - 1)};
+}
+
+static void block_exit(struct gen *g, uint64_t next)
+{
+    ir_ref back = return_address(g, next), to;
+    enum ir_flow flow = ir_is_none(back) ? IR_PLAIN : IR_CALLS;
+
     switch (ir_random_below(g->r, 4)) {
-    case 0: put0(g, IR_exit_goto, (uint64_t)(int64_t)(int32_t)ir_random_next(g->r)); break;
+    case 0:
+        put(g, IR_exit_goto, (uint8_t)flow, back, IR_NONE, IR_NONE,
+            (uint64_t)(int64_t)(int32_t)ir_random_next(g->r));
+        break;
     case 1:
         put(g, IR_exit_trap, 0, operand(g, false), IR_NONE, IR_NONE, ir_random_below(g->r, 16));
         break;
-    default: put1(g, IR_exit_jump, one_in(g->r, 2) ? idiom(g) : operand(g, false)); break;
+    default:
+        to = one_in(g->r, 2) ? idiom(g) : operand(g, false);
+        if (flow == IR_PLAIN && one_in(g->r, 2))
+            flow = IR_RETURN;
+        put(g, IR_exit_jump, (uint8_t)flow, to, back, IR_NONE, 0);
+        break;
     }
 }
 
@@ -467,6 +487,6 @@ void ir_random_block(struct ir_random *r, struct ir_block *b)
         guest_insn(&g, offset, len);
         offset += len;
     }
-    block_exit(&g);
+    block_exit(&g, offset);
     b->len_bytes = (uint32_t)offset - b->start;
 }

@@ -660,6 +660,66 @@ static void everything_was_seen(void **state)
     assert_true(seen.faults && seen.entry_pending);
 }
 
+/* ---- Calls and returns
+ * ------------------------------------------------------------------------------- */
+
+/* A block at BLOCK_AT calls, at LANDING_AT + 512, one that returns to r1 + offset. */
+static struct x64_exit call_block(uint64_t offset)
+{
+    uint8_t *callee = rig.rw + LANDING_AT + 512;
+    struct x64_exit back;
+
+    block = (struct ir_block){.n = 0};
+    begin_insn();
+    ir_ref to = put2(IR_add, put(IR_get, 0, IR_NONE, IR_NONE, IR_NONE, 1),
+                     put(IR_const, 0, IR_NONE, IR_NONE, IR_NONE, offset));
+
+    put(IR_exit_jump, IR_RETURN, to, IR_NONE, IR_NONE, 0);
+    assert_non_null(x64_emit(rig.emitter, &block, callee, 512));
+    block = (struct ir_block){.n = 0};
+    begin_insn();
+    ir_ref link = put(IR_pc, 0, IR_NONE, IR_NONE, IR_NONE, 4);
+
+    put(IR_set, 0, link, IR_NONE, IR_NONE, 1);
+    put(IR_exit_goto, IR_CALLS, link, IR_NONE, IR_NONE, 0x40);
+    rig.unit = x64_emit(rig.emitter, &block, rig.rw + BLOCK_AT, CODE_BYTES - BLOCK_AT);
+    assert_non_null(rig.unit);
+    assert_int_equal(rig.unit->n_exits, 2);
+    back = rig.unit->exit[1];
+    x64_patch(rig.rw + BLOCK_AT + rig.unit->exit[0].jump,
+              rig.rx + BLOCK_AT + rig.unit->exit[0].jump, rig.rx + LANDING_AT + 512);
+    return back;
+}
+
+static void a_return_goes_where_the_call_expects_it(void **state)
+{
+    struct ir_random r = {.seed = 3};
+
+    (void)state;
+    ir_world_init(&got, &r);
+    x64_init_state(&got.s, &rig.stubs, &layout, ir_world_helpers, ir_world_n_helpers);
+    got.s.pending = 0;
+    state_set_page(&got.s, 0x5000);
+    assert_int_equal(call_block(0).target, 4);
+    assert_int_equal(run_host(), EXIT_LINK);
+    assert_ptr_equal(got.s.exit_block, rig.rx + BLOCK_AT);
+    assert_int_equal(got.s.exit_index, 1);
+    assert_int_equal(got.s.page_va, 0x5000);
+    /* To anywhere else the cache is asked, and then the run loop. */
+    call_block(2);
+    assert_int_equal(run_host(), EXIT_LOOKUP);
+    assert_int_equal(got.s.pc, 0x5006);
+    /* Nobody has called. */
+    block = (struct ir_block){.n = 0};
+    begin_insn();
+    put(IR_exit_jump, IR_RETURN, put(IR_get, 0, IR_NONE, IR_NONE, IR_NONE, 1), IR_NONE, IR_NONE, 0);
+    rig.unit = x64_emit(rig.emitter, &block, rig.rw + BLOCK_AT, CODE_BYTES - BLOCK_AT);
+    assert_non_null(rig.unit);
+    got.s.reg[1] = 0x5008;
+    assert_int_equal(run_host(), EXIT_LOOKUP);
+    assert_int_equal(got.s.pc, 0x5008);
+}
+
 /* ---- Constants
  * ------------------------------------------------------------------------------- */
 
@@ -860,6 +920,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_blocks_do_what_they_mean),
         cmocka_unit_test(everything_was_seen),
+        cmocka_unit_test(a_return_goes_where_the_call_expects_it),
         cmocka_unit_test(constants_are_operands_like_others),
         cmocka_unit_test(host_time_is_the_processors),
         cmocka_unit_test(a_small_buffer_is_refused),

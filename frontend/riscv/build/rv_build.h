@@ -171,6 +171,9 @@ void rv_leave_pending(struct rv_build *t);
 
 void rv_leave_goto(struct rv_build *t, int64_t offset);
 void rv_leave_jump(struct rv_build *t, ir_ref target);
+/* jal and jalr, which may be calls and returns; these set rd. */
+void rv_leave_jal(struct rv_build *t, const struct rv_insn *i, int64_t offset);
+void rv_leave_jalr(struct rv_build *t, const struct rv_insn *i, ir_ref target);
 /* Goes on behind this instruction under whatever mode is in force then. */
 void rv_leave_resume(struct rv_build *t);
 /* A trap at this instruction, of which nothing has been done. */
