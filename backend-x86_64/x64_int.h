@@ -146,6 +146,11 @@ void x64_emit_mem(struct x64_emitter *x, const struct ir_insn *in);
 void x64_emit_fp(struct x64_emitter *x, const struct ir_insn *in);
 void x64_emit_flow(struct x64_emitter *x, const struct ir_insn *in);
 void x64_emit_call(struct x64_emitter *x, const struct ir_insn *in);
+void x64_emit_atomic(struct x64_emitter *x, const struct ir_insn *in); /* a call with aux */
+/* The page of [base + disp] in the table at `table` of the view: leaves the addend in rcx and gives
+ * the operand of the access; *miss is the field of the jump to the slow path. Uses rax. */
+struct x64_mem x64_look_up(struct x64_emitter *x, unsigned base, int32_t disp, unsigned size,
+                           uint32_t table, uint32_t *miss);
 /* Puts a helper's operand n into scratch[n]. */
 void x64_put_operand(struct x64_emitter *x, unsigned n, ir_ref r);
 /* Saves or restores, around a call from a cold part, the xmm registers of a mask. */

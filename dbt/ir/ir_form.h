@@ -12,6 +12,7 @@ enum ir_aux_form {
     AUX_LEN,   /* bytes of a guest instruction */
     AUX_COND,  /* enum ir_cond: exit_if.lt */
     AUX_FP,    /* IR_FP(): fadd.64.rne */
+    AUX_FAST,  /* 0 or IR_FAST(): call, call.add.64 */
     AUX_FLOW,  /* enum ir_flow: exit_goto, exit_goto.call */
 };
 
@@ -35,6 +36,7 @@ static inline enum ir_aux_form ir_aux_form(enum ir_op op)
     case IR_fence: return AUX_FENCE;
     case IR_insn: return AUX_LEN;
     case IR_exit_if: return AUX_COND;
+    case IR_call: return AUX_FAST;
     case IR_exit_goto:
     case IR_exit_jump: return AUX_FLOW;
     case IR_fsgnj:
@@ -85,4 +87,6 @@ static inline enum ir_imm_form ir_imm_form(enum ir_op op)
 static const char *const ir_mem_words[8] = {"u8", "u16", "u32", "64", "s8", "s16", "s32", NULL};
 static const char *const ir_cond_words[6] = {"eq", "ne", "lt", "ge", "ltu", "geu"};
 static const char *const ir_flow_words[3] = {"", "call", "ret"};
+static const char *const ir_fast_words[IR_FAST_COUNT] = {NULL,  "swap", "add", "xor",
+                                                         "and", "or",   "lr",  "sc"};
 static const char *const ir_rm_words[8] = {"rne", "rtz", "rdn", "rup", "rmm", NULL, NULL, "dyn"};

@@ -90,6 +90,11 @@ struct cpu_state {
     uint64_t icount;
     uint64_t icount_deadline;
 
+    /* LR's reservation: 0 none, else bit 0 for 8 bytes or bit 1 for 4, and an address: the host's,
+     * in RAM's store view, or with bit 63 a device's guest physical one (softmmu/atomic.c). */
+    uint64_t reservation;
+    uint64_t reserved_value;
+
     uint64_t scratch[24];   /* the stubs' room for host registers */
     uint32_t slow_info;     /* x64_info() of the access that takes a slow path */
     uint32_t helper_k;      /* k of the helper that is called */

@@ -336,6 +336,20 @@ static void store(struct gen *g)
     put(g, f ? IR_stf : IR_st, aux, at, operand(g, f), IR_NONE, imm);
 }
 
+/* Half of them as the back end may do them itself. */
+static ir_ref atomic(struct gen *g)
+{
+    uint8_t what = (uint8_t)(1 + ir_random_below(g->r, IR_FAST_COUNT - 1));
+    uint8_t fast = IR_FAST(what, one_in(g->r, 2) ? 8 : 4);
+    uint64_t page = one_in(g->r, 8) ? ir_random_below(g->r, 4) : 0;
+    ir_ref at = put2(g, IR_and, operand(g, false), constant(g, one_in(g->r, 8) ? 0xfff : 0x18));
+
+    at = put2(g, IR_add, at, constant(g, IR_WORLD_VA + page * PAGE_SIZE));
+    return put(g, IR_call, one_in(g->r, 2) ? fast : 0, at,
+               what == IR_LR ? IR_NONE : operand(g, false), IR_NONE,
+               IR_CALL(what == IR_LR ? IR_WORLD_LOAD_RESERVED : IR_WORLD_ATOMIC, fast));
+}
+
 static ir_ref call(struct gen *g)
 {
     unsigned id = ir_random_below(g->r, ir_world_n_helpers);
@@ -343,6 +357,8 @@ static ir_ref call(struct gen *g)
     uint64_t k = (uint32_t)ir_random_value(g->r);
     ir_ref in[3] = {IR_NONE, IR_NONE, IR_NONE};
 
+    if (one_in(g->r, 3) && (g->r->parts & IR_RANDOM_MEM))
+        return atomic(g);
     if (id == IR_HELP_fp)
         k = IR_ffma | (uint64_t)random_fp_aux(g, IR_ffma) << 8;
     for (unsigned m = 0; m < n; m++)

@@ -123,7 +123,7 @@ static int set_up(void **state)
     assert_non_null(rig.view);
     for (unsigned k = 0; k < TLB_SIZE; k++)
         rig.view->load[k].tag = rig.view->store[k].tag = TLB_EMPTY;
-    rig.closed = mmap(NULL, IR_WORLD_MEM, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    rig.closed = mmap(NULL, IR_WORLD_MEM, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     assert_true((void *)rig.closed != MAP_FAILED);
     for (unsigned k = 0; k < 1 << JUMP_BITS; k++)
         got.s.jump[k] = (struct jump_entry){JUMP_EMPTY, NULL};
@@ -433,12 +433,24 @@ static ir_ref random_call(struct pool *p)
     return put(IR_call, 0, in[0], in[1], in[2], IR_CALL(id, ir_random_next(p->r) & 0x3ff));
 }
 
+static ir_ref random_atomic(struct pool *p, ir_ref at)
+{
+    uint8_t what = (uint8_t)(1 + ir_random_below(p->r, IR_FAST_COUNT - 1));
+    uint8_t fast = IR_FAST(what, ir_random_below(p->r, 2) ? 8 : 4);
+    ir_ref value = what == IR_LR ? IR_NONE : any_int(p);
+
+    return put(IR_call, fast, at, value, IR_NONE,
+               IR_CALL(what == IR_LR ? IR_WORLD_LOAD_RESERVED : IR_WORLD_ATOMIC, fast));
+}
+
 static void random_access(struct pool *p)
 {
     uint8_t size = (uint8_t)ir_random_below(p->r, 4), width = IR_U32 + (size & 1);
     ir_ref at = random_address(p);
 
-    switch (ir_random_below(p->r, 4)) {
+    switch (ir_random_below(p->r, 6)) {
+    case 4: add_int(p, random_atomic(p, at)); break;
+    case 5: random_atomic(p, at); break;
     case 0:
         add_int(p, put(IR_ld, (uint8_t)ir_random_below(p->r, IR_S32 + 1), at, IR_NONE, IR_NONE, 0));
         break;
@@ -564,6 +576,32 @@ static void report(uint64_t seed, uint32_t passes)
         x64_disasm(stderr, rig.rw + BLOCK_AT, rig.unit->size_bytes, rig.unit);
 }
 
+/* Reserves a word, most often one of those that atomics ask for; the same one in both worlds. */
+static void random_reservation(struct ir_random *r)
+{
+    unsigned size = ir_random_below(r, 2) ? 8 : 4;
+    uint64_t at = 8 * ir_random_below(r, 4), value = 0;
+
+    memcpy(&value, start.mem + at, size);
+    expected.s.reservation = got.s.reservation = 0;
+    if (ir_random_below(r, 3) == 0)
+        return;
+    expected.s.reservation = ((uint64_t)(uintptr_t)expected.mem + at) | (size == 8 ? 1 : 2);
+    got.s.reservation = ((uint64_t)(uintptr_t)got.mem + at) | (size == 8 ? 1 : 2);
+    expected.s.reserved_value = got.s.reserved_value = value;
+}
+
+static bool same_reservation(void)
+{
+    uint64_t want = expected.s.reservation, have = got.s.reservation;
+
+    if (want == 0 || have == 0)
+        return want == have || wrong("reservation");
+    return (want - (uintptr_t)expected.mem == have - (uintptr_t)got.mem &&
+            expected.s.reserved_value == got.s.reserved_value) ||
+           wrong("reservation");
+}
+
 /* From one random state. */
 static bool same_from_a_state(struct ir_random *r)
 {
@@ -576,6 +614,7 @@ static bool same_from_a_state(struct ir_random *r)
     ir_world_copy(&got, &start);
     x64_init_state(&got.s, &rig.stubs, &layout, ir_world_helpers, ir_world_n_helpers);
     ir_world_clobber(&got.s);
+    random_reservation(r);
     link_exits(r, done);
     want = run_eval();
     arrives = must_arrive(want, done, plant_jump(r, expected.s.pc));
@@ -589,6 +628,7 @@ static bool same_from_a_state(struct ir_random *r)
     if (!slow)
         got.trace = expected.trace;
     same &= ir_world_same(&expected, want, &got, reason, stderr);
+    same &= same_reservation();
     note_coverage(want);
     return same;
 }

@@ -93,6 +93,13 @@ static inline ir_ref rv_call(struct rv_build *t, enum rv_helper_id id, uint32_t 
     return ir_emit(t->b, IR_call, 0, x, y, IR_NONE, IR_CALL(id, k));
 }
 
+/* The same where the helper is an atomic that the back end knows. */
+static inline ir_ref rv_call_fast(struct rv_build *t, enum rv_helper_id id, uint8_t fast,
+                                  uint32_t k, ir_ref x, ir_ref y)
+{
+    return ir_emit(t->b, IR_call, fast, x, y, IR_NONE, IR_CALL(id, k));
+}
+
 /* ---- Meanings that several families share -------------------------------------------- */
 
 /* op(rs1, rs2). The operands are made one after the other, here and everywhere: C
