@@ -3,7 +3,8 @@
  * Register contract, at every block boundary:
  *   rbp        struct cpu_state + STATE_BIAS
  *   gs base    the MMU view in force
- *   rsp        16-byte aligned; [rsp, rsp + X64_FRAME) is the block's to use
+ *   rsp        16-byte aligned, on the stack of expected returns: [rsp + 8] is the guest
+ *              address that the last call expects to be returned to, [rsp] where that goes on
  *   pinned     x64_pin.def: guest register -> host register that holds it; those of
  *              floating point only while state.fp_away is 0
  *   MXCSR      the guest's rounding mode and sticky flags
@@ -22,10 +23,11 @@
 #include "dbt/ir/ir.h"
 
 enum {
-    X64_FRAME = 512,     /* bytes of stack for spills */
+    X64_FRAME = 512,     /* bytes of cpu_state.frame, for spills */
     X64_MAX_EXITS = 72,  /* direct exits of a block */
     X64_MAX_SITES = 192, /* stores that may hit a protected page */
     X64_CODE_ALIGN = 16,
+    X64_RETURNS = 1 << 16, /* bytes of the stack of expected returns */
 };
 
 /* What the emitter must know of the MMU's tables: filled by runtime. */

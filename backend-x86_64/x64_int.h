@@ -50,6 +50,7 @@ struct x64_cold {
     uint32_t fix[2]; /* rel32 fields that lead here */
     unsigned n_fix;
     uint32_t back;     /* where it goes on */
+    uint32_t landing;  /* call: what follows it */
     uint32_t site;     /* store: offset of the instruction that may fault, else 0 */
     uint32_t info;     /* memory access: see x64_info() */
     uint16_t xmm_live; /* registers that must survive a call */
@@ -141,7 +142,7 @@ static inline struct x64_mem x64_guest_reg(unsigned n)
 }
 static inline struct x64_mem x64_frame_slot(unsigned n)
 {
-    return x64_mem(RSP, (int32_t)(8 * n));
+    return x64_state_at(offsetof(struct cpu_state, frame) + 8 * (uint64_t)n);
 }
 
 /* How a slow path is told where it is: offset of the guest instruction from
@@ -188,6 +189,11 @@ bool x64_emit_fp_convert(struct x64_emitter *x, const struct ir_insn *in);
 void x64_emit_fflags(struct x64_emitter *x, const struct ir_insn *in);
 void x64_emit_flow(struct x64_emitter *x, const struct ir_insn *in);
 void x64_emit_call(struct x64_emitter *x, const struct ir_insn *in);
+void x64_emit_atomic(struct x64_emitter *x, const struct ir_insn *in); /* a call with aux */
+/* The page of [base + disp] in the table at `table` of the view: leaves the addend in rcx and gives
+ * the operand of the access; *miss is the field of the jump to the slow path. Uses rax. */
+struct x64_mem x64_look_up(struct x64_emitter *x, unsigned base, int32_t disp, unsigned size,
+                           uint32_t table, uint32_t *miss);
 /* Puts a helper's operand n into scratch[n]. */
 void x64_put_operand(struct x64_emitter *x, unsigned n, ir_ref r);
 /* Saves or restores, around a call from a cold part, the xmm registers of a mask. */

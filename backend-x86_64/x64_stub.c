@@ -38,15 +38,28 @@ static void to_host_fp(struct x64_code *c)
     x64_ldmxcsr(c, STATE_MEM(host_mxcsr));
 }
 
+/* The stack of expected returns: 16 bytes a call, the host's return address below the guest's.
+ * It begins 16 bytes below a multiple of its size, so that the low bits of rsp tell when it is
+ * full. Its first entry is nobody's, an odd address. */
+static void start_returns(struct x64_code *c)
+{
+    x64_and_ri(c, RSP, -X64_RETURNS);
+    x64_sub_ri(c, RSP, 16);
+    x64_mov_mr(c, STATE_MEM(returns), RSP);
+    x64_mov_rm(c, RAX, STATE_MEM(stub[X64_STUB_LOOKUP]));
+    x64_mov_mr(c, x64_mem(RSP, 0), RAX);
+    x64_mov_mi(c, x64_mem(RSP, 8), 0x55555555);
+    x64_mov32_mi(c, STATE_MEM(returns_stale), 0);
+}
+
 /* enter(state, code): rdi, rsi. */
 static void make_enter(struct x64_code *c)
 {
     for (unsigned k = 0; k < sizeof preserved; k++)
         x64_push(c, preserved[k]);
-    /* Six registers and the return address: 8 more make rsp 16-byte aligned. */
-    x64_sub_ri(c, RSP, X64_FRAME + 8);
     x64_lea_rm(c, RBP, x64_mem(RDI, STATE_BIAS));
     x64_mov_mr(c, STATE_MEM(host_sp), RSP);
+    start_returns(c);
     x64_stmxcsr(c, STATE_MEM(host_mxcsr));
     x64_ldmxcsr(c, STATE_MEM(mxcsr));
     x64_mov_rr(c, RAX, RSI);
@@ -62,7 +75,6 @@ static void leave(struct x64_code *c, enum exit_reason reason)
     x64_mov_imm(c, RAX, reason);
     /* Blocks call the stubs that may end here: rsp is not what it was. */
     x64_mov_rm(c, RSP, STATE_MEM(host_sp));
-    x64_add_ri(c, RSP, X64_FRAME + 8);
     for (unsigned k = sizeof preserved; k-- > 0;)
         x64_pop(c, preserved[k]);
     x64_ret(c);
@@ -219,7 +231,16 @@ static void call(struct x64_code *c, bool fp)
     x64_call_m(c, (struct x64_mem){RBP, RAX, 3, false, STATE_MEM(helper).disp});
     x64_add_ri(c, RSP, 8);
     load_state(c, fp);
+    x64_cmp32_mi(c, STATE_MEM(returns_stale), 0);
+    uint32_t stale = x64_jcc(c, CC_NE);
+
     x64_ret(c);
+    /* The helper changed what addresses mean: no return may be taken for granted. */
+    x64_fix(c, stale, x64_at(c));
+    x64_mov32_mi(c, STATE_MEM(returns_stale), 0);
+    x64_pop(c, RCX);
+    x64_mov_rm(c, RSP, STATE_MEM(returns));
+    x64_enc_r(c, false, 0, 0, 0xff, 4, RCX, false, false); /* jmp rcx */
 }
 
 static void make_load(struct x64_code *c)

@@ -172,12 +172,20 @@ static bool swap_word(uint8_t *host, unsigned size, uint64_t old, uint64_t value
                                        __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
 
+/* cpu_state.reservation: translated code makes it too (backend-x86_64/emit/emit_atomic.c). */
+static uint64_t reservation_of(const struct mmu *m, uint64_t gpa, unsigned size)
+{
+    uint64_t address = phys_is_ram(m->phys, gpa, size)
+                           ? (uint64_t)(uintptr_t)(m->phys->store + (gpa - m->phys->ram_gpa))
+                           : gpa | bit(63);
+
+    return address | (size == 8 ? 1 : 2);
+}
+
 static void reserve(struct mmu *m, uint64_t gpa, unsigned size, uint64_t value)
 {
-    m->reserved = true;
-    m->reserved_size = (uint8_t)size;
-    m->reserved_gpa = gpa;
-    m->reserved_value = value;
+    m->s->reservation = reservation_of(m, gpa, size);
+    m->s->reserved_value = value;
 }
 
 uint64_t mmu_lr(struct cpu_state *s, uint64_t gva, unsigned size)
@@ -192,21 +200,21 @@ uint64_t mmu_lr(struct cpu_state *s, uint64_t gva, unsigned size)
 
         if (!place.is_ram) {
             reserve(m, place.gpa, size, mmu_mmio_read(m, gva, place.gpa, size, MMU_LOAD));
-            return sext_word(m->reserved_value, size);
+            return sext_word(m->s->reserved_value, size);
         }
         host = phys_ptr(m->phys, place.gpa);
     }
     reserve(m, gpa_of(m->phys, host), size, load_word(host, size));
-    return sext_word(m->reserved_value, size);
+    return sext_word(m->s->reserved_value, size);
 }
 
 /* On a device the address alone is compared: to read it again could change it. */
 static uint64_t sc_mmio(struct mmu *m, uint64_t gva, uint64_t gpa, unsigned size, uint64_t value,
-                        bool reserved)
+                        uint64_t reserved)
 {
     if (!phys_find(m->phys, gpa, size))
         mmu_raise_access(m, MMU_STORE, gva);
-    if (!reserved || m->reserved_gpa != gpa || m->reserved_size != size)
+    if (reserved != reservation_of(m, gpa, size))
         return 1;
     mmu_mmio_write(m, gva, gpa, size, value);
     return 0;
@@ -218,21 +226,21 @@ static uint64_t sc_mmio(struct mmu *m, uint64_t gva, uint64_t gpa, unsigned size
 uint64_t mmu_sc(struct cpu_state *s, uint64_t gva, unsigned size, uint64_t value)
 {
     struct mmu *m = s->mmu;
-    bool reserved = m->reserved;
+    uint64_t reserved = s->reservation;
     struct mmu_place place;
     uint8_t *host;
     uint64_t gpa;
 
-    m->reserved = false;
+    s->reservation = 0;
     check_aligned(m, gva, size, MMU_STORE);
     host = find_writable(m, gva, size, &place);
     if (!host)
         return sc_mmio(m, gva, place.gpa, size, value, reserved);
     gpa = gpa_of(m->phys, host);
-    if (!reserved || m->reserved_gpa != gpa || m->reserved_size != size)
+    if (reserved != reservation_of(m, gpa, size))
         return 1;
     mmu_watch_ram(m, gpa, size);
-    if (!swap_word(host, size, m->reserved_value, value))
+    if (!swap_word(host, size, s->reserved_value, value))
         return 1;
     wrote(m, gpa, size);
     return 0;
@@ -240,7 +248,7 @@ uint64_t mmu_sc(struct cpu_state *s, uint64_t gva, unsigned size, uint64_t value
 
 void mmu_clear_reservation(struct mmu *m)
 {
-    m->reserved = false;
+    m->s->reservation = 0;
 }
 
 /* ---- Cache blocks -------------------------------------------------------------------------- */
@@ -319,16 +327,22 @@ bool mmu_phys_cas64(struct cpu_state *s, uint64_t gpa, uint64_t old, uint64_t va
 
 struct mmu_reservation mmu_get_reservation(const struct mmu *m)
 {
-    return (struct mmu_reservation){.reserved = m->reserved,
-                                    .size = m->reserved_size,
-                                    .gpa = m->reserved_gpa,
-                                    .value = m->reserved_value};
+    uint64_t word = m->s->reservation, address = word & ~UINT64_C(3);
+
+    if (!word)
+        return (struct mmu_reservation){.reserved = false};
+    return (struct mmu_reservation){.reserved = true,
+                                    .size = word & 1 ? 8 : 4,
+                                    .gpa = word & bit(63) ? address & ~bit(63)
+                                                          : address - (uintptr_t)m->phys->store +
+                                                                m->phys->ram_gpa,
+                                    .value = m->s->reserved_value};
 }
 
 void mmu_set_reservation(struct mmu *m, const struct mmu_reservation *r)
 {
-    m->reserved = r->reserved;
-    m->reserved_size = r->size;
-    m->reserved_gpa = r->gpa;
-    m->reserved_value = r->value;
+    if (r->reserved)
+        reserve(m, r->gpa, r->size, r->value);
+    else
+        m->s->reservation = 0;
 }

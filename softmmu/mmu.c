@@ -141,6 +141,8 @@ static void put_in_force(struct mmu *m, const struct combo *c)
     m->slot = c->slot;
     m->space->used = ++m->tick;
     m->slot->used = m->tick;
+    if (s->salt[0] != c->salt[0] || s->salt[1] != c->salt[1])
+        s->returns_stale = 1;
     s->salt[0] = c->salt[0];
     s->salt[1] = c->salt[1];
     s->page_tag = s->page_va ^ s->salt[s->page_va >> 63];

@@ -122,11 +122,6 @@ struct mmu {
     uint64_t tick;   /* counts uses, for "least recently" */
     uint64_t serial; /* changes when a combo may point at what is gone */
 
-    /* LR's reservation. */
-    bool reserved;
-    uint8_t reserved_size;
-    uint64_t reserved_gpa, reserved_value;
-
     struct mmu_stats stats;
     bool stress; /* mmu_stress(): only the entries of recent[] live */
     unsigned n_recent;

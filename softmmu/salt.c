@@ -59,6 +59,7 @@ static void begin_anew(struct mmu *m)
     m->next_id = FIRST_ID;
     for (unsigned i = 0; i < 1u << JUMP_BITS; i++)
         m->s->jump[i].tag = JUMP_EMPTY;
+    m->s->returns_stale = 1;
     if (m->salts_wrapped)
         m->salts_wrapped(m->salts_wrapped_arg);
 }

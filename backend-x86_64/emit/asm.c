@@ -314,6 +314,13 @@ void x64_ret(struct x64_code *c)
     x64_byte(c, 0xc3);
 }
 
+void x64_test_esp(struct x64_code *c, uint32_t imm)
+{
+    x64_byte(c, 0xf7);
+    x64_byte(c, 0xc4);
+    x64_u32(c, imm);
+}
+
 void x64_align(struct x64_code *c, unsigned to, unsigned rest)
 {
     /* The multi-byte no-ops that Intel and AMD both recommend. */
@@ -360,6 +367,13 @@ uint32_t x64_jmp_patchable(struct x64_code *c)
 {
     x64_align(c, 4, 3);
     return x64_jmp(c);
+}
+
+uint32_t x64_call_patchable(struct x64_code *c)
+{
+    x64_align(c, 4, 3);
+    x64_byte(c, 0xe8);
+    return field(c);
 }
 
 void x64_fix(struct x64_code *c, uint32_t at, uint32_t target)

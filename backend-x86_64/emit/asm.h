@@ -200,6 +200,8 @@ void x64_stmxcsr(struct x64_code *c, struct x64_mem m);
 void x64_push(struct x64_code *c, unsigned reg);
 void x64_pop(struct x64_code *c, unsigned reg);
 void x64_ret(struct x64_code *c);
+/* test esp, imm */
+void x64_test_esp(struct x64_code *c, uint32_t imm);
 /* No-ops up to the next offset that is `rest` modulo `to`. */
 void x64_align(struct x64_code *c, unsigned to, unsigned rest);
 
@@ -209,5 +211,6 @@ uint32_t x64_jmp(struct x64_code *c);
 /* The same with the field 4-byte aligned, to be patched while code runs. */
 uint32_t x64_jcc_patchable(struct x64_code *c, enum x64_cc cc);
 uint32_t x64_jmp_patchable(struct x64_code *c);
+uint32_t x64_call_patchable(struct x64_code *c);
 /* Fills the field at `at` so that it leads to `target`, an offset in the buffer. */
 void x64_fix(struct x64_code *c, uint32_t at, uint32_t target);

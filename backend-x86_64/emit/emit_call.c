@@ -51,6 +51,10 @@ void x64_call_helper(struct x64_emitter *x, unsigned id, uint32_t k)
 
 static void call(struct x64_emitter *x, const struct ir_insn *in)
 {
+    if (in->aux) {
+        x64_emit_atomic(x, in);
+        return;
+    }
     x64_put_operand(x, 0, in->a);
     x64_put_operand(x, 1, in->b);
     x64_put_operand(x, 2, in->c);

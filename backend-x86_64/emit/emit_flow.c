@@ -35,6 +35,72 @@ static void cold_link(struct x64_emitter *x, const struct x64_cold *k)
     x64_jmp_m(&x->c, STATE_MEM(stub[X64_STUB_LINK]));
 }
 
+/* ---- Calls and their returns -------------------------------------------------------------
+ *
+ * A call pushes the guest address that it expects to be returned to, and is a call of the host;
+ * a return compares its target with that address, and is a return of the host, which its
+ * predictor foresees. It comes to the landing behind the call, an exit to the block that goes
+ * on there. When the two differ (longjmp, another task's stack), all that is expected is
+ * forgotten. What is pushed holds under the salts in force, no longer (returns_stale), and
+ * while its code is there: who evicts code has left the blocks before. */
+
+static void cold_full(struct x64_emitter *x, const struct x64_cold *k)
+{
+    x64_mov_rm(&x->c, RSP, STATE_MEM(returns));
+    x64_fix(&x->c, x64_jmp(&x->c), k->back);
+}
+
+static void push_return(struct x64_emitter *x, ir_ref to)
+{
+    struct x64_code *c = &x->c;
+    unsigned reg = x64_gpr(x, to);
+
+    x64_test_esp(c, X64_RETURNS - 16);
+    struct x64_cold *k = x64_cold_add(x, cold_full, x64_jcc(c, CC_E));
+
+    k->back = x64_at(c);
+    x64_push(c, reg);
+}
+
+/* rcx: the page of the landing, which is not the one in force. */
+static void set_page(struct x64_code *c)
+{
+    x64_mov_rr(c, RDX, RCX);
+    x64_shr_ri8(c, RDX, 63);
+    x64_mov_rm(c, RDX, (struct x64_mem){RBP, RDX, 3, false, STATE_MEM(salt).disp});
+    x64_xor_rr(c, RDX, RCX);
+    x64_mov_mr(c, STATE_MEM(page_va), RCX);
+    x64_mov_mr(c, STATE_MEM(page_tag), RDX);
+}
+
+static void cold_set_page(struct x64_emitter *x, const struct x64_cold *k)
+{
+    set_page(&x->c);
+    x64_fix(&x->c, x64_jmp(&x->c), k->back);
+}
+
+/* What follows a call. far: it left the page, most likely. */
+static void land(struct x64_emitter *x, bool far)
+{
+    struct x64_code *c = &x->c;
+    unsigned n = add_exit(x, x->insn_off + x->insn_len);
+
+    x64_pop(c, RCX);
+    x64_and_ri(c, RCX, -PAGE_SIZE);
+    if (far) {
+        set_page(c);
+    } else {
+        x64_cmp_rm(c, RCX, STATE_MEM(page_va));
+        struct x64_cold *k = x64_cold_add(x, cold_set_page, x64_jcc(c, CC_NE));
+
+        k->back = x64_at(c);
+    }
+    x->unit.exit[n].jump = x64_jmp_patchable(c);
+    x64_cold_add(x, cold_link, x->unit.exit[n].jump)->imm = n;
+}
+
+/* ---- Direct exits ------------------------------------------------------------------------ */
+
 /* The guard failed: link now if that was never done, else look the target up. */
 static void cold_unguarded(struct x64_emitter *x, const struct x64_cold *k)
 {
@@ -44,7 +110,12 @@ static void cold_unguarded(struct x64_emitter *x, const struct x64_cold *k)
     x64_mov_rm(c, RAX, STATE_MEM(page_va));
     x64_add_ri(c, RAX, e->target);
     name_exit(x, (unsigned)k->imm);
-    x64_jmp_m(c, STATE_MEM(stub[X64_STUB_LOOKUP_LINK]));
+    if (k->aux == IR_CALLS) {
+        x64_call_m(c, STATE_MEM(stub[X64_STUB_LOOKUP_LINK]));
+        x64_fix(c, x64_jmp(c), k->landing);
+    } else {
+        x64_jmp_m(c, STATE_MEM(stub[X64_STUB_LOOKUP_LINK]));
+    }
     /* The data lies behind the code of the exit, away from what is executed often. */
     x64_align(c, 8, 0);
     e->cell = x64_at(c);
@@ -71,7 +142,8 @@ static uint32_t load_cell(struct x64_emitter *x, unsigned reg, bool compare)
     return x64_at(&x->c) - 4;
 }
 
-static void guarded_jump(struct x64_emitter *x, unsigned n)
+/* flow: IR_CALLS when it is one. */
+static void guarded_jump(struct x64_emitter *x, unsigned n, uint8_t flow)
 {
     struct x64_code *c = &x->c;
 
@@ -84,11 +156,13 @@ static void guarded_jump(struct x64_emitter *x, unsigned n)
     uint32_t next_tag = load_cell(x, RDX, false);
 
     x64_mov_mr(c, STATE_MEM(page_tag), RDX);
-    x->unit.exit[n].jump = x64_jmp_patchable(c);
+    x->unit.exit[n].jump = flow == IR_CALLS ? x64_call_patchable(c) : x64_jmp_patchable(c);
     k->imm = n;
     k->disp = (int32_t)tag;
     k->info = next_va;
     k->back = next_tag;
+    k->aux = flow;
+    k->landing = x64_at(c);
     /* Reached only while the cell holds a tag, which is while it is linked; the
      * stub stands behind it all the same. */
     struct x64_cold *link = x64_cold_add(x, cold_link, x->unit.exit[n].jump);
@@ -98,21 +172,25 @@ static void guarded_jump(struct x64_emitter *x, unsigned n)
 
 static void cold_guarded(struct x64_emitter *x, const struct x64_cold *k)
 {
-    guarded_jump(x, (unsigned)k->imm);
+    guarded_jump(x, (unsigned)k->imm, IR_PLAIN);
 }
 
 static void exit_goto(struct x64_emitter *x, const struct ir_insn *in)
 {
     unsigned n = add_exit(x, (int64_t)in->imm);
+    bool far = leaves_page((int64_t)in->imm);
 
-    if (leaves_page((int64_t)in->imm)) {
-        guarded_jump(x, n);
-        return;
+    if (in->aux == IR_CALLS)
+        push_return(x, in->a);
+    if (far) {
+        guarded_jump(x, n, in->aux);
+    } else {
+        x->unit.exit[n].jump =
+            in->aux == IR_CALLS ? x64_call_patchable(&x->c) : x64_jmp_patchable(&x->c);
+        x64_cold_add(x, cold_link, x->unit.exit[n].jump)->imm = n;
     }
-    x->unit.exit[n].jump = x64_jmp_patchable(&x->c);
-    struct x64_cold *k = x64_cold_add(x, cold_link, x->unit.exit[n].jump);
-
-    k->imm = n;
+    if (in->aux == IR_CALLS)
+        land(x, far);
 }
 
 static void exit_if(struct x64_emitter *x, const struct ir_insn *in)
@@ -157,29 +235,36 @@ static void exit_if(struct x64_emitter *x, const struct ir_insn *in)
         x->unit.exit[n].jump = field;
 }
 
+/* ---- Indirect exits ---------------------------------------------------------------------- */
+
 static void cold_lookup(struct x64_emitter *x, const struct x64_cold *k)
 {
-    x64_jmp_m(&x->c, STATE_MEM(stub[k->imm]));
+    if (k->aux != IR_CALLS) {
+        x64_jmp_m(&x->c, STATE_MEM(stub[k->imm]));
+        return;
+    }
+    x64_call_m(&x->c, STATE_MEM(stub[k->imm]));
+    x64_fix(&x->c, x64_jmp(&x->c), k->back);
 }
 
-/* Indirect: the jump cache, inline for the half of the address space that the block runs
+/* To rax: the jump cache, inline for the half of the address space that the block runs
  * in. An address that is no sign extension of its low 40 bits never gets there: then a
  * tag would not tell address and salt apart. */
-static void exit_jump(struct x64_emitter *x, const struct ir_insn *in)
+static void jump_to_rax(struct x64_emitter *x, uint8_t flow)
 {
     struct x64_code *c = &x->c;
-    unsigned a = x64_gpr(x, in->a);
     struct x64_mem entry = x64_state_at(offsetof(struct cpu_state, jump));
+    struct x64_cold *odd, *miss;
 
-    x64_mov_rr(c, RAX, a);
-    x64_mov_rr(c, RDX, a);
+    x64_mov_rr(c, RDX, RAX);
     if (x->b->upper_half) {
         x64_sar_ri8(c, RDX, 39);
         x64_add_ri(c, RDX, 1);
     } else {
         x64_shr_ri8(c, RDX, 39);
     }
-    x64_cold_add(x, cold_lookup, x64_jcc(c, CC_NE))->imm = X64_STUB_LOOKUP_ANY;
+    odd = x64_cold_add(x, cold_lookup, x64_jcc(c, CC_NE));
+    odd->imm = X64_STUB_LOOKUP_ANY;
     x64_mov_rm(c, RDX, x->b->upper_half ? STATE_MEM(salt[1]) : STATE_MEM(salt[0]));
     x64_xor_rr(c, RDX, RAX);
     /* (va >> 1 & mask) * 16 = (va & mask << 1) * 8 */
@@ -188,7 +273,8 @@ static void exit_jump(struct x64_emitter *x, const struct ir_insn *in)
     entry.index = RCX;
     entry.scale = 3;
     x64_cmp_rm(c, RDX, entry);
-    x64_cold_add(x, cold_lookup, x64_jcc(c, CC_NE))->imm = X64_STUB_LOOKUP;
+    miss = x64_cold_add(x, cold_lookup, x64_jcc(c, CC_NE));
+    miss->imm = X64_STUB_LOOKUP;
     x64_and_ri(c, RAX, -PAGE_SIZE);
     /* Within a page nothing is stored, though storing would be shorter: the stores' data
      * come late, and on Zen 4 later loads were seen to wait for them (the benchmark interp:
@@ -201,7 +287,38 @@ static void exit_jump(struct x64_emitter *x, const struct ir_insn *in)
     x64_mov_mr(c, STATE_MEM(page_tag), RDX);
     x64_fix(c, same_page, x64_at(c));
     entry.disp += 8;
-    x64_jmp_m(c, entry);
+    if (flow == IR_CALLS)
+        x64_call_m(c, entry);
+    else
+        x64_jmp_m(c, entry);
+    odd->aux = miss->aux = flow;
+    odd->back = miss->back = x64_at(c);
+}
+
+/* Not where the last call expects it. */
+static void cold_return(struct x64_emitter *x, const struct x64_cold *k)
+{
+    (void)k;
+    x64_mov_rm(&x->c, RSP, STATE_MEM(returns));
+    jump_to_rax(x, IR_PLAIN);
+}
+
+static void exit_jump(struct x64_emitter *x, const struct ir_insn *in)
+{
+    struct x64_code *c = &x->c;
+
+    if (in->aux == IR_CALLS)
+        push_return(x, in->b);
+    x64_mov_rr(c, RAX, x64_gpr(x, in->a));
+    if (in->aux == IR_RETURN) {
+        x64_cmp_rm(c, RAX, x64_mem(RSP, 8));
+        x64_cold_add(x, cold_return, x64_jcc(c, CC_NE));
+        x64_ret(c);
+        return;
+    }
+    jump_to_rax(x, in->aux);
+    if (in->aux == IR_CALLS)
+        land(x, false);
 }
 
 static void exit_trap(struct x64_emitter *x, const struct ir_insn *in)

@@ -72,10 +72,8 @@ static void cold_store(struct x64_emitter *x, const struct x64_cold *k)
     x64_fix(c, x64_jmp(c), k->back);
 }
 
-/* Leaves the addend in rcx and gives the operand of the access; *miss is the field of
- * the jump to the slow path. */
-static struct x64_mem look_up(struct x64_emitter *x, unsigned base, int32_t disp, unsigned size,
-                              uint32_t table, uint32_t *miss)
+struct x64_mem x64_look_up(struct x64_emitter *x, unsigned base, int32_t disp, unsigned size,
+                           uint32_t table, uint32_t *miss)
 {
     struct x64_code *c = &x->c;
     uint32_t mask = ((1u << x->layout.tlb_bits) - 1) << ENTRY_LOG2;
@@ -117,7 +115,7 @@ static void load(struct x64_emitter *x, const struct ir_insn *in)
     unsigned d = is_fp(in) ? x64_def_xmm(x) : x64_def(x);
     uint32_t miss;
     struct x64_mem m =
-        look_up(x, base, (int32_t)in->imm, ir_mem_size(in->aux), x->layout.load_off, &miss);
+        x64_look_up(x, base, (int32_t)in->imm, ir_mem_size(in->aux), x->layout.load_off, &miss);
     struct x64_cold *k = x64_cold_add(x, cold_load, miss);
 
     if (!is_fp(in)) {
@@ -186,7 +184,7 @@ static void store(struct x64_emitter *x, const struct ir_insn *in)
     if (!constant)
         val = is_fp(in) ? x64_fp_bits(x, in->b) : x64_gpr(x, in->b);
     struct x64_mem m =
-        look_up(x, base, (int32_t)in->imm, ir_mem_size(in->aux), x->layout.store_off, &miss);
+        x64_look_up(x, base, (int32_t)in->imm, ir_mem_size(in->aux), x->layout.store_off, &miss);
     struct x64_cold *k = x64_cold_add(x, cold_store, miss);
 
     k->site = x64_at(c);

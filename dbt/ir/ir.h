@@ -66,6 +66,25 @@ static inline bool ir_mem_signed(uint8_t aux)
 /* aux of exit_if. IR_EQ ^ 1 == IR_NE and so on. */
 enum ir_cond { IR_EQ, IR_NE, IR_LT, IR_GE, IR_LTU, IR_GEU };
 
+/* aux of exit_goto and exit_jump: what the jump is to the host's predictor. A call is expected
+ * to come back behind the last `insn`, a return to go there. It changes no meaning. */
+enum ir_flow { IR_PLAIN, IR_CALLS, IR_RETURN };
+
+/* aux of call: what the helper does, when it is one of these, so that the back end may do it in
+ * line where the page is known; 0 else. Operands are an address and, but for lr, a value; the
+ * result is the old value (32 bits: sign-extended), of sc 0 or 1. Such a helper changes no guest
+ * register. */
+enum ir_fast { IR_SWAP = 1, IR_ADD, IR_XOR, IR_AND, IR_OR, IR_LR, IR_SC, IR_FAST_COUNT };
+#define IR_FAST(what, size) ((uint8_t)((what) | ((size) == 8 ? 16 : 0)))
+static inline enum ir_fast ir_fast_what(uint8_t aux)
+{
+    return (enum ir_fast)(aux & 15);
+}
+static inline unsigned ir_fast_size(uint8_t aux)
+{
+    return aux & 16 ? 8 : 4;
+}
+
 /* aux of floating-point operations: width 32 or 64; rm is enum ir_rm or
  * IR_RM_DYN (cpu_state.fp_rm). */
 enum { IR_RM_DYN = 7 };

@@ -12,6 +12,8 @@ enum ir_aux_form {
     AUX_LEN,   /* bytes of a guest instruction */
     AUX_COND,  /* enum ir_cond: exit_if.lt */
     AUX_FP,    /* IR_FP(): fadd.64.rne */
+    AUX_FAST,  /* 0 or IR_FAST(): call, call.add.64 */
+    AUX_FLOW,  /* enum ir_flow: exit_goto, exit_goto.call */
 };
 
 enum ir_imm_form {
@@ -34,11 +36,25 @@ static inline enum ir_aux_form ir_aux_form(enum ir_op op)
     case IR_fence: return AUX_FENCE;
     case IR_insn: return AUX_LEN;
     case IR_exit_if: return AUX_COND;
+    case IR_call: return AUX_FAST;
+    case IR_exit_goto:
+    case IR_exit_jump: return AUX_FLOW;
     case IR_fsgnj:
     case IR_fsgnjn:
     case IR_fsgnjx: return AUX_FP;
     default: return ir_ops[op].flags & FPFLAGS ? AUX_FP : AUX_NONE;
     }
+}
+
+/* How many operands the text names: what is optional is there for a call only. */
+static inline unsigned ir_n_operands(const struct ir_insn *i)
+{
+    const char *operands = ir_ops[i->op].operands;
+    unsigned n = 0;
+
+    while (n < 3 && operands[n] && (operands[n] != 'i' || i->aux == IR_CALLS))
+        n++;
+    return n;
 }
 
 static inline enum ir_imm_form ir_imm_form(enum ir_op op)
@@ -70,4 +86,7 @@ static inline enum ir_imm_form ir_imm_form(enum ir_op op)
 /* Words of the text form, in the order of their enums; NULL where there is none. */
 static const char *const ir_mem_words[8] = {"u8", "u16", "u32", "64", "s8", "s16", "s32", NULL};
 static const char *const ir_cond_words[6] = {"eq", "ne", "lt", "ge", "ltu", "geu"};
+static const char *const ir_flow_words[3] = {"", "call", "ret"};
+static const char *const ir_fast_words[IR_FAST_COUNT] = {NULL,  "swap", "add", "xor",
+                                                         "and", "or",   "lr",  "sc"};
 static const char *const ir_rm_words[8] = {"rne", "rtz", "rdn", "rup", "rmm", NULL, NULL, "dyn"};

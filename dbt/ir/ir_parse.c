@@ -123,11 +123,27 @@ static bool fp_suffix(const char *suffix, uint8_t *aux)
     return true;
 }
 
+static bool fast_suffix(char *suffix, uint8_t *aux)
+{
+    char *point = strchr(suffix, '.');
+    uint8_t what;
+
+    if (!*suffix)
+        return true;
+    if (!point || (strcmp(point, ".32") != 0 && strcmp(point, ".64") != 0))
+        return false;
+    *point = '\0';
+    if (!find_word(ir_fast_words, IR_FAST_COUNT, suffix, &what))
+        return false;
+    *aux = IR_FAST(what, point[1] == '6' ? 8 : 4);
+    return true;
+}
+
 /* "ld.s32": the operation and what stands behind its point. */
 static bool mnemonic(struct parser *p, char *text, struct ir_insn *i)
 {
     char *point = strchr(text, '.');
-    const char *suffix = point ? point + 1 : "";
+    char *suffix = point ? point + 1 : text + strlen(text);
     unsigned op = 0;
     bool ok;
 
@@ -141,6 +157,8 @@ static bool mnemonic(struct parser *p, char *text, struct ir_insn *i)
     switch (ir_aux_form((enum ir_op)op)) {
     case AUX_MEM: ok = find_word(ir_mem_words, 8, suffix, &i->aux); break;
     case AUX_COND: ok = find_word(ir_cond_words, 6, suffix, &i->aux); break;
+    case AUX_FAST: ok = fast_suffix(suffix, &i->aux); break;
+    case AUX_FLOW: ok = find_word(ir_flow_words, 3, suffix, &i->aux); break;
     case AUX_FP: ok = fp_suffix(suffix, &i->aux); break;
     default: ok = !point; break;
     }
@@ -215,7 +233,7 @@ static bool plain_tail(struct parser *p, struct ir_insn *i)
     enum ir_aux_form form = ir_aux_form((enum ir_op)i->op);
     struct word w;
 
-    for (unsigned k = 0; k < 3 && ir_ops[i->op].operands[k]; k++) {
+    for (unsigned k = 0; k < ir_n_operands(i); k++) {
         if (!next_word(p, &w) || !read_operand(p, w.text, refs[k]))
             return false;
         if (memory && k == 0 && !read_imm(p, i))

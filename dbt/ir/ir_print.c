@@ -20,6 +20,17 @@ static void print_mnemonic(const struct ir_insn *i, FILE *out)
     switch (ir_aux_form((enum ir_op)i->op)) {
     case AUX_MEM: fprintf(out, ".%s", i->aux < 7 ? ir_mem_words[i->aux] : "?"); break;
     case AUX_COND: fprintf(out, ".%s", i->aux < 6 ? ir_cond_words[i->aux] : "?"); break;
+    case AUX_FAST:
+        if (i->aux)
+            fprintf(out, ".%s.%u",
+                    ir_fast_what(i->aux) < IR_FAST_COUNT ? ir_fast_words[ir_fast_what(i->aux)]
+                                                         : "?",
+                    8 * ir_fast_size(i->aux));
+        break;
+    case AUX_FLOW:
+        if (i->aux)
+            fprintf(out, ".%s", i->aux < 3 ? ir_flow_words[i->aux] : "?");
+        break;
     case AUX_FP: {
         const char *rm = ir_rm_words[ir_fp_rm(i->aux)];
 
@@ -50,7 +61,7 @@ static void print_operands(const struct ir_insn *i, FILE *out)
 {
     const ir_ref refs[3] = {i->a, i->b, i->c};
 
-    for (unsigned k = 0; k < 3 && ir_ops[i->op].operands[k]; k++) {
+    for (unsigned k = 0; k < ir_n_operands(i); k++) {
         fputs(k ? ", " : " ", out);
         print_ref(refs[k], out);
     }

@@ -53,6 +53,10 @@ static bool aux_ok(const struct ir_insn *i)
     case AUX_FENCE: return i->aux <= 1;
     case AUX_LEN: return i->aux >= 1 && i->aux <= 16;
     case AUX_COND: return i->aux <= IR_GEU;
+    case AUX_FAST:
+        return i->aux == 0 ||
+               (i->aux < 32 && ir_fast_what(i->aux) > 0 && ir_fast_what(i->aux) < IR_FAST_COUNT);
+    case AUX_FLOW: return i->aux <= (i->op == IR_exit_jump ? IR_RETURN : IR_CALLS);
     case AUX_FP: return i->aux < 16 && ir_rm_words[ir_fp_rm(i->aux)];
     case AUX_MEM:
         if (i->op == IR_ldf || i->op == IR_stf)
@@ -107,6 +111,8 @@ static bool verify_call(const struct ir_block *b, uint32_t n, struct err *e)
         return wrong(e, b, n, "calls a helper that does not exist");
     if (b->helpers && b->helpers[ir_call_id(i->imm)].n_args != have)
         return wrong(e, b, n, "gives a helper the wrong number of operands");
+    if (i->aux && have != (ir_fast_what(i->aux) == IR_LR ? 1u : 2u))
+        return wrong(e, b, n, "an atomic has an address, and a value to put there");
     if (ir_call_id(i->imm) == IR_HELP_fp && !fp_call_ok(ir_call_k(i->imm)))
         return wrong(e, b, n, "asks for an operation that is not one with flags");
     return true;
@@ -124,6 +130,9 @@ static bool verify_insn(const struct ir_block *b, uint32_t n, struct err *e)
         return wrong(e, b, n, "has a wrong aux");
     if (!imm_ok(i))
         return wrong(e, b, n, "has an immediate out of range");
+    if (ir_aux_form((enum ir_op)i->op) == AUX_FLOW &&
+        (i->aux == IR_CALLS) == ir_is_none(i->op == IR_exit_goto ? i->a : i->b))
+        return wrong(e, b, n, "a call, and nothing else, has an address to return to");
     if (i->op == IR_call && !verify_call(b, n, e))
         return false;
     if (((ir_ops[i->op].flags & EXIT) != 0) != (n == b->n - 1))

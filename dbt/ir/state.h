@@ -95,12 +95,20 @@ struct cpu_state {
     uint64_t icount_deadline;
     uint64_t n_unretired; /* of icount: traps, and time that the hart slept through */
 
-    uint64_t scratch[24]; /* the stubs' room for host registers */
-    uint32_t slow_info;   /* x64_info() of the access that takes a slow path */
-    uint32_t helper_k;    /* k of the helper that is called */
-    void *host_sp;
-    void *view;  /* struct mmu_view *: what gs points at while code runs */
-    void *owner; /* struct hart * of runtime/ */
+    /* LR's reservation: 0 none, else bit 0 for 8 bytes or bit 1 for 4, and an address: the host's,
+     * in RAM's store view, or with bit 63 a device's guest physical one (softmmu/atomic.c). */
+    uint64_t reservation;
+    uint64_t reserved_value;
+
+    uint64_t scratch[24];   /* the stubs' room for host registers */
+    uint32_t slow_info;     /* x64_info() of the access that takes a slow path */
+    uint32_t helper_k;      /* k of the helper that is called */
+    uint32_t returns_stale; /* what calls have pushed is of another mapping or mode */
+    void *host_sp;          /* C's stack, while code runs */
+    void *returns;          /* where the stack of expected returns begins */
+    uint64_t frame[64];     /* spilled values of the running block */
+    void *view;             /* struct mmu_view *: what gs points at while code runs */
+    void *owner;            /* struct hart * of runtime/ */
     struct mmu *mmu;
 
     /* How a C function that translated code called leaves without returning:

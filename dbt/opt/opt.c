@@ -17,6 +17,8 @@ void opt_run(struct ir_block *b, uint32_t enabled, opt_dump *dump, void *arg)
 {
     struct err e;
 
+    if (!(enabled & OPT_calls))
+        opt_forget_calls(b);
     for (unsigned i = 0; i < OPT_COUNT; i++) {
         if (!(enabled >> i & 1))
             continue;
@@ -58,8 +60,8 @@ bool opt_parse(const char *list, uint32_t *enabled, struct err *e)
             *enabled = 0;
         else if (bits == 0)
             return err_set(e,
-                           "--opt: no pass is called '%.*s'; there are state, fold, cse, dce, "
-                           "all, none",
+                           "--opt: no pass is called '%.*s'; there are state, fold, cse, calls, "
+                           "dce, all, none",
                            (int)len, list);
         else if (*list == '-')
             *enabled &= ~bits;

@@ -6,6 +6,8 @@
 #define OPT_PASS(name, help) void opt_##name(struct ir_block *b);
 #include "dbt/opt/opt_pass.def"
 #undef OPT_PASS
+/* Instead of `calls` when that is off. */
+void opt_forget_calls(struct ir_block *b);
 
 /* Where values went: old index -> new value. A pass that walks forward writes
  * to[n] for each value before anything can use it. The last one is IR_NONE's, so

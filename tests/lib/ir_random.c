@@ -336,6 +336,20 @@ static void store(struct gen *g)
     put(g, f ? IR_stf : IR_st, aux, at, operand(g, f), IR_NONE, imm);
 }
 
+/* Half of them as the back end may do them itself. */
+static ir_ref atomic(struct gen *g)
+{
+    uint8_t what = (uint8_t)(1 + ir_random_below(g->r, IR_FAST_COUNT - 1));
+    uint8_t fast = IR_FAST(what, one_in(g->r, 2) ? 8 : 4);
+    uint64_t page = one_in(g->r, 8) ? ir_random_below(g->r, 4) : 0;
+    ir_ref at = put2(g, IR_and, operand(g, false), constant(g, one_in(g->r, 8) ? 0xfff : 0x18));
+
+    at = put2(g, IR_add, at, constant(g, IR_WORLD_VA + page * PAGE_SIZE));
+    return put(g, IR_call, one_in(g->r, 2) ? fast : 0, at,
+               what == IR_LR ? IR_NONE : operand(g, false), IR_NONE,
+               IR_CALL(what == IR_LR ? IR_WORLD_LOAD_RESERVED : IR_WORLD_ATOMIC, fast));
+}
+
 static ir_ref call(struct gen *g)
 {
     unsigned id = ir_random_below(g->r, ir_world_n_helpers);
@@ -343,6 +357,8 @@ static ir_ref call(struct gen *g)
     uint64_t k = (uint32_t)ir_random_value(g->r);
     ir_ref in[3] = {IR_NONE, IR_NONE, IR_NONE};
 
+    if (one_in(g->r, 3) && (g->r->parts & IR_RANDOM_MEM))
+        return atomic(g);
     if (id == IR_HELP_fp)
         k = IR_ffma | (uint64_t)random_fp_aux(g, IR_ffma) << 8;
     for (unsigned m = 0; m < n; m++)
@@ -444,14 +460,34 @@ static void guest_insn(struct gen *g, uint64_t offset, uint8_t len)
         effect(g, offset + len);
 }
 
-static void block_exit(struct gen *g)
+/* A call wants the address behind the last instruction, in the same page. */
+static ir_ref return_address(struct gen *g, uint64_t next)
 {
+    if (next >= PAGE_SIZE || one_in(g->r, 2))
+        return IR_NONE;
+    put0(g, IR_pc, next);
+    return (ir_ref){(uint16_t)(g->b->n - 1)};
+}
+
+static void block_exit(struct gen *g, uint64_t next)
+{
+    ir_ref back = return_address(g, next), to;
+    enum ir_flow flow = ir_is_none(back) ? IR_PLAIN : IR_CALLS;
+
     switch (ir_random_below(g->r, 4)) {
-    case 0: put0(g, IR_exit_goto, (uint64_t)(int64_t)(int32_t)ir_random_next(g->r)); break;
+    case 0:
+        put(g, IR_exit_goto, (uint8_t)flow, back, IR_NONE, IR_NONE,
+            (uint64_t)(int64_t)(int32_t)ir_random_next(g->r));
+        break;
     case 1:
         put(g, IR_exit_trap, 0, operand(g, false), IR_NONE, IR_NONE, ir_random_below(g->r, 16));
         break;
-    default: put1(g, IR_exit_jump, one_in(g->r, 2) ? idiom(g) : operand(g, false)); break;
+    default:
+        to = one_in(g->r, 2) ? idiom(g) : operand(g, false);
+        if (flow == IR_PLAIN && one_in(g->r, 2))
+            flow = IR_RETURN;
+        put(g, IR_exit_jump, (uint8_t)flow, to, back, IR_NONE, 0);
+        break;
     }
 }
 
@@ -474,6 +510,6 @@ void ir_random_block(struct ir_random *r, struct ir_block *b)
         guest_insn(&g, offset, len);
         offset += len;
     }
-    block_exit(&g);
+    block_exit(&g, offset);
     b->len_bytes = (uint32_t)offset - b->start;
 }

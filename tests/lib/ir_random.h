@@ -72,6 +72,8 @@ void ir_world_copy(struct ir_world *to, const struct ir_world *from);
 
 /* Runs b on w by ir_eval, as the run loop would. */
 enum exit_reason ir_world_eval(struct ir_world *w, const struct ir_block *b);
+/* Two of the helpers: IR_FAST() is their k. */
+enum { IR_WORLD_ATOMIC = IR_HELPER_COUNT + 5, IR_WORLD_LOAD_RESERVED };
 extern const struct ir_env ir_world_env;
 
 /* Is all that the guest can see the same, and the exit? When not, and out is not

@@ -69,12 +69,79 @@ static uint64_t set_rm(struct cpu_state *s, uint64_t k, uint64_t a, uint64_t b, 
     return flags;
 }
 
+static uint8_t *locate(struct ir_world *w, uint64_t va, uint8_t aux, uint64_t fault);
+
+static bool is_word(uint64_t va, unsigned size)
+{
+    return va - IR_WORLD_VA <= IR_WORLD_MEM - 8 && va % size == 0;
+}
+
+static uint64_t sign_word(uint64_t v, unsigned size)
+{
+    return size == 4 ? (uint64_t)(int64_t)(int32_t)v : v;
+}
+
+/* k: IR_FAST(). What is no word of the world is left alone. */
+static uint64_t load_reserved(struct cpu_state *s, uint64_t k, uint64_t a, uint64_t b, uint64_t c)
+{
+    unsigned size = ir_fast_size((uint8_t)k);
+    uint8_t *at;
+    uint64_t v = 0;
+
+    (void)b, (void)c;
+    if (!is_word(a, size))
+        return sign_word(mix(k, a), size);
+    at = locate((struct ir_world *)s, a, size == 8 ? IR_64 : IR_U32, IR_WORLD_LOAD_FAULT);
+    memcpy(&v, at, size);
+    s->reservation = (uint64_t)(uintptr_t)at | (size == 8 ? 1 : 2);
+    s->reserved_value = v;
+    return sign_word(v, size);
+}
+
+static uint64_t changed(enum ir_fast what, uint64_t old, uint64_t value)
+{
+    switch (what) {
+    case IR_ADD: return old + value;
+    case IR_XOR: return old ^ value;
+    case IR_AND: return old & value;
+    case IR_OR: return old | value;
+    default: return value;
+    }
+}
+
+static uint64_t atomic(struct cpu_state *s, uint64_t k, uint64_t a, uint64_t b, uint64_t c)
+{
+    unsigned size = ir_fast_size((uint8_t)k);
+    enum ir_fast what = ir_fast_what((uint8_t)k);
+    uint64_t old = 0, reserved = s->reservation, new;
+    uint8_t *at;
+
+    (void)c;
+    if (!is_word(a, size))
+        return sign_word(mix(k, a), size);
+    at = locate((struct ir_world *)s, a, size == 8 ? IR_64 : IR_U32, IR_WORLD_STORE_FAULT);
+    memcpy(&old, at, size);
+    if (what == IR_SC) {
+        s->reservation = 0;
+        if (reserved != ((uint64_t)(uintptr_t)at | (size == 8 ? 1 : 2)) || s->reserved_value != old)
+            return 1;
+    }
+    new = changed(what, old, b);
+    memcpy(at, &new, size);
+    return what == IR_SC ? 0 : sign_word(old, size);
+}
+
 const struct ir_helper ir_world_helpers[] = {
 #define IR_HELPER(name, fn, n) {#name, fn, n},
 #include "dbt/ir/ir_helper.def"
 #undef IR_HELPER
-    {"hash_all", hash_all, 0}, {"may_raise", may_raise, 1}, {"set_rm", set_rm, 1},
-    {"scatter", scatter, 2},   {"may_pend", may_pend, 3},
+    {"hash_all", hash_all, 0},
+    {"may_raise", may_raise, 1},
+    {"set_rm", set_rm, 1},
+    {"scatter", scatter, 2},
+    {"may_pend", may_pend, 3},
+    {"atomic", atomic, 2},
+    {"load_reserved", load_reserved, 1},
 };
 const unsigned ir_world_n_helpers = sizeof(ir_world_helpers) / sizeof(ir_world_helpers[0]);
 

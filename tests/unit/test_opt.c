@@ -293,7 +293,7 @@ static void passes_are_switched_by_name(void **state)
     struct err e;
 
     (void)state;
-    assert_true(opt_parse("-fold,-cse", &set, &e));
+    assert_true(opt_parse("-fold,-cse,-calls", &set, &e));
     assert_int_equal(set, OPT_state | OPT_dce);
     assert_true(opt_parse("none,dce,+fold", &set, &e));
     assert_int_equal(set, OPT_fold | OPT_dce);

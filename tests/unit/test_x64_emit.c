@@ -125,7 +125,7 @@ static int set_up(void **state)
     assert_non_null(rig.view);
     for (unsigned k = 0; k < TLB_SIZE; k++)
         rig.view->load[k].tag = rig.view->store[k].tag = TLB_EMPTY;
-    rig.closed = mmap(NULL, IR_WORLD_MEM, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    rig.closed = mmap(NULL, IR_WORLD_MEM, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     assert_true((void *)rig.closed != MAP_FAILED);
     for (unsigned k = 0; k < 1 << JUMP_BITS; k++)
         got.s.jump[k] = (struct jump_entry){JUMP_EMPTY, NULL};
@@ -435,12 +435,24 @@ static ir_ref random_call(struct pool *p)
     return put(IR_call, 0, in[0], in[1], in[2], IR_CALL(id, ir_random_next(p->r) & 0x3ff));
 }
 
+static ir_ref random_atomic(struct pool *p, ir_ref at)
+{
+    uint8_t what = (uint8_t)(1 + ir_random_below(p->r, IR_FAST_COUNT - 1));
+    uint8_t fast = IR_FAST(what, ir_random_below(p->r, 2) ? 8 : 4);
+    ir_ref value = what == IR_LR ? IR_NONE : any_int(p);
+
+    return put(IR_call, fast, at, value, IR_NONE,
+               IR_CALL(what == IR_LR ? IR_WORLD_LOAD_RESERVED : IR_WORLD_ATOMIC, fast));
+}
+
 static void random_access(struct pool *p)
 {
     uint8_t size = (uint8_t)ir_random_below(p->r, 4), width = IR_U32 + (size & 1);
     ir_ref at = random_address(p);
 
-    switch (ir_random_below(p->r, 4)) {
+    switch (ir_random_below(p->r, 6)) {
+    case 4: add_int(p, random_atomic(p, at)); break;
+    case 5: random_atomic(p, at); break;
     case 0:
         add_int(p, put(IR_ld, (uint8_t)ir_random_below(p->r, IR_S32 + 1), at, IR_NONE, IR_NONE, 0));
         break;
@@ -566,6 +578,32 @@ static void report(uint64_t seed, uint32_t passes)
         x64_disasm(stderr, rig.rw + BLOCK_AT, rig.unit->size_bytes, rig.unit);
 }
 
+/* Reserves a word, most often one of those that atomics ask for; the same one in both worlds. */
+static void random_reservation(struct ir_random *r)
+{
+    unsigned size = ir_random_below(r, 2) ? 8 : 4;
+    uint64_t at = 8 * ir_random_below(r, 4), value = 0;
+
+    memcpy(&value, start.mem + at, size);
+    expected.s.reservation = got.s.reservation = 0;
+    if (ir_random_below(r, 3) == 0)
+        return;
+    expected.s.reservation = ((uint64_t)(uintptr_t)expected.mem + at) | (size == 8 ? 1 : 2);
+    got.s.reservation = ((uint64_t)(uintptr_t)got.mem + at) | (size == 8 ? 1 : 2);
+    expected.s.reserved_value = got.s.reserved_value = value;
+}
+
+static bool same_reservation(void)
+{
+    uint64_t want = expected.s.reservation, have = got.s.reservation;
+
+    if (want == 0 || have == 0)
+        return want == have || wrong("reservation");
+    return (want - (uintptr_t)expected.mem == have - (uintptr_t)got.mem &&
+            expected.s.reserved_value == got.s.reserved_value) ||
+           wrong("reservation");
+}
+
 /* From one random state. */
 static bool same_from_a_state(struct ir_random *r)
 {
@@ -578,6 +616,7 @@ static bool same_from_a_state(struct ir_random *r)
     ir_world_copy(&got, &start);
     x64_init_state(&got.s, &rig.stubs, &layout, ir_world_helpers, ir_world_n_helpers);
     ir_world_clobber(&got.s);
+    random_reservation(r);
     link_exits(r, done);
     want = run_eval();
     arrives = must_arrive(want, done, plant_jump(r, expected.s.pc));
@@ -591,6 +630,7 @@ static bool same_from_a_state(struct ir_random *r)
     if (!slow)
         got.trace = expected.trace;
     same &= ir_world_same(&expected, want, &got, reason, stderr);
+    same &= same_reservation();
     note_coverage(want);
     return same;
 }
@@ -660,6 +700,66 @@ static void everything_was_seen(void **state)
     assert_true(seen.linked && seen.unlinked && seen.cell_hit && seen.cell_stale);
     assert_true(seen.cell_empty && seen.jump_hit && seen.jump_miss && seen.jump_alias);
     assert_true(seen.faults && seen.entry_pending);
+}
+
+/* ---- Calls and returns
+ * ------------------------------------------------------------------------------- */
+
+/* A block at BLOCK_AT calls, at LANDING_AT + 512, one that returns to r1 + offset. */
+static struct x64_exit call_block(uint64_t offset)
+{
+    uint8_t *callee = rig.rw + LANDING_AT + 512;
+    struct x64_exit back;
+
+    block = (struct ir_block){.n = 0};
+    begin_insn();
+    ir_ref to = put2(IR_add, put(IR_get, 0, IR_NONE, IR_NONE, IR_NONE, 1),
+                     put(IR_const, 0, IR_NONE, IR_NONE, IR_NONE, offset));
+
+    put(IR_exit_jump, IR_RETURN, to, IR_NONE, IR_NONE, 0);
+    assert_non_null(x64_emit(rig.emitter, &block, callee, 512));
+    block = (struct ir_block){.n = 0};
+    begin_insn();
+    ir_ref link = put(IR_pc, 0, IR_NONE, IR_NONE, IR_NONE, 4);
+
+    put(IR_set, 0, link, IR_NONE, IR_NONE, 1);
+    put(IR_exit_goto, IR_CALLS, link, IR_NONE, IR_NONE, 0x40);
+    rig.unit = x64_emit(rig.emitter, &block, rig.rw + BLOCK_AT, CODE_BYTES - BLOCK_AT);
+    assert_non_null(rig.unit);
+    assert_int_equal(rig.unit->n_exits, 2);
+    back = rig.unit->exit[1];
+    x64_patch(rig.rw + BLOCK_AT + rig.unit->exit[0].jump,
+              rig.rx + BLOCK_AT + rig.unit->exit[0].jump, rig.rx + LANDING_AT + 512);
+    return back;
+}
+
+static void a_return_goes_where_the_call_expects_it(void **state)
+{
+    struct ir_random r = {.seed = 3};
+
+    (void)state;
+    ir_world_init(&got, &r);
+    x64_init_state(&got.s, &rig.stubs, &layout, ir_world_helpers, ir_world_n_helpers);
+    got.s.pending = 0;
+    state_set_page(&got.s, 0x5000);
+    assert_int_equal(call_block(0).target, 4);
+    assert_int_equal(run_host(), EXIT_LINK);
+    assert_ptr_equal(got.s.exit_block, rig.rx + BLOCK_AT);
+    assert_int_equal(got.s.exit_index, 1);
+    assert_int_equal(got.s.page_va, 0x5000);
+    /* To anywhere else the cache is asked, and then the run loop. */
+    call_block(2);
+    assert_int_equal(run_host(), EXIT_LOOKUP);
+    assert_int_equal(got.s.pc, 0x5006);
+    /* Nobody has called. */
+    block = (struct ir_block){.n = 0};
+    begin_insn();
+    put(IR_exit_jump, IR_RETURN, put(IR_get, 0, IR_NONE, IR_NONE, IR_NONE, 1), IR_NONE, IR_NONE, 0);
+    rig.unit = x64_emit(rig.emitter, &block, rig.rw + BLOCK_AT, CODE_BYTES - BLOCK_AT);
+    assert_non_null(rig.unit);
+    got.s.reg[1] = 0x5008;
+    assert_int_equal(run_host(), EXIT_LOOKUP);
+    assert_int_equal(got.s.pc, 0x5008);
 }
 
 /* ---- Constants
@@ -862,6 +962,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_blocks_do_what_they_mean),
         cmocka_unit_test(everything_was_seen),
+        cmocka_unit_test(a_return_goes_where_the_call_expects_it),
         cmocka_unit_test(constants_are_operands_like_others),
         cmocka_unit_test(host_time_is_the_processors),
         cmocka_unit_test(a_small_buffer_is_refused),

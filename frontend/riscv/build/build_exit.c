@@ -44,14 +44,51 @@ void rv_leave_pending(struct rv_build *t)
 void rv_leave_goto(struct rv_build *t, int64_t offset)
 {
     rv_count(t);
-    ir_emit(t->b, IR_exit_goto, 0, IR_NONE, IR_NONE, IR_NONE, (uint64_t)offset);
+    ir_emit(t->b, IR_exit_goto, IR_PLAIN, IR_NONE, IR_NONE, IR_NONE, (uint64_t)offset);
     t->done = true;
 }
 
 void rv_leave_jump(struct rv_build *t, ir_ref target)
 {
     rv_count(t);
-    ir_emit(t->b, IR_exit_jump, 0, target, IR_NONE, IR_NONE, 0);
+    ir_emit(t->b, IR_exit_jump, IR_PLAIN, target, IR_NONE, IR_NONE, 0);
+    t->done = true;
+}
+
+/* The registers that hold return addresses (Unprivileged ISA, "Unconditional Jumps"). */
+static bool is_link(unsigned r)
+{
+    return r == 1 || r == 5;
+}
+
+/* A call that comes back into the next page is not worth foreseeing. */
+static bool is_call(const struct rv_build *t, const struct rv_insn *i)
+{
+    return is_link(i->rd) && t->next < PAGE_SIZE;
+}
+
+void rv_leave_jal(struct rv_build *t, const struct rv_insn *i, int64_t offset)
+{
+    bool call = is_call(t, i);
+    ir_ref link = i->rd ? rv_pc(t, t->next) : IR_NONE;
+
+    rv_set(t, i->rd, link);
+    rv_count(t);
+    ir_emit(t->b, IR_exit_goto, call ? IR_CALLS : IR_PLAIN, call ? link : IR_NONE, IR_NONE, IR_NONE,
+            (uint64_t)offset);
+    t->done = true;
+}
+
+void rv_leave_jalr(struct rv_build *t, const struct rv_insn *i, ir_ref target)
+{
+    bool call = is_call(t, i);
+    ir_ref link = i->rd ? rv_pc(t, t->next) : IR_NONE;
+    enum ir_flow flow = is_link(i->rs1) && !is_link(i->rd) ? IR_RETURN : IR_PLAIN;
+
+    rv_set(t, i->rd, link);
+    rv_count(t);
+    ir_emit(t->b, IR_exit_jump, (uint8_t)(call ? IR_CALLS : flow), target, call ? link : IR_NONE,
+            IR_NONE, 0);
     t->done = true;
 }
 

@@ -73,8 +73,7 @@ static void jal(struct rv_build *t, const struct rv_insn *i)
         rv_leave_trap(t, RV_CAUSE_FETCH_MISALIGNED, rv_pc(t, target));
         return;
     }
-    rv_set(t, i->rd, rv_pc(t, t->next));
-    rv_leave_goto(t, target);
+    rv_leave_jal(t, i, target);
 }
 
 /* auipc and jalr together are a far call or jump to a known place. */
@@ -92,16 +91,14 @@ static void jalr(struct rv_build *t, const struct rv_insn *i)
     ir_ref target;
 
     if (jalr_is_direct(t, i, &place)) {
-        rv_set(t, i->rd, rv_pc(t, t->next));
-        rv_leave_goto(t, place);
+        rv_leave_jal(t, i, place);
         return;
     }
     target = rv_op_ri(t, i, IR_add);
     target = ir_op2(t->b, IR_and, target, ir_const(t->b, ~UINT64_C(1)));
     if (!rv_has(t->model, RV_EXT_c))
         rv_call(t, RV_HELP_jump_check, 0, target, IR_NONE);
-    rv_set(t, i->rd, rv_pc(t, t->next));
-    rv_leave_jump(t, target);
+    rv_leave_jalr(t, i, target);
 }
 
 /* A branch whose target is misaligned traps when it is taken, and only then. */

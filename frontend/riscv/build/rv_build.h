@@ -169,6 +169,14 @@ static inline ir_ref rv_call(struct rv_build *t, enum rv_helper_id id, uint32_t 
     return ir_emit(t->b, IR_call, 0, x, y, IR_NONE, IR_CALL(id, k));
 }
 
+/* The same where the helper is an atomic that the back end knows. */
+static inline ir_ref rv_call_fast(struct rv_build *t, enum rv_helper_id id, uint8_t fast,
+                                  uint32_t k, ir_ref x, ir_ref y)
+{
+    rv_count_completed(t);
+    return ir_emit(t->b, IR_call, fast, x, y, IR_NONE, IR_CALL(id, k));
+}
+
 /* Leaves for the offset when the comparison holds; the block goes on behind. */
 void rv_leave_if(struct rv_build *t, enum ir_cond cond, ir_ref x, ir_ref y, int64_t offset);
 /* The block may go on, unless something is pending: after a helper that stores. */
@@ -176,6 +184,9 @@ void rv_leave_pending(struct rv_build *t);
 
 void rv_leave_goto(struct rv_build *t, int64_t offset);
 void rv_leave_jump(struct rv_build *t, ir_ref target);
+/* jal and jalr, which may be calls and returns; these set rd. */
+void rv_leave_jal(struct rv_build *t, const struct rv_insn *i, int64_t offset);
+void rv_leave_jalr(struct rv_build *t, const struct rv_insn *i, ir_ref target);
 /* Goes on behind this instruction under whatever mode is in force then. */
 void rv_leave_resume(struct rv_build *t);
 /* A trap at this instruction, of which nothing has been done. */

@@ -1,0 +1,187 @@
+/* Atomics in line: calls of helpers of which the IR says what they do (enum ir_fast). The page must
+ * be known for stores (for lr, loads): what may be written may be read, by page tables and by
+ * physical protection. Everything else is the helper's, and so is a store that faults: up to the
+ * locked instruction nothing has changed but scratch registers. */
+#include "backend-x86_64/x64_int.h"
+#include "dbt/base/check.h"
+
+static void cold_helper(struct x64_emitter *x, const struct x64_cold *k)
+{
+    struct x64_code *c = &x->c;
+
+    if (k->site) {
+        if (x->unit.n_sites == X64_MAX_SITES)
+            c->full = true;
+        else
+            x->unit.site[x->unit.n_sites++] = (struct x64_site){k->site, x64_at(c)};
+    }
+    x64_keep_xmm(x, k->xmm_live, false);
+    x64_mov_mr(c, STATE_MEM(scratch[0]), k->base);
+    if (k->val != X64_NO_REG)
+        x64_mov_mr(c, STATE_MEM(scratch[1]), k->val);
+    x64_mov32_mi(c, STATE_MEM(insn_off), (int32_t)(k->info & 0xffff));
+    x64_mov_imm(c, RAX, ir_call_id(k->imm));
+    x64_mov32_mi(c, STATE_MEM(helper_k), (int32_t)ir_call_k(k->imm));
+    x64_call_stub(x, X64_STUB_CALL);
+    x64_keep_xmm(x, k->xmm_live, true);
+    x64_fix(c, x64_jmp(c), k->back);
+}
+
+static void lock(struct x64_code *c)
+{
+    x64_byte(c, 0xf0);
+}
+
+static void lock_cmpxchg(struct x64_code *c, bool wide, struct x64_mem m, unsigned reg)
+{
+    lock(c);
+    if (wide)
+        x64_cmpxchg_mr(c, m, reg);
+    else
+        x64_cmpxchg32_mr(c, m, reg);
+}
+
+/* Nobody wants the old value. */
+static void logic_in_place(struct x64_code *c, enum ir_fast what, bool wide, struct x64_mem m,
+                           unsigned val)
+{
+    lock(c);
+    switch (what) {
+    case IR_XOR: wide ? x64_xor_mr(c, m, val) : x64_xor32_mr(c, m, val); break;
+    case IR_AND: wide ? x64_and_mr(c, m, val) : x64_and32_mr(c, m, val); break;
+    default: wide ? x64_or_mr(c, m, val) : x64_or32_mr(c, m, val);
+    }
+}
+
+/* rax: the old value. The host has no such instruction: a loop around cmpxchg. Gives where
+ * that is. rdx is free. */
+static uint32_t logic(struct x64_code *c, enum ir_fast what, bool wide, struct x64_mem m,
+                      unsigned val)
+{
+    if (wide)
+        x64_mov_rm(c, RAX, m);
+    else
+        x64_mov32_rm(c, RAX, m);
+    uint32_t again = x64_at(c);
+
+    x64_mov_rr(c, RDX, RAX);
+    switch (what) {
+    case IR_XOR: x64_xor_rr(c, RDX, val); break;
+    case IR_AND: x64_and_rr(c, RDX, val); break;
+    default: x64_or_rr(c, RDX, val);
+    }
+    uint32_t site = x64_at(c);
+
+    lock_cmpxchg(c, wide, m, RDX);
+    x64_fix(c, x64_jcc(c, CC_NE), again);
+    return site;
+}
+
+/* Gives where the instruction is that may fault. */
+static uint32_t modify(struct x64_emitter *x, const struct ir_insn *in, struct x64_mem m,
+                       unsigned val)
+{
+    struct x64_code *c = &x->c;
+    enum ir_fast what = ir_fast_what(in->aux);
+    bool wide = ir_fast_size(in->aux) == 8;
+    uint32_t site = x64_at(c);
+
+    if (what == IR_SWAP || what == IR_ADD) {
+        x64_mov_rr(c, RAX, val);
+        site = x64_at(c);
+    }
+    if (what == IR_SWAP) {
+        wide ? x64_xchg_mr(c, m, RAX) : x64_xchg32_mr(c, m, RAX);
+    } else if (what == IR_ADD) {
+        lock(c);
+        wide ? x64_xadd_mr(c, m, RAX) : x64_xadd32_mr(c, m, RAX);
+    } else if (x->val[x->i].last == 0) {
+        logic_in_place(c, what, wide, m, val);
+    } else {
+        site = logic(c, what, wide, m, val);
+    }
+    return site;
+}
+
+/* The reservation's word for the access at m: cpu_state.reservation. */
+static void reservation(struct x64_code *c, struct x64_mem m, bool wide)
+{
+    m.disp += wide ? 1 : 2;
+    x64_lea_rm(c, RDX, m);
+}
+
+static void load_reserved(struct x64_emitter *x, const struct ir_insn *in, struct x64_mem m)
+{
+    struct x64_code *c = &x->c;
+    bool wide = ir_fast_size(in->aux) == 8;
+
+    reservation(c, m, wide);
+    x64_mov_mr(c, STATE_MEM(reservation), RDX);
+    if (wide)
+        x64_mov_rm(c, RAX, m);
+    else
+        x64_mov32_rm(c, RAX, m);
+    x64_mov_mr(c, STATE_MEM(reserved_value), RAX);
+}
+
+/* The reservation goes behind the store: should that fault, the helper still needs it. A store
+ * elsewhere fails, which is the helper's to say. */
+static uint32_t store_conditional(struct x64_emitter *x, const struct ir_insn *in, struct x64_mem m,
+                                  unsigned val, struct x64_cold *k)
+{
+    struct x64_code *c = &x->c;
+    bool wide = ir_fast_size(in->aux) == 8;
+
+    reservation(c, m, wide);
+    x64_mov_rm(c, RAX, STATE_MEM(reserved_value));
+    x64_cmp_rm(c, RDX, STATE_MEM(reservation));
+    k->fix[k->n_fix++] = x64_jcc(c, CC_NE);
+    uint32_t site = x64_at(c);
+
+    lock_cmpxchg(c, wide, m, val);
+    x64_mov_mi(c, STATE_MEM(reservation), 0); /* leaves the flags */
+    x64_setcc(c, CC_NE, RAX);
+    x64_movzx8_rr(c, RAX, RAX);
+    return site;
+}
+
+void x64_emit_atomic(struct x64_emitter *x, const struct ir_insn *in)
+{
+    struct x64_code *c = &x->c;
+    enum ir_fast what = ir_fast_what(in->aux);
+    unsigned size = ir_fast_size(in->aux);
+    uint32_t miss;
+
+    x64_evict(x, RDX);
+    unsigned base = x64_gpr(x, in->a);
+    unsigned val = what == IR_LR ? X64_NO_REG : x64_gpr(x, in->b);
+    struct x64_cold *k;
+    struct x64_mem m;
+
+    if (what == IR_LR) {
+        m = x64_look_up(x, base, 0, size, x->layout.load_off, &miss);
+        k = x64_cold_add(x, cold_helper, miss);
+        load_reserved(x, in, m);
+    } else if (what == IR_SC) {
+        m = x64_look_up(x, base, 0, size, x->layout.store_off, &miss);
+        k = x64_cold_add(x, cold_helper, miss);
+        k->site = store_conditional(x, in, m, val, k);
+    } else {
+        m = x64_look_up(x, base, 0, size, x->layout.store_off, &miss);
+        k = x64_cold_add(x, cold_helper, miss);
+        k->site = modify(x, in, m, val);
+    }
+    k->back = x64_at(c);
+    k->base = (uint8_t)base;
+    k->val = (uint8_t)val;
+    k->imm = in->imm;
+    k->xmm_live = x64_xmm_live(x);
+    if (x->val[x->i].last == 0)
+        return;
+    unsigned d = x64_def(x);
+
+    if (size == 4 && what != IR_SC)
+        x64_movsxd_rr(c, d, RAX);
+    else
+        x64_mov_rr(c, d, RAX);
+}
