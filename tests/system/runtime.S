@@ -295,8 +295,8 @@ ordinary:
     call step_over
     csrw mepc, s7
 resume:
-    csrr t0, minstret               // these loads and the stores at a trap are 70 of ours
-    addi t0, t0, 70
+    csrr t0, minstret               // these loads and the stores at a trap are 75 of ours
+    addi t0, t0, 75
     sd t0, SAVE_BEGAN(sp)
     .irp n, 1,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
     ld x\n, 8 * \n(sp)

@@ -2,10 +2,10 @@
 SYSTEM := $(OUT)/tests/system
 RISCV_PREFIX ?= riscv64-linux-gnu-
 
-## fuzz-system  SEED=1 COUNT=66000: random system programs (10^8 instructions) under each stress mode, then QEMU
+## fuzz-system  SEED=1 COUNT=74000: random system programs (10^8 instructions) under each stress mode, then QEMU
 .PHONY: fuzz-system
 fuzz-system: deps-test dbt-run $(SYSTEM)/system_diff
-	@tests/system/fuzz.sh $(or $(SEED),1) $(or $(COUNT),66000)
+	@tests/system/fuzz.sh $(or $(SEED),1) $(or $(COUNT),74000)
 
 $(SYSTEM)/runtime.bin: tests/system/runtime.S tests/system/layout.h tests/system/csr.def
 	@mkdir -p $(@D)
