@@ -1,6 +1,6 @@
 # Measurements: bench/README.md. What they choose comes from the environment: RUNS, KERNELS, DBT.
 
-## bench        CPU time of kernels and of a boot, against native code and QEMU (ten minutes)
+## bench        CPU time of kernels and of a boot, against native code and QEMU (15 minutes)
 .PHONY: bench bench-ablation bench-compare bench-hot
 bench: all
 	@bench/run.py

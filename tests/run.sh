@@ -179,6 +179,7 @@ part_bench()
     one fetch-guest 600 scripts/fetch-guest.sh
     many bench-sums 60 tests/bench/test_bench.py
     many bench-round 300 tests/bench/smoke.sh
+    many bench-docs 60 tests/docs.sh bench/README.md
 }
 
 part_check()

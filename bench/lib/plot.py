@@ -2,7 +2,7 @@
 import math
 from xml.sax.saxutils import escape
 
-ROW, GAP, BAR = 24, 34, 8  # heights in pixels
+ROW, BAR = 24, 9  # heights in pixels
 LEFT, WIDTH, RIGHT, TOP = 110, 680, 70, 74
 COLOURS = ("#2563a8", "#d08a2e")
 STYLE = """text { font: 12px sans-serif; fill: #222 }
@@ -17,34 +17,60 @@ def ticks(low, high):
 
 
 class Chart:
+    """What is drawn, as SVG elements: the back first, so that bars cover the grid."""
+
     def __init__(self, low, high):
-        self.low, self.span = math.log(low), math.log(high / low)
-        self.parts = []
+        self.low, self.high = low, high
+        self.back, self.front = [], []
 
     def x(self, value):
-        return LEFT + WIDTH * (math.log(value) - self.low) / self.span
+        return LEFT + WIDTH * math.log(value / self.low) / math.log(self.high / self.low)
 
     def text(self, x, y, words, cls="", anchor="start"):
-        self.parts.append(f'<text x="{x:.1f}" y="{y:.1f}" class="{cls}" '
+        self.front.append(f'<text x="{x:.1f}" y="{y:.1f}" class="{cls}" '
                           f'text-anchor="{anchor}">{escape(words)}</text>')
 
-    def line(self, x1, y1, x2, y2, cls):
-        self.parts.append(f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" '
-                          f'class="{cls}"/>')
+    def rect(self, x, y, width, height, colour):
+        self.front.append(f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" '
+                          f'height="{height}" fill="{colour}"/>')
 
     def bar(self, y, ratio, colour):
         """From 1 to the median, with the extremes as a thin line."""
         start, end = sorted((self.x(1), self.x(ratio["median"])))
-        self.parts.append(f'<rect x="{start:.1f}" y="{y}" width="{max(end - start, 1):.1f}" '
-                          f'height="{BAR}" fill="{colour}"/>')
-        self.line(self.x(ratio["min"]), y + BAR / 2, self.x(ratio["max"]), y + BAR / 2, "one")
-        at = self.x(max(ratio["max"], ratio["median"], 1)) + 4
-        self.text(at, y + BAR - 0.5, f"{ratio['median']:.3g}", "small")
+        self.rect(start, y, max(end - start, 1), BAR, colour)
+        self.front.append(line(self.x(ratio["min"]), y + BAR / 2, self.x(ratio["max"]),
+                               y + BAR / 2, "one"))
+        at = self.x(max(ratio["max"], 1)) + 4
+        self.text(at, y + BAR, f"{ratio['median']:.3g}", "small")
 
     def row(self, y, name, ratios):
         self.text(LEFT - 8, y + BAR + 5, name, "", "end")
         for i, (ratio, colour) in enumerate(zip(ratios, COLOURS)):
-            self.bar(y + 2 + i * (BAR + 1), ratio, colour)
+            self.bar(y + 1 + i * (BAR + 1), ratio, colour)
+
+    def grid(self, top, bottom):
+        for tick in ticks(self.low, self.high):
+            x = self.x(tick)
+            self.back.append(line(x, top - 6, x, bottom, "one" if tick == 1 else "grid"))
+            for y in (top - 12, bottom + 16):
+                self.text(x, y, f"{tick:g}", "small", "middle")
+
+    def legend(self, pairs):
+        for i, (pair, colour) in enumerate(zip(pairs, COLOURS)):
+            self.rect(12 + i * 150, 36, 12, 12, colour)
+            self.text(30 + i * 150, 46, pair)
+
+    def svg(self, height):
+        width = LEFT + WIDTH + RIGHT
+        return "\n".join([
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
+            f'viewBox="0 0 {width} {height}">', f"<style>{STYLE}</style>",
+            f'<rect width="{width}" height="{height}" fill="white"/>',
+            *self.back, *self.front, "</svg>", ""])
+
+
+def line(x1, y1, x2, y2, cls):
+    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" class="{cls}"/>'
 
 
 def rows_of(result, pairs):
@@ -66,28 +92,13 @@ def draw(result, pairs, title):
     values = [r[key] for _, _, ratios in rows for r in ratios for key in ("min", "max")]
     chart = Chart(min(0.9, *values) * 0.95, max(2.0, *values) * 1.15)
     y = TOP
-    body = Chart.row
     for heading, name, ratios in rows:
         if heading:
-            y += GAP - ROW
-            chart.text(LEFT - 8, y + 4, heading, "group", "end")
-            y += ROW - 8
-        body(chart, y, name, ratios)
+            chart.text(LEFT - 8, y + ROW - 10, heading, "group", "end")
+            y += ROW
+        chart.row(y, name, ratios)
         y += ROW
-    grid = Chart(1, math.e)
-    grid.low, grid.span = chart.low, chart.span
-    for tick in ticks(math.exp(chart.low), math.exp(chart.low + chart.span)):
-        x = grid.x(tick)
-        grid.line(x, TOP - 6, x, y, "one" if tick == 1 else "grid")
-        for at in (TOP - 12, y + 16):
-            grid.text(x, at, f"{tick:g}", "small", "middle")
-    grid.text(12, 24, title, "title")
-    for i, (pair, colour) in enumerate(zip(pairs, COLOURS)):
-        grid.parts.append(f'<rect x="{12 + i * 150}" y="36" width="12" height="12" '
-                          f'fill="{colour}"/>')
-        grid.text(30 + i * 150, 46, pair)
-    width, height = LEFT + WIDTH + RIGHT, y + 28
-    return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
-            f'viewBox="0 0 {width} {height}">\n<style>{STYLE}</style>\n'
-            f'<rect width="{width}" height="{height}" fill="white"/>\n'
-            + "\n".join(grid.parts + chart.parts) + "\n</svg>\n")
+    chart.grid(TOP, y)
+    chart.text(12, 24, title, "title")
+    chart.legend(pairs)
+    return chart.svg(y + 28)
