@@ -306,7 +306,7 @@ static void jump_to_rax(struct x64_emitter *x, uint8_t flow)
 /* Not where the last call expects it. */
 static void cold_return(struct x64_emitter *x, const struct x64_cold *k)
 {
-    (void)k;
+    x64_mov_rr(&x->c, RAX, k->base);
     x64_mov_rm(&x->c, RSP, STATE_MEM(returns));
     jump_to_rax(x, IR_PLAIN);
 }
@@ -315,15 +315,17 @@ static void exit_jump(struct x64_emitter *x, const struct ir_insn *in)
 {
     struct x64_code *c = &x->c;
 
-    if (in->aux == IR_CALLS)
-        push_return(x, in->b);
-    x64_mov_rr(c, RAX, x64_gpr(x, in->a));
+    unsigned a = x64_gpr(x, in->a);
+
     if (in->aux == IR_RETURN) {
-        x64_cmp_rm(c, RAX, x64_mem(RSP, 8));
-        x64_cold_add(x, cold_return, x64_jcc(c, CC_NE));
+        x64_cmp_rm(c, a, x64_mem(RSP, 8));
+        x64_cold_add(x, cold_return, x64_jcc(c, CC_NE))->base = (uint8_t)a;
         x64_ret(c);
         return;
     }
+    if (in->aux == IR_CALLS)
+        push_return(x, in->b);
+    x64_mov_rr(c, RAX, a);
     jump_to_rax(x, in->aux);
     if (in->aux == IR_CALLS)
         land(x, false);
