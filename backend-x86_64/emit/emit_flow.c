@@ -101,7 +101,20 @@ static void land(struct x64_emitter *x, bool far)
 
 /* ---- Direct exits ------------------------------------------------------------------------ */
 
-/* The guard failed: link now if that was never done, else look the target up. */
+/* A rip-relative operand whose rel32 is filled when the cell is placed. */
+static uint32_t load_cell(struct x64_emitter *x, unsigned reg, bool compare)
+{
+    struct x64_mem later = x64_mem(X64_RIP, 0);
+
+    if (compare)
+        x64_cmp_rm(&x->c, reg, later);
+    else
+        x64_mov_rm(&x->c, reg, later);
+    return x64_at(&x->c) - 4;
+}
+
+/* The guard failed: link now if that was never done, even where the jump cache knows the target,
+ * else look the target up. */
 static void cold_unguarded(struct x64_emitter *x, const struct x64_cold *k)
 {
     struct x64_code *c = &x->c;
@@ -110,12 +123,18 @@ static void cold_unguarded(struct x64_emitter *x, const struct x64_cold *k)
     x64_mov_rm(c, RAX, STATE_MEM(page_va));
     x64_add_ri(c, RAX, e->target);
     name_exit(x, (unsigned)k->imm);
+    x64_mov_imm(c, RBX, PAGE_CELL_EMPTY);
+    uint32_t cell = load_cell(x, RBX, true);
+    uint32_t never = x64_jcc(c, CC_E);
+
     if (k->aux == IR_CALLS) {
         x64_call_m(c, STATE_MEM(stub[X64_STUB_LOOKUP_LINK]));
         x64_fix(c, x64_jmp(c), k->landing);
     } else {
         x64_jmp_m(c, STATE_MEM(stub[X64_STUB_LOOKUP_LINK]));
     }
+    x64_fix(c, never, x64_at(c));
+    x64_jmp_m(c, STATE_MEM(stub[X64_STUB_LINK]));
     /* The data lies behind the code of the exit, away from what is executed often. */
     x64_align(c, 8, 0);
     e->cell = x64_at(c);
@@ -128,18 +147,7 @@ static void cold_unguarded(struct x64_emitter *x, const struct x64_cold *k)
 
         x64_fix(c, at, e->cell + 8 * f);
     }
-}
-
-/* A rip-relative operand whose rel32 is filled when the cell is placed. */
-static uint32_t load_cell(struct x64_emitter *x, unsigned reg, bool compare)
-{
-    struct x64_mem later = x64_mem(X64_RIP, 0);
-
-    if (compare)
-        x64_cmp_rm(&x->c, reg, later);
-    else
-        x64_mov_rm(&x->c, reg, later);
-    return x64_at(&x->c) - 4;
+    x64_fix(c, cell, e->cell);
 }
 
 /* flow: IR_CALLS when it is one. */
@@ -298,7 +306,7 @@ static void jump_to_rax(struct x64_emitter *x, uint8_t flow)
 /* Not where the last call expects it. */
 static void cold_return(struct x64_emitter *x, const struct x64_cold *k)
 {
-    (void)k;
+    x64_mov_rr(&x->c, RAX, k->base);
     x64_mov_rm(&x->c, RSP, STATE_MEM(returns));
     jump_to_rax(x, IR_PLAIN);
 }
@@ -307,15 +315,17 @@ static void exit_jump(struct x64_emitter *x, const struct ir_insn *in)
 {
     struct x64_code *c = &x->c;
 
-    if (in->aux == IR_CALLS)
-        push_return(x, in->b);
-    x64_mov_rr(c, RAX, x64_gpr(x, in->a));
+    unsigned a = x64_gpr(x, in->a);
+
     if (in->aux == IR_RETURN) {
-        x64_cmp_rm(c, RAX, x64_mem(RSP, 8));
-        x64_cold_add(x, cold_return, x64_jcc(c, CC_NE));
+        x64_cmp_rm(c, a, x64_mem(RSP, 8));
+        x64_cold_add(x, cold_return, x64_jcc(c, CC_NE))->base = (uint8_t)a;
         x64_ret(c);
         return;
     }
+    if (in->aux == IR_CALLS)
+        push_return(x, in->b);
+    x64_mov_rr(c, RAX, a);
     jump_to_rax(x, in->aux);
     if (in->aux == IR_CALLS)
         land(x, false);

@@ -484,8 +484,10 @@ static void block_exit(struct gen *g, uint64_t next)
         break;
     default:
         to = one_in(g->r, 2) ? idiom(g) : operand(g, false);
-        if (flow == IR_PLAIN && one_in(g->r, 2))
+        if (flow == IR_PLAIN && one_in(g->r, 2)) {
             flow = IR_RETURN;
+            to = put2(g, IR_and, to, constant(g, ~UINT64_C(1)));
+        }
         put(g, IR_exit_jump, (uint8_t)flow, to, back, IR_NONE, 0);
         break;
     }

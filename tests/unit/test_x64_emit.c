@@ -274,7 +274,7 @@ static bool must_arrive(enum exit_reason reason, const uint8_t *done, bool in_ca
     switch (done[expected.s.exit_index]) {
     case 1: seen.cell_hit++; return true;
     case 2: seen.cell_stale++; return in_cache;
-    default: seen.cell_empty++; return in_cache;
+    default: seen.cell_empty++; return false; /* it is linked first */
     }
 }
 
