@@ -242,6 +242,22 @@ static void mul(struct x64_emitter *x, const struct ir_insn *in)
     binary(x, in, &(struct alu){x64_imul_rr, x64_imul_rm, NULL}, true);
 }
 
+/* The upper half of an unsigned product, into any register. */
+static void mul_high_unsigned(struct x64_emitter *x, const struct ir_insn *in)
+{
+    unsigned b;
+    struct x64_mem m;
+
+    x64_evict(x, RDX);
+    bool in_memory = x64_operand(x, in->b, &b, &m);
+
+    load_to(x, RDX, in->a);
+    if (in_memory)
+        x64_mulx_rrm(&x->c, x64_def(x), RCX, m);
+    else
+        x64_mulx_rrr(&x->c, x64_def(x), RCX, b);
+}
+
 /* The upper half of a product: rax * operand. */
 static void mul_high(struct x64_emitter *x, const struct ir_insn *in)
 {
@@ -359,8 +375,12 @@ static void set_cond(struct x64_emitter *x, const struct ir_insn *in)
                      : in->op == IR_ne ? CC_NE
                      : in->op == IR_lt ? CC_L
                                        : CC_B;
+    int32_t imm;
+    bool swap = cc != CC_E && cc != CC_NE && x64_imm32(x, in->a, &imm);
 
-    struct compared k = compared_of(x, in->a, in->b);
+    if (swap)
+        cc = in->op == IR_lt ? CC_G : CC_A;
+    struct compared k = swap ? compared_of(x, in->b, in->a) : compared_of(x, in->a, in->b);
     unsigned d = x64_def(x);
 
     if (d != k.a && d != k.b) {
@@ -522,7 +542,7 @@ void x64_emit_alu(struct x64_emitter *x, const struct ir_insn *in)
     case IR_rotr:
     case IR_rotr32: rotate(x, in); break;
     case IR_mul: mul(x, in); break;
-    case IR_mulhu:
+    case IR_mulhu: mul_high_unsigned(x, in); break;
     case IR_mulhs:
     case IR_mulhsu: mul_high(x, in); break;
     case IR_divu:

@@ -164,6 +164,13 @@ static const struct shape shapes[] = {
     {"%1 = get r5\n %2 = get r6\n %3 = lt %1 %2\n %4 = const 0\n exit_if.eq %3 %4 -> +0x40\n"
      " exit_goto +4",
      "%1 = get r5\n %2 = get r6\n exit_if.ge %1 %2 -> +0x40\n exit_goto +4"},
+    /* A constant on the left of an order goes to the right, unless there is none above it. */
+    {"%1 = get r5\n %2 = const 1\n exit_if.ltu %2 %1 -> +0x40\n exit_goto +4",
+     "%1 = get r5\n %2 = const 2\n exit_if.geu %1 %2 -> +0x40\n exit_goto +4"},
+    {"%1 = get r5\n %2 = const -7\n exit_if.ge %2 %1 -> +0x40\n exit_goto +4",
+     "%1 = get r5\n %2 = const -6\n exit_if.lt %1 %2 -> +0x40\n exit_goto +4"},
+    {"%1 = get r5\n %2 = const 0x7fffffffffffffff\n exit_if.lt %2 %1 -> +0x40\n exit_goto +4",
+     "%1 = get r5\n %2 = const 0x7fffffffffffffff\n exit_if.lt %2 %1 -> +0x40\n exit_goto +4"},
     /* Never taken. */
     {"%1 = const 1\n %2 = const 2\n exit_if.eq %1 %2 -> +0x40\n exit_goto +4", "exit_goto +4"},
     /* auipc, jalr: the sum is found, but the jump stays one that asks for the mapping in
