@@ -174,7 +174,21 @@ static void spill_xmm(struct x64_emitter *x, unsigned reg)
     x64_vmovq_mx_mr(&x->c, x64_frame_slot(v->slot), reg);
 }
 
-/* A register of the mask that is free, else the one whose value is wanted last. */
+/* Can the value leave its register without a store? */
+static bool is_cheap(const struct x64_emitter *x, unsigned value)
+{
+    return x->b->insn[value].op == IR_const || is_at_home(x, value);
+}
+
+/* Is it better to take the register of value v away than that of w? */
+static bool goes_before(const struct x64_emitter *x, unsigned v, unsigned w)
+{
+    if (is_cheap(x, v) != is_cheap(x, w))
+        return is_cheap(x, v);
+    return x->val[v].last > x->val[w].last;
+}
+
+/* A register of the mask that is free, else the one that is given up for least. */
 static unsigned pick(struct x64_emitter *x, uint32_t mask, const uint16_t *owner, bool *taken)
 {
     unsigned best = X64_NO_REG;
@@ -197,7 +211,7 @@ static unsigned pick(struct x64_emitter *x, uint32_t mask, const uint16_t *owner
             *taken = false;
             return r;
         }
-        if (best == X64_NO_REG || x->val[owner[r]].last > x->val[owner[best]].last)
+        if (best == X64_NO_REG || goes_before(x, owner[r], owner[best]))
             best = r;
     }
     *taken = true;

@@ -36,9 +36,32 @@ static void load_to(struct x64_emitter *x, unsigned d, ir_ref r)
         x64_mov_rr(&x->c, d, reg);
 }
 
+/* An operand that is read once, into the register where the result is made. */
+struct source {
+    bool in_memory;
+    unsigned reg; /* X64_NO_REG when in memory */
+    struct x64_mem mem;
+};
+
+static struct source source_of(struct x64_emitter *x, ir_ref r)
+{
+    struct source s = {.reg = X64_NO_REG};
+
+    s.in_memory = x64_operand(x, r, &s.reg, &s.mem);
+    return s;
+}
+
+static void fetch(struct x64_emitter *x, unsigned d, const struct source *s)
+{
+    if (s->in_memory)
+        x64_mov_rm(&x->c, d, s->mem);
+    else
+        mov(x, d, s->reg);
+}
+
 static void binary(struct x64_emitter *x, const struct ir_insn *in, const struct alu *op, bool comm)
 {
-    unsigned a = x64_gpr(x, in->a);
+    struct source a = source_of(x, in->a);
     unsigned b = X64_NO_REG;
     struct x64_mem m;
     int32_t imm;
@@ -46,24 +69,27 @@ static void binary(struct x64_emitter *x, const struct ir_insn *in, const struct
     if (op->ri && x64_imm32(x, in->b, &imm)) {
         unsigned d = x64_def(x);
 
-        mov(x, d, a);
+        fetch(x, d, &a);
         op->ri(&x->c, d, imm);
         return;
     }
     bool in_memory = x64_operand(x, in->b, &b, &m);
     unsigned d = x64_def(x);
 
-    if (d == b && d != a && !in_memory) {
+    if (d == b && d != a.reg && !in_memory) {
         if (comm) {
-            op->rr(&x->c, d, a);
+            if (a.in_memory)
+                op->rm(&x->c, d, a.mem);
+            else
+                op->rr(&x->c, d, a.reg);
             return;
         }
-        x64_mov_rr(&x->c, RAX, a);
+        fetch(x, RAX, &a);
         op->rr(&x->c, RAX, b);
         x64_mov_rr(&x->c, d, RAX);
         return;
     }
-    mov(x, d, a);
+    fetch(x, d, &a);
     if (in_memory)
         op->rm(&x->c, d, m);
     else
@@ -128,34 +154,54 @@ static void addsh(struct x64_emitter *x, const struct ir_insn *in)
 
 static void andn(struct x64_emitter *x, const struct ir_insn *in)
 {
-    unsigned a = x64_gpr(x, in->a);
     unsigned b = x64_gpr(x, in->b);
+    struct source a = source_of(x, in->a); /* behind b, which may be the same value */
 
-    x64_andn_rrr(&x->c, x64_def(x), b, a);
+    if (a.in_memory)
+        x64_andn_rrm(&x->c, x64_def(x), b, a.mem);
+    else
+        x64_andn_rrr(&x->c, x64_def(x), b, a.reg);
+}
+
+static void shift_by(struct x64_emitter *x, const struct ir_insn *in, uint64_t n)
+{
+    struct source a = source_of(x, in->a);
+    unsigned d = x64_def(x);
+
+    if (in->op == IR_shr32 && !a.in_memory && a.reg != d) {
+        x64_mov32_rr(&x->c, d, a.reg);
+        x64_shr_ri8(&x->c, d, n & 31);
+        return;
+    }
+    if (in->op == IR_shl && (n & 63) == 1 && !a.in_memory && a.reg != d) {
+        x64_lea_rm(&x->c, d, (struct x64_mem){(uint8_t)a.reg, (uint8_t)a.reg, 0, false, 0});
+        return;
+    }
+    fetch(x, d, &a);
+    switch (in->op) {
+    case IR_shl: x64_shl_ri8(&x->c, d, n & 63); break;
+    case IR_shr: x64_shr_ri8(&x->c, d, n & 63); break;
+    case IR_sar: x64_sar_ri8(&x->c, d, n & 63); break;
+    default: x64_shr32_ri8(&x->c, d, n & 31);
+    }
 }
 
 static void shift(struct x64_emitter *x, const struct ir_insn *in)
 {
     uint64_t n;
-    unsigned a = x64_gpr(x, in->a);
 
     if (ir_is_const(x->b, in->b, &n)) {
-        unsigned d = x64_def(x);
-
-        mov(x, d, a);
-        if (in->op == IR_shl)
-            x64_shl_ri8(&x->c, d, n & 63);
-        else if (in->op == IR_shr)
-            x64_shr_ri8(&x->c, d, n & 63);
-        else
-            x64_sar_ri8(&x->c, d, n & 63);
+        shift_by(x, in, n);
         return;
     }
+    unsigned a = x64_gpr(x, in->a);
     unsigned b = x64_gpr(x, in->b);
     unsigned d = x64_def(x);
 
     if (in->op == IR_shl)
         x64_shlx_rrr(&x->c, d, b, a);
+    else if (in->op == IR_shr32)
+        x64_shrx32_rrr(&x->c, d, b, a);
     else if (in->op == IR_shr)
         x64_shrx_rrr(&x->c, d, b, a);
     else
@@ -194,6 +240,22 @@ static void mul(struct x64_emitter *x, const struct ir_insn *in)
         return;
     }
     binary(x, in, &(struct alu){x64_imul_rr, x64_imul_rm, NULL}, true);
+}
+
+/* The upper half of an unsigned product, into any register. */
+static void mul_high_unsigned(struct x64_emitter *x, const struct ir_insn *in)
+{
+    unsigned b;
+    struct x64_mem m;
+
+    x64_evict(x, RDX);
+    bool in_memory = x64_operand(x, in->b, &b, &m);
+
+    load_to(x, RDX, in->a);
+    if (in_memory)
+        x64_mulx_rrm(&x->c, x64_def(x), RCX, m);
+    else
+        x64_mulx_rrr(&x->c, x64_def(x), RCX, b);
 }
 
 /* The upper half of a product: rax * operand. */
@@ -276,24 +338,35 @@ static void divide(struct x64_emitter *x, const struct ir_insn *in)
     x64_mov_rr(c, x64_def(x), in->op == IR_divs || in->op == IR_divu ? RAX : RDX);
 }
 
-/* Compares a with b: the flags are set as by cmp. */
-static void compare(struct x64_emitter *x, ir_ref ra, ir_ref rb)
-{
-    unsigned a = x64_gpr(x, ra);
-    unsigned b;
-    struct x64_mem m;
+/* The operands of a comparison: register a with b, or memory, or an immediate. */
+struct compared {
+    unsigned a, b; /* b: X64_NO_REG when it is none */
+    bool is_imm;
     int32_t imm;
+    struct x64_mem mem;
+};
 
-    if (x64_imm32(x, rb, &imm)) {
-        if (imm == 0)
-            x64_test_rr(&x->c, a, a);
-        else
-            alu_cmp.ri(&x->c, a, imm);
-    } else if (x64_operand(x, rb, &b, &m)) {
-        x64_cmp_rm(&x->c, a, m);
-    } else {
-        x64_cmp_rr(&x->c, a, b);
-    }
+static struct compared compared_of(struct x64_emitter *x, ir_ref a, ir_ref b)
+{
+    struct compared k = {.a = x64_gpr(x, a), .b = X64_NO_REG};
+
+    k.is_imm = x64_imm32(x, b, &k.imm);
+    if (!k.is_imm)
+        (void)x64_operand(x, b, &k.b, &k.mem);
+    return k;
+}
+
+/* The flags are set as by cmp. */
+static void compare(struct x64_emitter *x, const struct compared *k)
+{
+    if (k->is_imm && k->imm == 0)
+        x64_test_rr(&x->c, k->a, k->a);
+    else if (k->is_imm)
+        alu_cmp.ri(&x->c, k->a, k->imm);
+    else if (k->b == X64_NO_REG)
+        x64_cmp_rm(&x->c, k->a, k->mem);
+    else
+        x64_cmp_rr(&x->c, k->a, k->b);
 }
 
 static void set_cond(struct x64_emitter *x, const struct ir_insn *in)
@@ -302,10 +375,24 @@ static void set_cond(struct x64_emitter *x, const struct ir_insn *in)
                      : in->op == IR_ne ? CC_NE
                      : in->op == IR_lt ? CC_L
                                        : CC_B;
+    int32_t imm;
+    bool swap = cc != CC_E && cc != CC_NE && x64_imm32(x, in->a, &imm);
 
-    compare(x, in->a, in->b);
+    if (swap)
+        cc = in->op == IR_lt ? CC_G : CC_A;
+    struct compared k = swap ? compared_of(x, in->b, in->a) : compared_of(x, in->a, in->b);
+    unsigned d = x64_def(x);
+
+    if (d != k.a && d != k.b) {
+        /* A register that is cleared before has no byte to be extended. */
+        x64_xor32_rr(&x->c, d, d);
+        compare(x, &k);
+        x64_setcc(&x->c, cc, d);
+        return;
+    }
+    compare(x, &k);
     x64_setcc(&x->c, cc, RAX);
-    x64_movzx8_rr(&x->c, x64_def(x), RAX);
+    x64_movzx8_rr(&x->c, d, RAX);
 }
 
 static void select_one(struct x64_emitter *x, const struct ir_insn *in)
@@ -450,11 +537,12 @@ void x64_emit_alu(struct x64_emitter *x, const struct ir_insn *in)
     case IR_addsh: addsh(x, in); break;
     case IR_shl:
     case IR_shr:
+    case IR_shr32:
     case IR_sar: shift(x, in); break;
     case IR_rotr:
     case IR_rotr32: rotate(x, in); break;
     case IR_mul: mul(x, in); break;
-    case IR_mulhu:
+    case IR_mulhu: mul_high_unsigned(x, in); break;
     case IR_mulhs:
     case IR_mulhsu: mul_high(x, in); break;
     case IR_divu:

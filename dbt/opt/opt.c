@@ -59,10 +59,11 @@ bool opt_parse(const char *list, uint32_t *enabled, struct err *e)
         if (len == 4 && memcmp(list, "none", 4) == 0)
             *enabled = 0;
         else if (bits == 0)
-            return err_set(e,
-                           "--opt: no pass is called '%.*s'; there are state, fold, cse, calls, "
-                           "dce, all, none",
-                           (int)len, list);
+            return err_set(
+                e,
+                "--opt: no pass is called '%.*s'; there are state, fold, demand, cse, calls, "
+                "dce, all, none",
+                (int)len, list);
         else if (*list == '-')
             *enabled &= ~bits;
         else

@@ -108,6 +108,12 @@ static bool exit_if_compared(const struct opt_fold *f, struct ir_insn *i)
     return false;
 }
 
+/* The greatest value in the order of the comparison. */
+static uint64_t greatest(enum ir_cond cond)
+{
+    return cond >= IR_LTU ? UINT64_MAX : (uint64_t)INT64_MAX;
+}
+
 /* One step towards the plainest comparison. */
 static bool simplify_exit_if(struct opt_fold *f, struct ir_insn *i)
 {
@@ -130,6 +136,13 @@ static bool simplify_exit_if(struct opt_fold *f, struct ir_insn *i)
     }
     if (i->aux >= IR_LTU && x_const && x == 0) { /* 0 is below: is not 0 */
         i->aux = i->aux == IR_LTU ? IR_NE : IR_EQ;
+        return true;
+    }
+    if (i->aux > IR_NE && x_const && x != greatest((enum ir_cond)i->aux)) {
+        /* c < b: b >= c + 1, since x86 wants the constant on the right. */
+        i->a = i->b;
+        i->b = ir_const(f->b, x + 1);
+        i->aux ^= 1;
         return true;
     }
     return i->aux <= IR_NE && y_const && y == 0 && exit_if_compared(f, i);

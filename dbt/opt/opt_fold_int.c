@@ -37,6 +37,11 @@ static unsigned extension(enum ir_op op)
     }
 }
 
+static bool is_signed(enum ir_op op)
+{
+    return op == IR_sext8 || op == IR_sext16 || op == IR_sext32;
+}
+
 static uint64_t low_mask(unsigned n)
 {
     return n >= 64 ? UINT64_MAX : (UINT64_C(1) << n) - 1;
@@ -62,11 +67,10 @@ ir_ref opt_low_bits(const struct opt_fold *f, ir_ref r, unsigned n)
 ir_ref opt_fold_unary(struct opt_fold *f, enum ir_op op, ir_ref x)
 {
     unsigned n = extension(op);
-    bool sign = op == IR_sext8 || op == IR_sext16 || op == IR_sext32;
 
     if (n == 0)
         return emit1(f, op, x);
-    if (sign ? f->known[x.n].sign <= n : f->known[x.n].width <= n)
+    if (is_signed(op) ? f->known[x.n].sign <= n : f->known[x.n].width <= n)
         return x;
     return emit1(f, op, opt_low_bits(f, x, n));
 }
@@ -92,11 +96,44 @@ static ir_ref two_shifts(struct opt_fold *f, enum ir_op op, ir_ref x, uint64_t s
     return op == IR_sar ? emit2c(f, op, x, 63) : ir_const(f->b, 0);
 }
 
+static ir_ref shift_by(struct opt_fold *f, enum ir_op op, ir_ref x, uint64_t k);
+
+/* op(value, constant), held or not: for idioms that pay all the same. */
+static bool is_by(const struct opt_fold *f, ir_ref r, enum ir_op op, ir_ref *from, uint64_t *k)
+{
+    const struct ir_insn *i = &f->b->insn[r.n];
+
+    if (i->op != op || !ir_is_const(f->b, i->b, k))
+        return false;
+    *from = i->a;
+    return true;
+}
+
+/* slli, and srli or srai: an extension, and a shift by the difference. An index that is
+ * scaled so joins the addition behind it, which pays even when the slli is held. */
+static ir_ref up_and_down(struct opt_fold *f, enum ir_op op, ir_ref x, uint64_t k)
+{
+    enum ir_op extend;
+    uint64_t up;
+    ir_ref from;
+
+    if ((op != IR_shr && op != IR_sar) || !is_by(f, x, IR_shl, &from, &up))
+        return IR_NONE;
+    up &= 63;
+    bool is_index = up > k && up - k <= 3;
+
+    if ((opt_bits_has(&f->held, x.n) && !is_index) || !shifts_to_extension(op, up, &extend))
+        return IR_NONE;
+    x = opt_fold_unary(f, extend, from);
+    opt_known_update(f);
+    return up > k ? shift_by(f, IR_shl, x, up - k) : shift_by(f, op, x, k - up);
+}
+
 static ir_ref shift_by(struct opt_fold *f, enum ir_op op, ir_ref x, uint64_t k)
 {
-    enum ir_op shorter;
+    const struct ir_insn *i;
     uint64_t inner;
-    ir_ref from;
+    ir_ref from, r;
 
     if (k == 0)
         return x;
@@ -104,9 +141,13 @@ static ir_ref shift_by(struct opt_fold *f, enum ir_op op, ir_ref x, uint64_t k)
         return ir_const(f->b, 0);
     if (opt_inner_const(f, x, op, &from, &inner))
         return two_shifts(f, op, from, (inner & 63) + k);
-    if ((op == IR_shr || op == IR_sar) && opt_inner_const(f, x, IR_shl, &from, &inner) &&
-        (inner & 63) == k && shifts_to_extension(op, k, &shorter))
-        return opt_fold_unary(f, shorter, from);
+    if (op == IR_shr && opt_inner_const(f, x, IR_shr32, &from, &inner))
+        return emit2c(f, IR_shr32, from, (inner & 31) + k); /* less than 32: of known width */
+    if (op == IR_shr && (i = opt_inner(f, x, IR_zext32)) != NULL)
+        return emit2c(f, IR_shr32, opt_low_bits(f, i->a, 32), k);
+    r = up_and_down(f, op, x, k);
+    if (!ir_is_none(r))
+        return r;
     if (op == IR_shl)
         x = opt_low_bits(f, x, 64 - (unsigned)k);
     return emit2c(f, op, x, k);
@@ -114,10 +155,15 @@ static ir_ref shift_by(struct opt_fold *f, enum ir_op op, ir_ref x, uint64_t k)
 
 static ir_ref fold_shift(struct opt_fold *f, enum ir_op op, ir_ref x, ir_ref y)
 {
+    const struct ir_insn *i;
     uint64_t k;
+    ir_ref from;
 
     if (ir_is_const(f->b, y, &k))
         return shift_by(f, op, x, k & 63);
+    if (op == IR_shr && (i = opt_inner(f, x, IR_zext32)) != NULL &&
+        opt_inner_const(f, y, IR_and, &from, &k) && k == 31)
+        return emit2(f, IR_shr32, opt_low_bits(f, i->a, 32), from); /* srlw */
     return emit2(f, op, x, opt_low_bits(f, y, 6)); /* the operation masks by itself */
 }
 
@@ -173,6 +219,48 @@ static ir_ref and_constant(struct opt_fold *f, ir_ref x, uint64_t c)
     if (c != 0 && (int64_t)c > 0)
         x = opt_low_bits(f, x, 64 - (unsigned)__builtin_clzll(c));
     return emit2c(f, IR_and, x, c);
+}
+
+/* The bits of extended values are extended: of a and b instead, and the result is extended,
+ * so that one extension is left of a row of them. IR_NONE when that is not so. */
+static ir_ref bits_of_extended(struct opt_fold *f, enum ir_op op, ir_ref x, ir_ref y)
+{
+    const struct ir_insn *i = &f->b->insn[x.n], *j = &f->b->insn[y.n];
+    enum ir_op extend = (enum ir_op)i->op;
+    unsigned n = extension(extend);
+    ir_ref other = y;
+
+    if (n == 0 || opt_bits_has(&f->held, x.n))
+        return IR_NONE;
+    if (j->op == extend && !opt_bits_has(&f->held, y.n))
+        other = j->a;
+    else if (is_signed(extend) ? f->known[y.n].sign > n : f->known[y.n].width > n)
+        return IR_NONE;
+    return emit1(f, extend, opt_fold_binary(f, op, 0, i->a, other));
+}
+
+/* and, or, xor of two values that are no constants. */
+static ir_ref fold_bits(struct opt_fold *f, enum ir_op op, ir_ref x, ir_ref y)
+{
+    ir_ref r = bits_of_extended(f, op, x, y);
+
+    if (ir_is_none(r))
+        r = bits_of_extended(f, op, y, x);
+    return ir_is_none(r) ? emit2(f, op, x, y) : r;
+}
+
+static ir_ref fold_and(struct opt_fold *f, ir_ref x, ir_ref y)
+{
+    uint64_t c;
+    ir_ref from;
+
+    if (ir_is_const(f->b, y, &c))
+        return and_constant(f, x, c);
+    if (opt_inner_const(f, y, IR_xor, &from, &c) && c == UINT64_MAX)
+        return emit2(f, IR_andn, x, from);
+    if (opt_inner_const(f, x, IR_xor, &from, &c) && c == UINT64_MAX)
+        return emit2(f, IR_andn, y, from);
+    return fold_bits(f, IR_and, x, y);
 }
 
 /* ---- Comparisons ----------------------------------------------------------------- */
@@ -238,23 +326,12 @@ static ir_ref fold_xor(struct opt_fold *f, ir_ref x, ir_ref y)
     ir_ref from;
 
     if (!ir_is_const(f->b, y, &c))
-        return emit2(f, IR_xor, x, y);
+        return fold_bits(f, IR_xor, x, y);
     if (c == 1 && opt_is_bool(f, x))
         return negate_bool(f, x);
     if (opt_inner_const(f, x, IR_xor, &from, &inner))
         return emit2c(f, IR_xor, from, inner ^ c);
     return emit2c(f, IR_xor, x, c);
-}
-
-/* op(value, constant), held or not: the idiom below pays all the same. */
-static bool is_by(const struct opt_fold *f, ir_ref r, enum ir_op op, ir_ref *from, uint64_t *k)
-{
-    const struct ir_insn *i = &f->b->insn[r.n];
-
-    if (i->op != op || !ir_is_const(f->b, i->b, k))
-        return false;
-    *from = i->a;
-    return true;
 }
 
 static ir_ref behind(const struct opt_fold *f, ir_ref r, enum ir_op op)
@@ -264,6 +341,17 @@ static ir_ref behind(const struct opt_fold *f, ir_ref r, enum ir_op op)
     return i->op == op ? i->a : r;
 }
 
+/* srliw, as what it was built or as what became of it. */
+static bool is_shifted_word(const struct opt_fold *f, ir_ref r, ir_ref *from, uint64_t *k)
+{
+    if (is_by(f, r, IR_shr32, from, k))
+        return *k != 0;
+    if (!is_by(f, r, IR_shr, from, k) || *k == 0 || f->b->insn[from->n].op != IR_zext32)
+        return false;
+    *from = f->b->insn[from->n].a;
+    return true;
+}
+
 /* A rotation in the base instruction set: slli and srli, or slliw and srliw, of the same
  * value by amounts that add up to the width. IR_NONE when it is none. */
 static ir_ref rotation(struct opt_fold *f, ir_ref left, ir_ref right)
@@ -271,14 +359,12 @@ static ir_ref rotation(struct opt_fold *f, ir_ref left, ir_ref right)
     uint64_t k, back;
     ir_ref x, z;
 
-    if (!is_by(f, right, IR_shr, &z, &back) || back == 0)
-        return IR_NONE;
-    if (is_by(f, left, IR_shl, &x, &k) && x.n == z.n && k + back == 64)
+    if (is_by(f, right, IR_shr, &z, &back) && back != 0 && is_by(f, left, IR_shl, &x, &k) &&
+        x.n == z.n && k + back == 64)
         return emit2(f, IR_rotr, x, f->b->insn[right.n].b);
-    if (f->b->insn[left.n].op != IR_sext32 || f->b->insn[z.n].op != IR_zext32 ||
+    if (f->b->insn[left.n].op != IR_sext32 || !is_shifted_word(f, right, &z, &back) ||
         !is_by(f, f->b->insn[left.n].a, IR_shl, &x, &k) || k + back != 32)
         return IR_NONE;
-    z = f->b->insn[z.n].a;
     if (x.n != z.n && behind(f, x, IR_sext32).n != z.n)
         return IR_NONE;
     return emit1(f, IR_sext32, emit2(f, IR_rotr32, z, f->b->insn[right.n].b));
@@ -300,7 +386,7 @@ static ir_ref fold_or(struct opt_fold *f, ir_ref x, ir_ref y)
     if (!ir_is_const(f->b, y, &c)) {
         ir_ref r = fold_rotation(f, x, y);
 
-        return ir_is_none(r) ? emit2(f, IR_or, x, y) : r;
+        return ir_is_none(r) ? fold_bits(f, IR_or, x, y) : r;
     }
     if (ir_is_const(f->b, y, &c) && opt_inner_const(f, x, IR_or, &from, &inner))
         return emit2c(f, IR_or, from, inner | c);
@@ -324,14 +410,15 @@ ir_ref opt_fold_binary(struct opt_fold *f, enum ir_op op, uint8_t aux, ir_ref x,
     switch (op) {
     case IR_add: return fold_add(f, x, y);
     case IR_sub: return y_const ? add_constant(f, x, -f->b->insn[y.n].imm) : emit2(f, op, x, y);
-    case IR_and: return y_const ? and_constant(f, x, f->b->insn[y.n].imm) : emit2(f, op, x, y);
+    case IR_and: return fold_and(f, x, y);
     case IR_or: return fold_or(f, x, y);
     case IR_xor: return fold_xor(f, x, y);
     case IR_shl:
     case IR_shr:
     case IR_sar:
     case IR_rotr: return fold_shift(f, op, x, y);
-    case IR_rotr32: return emit2(f, op, opt_low_bits(f, x, 32), opt_low_bits(f, y, 5));
+    case IR_rotr32:
+    case IR_shr32: return emit2(f, op, opt_low_bits(f, x, 32), opt_low_bits(f, y, 5));
     case IR_eq:
     case IR_ne: return fold_equal(f, op, x, y);
     case IR_ltu: return fold_ltu(f, x, y);

@@ -85,6 +85,7 @@ static struct opt_known of_binary(const struct opt_fold *f, const struct ir_insn
             return of_shift((enum ir_op)i->op, x, c & 63);
         return of_any_shift((enum ir_op)i->op, x);
     case IR_rotr32: return below(32);
+    case IR_shr32: return below(ir_is_const(f->b, i->b, &c) ? 32 - (c & 31) : 32);
     case IR_mul: return bits(x.width + y.width, x.sign + y.sign);
     case IR_divu: /* by zero: all ones */
         return ir_is_const(f->b, i->b, &c) && c != 0 ? below(x.width) : below(64);

@@ -1,7 +1,8 @@
 /* A block: from a guest physical address on, instruction after instruction, until one
  * of them takes control away. It ends
- *   - at a jump, a trap, or an instruction behind which the mode may be another
- *     (the builders say so: t->done), and behind the last side exit it may have;
+ *   - at a jump (short ones forward are followed), a trap, or an instruction behind which the
+ *     mode may be another (the builders say so: t->done), and behind the last side exit it may
+ *     have;
  *   - at the end of the page; an instruction that straddles it is a block of its own;
  *   - before an instruction that cannot be fetched: when it is really reached, it is the
  *     first of its own block and becomes the trap. */

@@ -248,7 +248,7 @@ static ir_ref idiom(struct gen *g)
     static const uint8_t widths[] = {8, 16, 32, 32, 5};
     static const uint16_t extensions[] = {IR_sext8, IR_sext16, IR_sext32,
                                           IR_zext8, IR_zext16, IR_zext32};
-    static const uint16_t shifts[] = {IR_shl, IR_shr, IR_sar, IR_rotr, IR_rotr32};
+    static const uint16_t shifts[] = {IR_shl, IR_shr, IR_sar, IR_rotr, IR_rotr32, IR_shr32};
     static const uint16_t compares[] = {IR_eq, IR_ne, IR_lt, IR_ltu};
     struct ir_random *r = g->r;
     ir_ref x = operand(g, false), y = operand(g, false), t;
@@ -264,12 +264,12 @@ static ir_ref idiom(struct gen *g)
         k = one_in(r, 3) ? ir_random_below(r, 64) : k;
         return put2(g, one_in(r, 2) ? IR_shr : IR_sar, t, constant(g, k));
     case 2: /* shifts of one kind */
-        k = shifts[ir_random_below(r, 5)];
+        k = shifts[ir_random_below(r, 6)];
         t = put2(g, (enum ir_op)k, x, constant(g, ir_random_below(r, 70)));
         return put2(g, (enum ir_op)k, t, constant(g, ir_random_below(r, 70)));
     case 3: /* a masked amount */
         t = put2(g, IR_and, y, constant(g, (16u << ir_random_below(r, 3)) - 1));
-        return put2(g, (enum ir_op)shifts[ir_random_below(r, 5)], x, t);
+        return put2(g, (enum ir_op)shifts[ir_random_below(r, 6)], x, t);
     case 4: /* seqz, snez, not of a comparison */
         t = put2(g, (enum ir_op)compares[ir_random_below(r, 4)], x, y);
         if (one_in(r, 2))

@@ -164,6 +164,13 @@ static const struct shape shapes[] = {
     {"%1 = get r5\n %2 = get r6\n %3 = lt %1 %2\n %4 = const 0\n exit_if.eq %3 %4 -> +0x40\n"
      " exit_goto +4",
      "%1 = get r5\n %2 = get r6\n exit_if.ge %1 %2 -> +0x40\n exit_goto +4"},
+    /* A constant on the left of an order goes to the right, unless there is none above it. */
+    {"%1 = get r5\n %2 = const 1\n exit_if.ltu %2 %1 -> +0x40\n exit_goto +4",
+     "%1 = get r5\n %2 = const 2\n exit_if.geu %1 %2 -> +0x40\n exit_goto +4"},
+    {"%1 = get r5\n %2 = const -7\n exit_if.ge %2 %1 -> +0x40\n exit_goto +4",
+     "%1 = get r5\n %2 = const -6\n exit_if.lt %1 %2 -> +0x40\n exit_goto +4"},
+    {"%1 = get r5\n %2 = const 0x7fffffffffffffff\n exit_if.lt %2 %1 -> +0x40\n exit_goto +4",
+     "%1 = get r5\n %2 = const 0x7fffffffffffffff\n exit_if.lt %2 %1 -> +0x40\n exit_goto +4"},
     /* Never taken. */
     {"%1 = const 1\n %2 = const 2\n exit_if.eq %1 %2 -> +0x40\n exit_goto +4", "exit_goto +4"},
     /* auipc, jalr: the sum is found, but the jump stays one that asks for the mapping in
@@ -191,12 +198,58 @@ static const struct shape shapes[] = {
      " %5 = sext32 %4\n set %5 r6\n exit_goto +4"},
     {"%1 = get r5\n %2 = get r8\n %3 = const 25\n %4 = shl %2 %3\n %5 = sext32 %4\n"
      " %6 = zext32 %1\n %7 = const 7\n %8 = shr %6 %7\n %9 = or %8 %5\n set %9 r6\n exit_goto +4",
-     "%1 = get r5\n %2 = get r8\n %3 = const 25\n %4 = shl %2 %3\n %5 = sext32 %4\n"
-     " %6 = zext32 %1\n %7 = const 7\n %8 = shr %6 %7\n %9 = or %8 %5\n set %9 r6\n exit_goto +4"},
+     "%1 = get r5\n %2 = get r8\n %3 = const 25\n %4 = shl %2 %3\n %5 = const 7\n"
+     " %6 = shr32 %1 %5\n %7 = or %4 %6\n %8 = sext32 %7\n set %8 r6\n exit_goto +4"},
     {"%1 = get r5\n %2 = get r8\n %3 = const 57\n %4 = shl %2 %3\n %5 = const 7\n %6 = shr %1 %5\n"
      " %7 = or %4 %6\n set %7 r6\n exit_goto +4",
      "%1 = get r5\n %2 = get r8\n %3 = const 57\n %4 = shl %2 %3\n %5 = const 7\n %6 = shr %1 %5\n"
      " %7 = or %4 %6\n set %7 r6\n exit_goto +4"},
+    /* slli by 32, srli by 29: an index of 32 bits that is scaled, also when a register has the
+     * slli, and joins an addition. srli by more gives a field of it. */
+    {"%1 = get r5\n %2 = get r6\n %3 = const 32\n %4 = shl %1 %3\n set %4 r7\n %5 = const 29\n"
+     " %6 = shr %4 %5\n %7 = add %6 %2\n set %7 r8\n exit_goto +4",
+     "%1 = get r5\n %2 = get r6\n %3 = const 32\n %4 = shl %1 %3\n set %4 r7\n %5 = zext32 %1\n"
+     " %6 = addsh %2 %5 3\n set %6 r8\n exit_goto +4"},
+    {"%1 = get r5\n %2 = const 48\n %3 = shl %1 %2\n %4 = const 52\n %5 = sar %3 %4\n set %5 r6\n"
+     " exit_goto +4",
+     "%1 = get r5\n %2 = sext16 %1\n %3 = const 4\n %4 = sar %2 %3\n set %4 r6\n exit_goto +4"},
+    {"%1 = get r5\n %2 = const 32\n %3 = shl %1 %2\n %4 = const 40\n %5 = shr %3 %4\n set %5 r6\n"
+     " exit_goto +4",
+     "%1 = get r5\n %2 = const 8\n %3 = shr32 %1 %2\n set %3 r6\n exit_goto +4"},
+    /* srliw, srliw of that, and srlw. */
+    {"%1 = get r5\n %2 = zext32 %1\n %3 = const 4\n %4 = shr %2 %3\n %5 = sext32 %4\n"
+     " %6 = zext32 %5\n %7 = shr %6 %3\n set %7 r6\n exit_goto +4",
+     "%1 = get r5\n %2 = const 8\n %3 = shr32 %1 %2\n set %3 r6\n exit_goto +4"},
+    {"%1 = get r5\n %2 = get r6\n %3 = zext32 %1\n %4 = const 31\n %5 = and %2 %4\n"
+     " %6 = shr %3 %5\n %7 = sext32 %6\n set %7 r7\n exit_goto +4",
+     "%1 = get r5\n %2 = get r6\n %3 = shr32 %1 %2\n %4 = sext32 %3\n set %4 r7\n exit_goto +4"},
+    /* A complement that is masked. */
+    {"%1 = get r5\n %2 = get r6\n %3 = const -1\n %4 = xor %1 %3\n %5 = and %4 %2\n set %5 r7\n"
+     " exit_goto +4",
+     "%1 = get r5\n %2 = get r6\n %3 = andn %2 %1\n set %3 r7\n exit_goto +4"},
+    /* One extension for a row of them, of what a register does not hold. */
+    {"%1 = get r5\n %2 = get r6\n %3 = sext32 %1\n %4 = sext32 %2\n %5 = xor %3 %4\n"
+     " %6 = ld.s32 [%1 +0]\n %7 = xor %6 %5\n set %7 r7\n exit_goto +4",
+     "%1 = get r5\n %2 = get r6\n %3 = xor %1 %2\n %4 = ld.s32 [%1 +0]\n %5 = xor %3 %4\n"
+     " %6 = sext32 %5\n set %6 r7\n exit_goto +4"},
+    {"%1 = get r5\n %2 = sext32 %1\n set %2 r6\n %3 = ld.s32 [%1 +0]\n %4 = or %2 %3\n set %4 r7\n"
+     " exit_goto +4",
+     "%1 = get r5\n %2 = sext32 %1\n set %2 r6\n %3 = ld.s32 [%1 +0]\n %4 = or %2 %3\n set %4 r7\n"
+     " exit_goto +4"},
+    /* addw of addw: the sum in between needs no extension, but one that is shifted down does,
+     * and one that an address is made of. */
+    {"%1 = get r5\n %2 = get r6\n %3 = add %1 %2\n %4 = sext32 %3\n %5 = add %4 %1\n"
+     " %6 = sext32 %5\n set %6 r7\n exit_goto +4",
+     "%1 = get r5\n %2 = get r6\n %3 = add %1 %2\n %4 = add %3 %1\n %5 = sext32 %4\n set %5 r7\n"
+     " exit_goto +4"},
+    {"%1 = get r5\n %2 = sext32 %1\n %3 = const 1\n %4 = sar %2 %3\n %5 = sext32 %4\n set %5 r7\n"
+     " exit_goto +4",
+     "%1 = get r5\n %2 = sext32 %1\n %3 = const 1\n %4 = sar %2 %3\n set %4 r7\n exit_goto +4"},
+    {"%1 = get r5\n %2 = zext16 %1\n %3 = add %1 %2\n st.u16 [%2 +0] %3\n exit_goto +4",
+     "%1 = get r5\n %2 = zext16 %1\n %3 = add %1 %2\n st.u16 [%2 +0] %3\n exit_goto +4"},
+    {"%1 = get r5\n %2 = get r6\n %3 = zext16 %2\n %4 = const 0x1ffff\n %5 = and %1 %4\n"
+     " %6 = add %5 %3\n st.u16 [%1 +0] %6\n exit_goto +4",
+     "%1 = get r5\n %2 = get r6\n %3 = add %1 %2\n st.u16 [%1 +0] %3\n exit_goto +4"},
     /* A difference that is zero is an equality, a sum is not. */
     {"%1 = get r5\n %2 = get r6\n %3 = sub %1 %2\n %4 = const 0\n exit_if.eq %3 %4 -> +0x40\n"
      " exit_goto +4",
@@ -294,7 +347,7 @@ static void passes_are_switched_by_name(void **state)
 
     (void)state;
     assert_true(opt_parse("-fold,-cse,-calls", &set, &e));
-    assert_int_equal(set, OPT_state | OPT_dce);
+    assert_int_equal(set, OPT_state | OPT_demand | OPT_dce);
     assert_true(opt_parse("none,dce,+fold", &set, &e));
     assert_int_equal(set, OPT_fold | OPT_dce);
     assert_false(opt_parse("dce,loop", &set, &e));

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "frontend/riscv/build/rv_build.h"
 #include "frontend/riscv/rv_decode.h"
 #include "frontend/riscv/rv_helper.h"
 
@@ -200,6 +201,45 @@ static void jumps_end_blocks(void **state)
     expect_one(f, 0x8082, NORMAL, "0: jump ?");                    /* c.jr ra */
     expect_one(f, 0xa001, NORMAL, "0: goto 0");                    /* c.j 0 */
     expect_one(f, 0xffdff06f, NORMAL, "0: goto fffffffffffffffc"); /* jal zero, -4 */
+}
+
+/* jal zero, distance */
+static uint32_t jump(int32_t distance)
+{
+    uint32_t d = (uint32_t)distance;
+
+    return (d >> 20 & 1) << 31 | (d >> 1 & 0x3ff) << 21 | (d >> 11 & 1) << 20 |
+           (d >> 12 & 0xff) << 12 | 0x6f;
+}
+
+static void short_jumps_forward_are_followed(void **state)
+{
+    struct fixture *f = *state;
+
+    put(f, 4, jump(12));
+    put(f, 16, ECALL);
+    expect(f, 4, NORMAL, "4: 10: trap 9 #0");
+    assert_int_equal(f->block.len_bytes, 16); /* what is skipped included */
+    assert_int_equal(f->block.n_guest, 2);
+    put(f, 16, jump(4)); /* to the next instruction */
+    put(f, 20, ECALL);
+    f->block.virtual_time = true;
+    expect(f, 4, NORMAL, "4: 10: 14: count 2 trap 9 #0");
+    f->block.virtual_time = false;
+    put(f, 0, jump(4 + RV_MAX_SKIP));
+    put(f, 4 + RV_MAX_SKIP, ECALL);
+    expect(f, 0, NORMAL, "0: 204: trap 9 #0");
+    put(f, 0, jump(8 + RV_MAX_SKIP));
+    expect(f, 0, NORMAL, "0: goto 208");
+    put(f, 0, jump(-8));
+    expect(f, 0, NORMAL, "0: goto fffffffffffffff8");
+    put(f, 0xff8, jump(4));
+    put(f, 0xffc, jump(4)); /* out of the page */
+    expect(f, 0xff8, NORMAL, "ff8: ffc: goto 1000");
+    put(f, 0, jump(8));
+    build(f, 0, NORMAL, 1); /* full before the target is reached */
+    assert_int_equal(f->block.len_bytes, 4);
+    assert_int_equal(f->block.insn[f->block.n - 1].imm, 8);
 }
 
 /* A far call is direct when its auipc is the instruction before. */
@@ -623,6 +663,22 @@ static void count_before_what_may_raise(void **state)
 
 /* ---- Whatever there is ---------------------------------------------------------------------- */
 
+/* Forward, one behind the other but for what short jumps skip, up to the block's end. */
+static void instructions_follow_each_other(const struct ir_block *b)
+{
+    uint32_t next = b->start;
+
+    for (uint32_t n = 0; n < b->n; n++) {
+        const struct ir_insn *i = &b->insn[n];
+
+        if (i->op != IR_insn)
+            continue;
+        assert_in_range(i->imm, next, next + RV_MAX_SKIP);
+        next = (uint32_t)i->imm + i->aux;
+    }
+    assert_int_equal(next - b->start, b->len_bytes);
+}
+
 /* Blocks of random instructions of all rows are well-formed, whatever the mode. */
 static void random_blocks_are_well_formed(void **state)
 {
@@ -643,7 +699,7 @@ static void random_blocks_are_well_formed(void **state)
             build(f, start, (uint32_t)(random >> 40) & 0x7f, 1 + round % IR_MAX_GUEST);
             assert_in_range(f->block.n_guest, 1, 1 + round % IR_MAX_GUEST);
             assert_in_range(f->block.n, 2, 48 * f->block.n_guest);
-            assert_in_range(f->block.len_bytes, 2 * f->block.n_guest, 4 * f->block.n_guest);
+            instructions_follow_each_other(&f->block);
             start += f->block.len_bytes;
         }
     }
@@ -653,6 +709,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(jumps_end_blocks, setup),
+        cmocka_unit_test_setup(short_jumps_forward_are_followed, setup),
         cmocka_unit_test_setup(auipc_makes_jalr_direct, setup),
         cmocka_unit_test_setup(branches_are_side_exits_up_to_a_limit, setup),
         cmocka_unit_test_setup(limits_end_blocks, setup),

@@ -390,6 +390,8 @@ static const char *vex_form(const char *name)
 {
     if (ends(name, "lx") && !ends(name, "mulx"))
         return "rdrmrv";
+    if (strcmp(name, "shrx32") == 0)
+        return "sdsmsv";
     if (begins(name, "sarx") || begins(name, "shrx"))
         return "rdrmrv";
     if (strcmp(name, "andn") == 0 || strcmp(name, "mulx") == 0)
@@ -412,7 +414,9 @@ static unsigned vex_mem_size(const char *name)
 {
     if (begins(name, "vcomi") || begins(name, "vucomi"))
         return 0; /* capstone 4 says 16 where the manual says 8 or 4 */
-    if (name[0] != 'v' || begins(name, "vcvtsi2") || begins(name, "vmovq"))
+    if (name[0] != 'v')
+        return ends(name, "32") ? 4 : 8;
+    if (begins(name, "vcvtsi2") || begins(name, "vmovq"))
         return 8;
     if (ends(name, "pd") || begins(name, "vp"))
         return 16;

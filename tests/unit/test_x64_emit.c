@@ -477,15 +477,15 @@ static void random_fp(struct pool *p)
 /* What disturbs: fixed registers, calls, slow paths, guest registers overwritten. */
 static void disturb(struct pool *p)
 {
-    static const uint8_t wide[] = {IR_mulhu, IR_mulhs, IR_mulhsu, IR_divu,   IR_divs,
-                                   IR_remu,  IR_rems,  IR_rotr,   IR_rotr32, IR_sub};
+    static const uint8_t wide[] = {IR_mulhu, IR_mulhs, IR_mulhsu, IR_divu,  IR_divs, IR_remu,
+                                   IR_rems,  IR_rotr,  IR_rotr32, IR_shr32, IR_sub};
     struct ir_random *r = p->r;
     ir_ref a = any_int(p), b = any_int(p);
 
     begin_insn();
     switch (ir_random_below(r, 8)) {
     case 0:
-    case 1: add_int(p, put2((enum ir_op)wide[ir_random_below(r, 10)], a, b)); break;
+    case 1: add_int(p, put2((enum ir_op)wide[ir_random_below(r, 11)], a, b)); break;
     case 2: add_int(p, random_call(p)); break;
     case 3: random_access(p); break;
     case 4: random_fp(p); break;

@@ -65,12 +65,23 @@ static bool target_ok(const struct rv_build *t, int64_t offset)
     return rv_has(t->model, RV_EXT_c) || (offset & 3) == 0;
 }
 
+/* The block goes on at the target of a short jump forward in its page, which is how the two ways
+ * of an `if` meet. What is skipped belongs to the block's range: a store there drops it in vain. */
+static bool goes_on_at(const struct rv_build *t, int64_t target)
+{
+    return target >= t->next && target <= t->next + RV_MAX_SKIP && target < PAGE_SIZE;
+}
+
 static void jal(struct rv_build *t, const struct rv_insn *i)
 {
     int64_t target = t->off + i->imm;
 
     if (!target_ok(t, target)) {
         rv_leave_trap(t, RV_CAUSE_FETCH_MISALIGNED, rv_pc(t, target));
+        return;
+    }
+    if (i->rd == 0 && goes_on_at(t, target)) {
+        t->next = (uint32_t)target;
         return;
     }
     rv_leave_jal(t, i, target);

@@ -22,12 +22,15 @@ enum {
  * but room: the next block starts better. */
 enum { RV_MAX_SIDE_EXITS = 4 };
 
+/* Bytes that a jump forward may skip while the block goes on at its target. */
+enum { RV_MAX_SKIP = 512 };
+
 /* A block being built, and where in it we are. */
 struct rv_build {
     struct ir_block *b;
     const struct rv_cpu_model *model;
     uint32_t mode;      /* RV_MODE_* */
-    uint32_t off, next; /* of this instruction and the one behind it, from the page's start */
+    uint32_t off, next; /* of this instruction and the one that follows, from the page's start */
     unsigned n_side_exits;
     bool done; /* the block has its EXIT */
 
