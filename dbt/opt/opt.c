@@ -59,7 +59,7 @@ bool opt_parse(const char *list, uint32_t *enabled, struct err *e)
         else if (bits == 0)
             return err_set(e,
                            "--opt: no pass is called '%.*s'; there are state, fold, cse, dce, "
-                           "all, none",
+                           "share, all, none",
                            (int)len, list);
         else if (*list == '-')
             *enabled &= ~bits;

@@ -37,7 +37,7 @@ enum {
 struct ir_world {
     struct cpu_state s;
     uint64_t own[IR_WORLD_OWN];
-    uint8_t mem[IR_WORLD_MEM];
+    _Alignas(PAGE_SIZE) uint8_t mem[IR_WORLD_MEM];
     uint64_t ticks; /* what `time` gives next */
     uint64_t trace; /* a hash of all accesses to memory, in order */
 };
