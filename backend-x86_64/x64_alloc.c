@@ -148,7 +148,7 @@ static void spill(struct x64_emitter *x, unsigned reg)
 
     if (is_at_home(x, value)) {
         add_lazy(x, value, V_STATE, v->home);
-    } else if (x->b->insn[x->owner[reg]].op == IR_const) {
+    } else if (value < X64_SHARE_VAL && x->b->insn[value].op == IR_const) {
         v->where = V_CONST;
     } else {
         v->slot = (uint8_t)take_slot(x);
@@ -310,6 +310,44 @@ static unsigned place(struct x64_emitter *x, unsigned value)
 
     own(x, value, reg);
     return reg;
+}
+
+unsigned x64_addend_def(struct x64_emitter *x, unsigned g)
+{
+    struct x64_val *v = &x->val[X64_SHARE_VAL + g];
+
+    for (uint32_t m = x->temps & ~x->locked; m; m &= m - 1) {
+        unsigned reg = (unsigned)__builtin_ctz(m);
+
+        if (x->owner[reg] != X64_NONE || (x->stress & 1 << 20))
+            continue;
+        x->locked |= 1u << reg;
+        own(x, X64_SHARE_VAL + g, reg);
+        return reg;
+    }
+    v->slot = (uint8_t)take_slot(x);
+    v->where = V_SPILL;
+    return X64_NO_REG;
+}
+
+unsigned x64_addend_use(struct x64_emitter *x, unsigned g)
+{
+    const struct x64_val *v = &x->val[X64_SHARE_VAL + g];
+
+    if (v->where == V_SPILL)
+        return X64_NO_REG;
+    CHECK(v->where == V_REG);
+    x->locked |= 1u << v->reg;
+    return v->reg;
+}
+
+void x64_addend_done(struct x64_emitter *x, unsigned g)
+{
+    struct x64_val *v = &x->val[X64_SHARE_VAL + g];
+
+    if (v->where == V_SPILL)
+        x->slots &= ~(UINT64_C(1) << v->slot);
+    v->where = V_NONE; /* x64_alloc_step() takes the register back */
 }
 
 unsigned x64_gpr(struct x64_emitter *x, ir_ref r)

@@ -170,6 +170,7 @@ const struct x64_unit *x64_emit(struct x64_emitter *x, const struct ir_block *b,
     x->insn_off = b->start;
     x->insn_len = 0;
     x64_alloc_start(x);
+    x64_share_start(x);
     x->i = 0;
     check_entry(x);
     for (; x->i < b->n && !x->c.full; x->i++) {

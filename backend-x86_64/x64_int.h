@@ -44,6 +44,8 @@ struct x64_val {
     uint16_t last; /* index of its last use; 0: never used */
 };
 
+enum x64_share_role { SHARE_NONE, SHARE_LEADER, SHARE_MEMBER, SHARE_LAST };
+
 /* Code that is seldom run, written behind the block's hot part. */
 struct x64_cold {
     void (*emit)(struct x64_emitter *x, const struct x64_cold *k);
@@ -56,11 +58,30 @@ struct x64_cold {
     uint16_t xmm_live; /* registers that must survive a call */
     uint8_t dst, base, val;
     uint8_t op, aux;
+    enum x64_share_role share : 8; /* memory access: in a shared look-up */
+    uint8_t addend, slot;          /* of that: its register, or X64_NO_REG and its slot */
     int32_t disp;
     uint64_t imm;
 };
 
-enum { X64_MAX_COLD = 1024, X64_N_SLOTS = X64_FRAME / 8, X64_NONE = 0xffff };
+enum {
+    X64_MAX_COLD = 1024,
+    X64_N_SLOTS = X64_FRAME / 8,
+    X64_NONE = 0xffff,
+    X64_MAX_SHARES = 64,
+    X64_SPAN_MAX = 512, /* bytes; what lies across a page's end takes the cold way */
+    X64_NO_SHARE = 0xff,
+    X64_SHARE_VAL = IR_MAX_INSNS, /* val[X64_SHARE_VAL + n] is the addend of share[n] */
+};
+
+/* Accesses near each other that share a look-up (x64_share.c). */
+struct x64_share {
+    uint16_t root;       /* value that their addresses are counted from */
+    uint16_t n;          /* accesses; 1: shares nothing */
+    int32_t lead;        /* the leader's offset from it */
+    int32_t first, last; /* bytes that are accessed: offsets from it */
+    bool store;          /* asks the store table */
+};
 
 struct x64_emitter {
     struct x64_mmu_layout layout;
@@ -89,7 +110,10 @@ struct x64_emitter {
     uint16_t barrier[IR_MAX_INSNS];    /* the first barrier at or behind an instruction */
     unsigned n_cold;
     uint64_t stress; /* random state, 0: off */
-    struct x64_val val[IR_MAX_INSNS];
+    unsigned n_shares;
+    struct x64_share share[X64_MAX_SHARES];
+    uint8_t share_of[IR_MAX_INSNS]; /* index in share[] of an access, or X64_NO_SHARE */
+    struct x64_val val[IR_MAX_INSNS + X64_MAX_SHARES];
     struct x64_cold cold[X64_MAX_COLD];
     struct x64_cold cold_overflow; /* where writes go when cold[] is full; the block is given up */
     struct x64_unit unit;
@@ -156,6 +180,16 @@ static inline uint32_t x64_info(uint32_t insn_off, unsigned len, uint8_t aux)
 
 void x64_alloc_start(struct x64_emitter *x); /* liveness and hints of the whole block */
 void x64_alloc_step(struct x64_emitter *x);  /* after each instruction: free what died */
+
+void x64_share_start(struct x64_emitter *x); /* behind it: finds the shared look-ups */
+
+/* A place for the addend of share[g], made by the instruction being emitted: a register that is
+ * free, or X64_NO_REG and a frame slot. Nothing is moved away for it. */
+unsigned x64_addend_def(struct x64_emitter *x, unsigned g);
+/* Where it is now; a register is locked. */
+unsigned x64_addend_use(struct x64_emitter *x, unsigned g);
+/* Behind its last use. */
+void x64_addend_done(struct x64_emitter *x, unsigned g);
 
 unsigned x64_gpr(struct x64_emitter *x, ir_ref r); /* value in a host register, locked */
 unsigned x64_xmm(struct x64_emitter *x, ir_ref r);

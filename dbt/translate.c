@@ -116,6 +116,7 @@ const struct ir_block *translate_ir(struct translator *t, const struct translate
 
     b->virtual_time = t->options.virtual_time;
     b->upper_half = job->gva >> 63;
+    b->share_lookups = false;
     b->helpers = t->helpers;
     b->n_helpers = t->n_helpers;
     if (max_insns > t->options.max_insns)

@@ -148,7 +148,7 @@ bool mmu_try_translate(struct mmu *m, uint64_t gva, unsigned len, enum mmu_acces
         return true;
     if (access == MMU_LOAD && map.read)
         fill_load(m, gva, &map);
-    else if (access == MMU_STORE && map.write && !track_is_code(m->track, map.gpa))
+    else if (access == MMU_STORE && map.read && map.write && !track_is_code(m->track, map.gpa))
         fill_store(m, gva, &map);
     return true;
 }

@@ -8,7 +8,7 @@
  * data is accessed: two direct-mapped tables, one for loads and one for stores.
  * An entry exists only while the access that it serves is allowed and plain:
  *   load entry:  mapped readable in these rights, A set, RAM, PMP grants the page
- *   store entry: the same for writing, D set, and the page holds no translated code
+ *   store entry: that, and the same for writing, D set, and the page holds no translated code
  * so a tag compare answers every question at once: page, rights, alignment,
  * crossing, MMIO, code page. Invariant: tag bits 0..11 are 0 in a live entry.
  *
@@ -66,8 +66,9 @@ struct mmu_guest {
      * checks nothing about physical memory but its own page-table reads. */
     bool (*walk)(struct cpu_state *s, uint64_t gva, enum mmu_access access, uint64_t rights,
                  struct mmu_map *map, struct mmu_fault *fault);
-    /* Physical memory protection for [gpa, gpa+len): true when allowed. *whole_page
-     * is set when the answer is the same for all of gpa's 4096-byte page. */
+    /* Physical memory protection for [gpa, gpa+len): true when allowed; what may be stored to may
+     * be loaded, too. *whole_page is set when the answer is the same for all of gpa's 4096-byte
+     * page. */
     bool (*allowed)(struct cpu_state *s, uint64_t gpa, unsigned len, enum mmu_access access,
                     uint64_t rights, bool *whole_page);
     /* The cause numbers of an access fault (nothing there, or not allowed), and

@@ -15,7 +15,7 @@ struct drop {
 };
 
 /* Does a live entry remain in the chunk? An entry whose page belongs to another
- * index was never filled: the tables begin as zero pages, and are so but for entry 0. */
+ * index was never filled: the tables begin as zero pages (take_view). */
 static bool drop_chunk(struct tlb_entry *e, const uint8_t *flags, unsigned first,
                        const struct drop *d)
 {
@@ -134,8 +134,9 @@ struct space *space_get(struct mmu *m, uint64_t space_key, uint32_t asid)
 /* ---- Views ---------------------------------------------------------------------------- */
 
 /* From the pool, in the order of first need: then a huge page of the host, where it gives
- * them, holds many views that are used. All zero but for entry 0: a zero tag is page 0's, and
- * that page has index 0. */
+ * them, holds many views that are used. All zero but for the first and last entries: a zero tag is
+ * page 0's, and that page is sought at index 0, or at the index of the page before it by an
+ * access whose look-up covers both. */
 static struct mmu_view *take_view(struct mmu *m)
 {
     size_t each = align_up(sizeof(struct mmu_view), PAGE_SIZE);
@@ -143,8 +144,8 @@ static struct mmu_view *take_view(struct mmu *m)
 
     CHECK(m->n_views < N_SPACES * N_VIEWS && "a slot takes one view, once");
     v = (struct mmu_view *)(void *)(m->view_pool + each * m->n_views++);
-    v->load[0].tag = TLB_EMPTY;
-    v->store[0].tag = TLB_EMPTY;
+    v->load[0].tag = v->load[TLB_SIZE - 1].tag = TLB_EMPTY;
+    v->store[0].tag = v->store[TLB_SIZE - 1].tag = TLB_EMPTY;
     return v;
 }
 

@@ -9,6 +9,20 @@
  *      mov   rcx, gs:[rcx + table + 8]     addend
  *      mov   dst, [base + rcx + disp]
  *
+ * Accesses near each other (x64_share.c) pay that once; the leader's looks a span up,
+ *
+ *      rorx  rcx, base, 12 - 4             or of base + first, by a lea
+ *      lea   rax, [base + last]
+ *      ...                                 as above, with no low bits: the span is in one page
+ *      mov   addend, gs:[rcx + table + 8]
+ *      mov   dst, [base + addend + disp]
+ *
+ * and a member has
+ *
+ *      test  addend, addend                (mov rcx, [rsp + slot] before, when it has no register)
+ *      je    cold
+ *      mov   dst, [base + addend + disp]
+ *
  * A store may fault on a page whose store view was made read-only after the entry
  * was filled; the signal handler then goes on at `slow`, so up to that instruction
  * base and value are untouched. */
@@ -25,51 +39,6 @@ static bool is_fp(const struct ir_insn *in)
 static void box(struct x64_emitter *x, unsigned xmm)
 {
     x64_vorpd_rrm(&x->c, xmm, xmm, STATE_MEM(fp_box));
-}
-
-static void cold_load(struct x64_emitter *x, const struct x64_cold *k)
-{
-    struct x64_code *c = &x->c;
-
-    x64_keep_xmm(x, k->xmm_live, false);
-    x64_lea_rm(c, RAX, x64_mem(k->base, k->disp));
-    x64_mov32_mi(c, STATE_MEM(slow_info), (int32_t)k->info);
-    x64_call_stub(x, X64_STUB_LOAD);
-    x64_keep_xmm(x, k->xmm_live, true);
-    if (k->op == IR_ld) {
-        if (k->dst != X64_NO_REG)
-            x64_mov_rr(c, k->dst, RAX);
-    } else {
-        x64_vmovq_xr_rrr(c, k->dst, 0, RAX);
-        if (k->aux != IR_64)
-            box(x, k->dst);
-    }
-    x64_fix(c, x64_jmp(c), k->back);
-}
-
-static void cold_store(struct x64_emitter *x, const struct x64_cold *k)
-{
-    struct x64_code *c = &x->c;
-
-    if (k->site) {
-        if (x->unit.n_sites == X64_MAX_SITES)
-            c->full = true;
-        else
-            x->unit.site[x->unit.n_sites++] = (struct x64_site){k->site, x64_at(c)};
-    }
-    x64_keep_xmm(x, k->xmm_live, false);
-    /* The value first: it may be in no register but scratch. */
-    if (k->op == IR_stf)
-        x64_vmovq_rx_rr(c, RCX, k->val);
-    else if (k->val == X64_NO_REG)
-        x64_mov_imm(c, RCX, k->imm);
-    else
-        x64_mov_rr(c, RCX, k->val);
-    x64_lea_rm(c, RAX, x64_mem(k->base, k->disp));
-    x64_mov32_mi(c, STATE_MEM(slow_info), (int32_t)k->info);
-    x64_call_stub(x, X64_STUB_STORE);
-    x64_keep_xmm(x, k->xmm_live, true);
-    x64_fix(c, x64_jmp(c), k->back);
 }
 
 struct x64_mem x64_look_up(struct x64_emitter *x, unsigned base, int32_t disp, unsigned size,
@@ -93,7 +62,7 @@ struct x64_mem x64_look_up(struct x64_emitter *x, unsigned base, int32_t disp, u
     return (struct x64_mem){(uint8_t)base, RCX, 0, false, disp};
 }
 
-static void load_from(struct x64_emitter *x, uint8_t aux, unsigned d, struct x64_mem m)
+static void load_int(struct x64_emitter *x, uint8_t aux, unsigned d, struct x64_mem m)
 {
     struct x64_code *c = &x->c;
 
@@ -108,50 +77,31 @@ static void load_from(struct x64_emitter *x, uint8_t aux, unsigned d, struct x64
     }
 }
 
-static void load(struct x64_emitter *x, const struct ir_insn *in)
+static void load_from(struct x64_emitter *x, unsigned op, uint8_t aux, unsigned d, struct x64_mem m)
 {
-    struct x64_code *c = &x->c;
-    unsigned base = x64_gpr(x, in->a);
-    unsigned d = is_fp(in) ? x64_def_xmm(x) : x64_def(x);
-    uint32_t miss;
-    struct x64_mem m =
-        x64_look_up(x, base, (int32_t)in->imm, ir_mem_size(in->aux), x->layout.load_off, &miss);
-    struct x64_cold *k = x64_cold_add(x, cold_load, miss);
-
-    if (!is_fp(in)) {
-        load_from(x, in->aux, d, m);
-    } else if (in->aux == IR_64) {
-        x64_vmovq_xm_rrm(c, d, 0, m);
+    if (op == IR_ld) {
+        load_int(x, aux, d, m);
+    } else if (aux == IR_64) {
+        x64_vmovq_xm_rrm(&x->c, d, 0, m);
     } else {
-        x64_vmovss_xm_rrm(c, d, 0, m);
+        x64_vmovss_xm_rrm(&x->c, d, 0, m);
         box(x, d);
-        x->val[x->i].boxed = true;
     }
-    k->back = x64_at(c);
-    k->op = in->op;
-    k->aux = in->aux;
-    k->info |= (uint32_t)in->aux << 24;
-    k->base = (uint8_t)base;
-    k->dst = (uint8_t)d;
-    k->disp = (int32_t)in->imm;
-    k->xmm_live = x64_xmm_live(x);
-    if (is_fp(in))
-        k->xmm_live &= (uint16_t) ~(1u << d);
 }
 
-static void store_reg(struct x64_emitter *x, const struct ir_insn *in, unsigned val,
+static void store_reg(struct x64_emitter *x, unsigned op, uint8_t aux, unsigned val,
                       struct x64_mem m)
 {
     struct x64_code *c = &x->c;
 
-    if (in->op == IR_stf) {
-        if (in->aux == IR_64)
+    if (op == IR_stf) {
+        if (aux == IR_64)
             x64_vmovq_mx_mr(c, m, val);
         else
             x64_vmovss_mx_mr(c, m, val);
         return;
     }
-    switch (in->aux & 3) {
+    switch (aux & 3) {
     case 0: x64_mov8_mr(c, m, val); break;
     case 1: x64_mov16_mr(c, m, val); break;
     case 2: x64_mov32_mr(c, m, val); break;
@@ -159,12 +109,11 @@ static void store_reg(struct x64_emitter *x, const struct ir_insn *in, unsigned 
     }
 }
 
-static void store_imm(struct x64_emitter *x, const struct ir_insn *in, int32_t imm,
-                      struct x64_mem m)
+static void store_imm(struct x64_emitter *x, uint8_t aux, int32_t imm, struct x64_mem m)
 {
     struct x64_code *c = &x->c;
 
-    switch (in->aux & 3) {
+    switch (aux & 3) {
     case 0: x64_mov8_imm(c, m, imm); break;
     case 1: x64_mov16_imm(c, m, imm); break;
     case 2: x64_mov32_mi(c, m, imm); break;
@@ -172,35 +121,252 @@ static void store_imm(struct x64_emitter *x, const struct ir_insn *in, int32_t i
     }
 }
 
-static void store(struct x64_emitter *x, const struct ir_insn *in)
+/* Stores register val, or the constant when there is none. Gives the offset of the one
+ * instruction that may fault. */
+static uint32_t store_to(struct x64_emitter *x, unsigned op, uint8_t aux, unsigned val, int32_t imm,
+                         struct x64_mem m)
+{
+    uint32_t site = x64_at(&x->c);
+
+    if (val == X64_NO_REG)
+        store_imm(x, aux, imm, m);
+    else
+        store_reg(x, op, aux, val, m);
+    return site;
+}
+
+/* ---- Cold parts ------------------------------------------------------------------------ */
+
+/* The members that follow find no addend, and look up for themselves. */
+static void spoil(struct x64_emitter *x, const struct x64_cold *k)
+{
+    if (k->addend == X64_NO_REG)
+        x64_mov_mi(&x->c, x64_frame_slot(k->slot), 0);
+    else
+        x64_mov_imm(&x->c, k->addend, 0);
+}
+
+/* Where the shared look-up did not serve (the span crosses a page's end, say), the access's
+ * own one, as it is without sharing. */
+static void load_alone(struct x64_emitter *x, const struct x64_cold *k)
 {
     struct x64_code *c = &x->c;
+    uint32_t miss;
+
+    if (k->share == SHARE_LEADER)
+        spoil(x, k);
+    struct x64_mem m = x64_look_up(x, k->base, k->disp, ir_mem_size(k->aux), x->layout.load_off, &miss);
+
+    load_from(x, k->op, k->aux, k->dst, m);
+    x64_fix(c, x64_jmp(c), k->back);
+    x64_fix(c, miss, x64_at(c));
+}
+
+static uint32_t store_alone(struct x64_emitter *x, const struct x64_cold *k)
+{
+    struct x64_code *c = &x->c;
+    uint32_t miss;
+
+    if (k->share == SHARE_LEADER)
+        spoil(x, k);
+    struct x64_mem m =
+        x64_look_up(x, k->base, k->disp, ir_mem_size(k->aux), x->layout.store_off, &miss);
+    uint32_t site = store_to(x, k->op, k->aux, k->val, (int32_t)k->imm, m);
+
+    x64_fix(c, x64_jmp(c), k->back);
+    x64_fix(c, miss, x64_at(c));
+    return site;
+}
+
+static void cold_load(struct x64_emitter *x, const struct x64_cold *k)
+{
+    struct x64_code *c = &x->c;
+
+    if (k->share != SHARE_NONE)
+        load_alone(x, k);
+    x64_keep_xmm(x, k->xmm_live, false);
+    x64_lea_rm(c, RAX, x64_mem(k->base, k->disp));
+    x64_mov32_mi(c, STATE_MEM(slow_info), (int32_t)k->info);
+    x64_call_stub(x, X64_STUB_LOAD);
+    x64_keep_xmm(x, k->xmm_live, true);
+    if (k->op == IR_ld) {
+        if (k->dst != X64_NO_REG)
+            x64_mov_rr(c, k->dst, RAX);
+    } else {
+        x64_vmovq_xr_rrr(c, k->dst, 0, RAX);
+        if (k->aux != IR_64)
+            box(x, k->dst);
+    }
+    x64_fix(c, x64_jmp(c), k->back);
+}
+
+static void add_site(struct x64_emitter *x, uint32_t fault, uint32_t slow)
+{
+    if (x->unit.n_sites == X64_MAX_SITES)
+        x->c.full = true;
+    else
+        x->unit.site[x->unit.n_sites++] = (struct x64_site){fault, slow};
+}
+
+static void cold_store(struct x64_emitter *x, const struct x64_cold *k)
+{
+    struct x64_code *c = &x->c;
+    uint32_t alone = k->share == SHARE_NONE ? 0 : store_alone(x, k);
+
+    add_site(x, k->site, x64_at(c));
+    if (alone)
+        add_site(x, alone, x64_at(c));
+    x64_keep_xmm(x, k->xmm_live, false);
+    /* The value first: it may be in no register but scratch. */
+    if (k->op == IR_stf)
+        x64_vmovq_rx_rr(c, RCX, k->val);
+    else if (k->val == X64_NO_REG)
+        x64_mov_imm(c, RCX, k->imm);
+    else
+        x64_mov_rr(c, RCX, k->val);
+    x64_lea_rm(c, RAX, x64_mem(k->base, k->disp));
+    x64_mov32_mi(c, STATE_MEM(slow_info), (int32_t)k->info);
+    x64_call_stub(x, X64_STUB_STORE);
+    x64_keep_xmm(x, k->xmm_live, true);
+    /* It may have faulted, as the next one would: those ask the tables. */
+    if (k->share == SHARE_LEADER || k->share == SHARE_MEMBER)
+        spoil(x, k);
+    x64_fix(c, x64_jmp(c), k->back);
+}
+
+/* ---- Shared look-ups (x64_share.c) ----------------------------------------------------- */
+
+static struct x64_share *share_of(struct x64_emitter *x)
+{
+    unsigned g = x->share_of[x->i];
+
+    return g == X64_NO_SHARE || x->share[g].n < 2 ? NULL : &x->share[g];
+}
+
+/* The entry is that of the span's first byte, or of the base where that is not far below it; the
+ * tag must be the last byte's page. So one comparison answers for every access, misaligned ones as
+ * well: a page and the next have different entries. base + disp is the leader's address. */
+static uint32_t look_up_span(struct x64_emitter *x, const struct x64_share *s, unsigned base,
+                             int32_t disp, unsigned addend)
+{
+    struct x64_code *c = &x->c;
+    uint32_t mask = ((1u << x->layout.tlb_bits) - 1) << ENTRY_LOG2;
+    uint32_t table = s->store ? x->layout.store_off : x->layout.load_off;
+    struct x64_mem entry = {RCX, X64_NO_REG, 0, true, (int32_t)table};
+    int32_t first = disp - s->lead + s->first, last = disp - s->lead + s->last;
+
+    if (first >= 0 && last < X64_SPAN_MAX) {
+        x64_rorx(c, RCX, base, PAGE_BITS - ENTRY_LOG2);
+    } else {
+        x64_lea_rm(c, RCX, x64_mem(base, first));
+        x64_rorx(c, RCX, RCX, PAGE_BITS - ENTRY_LOG2);
+    }
+    x64_lea_rm(c, RAX, x64_mem(base, last));
+    x64_and32_ri(c, RCX, (int32_t)mask);
+    x64_and_ri(c, RAX, (int32_t)0xfffff000u);
+    x64_cmp_rm(c, RAX, entry);
+    uint32_t miss = x64_jcc(c, CC_NE);
+
+    entry.disp += ENTRY_ADDEND;
+    x64_mov_rm(c, addend, entry);
+    return miss;
+}
+
+/* As look_up(), for the access being emitted; *how gets what its cold part must know. */
+static struct x64_mem look_up_shared(struct x64_emitter *x, const struct ir_insn *in, unsigned base,
+                                     struct x64_cold *how, uint32_t *miss)
+{
+    struct x64_code *c = &x->c;
+    unsigned g = x->share_of[x->i];
+    const struct x64_val *v = &x->val[X64_SHARE_VAL + g];
+    bool first = v->where == V_NONE;
+    unsigned held = first ? x64_addend_def(x, g) : x64_addend_use(x, g);
+    unsigned addend = held == X64_NO_REG ? RCX : held;
+
+    how->share = first ? SHARE_LEADER : v->last == x->i ? SHARE_LAST : SHARE_MEMBER;
+    how->addend = (uint8_t)held;
+    how->slot = v->slot;
+    if (first) {
+        *miss = look_up_span(x, &x->share[g], base, (int32_t)in->imm, addend);
+        if (held == X64_NO_REG)
+            x64_mov_mr(c, x64_frame_slot(v->slot), RCX);
+    } else {
+        if (held == X64_NO_REG)
+            x64_mov_rm(c, RCX, x64_frame_slot(v->slot));
+        x64_test_rr(c, addend, addend);
+        *miss = x64_jcc(c, CC_E);
+    }
+    if (v->last == x->i)
+        x64_addend_done(x, g);
+    return (struct x64_mem){(uint8_t)base, (uint8_t)addend, 0, false, (int32_t)in->imm};
+}
+
+/* ---- The operations ---------------------------------------------------------------------- */
+
+static struct x64_cold *cold_part(struct x64_emitter *x, const struct ir_insn *in,
+                                  const struct x64_cold *how, uint32_t miss)
+{
+    bool store = (ir_ops[in->op].flags & STORE) != 0;
+    struct x64_cold *k = x64_cold_add(x, store ? cold_store : cold_load, miss);
+
+    k->op = in->op;
+    k->aux = in->aux;
+    k->info |= (uint32_t)in->aux << 24;
+    k->base = how->base;
+    k->share = how->share;
+    k->addend = how->addend;
+    k->slot = how->slot;
+    k->disp = (int32_t)in->imm;
+    k->xmm_live = x64_xmm_live(x);
+    return k;
+}
+
+static void load(struct x64_emitter *x, const struct ir_insn *in)
+{
+    unsigned base = x64_gpr(x, in->a);
+    unsigned d = is_fp(in) ? x64_def_xmm(x) : x64_def(x);
+    struct x64_cold how = {.base = (uint8_t)base};
+    struct x64_mem m;
+    uint32_t miss;
+
+    if (share_of(x))
+        m = look_up_shared(x, in, base, &how, &miss);
+    else
+        m = x64_look_up(x, base, (int32_t)in->imm, ir_mem_size(in->aux), x->layout.load_off, &miss);
+    load_from(x, in->op, in->aux, d, m);
+    x->val[x->i].boxed = in->op == IR_ldf && in->aux != IR_64;
+
+    struct x64_cold *k = cold_part(x, in, &how, miss);
+
+    k->back = x64_at(&x->c);
+    k->dst = (uint8_t)d;
+    if (is_fp(in))
+        k->xmm_live &= (uint16_t) ~(1u << d);
+}
+
+static void store(struct x64_emitter *x, const struct ir_insn *in)
+{
     unsigned base = x64_gpr(x, in->a);
     int32_t imm = 0;
     bool constant = !is_fp(in) && x64_imm32(x, in->b, &imm);
     unsigned val = X64_NO_REG;
+    struct x64_cold how = {.base = (uint8_t)base};
+    struct x64_mem m;
     uint32_t miss;
 
     if (!constant)
         val = is_fp(in) ? x64_fp_bits(x, in->b) : x64_gpr(x, in->b);
-    struct x64_mem m =
-        x64_look_up(x, base, (int32_t)in->imm, ir_mem_size(in->aux), x->layout.store_off, &miss);
-    struct x64_cold *k = x64_cold_add(x, cold_store, miss);
-
-    k->site = x64_at(c);
-    if (constant)
-        store_imm(x, in, imm, m);
+    if (share_of(x))
+        m = look_up_shared(x, in, base, &how, &miss);
     else
-        store_reg(x, in, val, m);
-    k->back = x64_at(c);
-    k->op = in->op;
-    k->aux = in->aux;
-    k->info |= (uint32_t)in->aux << 24;
-    k->base = (uint8_t)base;
+        m = x64_look_up(x, base, (int32_t)in->imm, ir_mem_size(in->aux), x->layout.store_off, &miss);
+    uint32_t site = store_to(x, in->op, in->aux, val, imm, m);
+    struct x64_cold *k = cold_part(x, in, &how, miss);
+
+    k->site = site;
+    k->back = x64_at(&x->c);
     k->val = (uint8_t)val;
     k->imm = (uint64_t)(int64_t)imm;
-    k->disp = (int32_t)in->imm;
-    k->xmm_live = x64_xmm_live(x);
 }
 
 void x64_emit_mem(struct x64_emitter *x, const struct ir_insn *in)

@@ -138,6 +138,7 @@ struct ir_block {
     uint32_t n;         /* IR instructions */
     bool virtual_time;  /* `count` is wanted */
     bool upper_half;    /* a guess: it runs at addresses with bit 63 set; costs time when wrong */
+    bool share_lookups; /* accesses from one base may share a look-up in the tables */
     const struct ir_helper *helpers; /* indexed by id; borrowed, lives as long as the program */
     unsigned n_helpers;
     struct ir_insn insn[IR_MAX_INSNS];

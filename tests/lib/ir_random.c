@@ -10,6 +10,9 @@ struct gen {
     struct ir_block *b;
     ir_ref recent[2][RECENT]; /* [0] of class I, [1] of class F */
     unsigned n_recent[2];
+    ir_ref near; /* the base of the latest access to memory that made one, if has_near */
+    uint64_t near_imm;
+    bool has_near;
 };
 
 uint64_t ir_random_next(struct ir_random *r)
@@ -300,20 +303,51 @@ static ir_ref idiom(struct gen *g)
 /* ---- Memory, state, calls -------------------------------------------------------------- */
 
 /* An address and an offset to add to it: mostly in pages 0 and 1, now and then in
- * the page that a store leaves from, or in the one that faults. */
+ * the page that a store leaves from, or in the one that faults. As often as not it is
+ * one beside the last, from the same base and at multiples of 4, as in a structure. */
 static ir_ref address(struct gen *g, uint64_t *imm)
 {
     unsigned page = one_in(g->r, 10) ? 3 : one_in(g->r, 10) ? 2 : 0;
     uint64_t mask = page ? PAGE_SIZE / 2 - 1 : PAGE_SIZE - 1;
     uint64_t base = IR_WORLD_VA + page * PAGE_SIZE, offset = ir_random_below(g->r, PAGE_SIZE / 4);
+
+    if (g->has_near && !one_in(g->r, 3)) {
+        if (one_in(g->r, 3)) { /* the base moves on, as through an array */
+            uint64_t step = 8 * (1 + ir_random_below(g->r, 8));
+
+            g->near = put2(g, IR_add, g->near, constant(g, step));
+            g->near_imm -= step;
+            put(g, IR_set, 0, g->near, IR_NONE, IR_NONE, random_reg(g));
+        }
+        *imm = g->near_imm + 4 * ir_random_below(g->r, one_in(g->r, 2) ? 8 : 200);
+        return g->near;
+    }
+    if (page == 0 && one_in(g->r, 3)) { /* about the end of page 0 */
+        mask = 15;
+        base += PAGE_SIZE - ir_random_below(g->r, 64);
+        offset = 0;
+    } else if (!one_in(g->r, 4)) {
+        mask &= ~UINT64_C(7);
+        offset &= ~UINT64_C(7);
+    }
     ir_ref at = put2(g, IR_and, operand(g, false), constant(g, mask));
 
-    *imm = one_in(g->r, 4) ? offset : offset - 2 * PAGE_SIZE;
+    switch (ir_random_below(g->r, 8)) {
+    case 0:
+    case 1: *imm = offset; break;
+    case 2:
+    case 3: *imm = offset % 64 - 32; break;
+    default: *imm = offset - 2 * PAGE_SIZE;
+    }
+    g->near_imm = *imm;
+    g->has_near = true;
     base += offset - *imm;
-    if (one_in(g->r, 2)) /* leaves something to fold */
-        return put2(g, IR_add, at, constant(g, base));
-    at = put2(g, IR_add, at, constant(g, base - 8));
-    return put2(g, IR_add, at, constant(g, 8));
+    if (one_in(g->r, 2)) { /* leaves something to fold */
+        at = put2(g, IR_add, at, constant(g, base - 8));
+        base = 8;
+    }
+    g->near = put2(g, IR_add, at, constant(g, base));
+    return g->near;
 }
 
 static ir_ref load(struct gen *g)

@@ -37,10 +37,16 @@ enum {
 struct ir_world {
     struct cpu_state s;
     uint64_t own[IR_WORLD_OWN];
-    uint8_t mem[IR_WORLD_MEM];
+    _Alignas(PAGE_SIZE) uint8_t mem[IR_WORLD_MEM];
     uint64_t ticks; /* what `time` gives next */
     uint64_t trace; /* a hash of all accesses to memory, in order */
+    /* Where translated code sees mem: page by page, each IR_WORLD_APART bytes behind the one before. NULL: as
+     * it stands. Reservations are such addresses. */
+    const uint8_t *apart;
 };
+enum { IR_WORLD_APART = 2 * PAGE_SIZE };
+
+uint64_t ir_world_word(const struct ir_world *w, uint64_t offset);
 
 struct ir_random {
     uint64_t seed;    /* of splitmix64; advances */

@@ -82,6 +82,20 @@ static uint64_t sign_word(uint64_t v, unsigned size)
 }
 
 /* k: IR_FAST(). What is no word of the world is left alone. */
+uint64_t ir_world_word(const struct ir_world *w, uint64_t offset)
+{
+    if (!w->apart)
+        return (uintptr_t)w->mem + offset;
+    return (uintptr_t)w->apart + offset / PAGE_SIZE * IR_WORLD_APART + offset % PAGE_SIZE;
+}
+
+static uint64_t reservation_of(const struct cpu_state *s, const uint8_t *at, unsigned size)
+{
+    const struct ir_world *w = (const struct ir_world *)s;
+
+    return ir_world_word(w, (uint64_t)(at - w->mem)) | (size == 8 ? 1 : 2);
+}
+
 static uint64_t load_reserved(struct cpu_state *s, uint64_t k, uint64_t a, uint64_t b, uint64_t c)
 {
     unsigned size = ir_fast_size((uint8_t)k);
@@ -93,7 +107,7 @@ static uint64_t load_reserved(struct cpu_state *s, uint64_t k, uint64_t a, uint6
         return sign_word(mix(k, a), size);
     at = locate((struct ir_world *)s, a, size == 8 ? IR_64 : IR_U32, IR_WORLD_LOAD_FAULT);
     memcpy(&v, at, size);
-    s->reservation = (uint64_t)(uintptr_t)at | (size == 8 ? 1 : 2);
+    s->reservation = reservation_of(s, at, size);
     s->reserved_value = v;
     return sign_word(v, size);
 }
@@ -123,7 +137,7 @@ static uint64_t atomic(struct cpu_state *s, uint64_t k, uint64_t a, uint64_t b, 
     memcpy(&old, at, size);
     if (what == IR_SC) {
         s->reservation = 0;
-        if (reserved != ((uint64_t)(uintptr_t)at | (size == 8 ? 1 : 2)) || s->reserved_value != old)
+        if (reserved != reservation_of(s, at, size) || s->reserved_value != old)
             return 1;
     }
     new = changed(what, old, b);

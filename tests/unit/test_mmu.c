@@ -56,6 +56,13 @@ static void a_new_mmu_is_ready(void **state)
 {
     (void)state;
     assert_non_null(t->s.view);
+    /* Where page 0 is sought, and the page before it together with page 0. */
+    const struct mmu_view *v = t->s.view;
+
+    for (unsigned i = 0; i < TLB_SIZE; i += TLB_SIZE - 1) {
+        assert_int_equal(v->load[i].tag, TLB_EMPTY);
+        assert_int_equal(v->store[i].tag, TLB_EMPTY);
+    }
     assert_ptr_equal(t->s.mmu, t->mmu);
     assert_true(t->s.salt[0] != 0 && t->s.salt[1] != 0);
     for (unsigned i = 0; i < 1u << JUMP_BITS; i++)

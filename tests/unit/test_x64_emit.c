@@ -32,7 +32,9 @@ enum {
     BLOCK_AT = STUB_BYTES + 1024,
     MXCSR_DENORMAL = 2, /* RISC-V has no such flag */
     N_LINK_KINDS = 3,
+    APART_BYTES = 2 * IR_WORLD_MEM,
 };
+#define APART(page) ((page)*IR_WORLD_APART)
 
 /* What the emitted code was seen to do. */
 struct seen {
@@ -51,7 +53,7 @@ struct rig {
     struct x64_stubs stubs;
     struct x64_emitter *emitter;
     struct mmu_view *view;
-    uint8_t *closed; /* as many bytes as the world's memory, not writable */
+    uint8_t *open, *closed; /* got.mem's pages once more, not writable in `closed` */
     const struct x64_unit *unit;
 };
 
@@ -77,7 +79,7 @@ static void on_segv(int number, siginfo_t *info, void *context)
 
     for (unsigned k = 0; rig.unit && k < rig.unit->n_sites; k++) {
         if (code + rig.unit->site[k].fault != pc || at < rig.closed ||
-            at >= rig.closed + IR_WORLD_MEM)
+            at >= rig.closed + APART_BYTES)
             continue;
         uc->uc_mcontext.gregs[REG_RIP] = (greg_t)(code + rig.unit->site[k].slow);
         seen.faults++;
@@ -106,6 +108,35 @@ static void *map_code(int fd, int prot)
     return p;
 }
 
+/* got.mem's pages once more, in the order of their numbers, each with a hole behind it: what goes
+ * past a page's end without asking for the next one is noticed. */
+static uint8_t *map_apart(int fd, int prot)
+{
+    uint8_t *to = mmap(NULL, APART_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    assert_true((void *)to != MAP_FAILED);
+    for (unsigned page = 0; page < IR_WORLD_MEM / PAGE_SIZE; page++) {
+        uint8_t *at = to + APART(page);
+
+        assert_ptr_equal(
+            mmap(at, PAGE_SIZE, prot, MAP_SHARED | MAP_FIXED, fd, (off_t)page * PAGE_SIZE), at);
+    }
+    return to;
+}
+
+static void map_world(void)
+{
+    int fd = memfd_create("test_x64_emit-world", 0);
+
+    assert_int_equal(ftruncate(fd, IR_WORLD_MEM), 0);
+    assert_ptr_equal(
+        mmap(got.mem, IR_WORLD_MEM, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0),
+        got.mem);
+    got.apart = rig.open = map_apart(fd, PROT_READ | PROT_WRITE);
+    rig.closed = map_apart(fd, PROT_READ);
+    close(fd);
+}
+
 static unsigned n_xmm;
 
 static int set_up(void **state)
@@ -125,8 +156,7 @@ static int set_up(void **state)
     assert_non_null(rig.view);
     for (unsigned k = 0; k < TLB_SIZE; k++)
         rig.view->load[k].tag = rig.view->store[k].tag = TLB_EMPTY;
-    rig.closed = mmap(NULL, IR_WORLD_MEM, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    assert_true((void *)rig.closed != MAP_FAILED);
+    map_world();
     for (unsigned k = 0; k < 1 << JUMP_BITS; k++)
         got.s.jump[k] = (struct jump_entry){JUMP_EMPTY, NULL};
 
@@ -146,16 +176,16 @@ static int tear_down(void **state)
     free(rig.view);
     munmap(rig.rw, CODE_BYTES);
     munmap((void *)rig.rx, CODE_BYTES);
-    munmap(rig.closed, IR_WORLD_MEM);
+    munmap(rig.open, APART_BYTES);
+    munmap(rig.closed, APART_BYTES);
     return 0;
 }
 
-/* Fills the table entry of one page, for loads or stores. True: it is one that hits. */
+/* Fills the table entry of one page, for loads or stores. True: an access may be served by it. */
 static bool random_entry(struct ir_random *r, struct tlb_entry *table, unsigned page, bool store)
 {
     uint64_t va = IR_WORLD_VA + page * PAGE_SIZE;
     struct tlb_entry *t = &table[(va >> PAGE_BITS) & (TLB_SIZE - 1)];
-    uint64_t hva = (uint64_t)(uintptr_t)got.mem - IR_WORLD_VA;
 
     *t = (struct tlb_entry){TLB_EMPTY, 0};
     if (page == 3 || (store && page == 2))
@@ -166,9 +196,11 @@ static bool random_entry(struct ir_random *r, struct tlb_entry *table, unsigned 
         *t = (struct tlb_entry){va ^ (UINT64_C(1) << (PAGE_BITS + TLB_BITS)), 64};
         return false;
     case 4:
-        *t = (struct tlb_entry){va, (uint64_t)(uintptr_t)rig.closed - IR_WORLD_VA};
-        return false; /* the slow path is taken all the same */
-    default: *t = (struct tlb_entry){va, hva}; return true;
+        *t = (struct tlb_entry){va, (uint64_t)(uintptr_t)rig.closed + APART(page) - va};
+        return block.share_lookups; /* stores take the slow path all the same */
+    default:
+        *t = (struct tlb_entry){va, (uint64_t)(uintptr_t)rig.open + APART(page) - va};
+        return true;
     }
 }
 
@@ -394,6 +426,8 @@ struct pool {
     struct ir_random *r;
     ir_ref i[MAX_LIVE], f[MAX_LIVE];
     unsigned n_i, n_f;
+    ir_ref near; /* the last address, when n_near accesses have used it */
+    unsigned n_near;
 };
 
 static ir_ref any_int(const struct pool *p)
@@ -448,17 +482,23 @@ static ir_ref random_atomic(struct pool *p, ir_ref at)
 static void random_access(struct pool *p)
 {
     uint8_t size = (uint8_t)ir_random_below(p->r, 4), width = IR_U32 + (size & 1);
-    ir_ref at = random_address(p);
+    uint64_t imm = 0;
 
+    if (p->n_near > 0 && ir_random_below(p->r, 4) > 0)
+        imm = 8 * ir_random_below(p->r, 4);
+    else
+        p->near = random_address(p);
+    p->n_near++;
     switch (ir_random_below(p->r, 6)) {
-    case 4: add_int(p, random_atomic(p, at)); break;
-    case 5: random_atomic(p, at); break;
+    case 4: add_int(p, random_atomic(p, p->near)); break;
+    case 5: random_atomic(p, p->near); break;
     case 0:
-        add_int(p, put(IR_ld, (uint8_t)ir_random_below(p->r, IR_S32 + 1), at, IR_NONE, IR_NONE, 0));
+        add_int(p, put(IR_ld, (uint8_t)ir_random_below(p->r, IR_S32 + 1), p->near, IR_NONE, IR_NONE,
+                       imm));
         break;
-    case 1: add_fp(p, put(IR_ldf, width, at, IR_NONE, IR_NONE, 0)); break;
-    case 2: put(IR_st, size, at, any_int(p), IR_NONE, 0); break;
-    default: put(IR_stf, width, at, any_fp(p), IR_NONE, 0);
+    case 1: add_fp(p, put(IR_ldf, width, p->near, IR_NONE, IR_NONE, imm)); break;
+    case 2: put(IR_st, size, p->near, any_int(p), IR_NONE, imm); break;
+    default: put(IR_stf, width, p->near, any_fp(p), IR_NONE, imm);
     }
 }
 
@@ -553,6 +593,7 @@ static void random_block(struct ir_random *r)
         if (last->op == IR_exit_goto && ir_random_below(r, 2))
             last->imm &= PAGE_SIZE - 2;
     }
+    block.share_lookups = false;
     block.virtual_time = ir_random_below(r, 2) != 0;
     block.upper_half = ir_random_below(r, 2) != 0;
 }
@@ -588,8 +629,8 @@ static void random_reservation(struct ir_random *r)
     expected.s.reservation = got.s.reservation = 0;
     if (ir_random_below(r, 3) == 0)
         return;
-    expected.s.reservation = ((uint64_t)(uintptr_t)expected.mem + at) | (size == 8 ? 1 : 2);
-    got.s.reservation = ((uint64_t)(uintptr_t)got.mem + at) | (size == 8 ? 1 : 2);
+    expected.s.reservation = ir_world_word(&expected, at) | (size == 8 ? 1 : 2);
+    got.s.reservation = ir_world_word(&got, at) | (size == 8 ? 1 : 2);
     expected.s.reserved_value = got.s.reserved_value = value;
 }
 
@@ -599,7 +640,9 @@ static bool same_reservation(void)
 
     if (want == 0 || have == 0)
         return want == have || wrong("reservation");
-    return (want - (uintptr_t)expected.mem == have - (uintptr_t)got.mem &&
+    uint64_t offset = (want & ~UINT64_C(3)) - (uintptr_t)expected.mem;
+
+    return (have == (ir_world_word(&got, offset) | (want & 3)) &&
             expected.s.reserved_value == got.s.reserved_value) ||
            wrong("reservation");
 }
@@ -942,6 +985,70 @@ static void full_lists_refuse_the_block(void **state)
     assert_false(emits(1100, &count));
 }
 
+/* ---- Look-ups that are shared ------------------------------------------------------------- */
+
+/* Nothing is found from now on. */
+static uint64_t empty_the_tables(struct cpu_state *s, uint64_t k, uint64_t a, uint64_t b,
+                                 uint64_t c)
+{
+    (void)s, (void)k, (void)a, (void)b, (void)c;
+    for (unsigned i = 0; i < TLB_SIZE; i++)
+        rig.view->load[i].tag = rig.view->store[i].tag = TLB_EMPTY;
+    return 0;
+}
+
+static unsigned n_slow_loads;
+
+static uint64_t count_slow_load(struct cpu_state *s, uint64_t va, uint8_t aux)
+{
+    (void)s, (void)va, (void)aux;
+    n_slow_loads++;
+    return 0;
+}
+
+/* r6 = 0(r5); r7 = 8(r5); a call, perhaps; r8 = 16(r5). Gives how many took the slow path. */
+static unsigned load_three(bool calls)
+{
+    static const struct ir_helper helpers[] = {{"empty_the_tables", empty_the_tables, 0}};
+    struct x64_mmu_layout slow = layout;
+    struct ir_random r = {.seed = 1};
+
+    block = (struct ir_block){.n = 0, .helpers = helpers, .n_helpers = 1};
+    begin_insn();
+    ir_ref base = put(IR_get, 0, IR_NONE, IR_NONE, IR_NONE, 5);
+
+    for (unsigned k = 0; k < 3; k++) {
+        if (calls && k == 2)
+            put(IR_call, 0, IR_NONE, IR_NONE, IR_NONE, IR_CALL(0, 0));
+        put(IR_set, 0, put(IR_ld, IR_64, base, IR_NONE, IR_NONE, 8 * k), IR_NONE, IR_NONE, 6 + k);
+    }
+    put(IR_exit_goto, 0, IR_NONE, IR_NONE, IR_NONE, 4);
+    opt_run(&block, OPT_share, NULL, NULL);
+    rig.unit = x64_emit(rig.emitter, &block, rig.rw + BLOCK_AT, CODE_BYTES - BLOCK_AT);
+    assert_non_null(rig.unit);
+    ir_world_init(&got, &r);
+    slow.load = count_slow_load;
+    x64_init_state(&got.s, &rig.stubs, &slow, helpers, 1);
+    got.s.pending = 0;
+    got.s.reg[5] = IR_WORLD_VA + 16;
+    empty_the_tables(&got.s, 0, 0, 0, 0);
+    rig.view->load[IR_WORLD_VA >> PAGE_BITS & (TLB_SIZE - 1)] =
+        (struct tlb_entry){IR_WORLD_VA, (uint64_t)(uintptr_t)rig.open - IR_WORLD_VA};
+    n_slow_loads = 0;
+    assert_int_equal(run_host(), EXIT_LINK);
+    return n_slow_loads;
+}
+
+static void a_helper_may_change_the_mapping(void **state)
+{
+    (void)state;
+    x64_emitter_stress(rig.emitter, 0);
+    assert_int_equal(load_three(false), 0);
+    assert_int_equal(load_three(true), 1);
+}
+
+/* ---- Printing ------------------------------------------------------------------------------- */
+
 /* Bytes that are no instruction are printed, and it goes on behind them. */
 static void disassembly_goes_on_behind_data(void **state)
 {
@@ -969,6 +1076,7 @@ int main(void)
         cmocka_unit_test(more_values_than_the_frame_holds_are_refused),
         cmocka_unit_test(values_of_dead_operations_give_their_slots_back),
         cmocka_unit_test(full_lists_refuse_the_block),
+        cmocka_unit_test(a_helper_may_change_the_mapping),
         cmocka_unit_test(disassembly_goes_on_behind_data),
     };
 
