@@ -69,6 +69,7 @@ enum {
     X64_N_SLOTS = X64_FRAME / 8,
     X64_NONE = 0xffff,
     X64_MAX_SHARES = 64,
+    X64_SHARE_MIN = 3,  /* accesses: two save less than their longer cold parts cost fresh code */
     X64_SPAN_MAX = 512, /* bytes; what lies across a page's end takes the cold way */
     X64_NO_SHARE = 0xff,
     X64_SHARE_VAL = IR_MAX_INSNS, /* val[X64_SHARE_VAL + n] is the addend of share[n] */
@@ -77,7 +78,7 @@ enum {
 /* Accesses near each other that share a look-up (x64_share.c). */
 struct x64_share {
     uint16_t root;       /* value that their addresses are counted from */
-    uint16_t n;          /* accesses; 1: shares nothing */
+    uint16_t n;          /* accesses; below X64_SHARE_MIN: shares nothing */
     int32_t lead;        /* the leader's offset from it */
     int32_t first, last; /* bytes that are accessed: offsets from it */
     bool store;          /* asks the store table */

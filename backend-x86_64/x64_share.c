@@ -73,6 +73,7 @@ static void start(struct x64_emitter *x, struct open *open, const struct place *
     }
     open->share[k] = (uint8_t)x->n_shares;
     open->no_store[k] = false;
+    x->val[X64_SHARE_VAL + x->n_shares] = (struct x64_val){.where = V_NONE, .hint = X64_NO_REG};
     x->share[x->n_shares++] = (struct x64_share){.root = p->root,
                                                  .lead = p->first,
                                                  .first = p->first,
@@ -119,8 +120,6 @@ void x64_share_start(struct x64_emitter *x)
     memset(x->share_of, X64_NO_SHARE, b->n);
     if (!b->share_lookups)
         return;
-    for (unsigned g = 0; g < X64_MAX_SHARES; g++)
-        x->val[X64_SHARE_VAL + g] = (struct x64_val){.where = V_NONE, .hint = X64_NO_REG};
     for (unsigned i = 0; i < b->n; i++) {
         unsigned flags = ir_ops[b->insn[i].op].flags;
 

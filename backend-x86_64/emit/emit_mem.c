@@ -240,7 +240,7 @@ static struct x64_share *share_of(struct x64_emitter *x)
 {
     unsigned g = x->share_of[x->i];
 
-    return g == X64_NO_SHARE || x->share[g].n < 2 ? NULL : &x->share[g];
+    return g == X64_NO_SHARE || x->share[g].n < X64_SHARE_MIN ? NULL : &x->share[g];
 }
 
 /* The entry is that of the span's first byte, or of the base where that is not far below it; the
