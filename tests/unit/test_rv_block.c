@@ -412,7 +412,7 @@ static void misaligned_targets_without_c(void **state)
     expect_one(f, BEQ_6, NORMAL, "0: if 6 4: trap 9 #0");
     expect_one(f, 0x00050067, NORMAL, "0: jump ?");
     remove_ext(f, RV_EXT_c);
-    expect_one(f, BEQ_6, NORMAL, "0: if 4 trap 0 pc+6");
+    expect_one(f, BEQ_6, NORMAL, "0: call jump_check 4: trap 9 #0");
     expect_one(f, 0x006000ef, NORMAL, "0: trap 0 pc+6"); /* jal ra, 6 */
     expect_one(f, 0x00050067, NORMAL, "0: call jump_check jump ?");
 }

@@ -112,12 +112,18 @@ static void jalr(struct rv_build *t, const struct rv_insn *i)
     rv_leave_jalr(t, i, target);
 }
 
-/* A branch whose target is misaligned traps when it is taken, and only then. */
+/* A branch whose target is misaligned traps when it is taken, and only then. It retires only
+ * when it is not, so it does not leave the block as others do, which are counted before. */
 static void branch_misaligned(struct rv_build *t, enum ir_cond cond, ir_ref x, ir_ref y,
                               int64_t target)
 {
-    rv_leave_if(t, (enum ir_cond)(cond ^ 1), x, y, t->next);
-    rv_leave_trap(t, RV_CAUSE_FETCH_MISALIGNED, rv_pc(t, target));
+    static const enum ir_op compare[] = {IR_eq, IR_lt, IR_ltu}; /* and their contraries */
+    ir_ref taken = rv_pc(t, target), not_taken = rv_pc(t, t->next);
+    ir_ref is = ir_op2(t->b, compare[cond / 2], x, y);
+    ir_ref next =
+        cond & 1 ? rv_select(t, is, not_taken, taken) : rv_select(t, is, taken, not_taken);
+
+    rv_call(t, RV_HELP_jump_check, 0, next, IR_NONE);
 }
 
 static void branch(struct rv_build *t, const struct rv_insn *i, enum ir_cond cond)
