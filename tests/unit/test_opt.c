@@ -250,6 +250,26 @@ static const struct shape shapes[] = {
     {"%1 = get r5\n %2 = get r6\n %3 = zext16 %2\n %4 = const 0x1ffff\n %5 = and %1 %4\n"
      " %6 = add %5 %3\n st.u16 [%1 +0] %6\n exit_goto +4",
      "%1 = get r5\n %2 = get r6\n %3 = add %1 %2\n st.u16 [%1 +0] %3\n exit_goto +4"},
+    /* A shift down, by whatever, and a condition look above what is wanted of the result. */
+    {"%1 = get r5\n %2 = zext8 %1\n %3 = const 4\n %4 = shr %2 %3\n st.u8 [%1 +0] %4\n exit_goto "
+     "+4",
+     "%1 = get r5\n %2 = zext8 %1\n %3 = const 4\n %4 = shr %2 %3\n st.u8 [%1 +0] %4\n exit_goto "
+     "+4"},
+    {"%1 = get r5\n %2 = get r6\n %3 = zext8 %1\n %4 = shr %3 %2\n st.u8 [%1 +0] %4\n exit_goto +4",
+     "%1 = get r5\n %2 = get r6\n %3 = zext8 %1\n %4 = shr %3 %2\n st.u8 [%1 +0] %4\n exit_goto "
+     "+4"},
+    {"%1 = get r5\n %2 = get r6\n %3 = zext8 %1\n %4 = select %3 %1 %2\n st.u8 [%1 +0] %4\n "
+     "exit_goto +4",
+     "%1 = get r5\n %2 = get r6\n %3 = zext8 %1\n %4 = select %3 %1 %2\n st.u8 [%1 +0] %4\n "
+     "exit_goto +4"},
+    /* A sum of words has 33 bits; an amount of six bits is no srlw. */
+    {"%1 = get r5\n %2 = sext32 %1\n %3 = ld.s32 [%1 +0]\n %4 = ld.s32 [%1 +4]\n %5 = add %3 %4\n "
+     "%6 = xor %2 %5\n set %6 r6\n exit_goto +4",
+     "%1 = get r5\n %2 = sext32 %1\n %3 = ld.s32 [%1 +0]\n %4 = ld.s32 [%1 +4]\n %5 = add %3 %4\n "
+     "%6 = xor %2 %5\n set %6 r6\n exit_goto +4"},
+    {"%1 = get r5\n %2 = get r6\n %3 = zext32 %1\n %4 = const 63\n %5 = and %2 %4\n %6 = shr %3 "
+     "%5\n set %6 r7\n exit_goto +4",
+     "%1 = get r5\n %2 = get r6\n %3 = zext32 %1\n %4 = shr %3 %2\n set %4 r7\n exit_goto +4"},
     /* A difference that is zero is an equality, a sum is not. */
     {"%1 = get r5\n %2 = get r6\n %3 = sub %1 %2\n %4 = const 0\n exit_if.eq %3 %4 -> +0x40\n"
      " exit_goto +4",
