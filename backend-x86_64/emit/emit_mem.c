@@ -155,7 +155,8 @@ static void load_alone(struct x64_emitter *x, const struct x64_cold *k)
 
     if (k->share == SHARE_LEADER)
         spoil(x, k);
-    struct x64_mem m = x64_look_up(x, k->base, k->disp, ir_mem_size(k->aux), x->layout.load_off, &miss);
+    struct x64_mem m =
+        x64_look_up(x, k->base, k->disp, ir_mem_size(k->aux), x->layout.load_off, &miss);
 
     load_from(x, k->op, k->aux, k->dst, m);
     x64_fix(c, x64_jmp(c), k->back);
@@ -359,7 +360,8 @@ static void store(struct x64_emitter *x, const struct ir_insn *in)
     if (share_of(x))
         m = look_up_shared(x, in, base, &how, &miss);
     else
-        m = x64_look_up(x, base, (int32_t)in->imm, ir_mem_size(in->aux), x->layout.store_off, &miss);
+        m = x64_look_up(x, base, (int32_t)in->imm, ir_mem_size(in->aux), x->layout.store_off,
+                        &miss);
     uint32_t site = store_to(x, in->op, in->aux, val, imm, m);
     struct x64_cold *k = cold_part(x, in, &how, miss);
 

@@ -40,8 +40,8 @@ struct ir_world {
     _Alignas(PAGE_SIZE) uint8_t mem[IR_WORLD_MEM];
     uint64_t ticks; /* what `time` gives next */
     uint64_t trace; /* a hash of all accesses to memory, in order */
-    /* Where translated code sees mem: page by page, each IR_WORLD_APART bytes behind the one before. NULL: as
-     * it stands. Reservations are such addresses. */
+    /* Where translated code sees mem: page by page, each IR_WORLD_APART bytes behind the one
+     * before. NULL: as it stands. Reservations are such addresses. */
     const uint8_t *apart;
 };
 enum { IR_WORLD_APART = 2 * PAGE_SIZE };

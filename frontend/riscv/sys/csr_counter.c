@@ -17,8 +17,8 @@ uint64_t rv_time(const struct rv_hart *h)
     return h->now_ticks ? h->now_ticks(h->now_arg) : 0;
 }
 
-/* What counter n counts. In virtual time a trap takes a cycle and retires nothing (Privileged 3.3.1:
- * ECALL and EBREAK "should not increment the minstret CSR"). */
+/* What counter n counts. In virtual time a trap takes a cycle and retires nothing
+ * (Privileged 3.3.1: ECALL and EBREAK "should not increment the minstret CSR"). */
 static uint64_t count_of(const struct rv_hart *h, unsigned n)
 {
     if (!h->virtual_time)
