@@ -177,6 +177,8 @@ static void spill_xmm(struct x64_emitter *x, unsigned reg)
 /* Can the value leave its register without a store? */
 static bool is_cheap(const struct x64_emitter *x, unsigned value)
 {
+    if (value >= X64_SHARE_VAL)
+        return false; /* an addend: no instruction of the block made it */
     return x->b->insn[value].op == IR_const || is_at_home(x, value);
 }
 
