@@ -1011,17 +1011,22 @@ static uint64_t count_slow_load(struct cpu_state *s, uint64_t va, uint8_t aux)
 /* r6 = 0(r5); r7 = 8(r5); a call, perhaps; r8 = 16(r5). Gives how many took the slow path. */
 static unsigned load_three(bool calls)
 {
-    static const struct ir_helper helpers[] = {{"empty_the_tables", empty_the_tables, 0}};
+    static const struct ir_helper helpers[] = {
+#define IR_HELPER(name, fn, n) {#name, fn, n},
+#include "dbt/ir/ir_helper.def"
+#undef IR_HELPER
+        {"empty_the_tables", empty_the_tables, 0},
+    };
     struct x64_mmu_layout slow = layout;
     struct ir_random r = {.seed = 1};
 
-    block = (struct ir_block){.n = 0, .helpers = helpers, .n_helpers = 1};
+    block = (struct ir_block){.n = 0, .helpers = helpers, .n_helpers = IR_HELPER_COUNT + 1};
     begin_insn();
     ir_ref base = put(IR_get, 0, IR_NONE, IR_NONE, IR_NONE, 5);
 
     for (unsigned k = 0; k < 3; k++) {
         if (calls && k == 2)
-            put(IR_call, 0, IR_NONE, IR_NONE, IR_NONE, IR_CALL(0, 0));
+            put(IR_call, 0, IR_NONE, IR_NONE, IR_NONE, IR_CALL(IR_HELPER_COUNT, 0));
         put(IR_set, 0, put(IR_ld, IR_64, base, IR_NONE, IR_NONE, 8 * k), IR_NONE, IR_NONE, 6 + k);
     }
     put(IR_exit_goto, 0, IR_NONE, IR_NONE, IR_NONE, 4);
@@ -1030,7 +1035,7 @@ static unsigned load_three(bool calls)
     assert_non_null(rig.unit);
     ir_world_init(&got, &r);
     slow.load = count_slow_load;
-    x64_init_state(&got.s, &rig.stubs, &slow, helpers, 1);
+    x64_init_state(&got.s, &rig.stubs, &slow, helpers, IR_HELPER_COUNT + 1);
     got.s.pending = 0;
     got.s.reg[5] = IR_WORLD_VA + 16;
     empty_the_tables(&got.s, 0, 0, 0, 0);
