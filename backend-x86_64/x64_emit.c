@@ -73,6 +73,14 @@ struct x64_cold *x64_cold_add(struct x64_emitter *x,
     return k;
 }
 
+void x64_site_add(struct x64_emitter *x, uint32_t fault, uint32_t slow)
+{
+    if (x->unit.n_sites == X64_MAX_SITES)
+        x->c.full = true;
+    else
+        x->unit.site[x->unit.n_sites++] = (struct x64_site){fault, slow};
+}
+
 static void cold_pending(struct x64_emitter *x, const struct x64_cold *k)
 {
     x64_mov_imm(&x->c, RAX, k->imm);

@@ -235,8 +235,12 @@ void x64_put_operand(struct x64_emitter *x, unsigned n, ir_ref r);
 void x64_keep_xmm(struct x64_emitter *x, uint16_t live, bool restore);
 /* Calls a stub for a load, a store or C: the form that this block needs. */
 void x64_call_stub(struct x64_emitter *x, enum x64_stub stub);
-/* Calls helper `id` with operands that are in scratch[0..2] already. Result in rax. */
-void x64_call_helper(struct x64_emitter *x, unsigned id, uint32_t k);
+/* Calls helper `id` for the instruction at insn_off, with operands that are in scratch[0..2]
+ * already. Result in rax. */
+void x64_call_helper(struct x64_emitter *x, uint32_t insn_off, unsigned id, uint32_t k);
+/* Notes that the host instruction at offset `fault` may fault, and that it then goes on at `slow`.
+ */
+void x64_site_add(struct x64_emitter *x, uint32_t fault, uint32_t slow);
 
 /* ---- NaNs to be made canonical (emit/emit_nan.c) -------------------------------------- */
 

@@ -9,20 +9,13 @@ static void cold_helper(struct x64_emitter *x, const struct x64_cold *k)
 {
     struct x64_code *c = &x->c;
 
-    if (k->site) {
-        if (x->unit.n_sites == X64_MAX_SITES)
-            c->full = true;
-        else
-            x->unit.site[x->unit.n_sites++] = (struct x64_site){k->site, x64_at(c)};
-    }
+    if (k->site)
+        x64_site_add(x, k->site, x64_at(c));
     x64_keep_xmm(x, k->xmm_live, false);
     x64_mov_mr(c, STATE_MEM(scratch[0]), k->base);
     if (k->val != X64_NO_REG)
         x64_mov_mr(c, STATE_MEM(scratch[1]), k->val);
-    x64_mov32_mi(c, STATE_MEM(insn_off), (int32_t)(k->info & 0xffff));
-    x64_mov_imm(c, RAX, ir_call_id(k->imm));
-    x64_mov32_mi(c, STATE_MEM(helper_k), (int32_t)ir_call_k(k->imm));
-    x64_call_stub(x, X64_STUB_CALL);
+    x64_call_helper(x, k->info & 0xffff, ir_call_id(k->imm), ir_call_k(k->imm));
     x64_keep_xmm(x, k->xmm_live, true);
     x64_fix(c, x64_jmp(c), k->back);
 }

@@ -41,9 +41,9 @@ void x64_call_stub(struct x64_emitter *x, enum x64_stub stub)
     x64_call_m(&x->c, x64_state_at(offsetof(struct cpu_state, stub) + 8 * n));
 }
 
-void x64_call_helper(struct x64_emitter *x, unsigned id, uint32_t k)
+void x64_call_helper(struct x64_emitter *x, uint32_t insn_off, unsigned id, uint32_t k)
 {
-    x64_mov32_mi(&x->c, STATE_MEM(insn_off), (int32_t)x->insn_off);
+    x64_mov32_mi(&x->c, STATE_MEM(insn_off), (int32_t)insn_off);
     x64_mov_imm(&x->c, RAX, id);
     x64_mov32_mi(&x->c, STATE_MEM(helper_k), (int32_t)k);
     x64_call_stub(x, X64_STUB_CALL);
@@ -59,7 +59,7 @@ static void call(struct x64_emitter *x, const struct ir_insn *in)
     x64_put_operand(x, 1, in->b);
     x64_put_operand(x, 2, in->c);
     x64_claim_all(x);
-    x64_call_helper(x, ir_call_id(in->imm), ir_call_k(in->imm));
+    x64_call_helper(x, x->insn_off, ir_call_id(in->imm), ir_call_k(in->imm));
     if (x->val[x->i].last != 0)
         x64_mov_rr(&x->c, x64_def(x), RAX);
 }

@@ -36,7 +36,7 @@ static void by_rules(struct x64_emitter *x, const struct ir_insn *in)
     x64_put_operand(x, 1, in->b);
     x64_put_operand(x, 2, in->c);
     x64_claim_all(x);
-    x64_call_helper(x, IR_HELP_fp, in->op | (uint32_t)in->aux << 8);
+    x64_call_helper(x, x->insn_off, IR_HELP_fp, in->op | (uint32_t)in->aux << 8);
     if (x->val[x->i].last == 0)
         return;
     if (ir_ops[in->op].result == 'F')

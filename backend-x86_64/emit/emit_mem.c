@@ -148,15 +148,19 @@ static void spoil(struct x64_emitter *x, const struct x64_cold *k)
 
 /* Where the shared look-up did not serve (the span crosses a page's end, say), the access's
  * own one, as it is without sharing. */
+static struct x64_mem look_up_alone(struct x64_emitter *x, const struct x64_cold *k, uint32_t table,
+                                    uint32_t *miss)
+{
+    if (k->share == SHARE_LEADER)
+        spoil(x, k);
+    return x64_look_up(x, k->base, k->disp, ir_mem_size(k->aux), table, miss);
+}
+
 static void load_alone(struct x64_emitter *x, const struct x64_cold *k)
 {
     struct x64_code *c = &x->c;
     uint32_t miss;
-
-    if (k->share == SHARE_LEADER)
-        spoil(x, k);
-    struct x64_mem m =
-        x64_look_up(x, k->base, k->disp, ir_mem_size(k->aux), x->layout.load_off, &miss);
+    struct x64_mem m = look_up_alone(x, k, x->layout.load_off, &miss);
 
     load_from(x, k->op, k->aux, k->dst, m);
     x64_fix(c, x64_jmp(c), k->back);
@@ -167,11 +171,7 @@ static uint32_t store_alone(struct x64_emitter *x, const struct x64_cold *k)
 {
     struct x64_code *c = &x->c;
     uint32_t miss;
-
-    if (k->share == SHARE_LEADER)
-        spoil(x, k);
-    struct x64_mem m =
-        x64_look_up(x, k->base, k->disp, ir_mem_size(k->aux), x->layout.store_off, &miss);
+    struct x64_mem m = look_up_alone(x, k, x->layout.store_off, &miss);
     uint32_t site = store_to(x, k->op, k->aux, k->val, (int32_t)k->imm, m);
 
     x64_fix(c, x64_jmp(c), k->back);
@@ -201,22 +201,14 @@ static void cold_load(struct x64_emitter *x, const struct x64_cold *k)
     x64_fix(c, x64_jmp(c), k->back);
 }
 
-static void add_site(struct x64_emitter *x, uint32_t fault, uint32_t slow)
-{
-    if (x->unit.n_sites == X64_MAX_SITES)
-        x->c.full = true;
-    else
-        x->unit.site[x->unit.n_sites++] = (struct x64_site){fault, slow};
-}
-
 static void cold_store(struct x64_emitter *x, const struct x64_cold *k)
 {
     struct x64_code *c = &x->c;
     uint32_t alone = k->share == SHARE_NONE ? 0 : store_alone(x, k);
 
-    add_site(x, k->site, x64_at(c));
+    x64_site_add(x, k->site, x64_at(c));
     if (alone)
-        add_site(x, alone, x64_at(c));
+        x64_site_add(x, alone, x64_at(c));
     x64_keep_xmm(x, k->xmm_live, false);
     /* The value first: it may be in no register but scratch. */
     if (k->op == IR_stf)

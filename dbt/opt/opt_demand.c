@@ -7,30 +7,6 @@
 
 enum { ALL = 64 };
 
-static unsigned least(unsigned a, unsigned b)
-{
-    return a < b ? a : b;
-}
-
-/* Width that an extension keeps, ALL for other operations. */
-static unsigned kept_by_extension(enum ir_op op)
-{
-    switch (op) {
-    case IR_sext8:
-    case IR_zext8: return 8;
-    case IR_sext16:
-    case IR_zext16: return 16;
-    case IR_sext32:
-    case IR_zext32: return 32;
-    default: return ALL;
-    }
-}
-
-static unsigned width_of(uint64_t v)
-{
-    return v ? 64 - (unsigned)__builtin_clzll(v) : 0;
-}
-
 /* Of the operand that is shifted, when `want` bits of the result are wanted. */
 static unsigned wanted_of_shifted(const struct ir_block *b, const struct ir_insn *i, unsigned want)
 {
@@ -71,7 +47,7 @@ static unsigned wanted_of(const struct ir_block *b, const struct ir_insn *i, uns
     case IR_sext16:
     case IR_zext16:
     case IR_sext32:
-    case IR_zext32: return least(want, kept_by_extension((enum ir_op)i->op));
+    case IR_zext32: return least(want, extension((enum ir_op)i->op));
     case IR_st: return n == 0 ? ALL : 8 * ir_mem_size(i->aux);
     case IR_s32f:
     case IR_u32f: return 32;
@@ -98,12 +74,12 @@ static void find_wanted(const struct ir_block *b, uint8_t *wanted)
 /* Are the low `want` bits of i those of its operand a? Operands are mapped. */
 static bool is_idle(const struct ir_block *b, const struct ir_insn *i, unsigned want)
 {
-    unsigned kept = kept_by_extension((enum ir_op)i->op);
+    unsigned kept = extension((enum ir_op)i->op);
     uint64_t mask;
 
     if (i->op == IR_and && ir_is_const(b, i->b, &mask))
-        return want < ALL && (~mask & ((UINT64_C(1) << want) - 1)) == 0;
-    return kept < ALL && want <= kept;
+        return want < ALL && (~mask & low_mask(want)) == 0;
+    return kept > 0 && want <= kept;
 }
 
 void opt_demand(struct ir_block *b)

@@ -23,28 +23,9 @@ static ir_ref emit2c(struct opt_fold *f, enum ir_op op, ir_ref x, uint64_t c)
     return emit2(f, op, x, ir_const(f->b, c));
 }
 
-/* Width of an extension, 0 for other operations. */
-static unsigned extension(enum ir_op op)
-{
-    switch (op) {
-    case IR_sext8:
-    case IR_zext8: return 8;
-    case IR_sext16:
-    case IR_zext16: return 16;
-    case IR_sext32:
-    case IR_zext32: return 32;
-    default: return 0;
-    }
-}
-
 static bool is_signed(enum ir_op op)
 {
     return op == IR_sext8 || op == IR_sext16 || op == IR_sext32;
-}
-
-static uint64_t low_mask(unsigned n)
-{
-    return n >= 64 ? UINT64_MAX : (UINT64_C(1) << n) - 1;
 }
 
 ir_ref opt_low_bits(const struct opt_fold *f, ir_ref r, unsigned n)

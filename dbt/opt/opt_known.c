@@ -1,11 +1,6 @@
 /* Known bits, the light kind: how wide a value is, unsigned and signed. */
 #include "dbt/opt/opt_fold.h"
 
-static unsigned least(unsigned a, unsigned b)
-{
-    return a < b ? a : b;
-}
-
 static unsigned most(unsigned a, unsigned b)
 {
     return a > b ? a : b;
@@ -26,8 +21,7 @@ static struct opt_known below(unsigned width)
 
 static struct opt_known of_constant(uint64_t v)
 {
-    return bits(v ? 64 - (unsigned)__builtin_clzll(v) : 0,
-                64 - (unsigned)__builtin_clrsbll((long long)v));
+    return bits(width_of(v), 64 - (unsigned)__builtin_clrsbll((long long)v));
 }
 
 static struct opt_known of_sext(struct opt_known x, unsigned n)

@@ -70,12 +70,6 @@ static bool is_fp(enum rv_kind kind)
     return kind == RV_KIND_FP || kind == RV_KIND_FP_RM || kind == RV_KIND_FP_READ;
 }
 
-/* mstatus.FS of the key: 0 off, 3 dirty. */
-static unsigned fs_of(const struct rv_build *t)
-{
-    return t->mode >> RV_MODE_FS_SHIFT & 3;
-}
-
 /* A compressed instruction needs C, and what its long form needs. */
 static bool is_legal(const struct rv_build *t, const struct rv_insn *i)
 {
@@ -84,7 +78,7 @@ static bool is_legal(const struct rv_build *t, const struct rv_insn *i)
 
     if (i->op == RV_OP_reserved || (needs & ~t->model->ext) != 0)
         return false;
-    if (is_fp((enum rv_kind)long_row->kind) && fs_of(t) == 0)
+    if (is_fp((enum rv_kind)long_row->kind) && rv_build_fs(t) == 0)
         return false;
     return long_row->kind != RV_KIND_FP_RM || rounding_ok(t, i->rm);
 }
@@ -110,7 +104,7 @@ static void build_insn(struct rv_build *t, const struct rv_insn *i)
         rv_leave_illegal(t, i);
         return;
     }
-    if ((kind == RV_KIND_FP || kind == RV_KIND_FP_RM) && fs_of(t) != 3) {
+    if ((kind == RV_KIND_FP || kind == RV_KIND_FP_RM) && rv_build_fs(t) != 3) {
         become_dirty(t);
         return;
     }

@@ -41,18 +41,28 @@ void rv_leave_pending(struct rv_build *t)
     ir_emit(t->b, IR_exit_pending, 0, IR_NONE, IR_NONE, IR_NONE, t->next);
 }
 
-void rv_leave_goto(struct rv_build *t, int64_t offset)
+static void leave_goto(struct rv_build *t, enum ir_flow flow, ir_ref link, int64_t offset)
 {
     rv_count(t);
-    ir_emit(t->b, IR_exit_goto, IR_PLAIN, IR_NONE, IR_NONE, IR_NONE, (uint64_t)offset);
+    ir_emit(t->b, IR_exit_goto, (uint8_t)flow, link, IR_NONE, IR_NONE, (uint64_t)offset);
     t->done = true;
+}
+
+static void leave_jump(struct rv_build *t, enum ir_flow flow, ir_ref link, ir_ref target)
+{
+    rv_count(t);
+    ir_emit(t->b, IR_exit_jump, (uint8_t)flow, target, link, IR_NONE, 0);
+    t->done = true;
+}
+
+void rv_leave_goto(struct rv_build *t, int64_t offset)
+{
+    leave_goto(t, IR_PLAIN, IR_NONE, offset);
 }
 
 void rv_leave_jump(struct rv_build *t, ir_ref target)
 {
-    rv_count(t);
-    ir_emit(t->b, IR_exit_jump, IR_PLAIN, target, IR_NONE, IR_NONE, 0);
-    t->done = true;
+    leave_jump(t, IR_PLAIN, IR_NONE, target);
 }
 
 /* The registers that hold return addresses (Unprivileged ISA, "Unconditional Jumps"). */
@@ -73,10 +83,7 @@ void rv_leave_jal(struct rv_build *t, const struct rv_insn *i, int64_t offset)
     ir_ref link = i->rd ? rv_pc(t, t->next) : IR_NONE;
 
     rv_set(t, i->rd, link);
-    rv_count(t);
-    ir_emit(t->b, IR_exit_goto, call ? IR_CALLS : IR_PLAIN, call ? link : IR_NONE, IR_NONE, IR_NONE,
-            (uint64_t)offset);
-    t->done = true;
+    leave_goto(t, call ? IR_CALLS : IR_PLAIN, call ? link : IR_NONE, offset);
 }
 
 void rv_leave_jalr(struct rv_build *t, const struct rv_insn *i, ir_ref target)
@@ -86,10 +93,7 @@ void rv_leave_jalr(struct rv_build *t, const struct rv_insn *i, ir_ref target)
     enum ir_flow flow = is_link(i->rs1) && !is_link(i->rd) ? IR_RETURN : IR_PLAIN;
 
     rv_set(t, i->rd, link);
-    rv_count(t);
-    ir_emit(t->b, IR_exit_jump, (uint8_t)(call ? IR_CALLS : flow), target, call ? link : IR_NONE,
-            IR_NONE, 0);
-    t->done = true;
+    leave_jump(t, call ? IR_CALLS : flow, call ? link : IR_NONE, target);
 }
 
 void rv_leave_resume(struct rv_build *t)

@@ -57,7 +57,7 @@ static ir_ref csr_new(struct rv_build *t, const struct rv_insn *i, ir_ref old)
 /* Flags are read where floating point is on, and written where its state is dirty already. */
 static bool flags_are_ours(const struct rv_build *t, bool writes)
 {
-    unsigned fs = t->mode >> RV_MODE_FS_SHIFT & 3;
+    unsigned fs = rv_build_fs(t);
 
     return fs == 3 || (fs != 0 && !writes);
 }

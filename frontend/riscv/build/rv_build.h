@@ -50,6 +50,12 @@ static inline enum rv_priv rv_build_priv(const struct rv_build *t)
     return (enum rv_priv)(t->mode & RV_MODE_PRIV);
 }
 
+/* mstatus.FS of the key: 0 off, 3 dirty. */
+static inline unsigned rv_build_fs(const struct rv_build *t)
+{
+    return t->mode >> RV_MODE_FS_SHIFT & 3;
+}
+
 /* The function of each row. */
 #define RV(name, format, bits, needs, kind, builder)                                               \
     void rv_build_##name(struct rv_build *t, const struct rv_insn *i);
@@ -163,21 +169,19 @@ void rv_count_before(struct rv_build *t);
  * exception, so that the count does not depend on where blocks begin. */
 void rv_count_completed(struct rv_build *t);
 
-/* A call of C: rv_helper.h says which operands the helper takes. It may raise, or
- * look at the clock. */
-static inline ir_ref rv_call(struct rv_build *t, enum rv_helper_id id, uint32_t k, ir_ref x,
-                             ir_ref y)
-{
-    rv_count_completed(t);
-    return ir_emit(t->b, IR_call, 0, x, y, IR_NONE, IR_CALL(id, k));
-}
-
-/* The same where the helper is an atomic that the back end knows. */
+/* A call of C: rv_helper.h says which operands the helper takes. It may raise, or look at the
+ * clock. fast: which atomic the helper is, for the back end (enum ir_fast); 0: none. */
 static inline ir_ref rv_call_fast(struct rv_build *t, enum rv_helper_id id, uint8_t fast,
                                   uint32_t k, ir_ref x, ir_ref y)
 {
     rv_count_completed(t);
     return ir_emit(t->b, IR_call, fast, x, y, IR_NONE, IR_CALL(id, k));
+}
+
+static inline ir_ref rv_call(struct rv_build *t, enum rv_helper_id id, uint32_t k, ir_ref x,
+                             ir_ref y)
+{
+    return rv_call_fast(t, id, 0, k, x, y);
 }
 
 /* Leaves for the offset when the comparison holds; the block goes on behind. */
