@@ -20,7 +20,8 @@ PASSES = TOP / "dbt" / "opt" / "opt_pass.def"
 # What has no pass of its own: a name for the table, and dbt-run's option.
 SWITCHES = {
     "passes": "--opt none",
-    "links": "--stress links",
+    "links": "--stress links --tier auto",
+    "first": "--tier 1",
 }
 
 

@@ -109,8 +109,8 @@ static void check_ir(const struct translator *t, const char *when)
 #endif
 }
 
-const struct ir_block *translate_ir(struct translator *t, const struct translate_job *job,
-                                    unsigned max_insns)
+const struct ir_block *translate_build(struct translator *t, const struct translate_job *job,
+                                       unsigned max_insns)
 {
     struct ir_block *b = &t->ir;
 
@@ -129,6 +129,15 @@ const struct ir_block *translate_ir(struct translator *t, const struct translate
     if (dumps(LOG_in_asm, job))
         dump_guest(t, job);
     dump_ir(t, job, LOG_ir, "ir");
+    return b;
+}
+
+const struct ir_block *translate_ir(struct translator *t, const struct translate_job *job,
+                                    unsigned max_insns)
+{
+    struct ir_block *b = &t->ir;
+
+    (void)translate_build(t, job, max_insns);
     opt_run(b, t->options.passes, NULL, NULL);
     check_ir(t, "optimised");
     dump_ir(t, job, LOG_ir_opt, "ir_opt");

@@ -32,7 +32,12 @@ struct translate_job {
     const struct guest_fetch *fetch;
 };
 
-/* Front end and optimiser. The IR is the translator's, until its next call. */
+/* Front end only: for a block that is evaluated once and kept by nobody. The IR is the
+ * translator's, until its next call. */
+const struct ir_block *translate_build(struct translator *t, const struct translate_job *job,
+                                       unsigned max_insns);
+
+/* Front end and optimiser; the IR as above. */
 const struct ir_block *translate_ir(struct translator *t, const struct translate_job *job,
                                     unsigned max_insns);
 

@@ -181,7 +181,7 @@ void block_drop(struct block_table *t, struct block *b)
     log_line(LOG_cache, "drop %" PRIx64 " mode %x", b->gpa, b->mode);
 }
 
-static bool overlaps(const struct block *b, uint64_t gpa, uint64_t len)
+bool block_overlaps(const struct block *b, uint64_t gpa, uint64_t len)
 {
     uint64_t first = PAGE_SIZE - (b->gpa & (PAGE_SIZE - 1));
     uint64_t len1 = b->len_bytes < first ? b->len_bytes : first;
@@ -202,7 +202,7 @@ static bool over_range(struct block_table *t, uint64_t gpa, uint64_t len_bytes, 
         for (struct block *b = *page_head(t, page); b;) {
             struct block *next = b->next_in_page[link_of(b, page)];
 
-            if (overlaps(b, gpa, len_bytes)) {
+            if (block_overlaps(b, gpa, len_bytes)) {
                 any = true;
                 if (drop)
                     block_drop(t, b);

@@ -60,6 +60,9 @@ void block_insert(struct block_table *t, struct block *b);
 /* Takes it out of everything and unlinks it. Its memory stays until its segment goes. */
 void block_drop(struct block_table *t, struct block *b);
 
+/* Whether any of b's bytes is in [gpa, gpa + len_bytes), len_bytes not 0. */
+bool block_overlaps(const struct block *b, uint64_t gpa, uint64_t len_bytes);
+
 /* Drops every block with bytes in [gpa, gpa+len). True if there was one. */
 bool block_drop_range(struct block_table *t, uint64_t gpa, uint64_t len_bytes);
 

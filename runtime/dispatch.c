@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "dbt/base/bits.h"
 #include "dbt/base/log.h"
 #include "runtime/hart_int.h"
 
@@ -19,6 +20,10 @@ static bool on_write(void *arg, uint64_t gpa, unsigned len, bool *page_is_code)
     if (hit)
         rewrite_note(h->rewrite, gpa, len);
     *page_is_code = block_page_has_code(h->blocks, gpa);
+    if (h->evaluated.len_bytes) {
+        hit |= block_overlaps(&h->evaluated, gpa, len);
+        *page_is_code |= block_overlaps(&h->evaluated, align_down(gpa, PAGE_SIZE), PAGE_SIZE);
+    }
     return hit;
 }
 
@@ -64,6 +69,7 @@ struct hart *hart_create(struct cpu_state *s, struct phys *phys, const struct ha
         goto fail;
     h->blocks = block_table_create(phys, s);
     h->rewrite = rewrite_create();
+    h->seen = seen_create();
     h->track = track_create(phys, on_write, h);
     h->cache = cache_create(config->cache_bytes, config->cache_segments, drop_block, h, e);
     if (!h->cache)
@@ -109,6 +115,8 @@ void hart_destroy(struct hart *h)
         block_table_destroy(h->blocks);
     if (h->rewrite)
         rewrite_destroy(h->rewrite);
+    if (h->seen)
+        seen_destroy(h->seen);
     free(h);
 }
 
@@ -223,12 +231,17 @@ static void link_exit(struct hart *h, struct block *b)
     block_link(h->blocks, e, b, &cell);
 }
 
+void log_exec(const struct hart *h, uint64_t gpa)
+{
+    if (log_on(LOG_exec) && log_in_filter(h->s->pc))
+        log_line(LOG_exec, "exec %016" PRIx64 " (physical %" PRIx64 ")", h->s->pc, gpa);
+}
+
 static enum exit_reason run(struct hart *h, struct block *b)
 {
     struct cpu_state *s = h->s;
 
-    if (log_on(LOG_exec) && log_in_filter(s->pc))
-        log_line(LOG_exec, "exec %016" PRIx64 " (physical %" PRIx64 ")", s->pc, b->gpa);
+    log_exec(h, b->gpa);
     if (h->config.engine == ENGINE_INTERP)
         return ir_eval(b->ir, s, &h->env);
     if (h->config.engine == ENGINE_CHECK)
@@ -253,14 +266,16 @@ void take_trap(struct hart *h, uint64_t cause, uint64_t tval)
     h->config.guest->trap(s, cause, tval);
 }
 
-static void left(struct hart *h, enum exit_reason reason)
+void block_left(struct hart *h, enum exit_reason reason)
 {
     struct cpu_state *s = h->s;
 
+    h->evaluated.len_bytes = 0;
     h->stats.exits[reason]++;
     switch (reason) {
     case EXIT_LINK:
-        if (h->config.engine == ENGINE_JIT) {
+        /* The evaluator names no block, and has set pc. */
+        if (h->config.engine == ENGINE_JIT && s->exit_block) {
             struct block *from = cache_block_of_code(s->exit_block);
             struct block_exit *e = &from->exit[s->exit_index];
 
@@ -285,7 +300,7 @@ void hart_run(struct hart *h)
     int jumped = _setjmp(h->s->unwind);
 
     if (jumped)
-        left(h, (enum exit_reason)(jumped - 1));
+        block_left(h, (enum exit_reason)(jumped - 1));
     while (serve_pending(h)) {
         struct block *b = fetch_block(h);
 
@@ -295,7 +310,7 @@ void hart_run(struct hart *h)
             link_exit(h, b);
         state_set_page(h->s, h->s->pc);
         h->stats.runs++;
-        left(h, run(h, b));
+        block_left(h, run(h, b));
     }
 }
 

@@ -148,17 +148,26 @@ static void make_known(struct hart *h, const struct window *w, struct block *b)
     block_insert(h->blocks, b);
 }
 
-static struct block *translate(struct hart *h, struct window *w, uint64_t gpa, uint32_t mode)
+/* Its page is protected as for blocks that are kept, so that a store into the block is noticed and
+ * ends it (on_write). */
+static void evaluate(struct hart *h, const struct window *w, const struct translate_job *job)
 {
-    const struct guest_fetch fetch = {
-        .parcel = parcel, .arg = w, .end = rewrite_block_end(h->rewrite, gpa)};
-    const struct translate_job job = {
-        .s = h->s, .gpa = gpa, .gva = h->s->pc, .mode = mode, .fetch = &fetch};
+    struct cpu_state *s = h->s;
+    const struct ir_block *ir = translate_build(h->translator, job, IR_MAX_GUEST);
 
-    protect(h, w->gva, gpa);
+    h->evaluated = (struct block){.gpa = job->gpa, .gpa2 = w->gpa2, .len_bytes = ir->len_bytes};
+    h->link_from = NULL;
+    h->stats.evaluated++;
+    log_exec(h, job->gpa);
+    state_set_page(s, s->pc);
+    block_left(h, ir_eval(ir, s, &h->env));
+}
+
+static struct block *translate(struct hart *h, struct window *w, const struct translate_job *job)
+{
     for (unsigned max = w->partial ? 1 : IR_MAX_GUEST;;) {
-        const struct ir_block *ir = translate_ir(h->translator, &job, max);
-        struct block *b = place(h, &job, ir);
+        const struct ir_block *ir = translate_ir(h->translator, job, max);
+        struct block *b = place(h, job, ir);
 
         if (b) {
             make_known(h, w, b);
@@ -193,5 +202,18 @@ struct block *fetch_block(struct hart *h)
                        .partial = !mmu_fetched_whole(h->mmu, s->pc)};
     struct block *b = block_find(h->blocks, gpa, mode, gpa2_of, &w);
 
-    return b && !w.partial ? b : translate(h, &w, gpa, mode);
+    if (b && !w.partial)
+        return b;
+
+    const struct guest_fetch fetch = {
+        .parcel = parcel, .arg = &w, .end = rewrite_block_end(h->rewrite, gpa)};
+    const struct translate_job job = {
+        .s = s, .gpa = gpa, .gva = s->pc, .mode = mode, .fetch = &fetch};
+
+    protect(h, w.gva, gpa);
+    if (h->config.evaluate_first && !w.partial && !seen_before(h->seen, gpa, mode)) {
+        evaluate(h, &w, &job);
+        return NULL;
+    }
+    return translate(h, &w, &job);
 }

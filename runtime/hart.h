@@ -36,14 +36,17 @@ struct hart_config {
     struct translate_options translate;
     size_t cache_bytes;
     unsigned cache_segments;
-    bool no_links;     /* --stress=links: every exit comes back to the loop */
-    bool stress_irq;   /* the loop looks for an interrupt before each block; no links */
-    bool stress_table; /* the MMU's tables hold a few entries only */
+    bool evaluate_first; /* ENGINE_JIT: a block's first run is the evaluator's, later ones are
+                            translated */
+    bool no_links;       /* --stress=links: every exit comes back to the loop */
+    bool stress_irq;     /* the loop looks for an interrupt before each block; no links */
+    bool stress_table;   /* the MMU's tables hold a few entries only */
 };
 
 struct hart_stats {
     uint64_t translated, guest_insns; /* blocks, and the instructions in them */
     uint64_t exits[4];                /* by exit_reason */
+    uint64_t evaluated;               /* blocks that ran for the first time, and were not kept */
     uint64_t traps, interrupts, runs, store_faults;
 };
 

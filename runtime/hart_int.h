@@ -4,6 +4,7 @@
 
 #include "runtime/hart.h"
 #include "runtime/rewrite.h"
+#include "runtime/seen.h"
 
 struct check;
 
@@ -15,6 +16,9 @@ struct hart {
     struct cache *cache;
     struct block_table *blocks;
     struct rewrite *rewrite;
+    struct seen *seen;
+    struct block
+        evaluated; /* what runs for the first time, known to no list; len_bytes 0: nothing */
     struct translator *translator;
     struct x64_stubs stubs;
     struct hart_config config;
@@ -32,7 +36,14 @@ struct hart {
 /* Delivers a guest trap at s->pc. */
 void take_trap(struct hart *h, uint64_t cause, uint64_t tval);
 
-/* The block at s->pc, translated if need be. NULL: a fetch fault was delivered. */
+/* What a block's end leaves to do; its registers are in the state. */
+void block_left(struct hart *h, enum exit_reason reason);
+
+/* A line under -d exec for what is about to run at s->pc. */
+void log_exec(const struct hart *h, uint64_t gpa);
+
+/* The block at s->pc, translated if need be. NULL: a fetch fault was delivered, or the block ran
+ * for the first time, and has run. */
 struct block *fetch_block(struct hart *h);
 
 /* ---- check_mode.c ------------------------------------------------------------------- */

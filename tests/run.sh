@@ -163,6 +163,7 @@ part_system()
 
     one system-build 300 make -j2 --no-print-directory dbt-run "$diff"
     many system-interp 120 "$diff" --seed 3 --count 4000 --option "--time virtual"
+    many system-first 120 "$diff" --seed 7 --count 800 --option "--time virtual --tier auto"
     many system-check 120 "$diff" --seed 2 --count 800 --a check --option "--time virtual"
     for stress in regs,seed=7 cache table links irq regs,cache,table,links,irq,seed=9; do
         many "system-$stress" 120 "$diff" --seed 3 --count 800 \

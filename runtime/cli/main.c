@@ -37,6 +37,7 @@ static bool run_config(const struct options *o, struct machine_run_config *run, 
         .stress_table = (o->stress & STRESS_TABLE) != 0,
         .stress_irq = (o->stress & STRESS_IRQ) != 0,
         .max_insns = o->max_insns,
+        .evaluate_first = o->engine == ENGINE_JIT && o->tier == TIER_AUTO,
     };
     return !o->opt_list || opt_parse(o->opt_list, &run->translate.passes, e);
 }

@@ -200,6 +200,16 @@ static bool set_engine(struct options *o, const char *value, struct err *e)
     return true;
 }
 
+static bool set_tier(struct options *o, const char *value, struct err *e)
+{
+    int i = word_index(value, "auto,1");
+
+    if (i < 0)
+        return err_set(e, "--tier %s: not known; auto or 1", value);
+    o->tier = i == 0 ? TIER_AUTO : TIER_1;
+    return true;
+}
+
 static bool set_cache_size(struct options *o, const char *value, struct err *e)
 {
     uint64_t bytes;

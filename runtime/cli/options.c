@@ -189,6 +189,8 @@ static bool settle(struct options *o, struct err *e)
         return err_set(e, "%s counts instructions, which is --time virtual",
                        o->max_insns > 0 ? "--max-insns" : "--engine check");
     o->virtual_time |= counts;
+    if (o->tier == TIER_DEFAULT)
+        o->tier = o->stress ? TIER_1 : TIER_AUTO;
     o->machine.fixed_seed = o->virtual_time;
     return true;
 }

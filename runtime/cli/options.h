@@ -14,10 +14,14 @@ enum cli_stress {
     STRESS_IRQ = 16,  /* every block entry asks for interrupts */
 };
 
+/* --tier. Of its own accord, --stress translates everything: it is there to try the translator. */
+enum tier { TIER_DEFAULT, TIER_AUTO, TIER_1 };
+
 struct options {
     struct machine_config machine;
 
     enum engine engine;
+    enum tier tier;
     const char *opt_list; /* NULL: the default */
     uint64_t cache_size;  /* bytes */
     uint32_t stress;      /* enum cli_stress */

@@ -317,6 +317,7 @@ static bool create_hart(struct machine *m, struct err *e)
         .cache_bytes = m->run.cache_bytes,
         .cache_segments = m->run.cache_segments,
         .no_links = m->run.no_links,
+        .evaluate_first = m->run.evaluate_first,
         .stress_irq = m->run.stress_irq,
         .stress_table = m->run.stress_table,
     };
@@ -464,6 +465,7 @@ void machine_print_stats(const struct machine *m, FILE *text, FILE *json)
     const struct figure figure[] = {
         {"blocks_translated", "blocks translated", h->translated},
         {"guest_instructions_translated", "guest instructions in them", h->guest_insns},
+        {"blocks_evaluated", "blocks evaluated, which ran for the first time", h->evaluated},
         {"host_code_bytes", "bytes of host code made", c->code_bytes},
         {"cache_bytes", "code cache size", c->size_bytes},
         {"cache_evictions", "cache segments emptied", c->evictions},

@@ -17,6 +17,7 @@ struct machine_run_config {
     unsigned cache_segments;
     bool no_links;
     bool virtual_time;
+    bool evaluate_first;
     bool stress_irq, stress_table; /* see struct hart_config */
     uint64_t max_insns;            /* virtual time: stop after so many instructions; 0: never */
 };

@@ -2,13 +2,13 @@
 # Runs the bare-metal guests of tests/guest/bare under each engine: every one must end with
 # the status and the text that its head comment names.
 #
-#   tests/guest/bare.sh [NAME...]       DBT=./dbt-run, ENGINES="jit interp check"
+#   tests/guest/bare.sh [NAME...]       DBT=./dbt-run, ENGINES="jit first interp check"; first: --tier auto
 #   tests/guest/bare.sh --build DIR     only builds them
 set -u
 cd "$(dirname "$0")/../.."
 export LC_ALL=C
 dbt=${DBT:-./dbt-run}
-engines=${ENGINES:-jit interp check}
+engines=${ENGINES:-jit first interp check}
 cross=${RISCV_PREFIX:-riscv64-linux-gnu-}
 passed=0
 failed=0
@@ -27,14 +27,15 @@ head_says() # KEY SOURCE
 
 run() # NAME ENGINE
 {
-    local source=tests/guest/bare/$1.S options status want out
+    local source=tests/guest/bare/$1.S options status want out engine="$2 --tier 1"
     options=$(head_says options "$source")
     # The two sides of a comparison need one clock.
     if [ "$2" = check ] && [[ $options != *--time* ]]; then
         options="$options --time virtual"
     fi
-    # shellcheck disable=SC2086 # a list of words
-    timeout 60 "$dbt" --engine "$2" -m 64M -serial stdio $options "$dir/$1" \
+    [ "$2" = first ] && engine="jit --tier auto"
+    # shellcheck disable=SC2086 # lists of words
+    timeout 60 "$dbt" --engine $engine -m 64M -serial stdio $options "$dir/$1" \
         >"$dir/out" 2>"$dir/err" </dev/null
     status=$?
     want=$(head_says status "$source")

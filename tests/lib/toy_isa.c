@@ -403,6 +403,7 @@ struct toy_hart *toy_create(const struct toy_config *config)
         .mmu_guest = &mmu_ops,
         .events = {poll_world, wait_world, w},
         .engine = config->engine,
+        .evaluate_first = config->evaluate_first,
         .translate = {.passes = OPT_ALL,
                       .max_insns = config->max_insns ? config->max_insns : IR_MAX_GUEST},
         .cache_bytes = config->cache_bytes ? config->cache_bytes : 4 << 20,

@@ -76,7 +76,7 @@ struct toy_config {
     enum engine engine;
     size_t cache_bytes; /* 0: 4 MiB in 8 segments */
     unsigned cache_segments, max_insns;
-    bool no_links;
+    bool no_links, evaluate_first;
 };
 
 struct toy_hart *toy_create(const struct toy_config *config);

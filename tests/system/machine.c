@@ -50,7 +50,7 @@ static void make_args(struct args *a, const struct sys_machine *m, const char *i
         add(a, "rv64,svnapot=on,h=off,zbc=off"); /* SYS_QEMU_CPU of ours */
         add(a, "-kernel");
     } else {
-        add_words(a, "-m 64M --firmware none -serial stdio --engine");
+        add_words(a, "-m 64M --firmware none -serial stdio --tier 1 --engine");
         add(a, m->kind);
         add(a, "--cpu");
         add(a, m->cpu);

@@ -1,0 +1,45 @@
+#include "runtime/seen.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "dbt/base/check.h"
+
+/* Forgotten all at once when a quarter is set: beyond that too many new blocks would be taken for
+ * old ones. */
+enum { SEEN_BITS = 18, SEEN_MAX = 1 << (SEEN_BITS - 2) };
+
+struct seen {
+    unsigned n; /* bits that are set */
+    uint64_t word[(1 << SEEN_BITS) / 64];
+};
+
+struct seen *seen_create(void)
+{
+    struct seen *s = calloc(1, sizeof *s);
+
+    CHECK(s && "memory for the blocks that were seen");
+    return s;
+}
+
+void seen_destroy(struct seen *s)
+{
+    free(s);
+}
+
+bool seen_before(struct seen *s, uint64_t gpa, uint32_t mode)
+{
+    uint64_t h = (gpa >> 1 ^ (uint64_t)mode << 40) * UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t *word = &s->word[h >> (64 - SEEN_BITS + 6)];
+    uint64_t bit = UINT64_C(1) << (h >> (64 - SEEN_BITS) & 63);
+
+    if (*word & bit)
+        return true;
+    if (s->n == SEEN_MAX) {
+        memset(s->word, 0, sizeof s->word);
+        s->n = 0;
+    }
+    *word |= bit;
+    s->n++;
+    return false;
+}
