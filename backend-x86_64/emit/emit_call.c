@@ -106,6 +106,14 @@ static void count(struct x64_emitter *x, const struct ir_insn *in)
     k->back = x64_at(c);
 }
 
+/* Earlier stores before later loads: all else is in order on x86 anyway. A locked instruction on a
+ * line that is ours takes half as long as mfence. */
+static void full_fence(struct x64_code *c)
+{
+    x64_byte(c, 0xf0);
+    x64_or32_mi(c, STATE_MEM(scratch[0]), 0);
+}
+
 void x64_emit_call(struct x64_emitter *x, const struct ir_insn *in)
 {
     switch (in->op) {
@@ -114,7 +122,7 @@ void x64_emit_call(struct x64_emitter *x, const struct ir_insn *in)
     case IR_count: count(x, in); break;
     case IR_fence:
         if (in->aux)
-            x64_mfence(&x->c);
+            full_fence(&x->c);
         break;
     default: CHECK(!"every effect of ir.def has a case here");
     }
