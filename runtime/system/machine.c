@@ -72,7 +72,7 @@ static uint64_t wall_ns(void *arg)
     struct timespec t;
 
     if (m->run.virtual_time)
-        return UINT64_C(1700000000000000000) + now_ticks(arg) * NS_PER_TICK;
+        return UINT64_C(1700000000000000000) + (now_ticks(arg) - m->cpu.s.time_add) * NS_PER_TICK;
     clock_gettime(CLOCK_REALTIME, &t);
     return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
@@ -95,8 +95,7 @@ static void arm_host_locked(struct machine *m)
     uint64_t at = earliest(m);
 
     if (m->run.virtual_time) {
-        m->cpu.s.icount_deadline =
-            at > UINT64_MAX / VIRTUAL_INSNS_PER_TICK ? UINT64_MAX : at * VIRTUAL_INSNS_PER_TICK;
+        m->cpu.s.icount_deadline = host_time_icount_at(&m->cpu.s, at);
         return;
     }
     if (at >= m->armed || !m->have_timer)
@@ -116,6 +115,29 @@ static void set_deadline(struct machine *m, unsigned timer, uint64_t ticks)
     m->deadline[timer] = ticks;
     arm_host_locked(m);
     pthread_mutex_unlock(&m->timers_lock);
+}
+
+/* The guest sets its clock. What waits for a time of that clock is the CLINT, which arms again by
+ * itself, and the supervisor timer, which is asked when the loop polls; what waits for time to
+ * pass waits as long as before. */
+static void set_ticks(void *arg, uint64_t ticks)
+{
+    struct machine *m = arg;
+    uint64_t now = now_ticks(m);
+
+    m->cpu.s.time_add += ticks - now;
+    pthread_mutex_lock(&m->timers_lock);
+    for (unsigned k = 0; k < N_TIMERS; k++) {
+        uint64_t left = m->deadline[k] > now ? m->deadline[k] - now : 0;
+
+        if (m->deadline[k] != UINT64_MAX)
+            m->deadline[k] = left < UINT64_MAX - ticks ? ticks + left : UINT64_MAX;
+    }
+    m->deadline[TIMER_STIME] = 0;
+    m->armed = UINT64_MAX;
+    arm_host_locked(m);
+    pthread_mutex_unlock(&m->timers_lock);
+    hart_kick(m->hart, PENDING_EVENT);
 }
 
 static void arm(void *arg, unsigned timer, uint64_t deadline_ticks)
@@ -231,7 +253,7 @@ static void wait_event(void *arg)
 
     if (m->run.virtual_time && at != UINT64_MAX) {
         /* Nothing happens until then: the clock jumps. */
-        uint64_t *icount = &m->cpu.s.icount, then = at * VIRTUAL_INSNS_PER_TICK;
+        uint64_t *icount = &m->cpu.s.icount, then = host_time_icount_at(&m->cpu.s, at);
 
         if (*icount < then) {
             m->cpu.s.n_unretired += then - *icount;
@@ -345,7 +367,8 @@ static bool create_board(struct machine *m, struct err *e)
         .arg = m,
     };
 
-    m->clock = (struct clock){.now_ticks = now_ticks, .wall_seconds = wall_ns, .arg = m};
+    m->clock = (struct clock){
+        .now_ticks = now_ticks, .set_ticks = set_ticks, .wall_seconds = wall_ns, .arg = m};
     return board_init(&m->board, &m->phys, &m->clock, &m->cfg, &m->plan, &host, e);
 }
 
