@@ -38,7 +38,7 @@ struct machine {
 
     /* Deadlines in ticks; the earliest is armed with the host. */
     pthread_mutex_t timers_lock;
-    uint64_t deadline[N_TIMERS]; /* timers_lock */
+    uint64_t deadline[N_TIMERS]; /* timers_lock; UINT64_MAX: none, also when the clock gets there */
     uint64_t armed;              /* timers_lock */
     timer_t timer;
     bool have_timer;
@@ -95,7 +95,8 @@ static void arm_host_locked(struct machine *m)
     uint64_t at = earliest(m);
 
     if (m->run.virtual_time) {
-        m->cpu.s.icount_deadline = host_time_icount_at(&m->cpu.s, at);
+        m->cpu.s.icount_deadline =
+            at == UINT64_MAX ? UINT64_MAX : host_time_icount_at(&m->cpu.s, at);
         return;
     }
     if (at >= m->armed || !m->have_timer)
@@ -185,7 +186,7 @@ static void serve_timers(struct machine *m)
 
     for (unsigned k = 0; k < N_TIMERS; k++) {
         pthread_mutex_lock(&m->timers_lock);
-        bool due = m->deadline[k] <= now;
+        bool due = m->deadline[k] != UINT64_MAX && m->deadline[k] <= now;
 
         if (due)
             m->deadline[k] = UINT64_MAX;
