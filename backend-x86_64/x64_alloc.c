@@ -7,7 +7,7 @@
 /* Operations at which guest registers must be in their places. */
 static bool is_barrier(unsigned op)
 {
-    return (ir_ops[op].flags & (FAULT | EFFECT | SIDE | EXIT)) != 0;
+    return (ir_ops[op].flags & (FAULT | SIDE | EXIT)) != 0;
 }
 
 static void use(struct x64_emitter *x, ir_ref r, unsigned at)

@@ -147,7 +147,7 @@ static void emit_one(struct x64_emitter *x, const struct ir_insn *in)
 {
     unsigned flags = ir_ops[in->op].flags;
 
-    if (flags & (FAULT | EFFECT | SIDE | EXIT))
+    if (flags & (FAULT | SIDE | EXIT))
         x64_nan_flush(x);
     if (in->op == IR_insn)
         note_insn(x, in);

@@ -2,7 +2,6 @@
 
 #include "dbt/base/bits.h"
 #include "dbt/base/check.h"
-#include "dbt/base/log.h"
 
 enum { MSIP = 0, MTIMECMP = 0x4000, MTIME = 0xbff8 };
 
@@ -69,9 +68,10 @@ static void write_locked(struct clint *c, uint64_t offset, unsigned size, uint64
 
         c->hart[i].mtimecmp = merge(c->hart[i].mtimecmp, offset, size, value);
         update_timer_locked(c, i);
-    } else if (offset >= MTIME && offset < MTIME + 8) {
-        /* The clock is the machine's, and `time` is read from it without us. */
-        log_line(LOG_guest, "clint: write of mtime ignored");
+    } else if (offset >= MTIME && offset < MTIME + 8 && c->clock->set_ticks) {
+        c->clock->set_ticks(c->clock->arg, merge(clock_now(c->clock), offset, size, value));
+        for (unsigned i = 0; i < c->n_harts; i++)
+            update_timer_locked(c, i);
     }
 }
 

@@ -1,6 +1,6 @@
 /* The core-local interruptor: a software-interrupt bit and a timer per hart, and
- * mtime, which is the machine's clock. Laid out as SiFive's CLINT:
- *      0x0000 + 4*hart  msip        0x4000 + 8*hart  mtimecmp        0xbff8  mtime */
+ * mtime, which is the machine's clock: set here, it is what `time` reads. Laid out as SiFive's
+ * CLINT: 0x0000 + 4*hart  msip        0x4000 + 8*hart  mtimecmp        0xbff8  mtime */
 #pragma once
 
 #include <pthread.h>

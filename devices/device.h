@@ -22,7 +22,9 @@ void state_io_begin(struct state_io *io, const char *name, uint32_t version);
 /* The machine's clock, as every device and hart sees it: the one interface
  * through which time reaches the guest (recorded and replayed here, later). */
 struct clock {
-    uint64_t (*now_ticks)(void *arg);    /* 10 MHz since power-on */
+    uint64_t (*now_ticks)(void *arg); /* 10 MHz since power-on, or since the guest set it */
+    void (*set_ticks)(void *arg,
+                      uint64_t ticks);   /* on the hart's thread; NULL: it stays as it is */
     uint64_t (*wall_seconds)(void *arg); /* of the day, for the RTC: ns since 1970 */
     void *arg;
 };

@@ -27,6 +27,7 @@ struct mmio {
     uint64_t offset, value;
     unsigned size;
     bool write;
+    uint64_t time_add, icount_deadline; /* behind it */
 };
 
 /* The parts of a guest's struct that a block can change: the head of struct cpu_state
@@ -87,6 +88,23 @@ static struct mmio *next_mmio(struct check *c, const struct phys_region *r, uint
     return m;
 }
 
+/* Not the block's doing: a device may have set the clock, or asked to be called at another time. It
+ * is not accessed again. */
+static void behind_mmio(struct check *c, struct mmio *m)
+{
+    struct cpu_state *s = c->h->s;
+
+    if (!m)
+        return;
+    if (c->replay) {
+        s->time_add = m->time_add;
+        s->icount_deadline = m->icount_deadline;
+    } else {
+        m->time_add = s->time_add;
+        m->icount_deadline = s->icount_deadline;
+    }
+}
+
 static uint64_t on_mmio_read(void *arg, const struct phys_region *r, uint64_t offset, unsigned size)
 {
     struct check *c = arg;
@@ -94,6 +112,7 @@ static uint64_t on_mmio_read(void *arg, const struct phys_region *r, uint64_t of
 
     if (!c->replay)
         m->value = r->ops->read(r->device, offset, size);
+    behind_mmio(c, m);
     return m ? m->value : 0;
 }
 
@@ -109,6 +128,7 @@ static void on_mmio_write(void *arg, const struct phys_region *r, uint64_t offse
     } else if (m && m->value != value) {
         c->trouble = "the host code writes another value to a device";
     }
+    behind_mmio(c, m);
 }
 
 /* While the evaluator runs nothing is dropped: would the store drop a block? */
@@ -302,10 +322,6 @@ enum exit_reason check_run(struct check *c, struct block *b)
     c->pending = atomic_load(&s->pending);
     save(c, &c->before);
     evaluate(c, b);
-    /* Not the guest's: a device that was written to may have asked to be called at another
-     * time, and is not written to again. */
-    const uint64_t deadline = s->icount_deadline;
-
     undo(c, walks);
 
     c->replay = true;
@@ -327,10 +343,5 @@ enum exit_reason check_run(struct check *c, struct block *b)
         report(c, b, got, &want, "the host code makes fewer device accesses");
     if (ram_differs(c))
         report(c, b, got, &want, "memory");
-    if (deadline != s->icount_deadline) {
-        s->icount_deadline = deadline;
-        if (s->icount >= deadline)
-            atomic_fetch_or(&s->pending, PENDING_TIME);
-    }
     return got;
 }

@@ -68,3 +68,15 @@ uint64_t host_time_ticks(const struct cpu_state *s, bool is_virtual)
 
     return (uint64_t)(((unsigned __int128)(clock - s->tsc_base) * s->tsc_mult) >> 64) + s->time_add;
 }
+
+uint64_t host_time_icount_at(const struct cpu_state *s, uint64_t ticks)
+{
+    uint64_t now = host_time_ticks(s, true), then;
+
+    if (ticks <= now)
+        return s->icount;
+    /* time_add may be less than 0: what counts is how far it is from now. */
+    if (__builtin_mul_overflow(now - s->time_add + (ticks - now), VIRTUAL_INSNS_PER_TICK, &then))
+        return UINT64_MAX;
+    return then;
+}

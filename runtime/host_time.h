@@ -23,3 +23,7 @@ void host_time_set_virtual(struct cpu_state *s);
 
 /* What the IR's `time` gives. */
 uint64_t host_time_ticks(const struct cpu_state *s, bool is_virtual);
+
+/* Virtual time: the least icount at which host_time_ticks() is `ticks` or more, or icount when it
+ * is already; UINT64_MAX: it never is. */
+uint64_t host_time_icount_at(const struct cpu_state *s, uint64_t ticks);

@@ -2,8 +2,9 @@
  * label. Blocks end before and behind such a place, so that a store there drops an instruction or
  * two and not what stands around them.
  *
- * A place is a granule of 8 bytes. This is advice: forgetting a place, or keeping
- * one of a page that is something else by now, makes blocks longer or shorter and nothing wrong. */
+ * A place is a granule of 8 bytes. It is forgotten when it is rewritten no more, or seldom beside
+ * all that is translated. This is advice: forgetting a place, or keeping one of a page that is
+ * something else by now, makes blocks longer or shorter and nothing wrong. */
 #pragma once
 
 #include <stdint.h>
@@ -17,6 +18,6 @@ void rewrite_destroy(struct rewrite *r);
 /* A store to [gpa, gpa + len_bytes) dropped a block. */
 void rewrite_note(struct rewrite *r, uint64_t gpa, uint64_t len_bytes);
 
-/* Where a block that begins at gpa ends at the latest: an offset from its page's start, PAGE_SIZE
- * when nothing is in its way. */
-uint32_t rewrite_block_end(const struct rewrite *r, uint64_t gpa);
+/* A block that begins at gpa is translated. Where it ends at the latest: an offset from its page's
+ * start, PAGE_SIZE when nothing is in its way. */
+uint32_t rewrite_block_end(struct rewrite *r, uint64_t gpa);

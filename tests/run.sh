@@ -138,6 +138,7 @@ part_guest()
     one guest-build 600 make -j2 --no-print-directory dbt-run
     one fetch-guest 600 scripts/fetch-guest.sh
     many bare 300 tests/guest/bare.sh
+    many bare-stress 300 env ENGINES=jit STRESS="regs,seed=7 cache table links irq" tests/guest/bare.sh
     many run-elf 300 tests/guest/run-elf-check.sh
     one check-first-second 120 tests/guest/check-boot.sh 100000000
     many boot 300 python3 tests/guest/boot.py --dbt ./dbt-run
@@ -145,6 +146,8 @@ part_guest()
 
 part_diff()
 {
+    local stress
+
     one diff-build 300 make -j2 --no-print-directory out/release/tests/diff/unicorn_diff \
         out/release/tests/diff/qemu_user out/release/tests/diff/fp_diff
     many fp-diff 300 out/release/tests/diff/fp_diff --seed 1 --count 2000000
@@ -153,6 +156,10 @@ part_diff()
     many unicorn-jit 300 out/release/tests/diff/unicorn_diff --seed 1 --count 400000
     many unicorn-interp 300 out/release/tests/diff/unicorn_diff --seed 2 --count 200000 \
         --engine interp
+    for stress in regs,seed=1 cache table links irq; do
+        many "unicorn-$stress" 300 out/release/tests/diff/unicorn_diff --seed 3 --count 100000 \
+            --stress "$stress"
+    done
     many qemu-user 300 out/release/tests/diff/qemu_user --seed 1 --count 100000
 }
 
@@ -222,6 +229,8 @@ part_long()
     one check-builtin 600 tests/guest/check-boot.sh
     one check-opensbi 600 tests/guest/check-boot.sh 0 --firmware opensbi
     many check-programs 1200 python3 tests/guest/boot.py --dbt ./dbt-run --check
+    many check-bare-stress 900 env ENGINES=check STRESS="regs,seed=7 cache table links irq" \
+        tests/guest/bare.sh
     one check-no-passes 600 tests/guest/check-boot.sh 0 --opt none
     one check-regs 900 tests/guest/check-boot.sh 0 --stress regs,seed=7
     one check-table 900 tests/guest/check-boot.sh 0 --stress table

@@ -37,7 +37,7 @@ enum ir_flag {
     FAULT = 8,     /* may leave the block: guest registers must be precise here */
     LOAD = 16,     /* reads guest memory */
     STORE = 32,    /* writes guest memory; may leave after it (EXIT_PENDING at the next insn) */
-    EFFECT = 64,   /* does something that no later pass may drop or move */
+    EFFECT = 64,   /* neither dropped nor moved past another; FAULT says whether registers show */
     FPFLAGS = 128, /* PURE but for sticky flags (and the rounding mode): not dropped, not shared */
     MARK = 256,
     SIDE = 512,  /* may leave the block; what follows runs when it does not */

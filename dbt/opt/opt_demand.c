@@ -78,7 +78,7 @@ static bool is_idle(const struct ir_block *b, const struct ir_insn *i, unsigned 
     uint64_t mask;
 
     if (i->op == IR_and && ir_is_const(b, i->b, &mask))
-        return want < ALL && (~mask & low_mask(want)) == 0;
+        return (~mask & low_mask(want)) == 0;
     return kept > 0 && want <= kept;
 }
 

@@ -4,12 +4,13 @@
  *
  * Who can look at a register: a helper reads and writes all of them; whatever may
  * leave the block shows all of them to the run loop. So a call forgets what is
- * known, while a load, which writes no register, does not. */
+ * known, while a load, which writes no register, does not. What only has an effect
+ * (a fence, the count of virtual time) looks at none. */
 #include <string.h>
 
 #include "dbt/opt/opt_int.h"
 
-enum { LOOKS = FAULT | SIDE | EXIT | EFFECT };
+enum { LOOKS = FAULT | SIDE | EXIT };
 
 struct state_pass {
     struct opt_bits unseen;      /* sets that another one overtakes */

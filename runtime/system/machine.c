@@ -38,7 +38,7 @@ struct machine {
 
     /* Deadlines in ticks; the earliest is armed with the host. */
     pthread_mutex_t timers_lock;
-    uint64_t deadline[N_TIMERS]; /* timers_lock */
+    uint64_t deadline[N_TIMERS]; /* timers_lock; UINT64_MAX: none, also when the clock gets there */
     uint64_t armed;              /* timers_lock */
     timer_t timer;
     bool have_timer;
@@ -72,7 +72,7 @@ static uint64_t wall_ns(void *arg)
     struct timespec t;
 
     if (m->run.virtual_time)
-        return UINT64_C(1700000000000000000) + now_ticks(arg) * NS_PER_TICK;
+        return UINT64_C(1700000000000000000) + (now_ticks(arg) - m->cpu.s.time_add) * NS_PER_TICK;
     clock_gettime(CLOCK_REALTIME, &t);
     return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
@@ -96,7 +96,7 @@ static void arm_host_locked(struct machine *m)
 
     if (m->run.virtual_time) {
         m->cpu.s.icount_deadline =
-            at > UINT64_MAX / VIRTUAL_INSNS_PER_TICK ? UINT64_MAX : at * VIRTUAL_INSNS_PER_TICK;
+            at == UINT64_MAX ? UINT64_MAX : host_time_icount_at(&m->cpu.s, at);
         return;
     }
     if (at >= m->armed || !m->have_timer)
@@ -116,6 +116,29 @@ static void set_deadline(struct machine *m, unsigned timer, uint64_t ticks)
     m->deadline[timer] = ticks;
     arm_host_locked(m);
     pthread_mutex_unlock(&m->timers_lock);
+}
+
+/* The guest sets its clock. What waits for a time of that clock is the CLINT, which arms again by
+ * itself, and the supervisor timer, which is asked when the loop polls; what waits for time to
+ * pass waits as long as before. */
+static void set_ticks(void *arg, uint64_t ticks)
+{
+    struct machine *m = arg;
+    uint64_t now = now_ticks(m);
+
+    m->cpu.s.time_add += ticks - now;
+    pthread_mutex_lock(&m->timers_lock);
+    for (unsigned k = 0; k < N_TIMERS; k++) {
+        uint64_t left = m->deadline[k] > now ? m->deadline[k] - now : 0;
+
+        if (m->deadline[k] != UINT64_MAX)
+            m->deadline[k] = left < UINT64_MAX - ticks ? ticks + left : UINT64_MAX;
+    }
+    m->deadline[TIMER_STIME] = 0;
+    m->armed = UINT64_MAX;
+    arm_host_locked(m);
+    pthread_mutex_unlock(&m->timers_lock);
+    hart_kick(m->hart, PENDING_EVENT);
 }
 
 static void arm(void *arg, unsigned timer, uint64_t deadline_ticks)
@@ -163,7 +186,7 @@ static void serve_timers(struct machine *m)
 
     for (unsigned k = 0; k < N_TIMERS; k++) {
         pthread_mutex_lock(&m->timers_lock);
-        bool due = m->deadline[k] <= now;
+        bool due = m->deadline[k] != UINT64_MAX && m->deadline[k] <= now;
 
         if (due)
             m->deadline[k] = UINT64_MAX;
@@ -231,7 +254,7 @@ static void wait_event(void *arg)
 
     if (m->run.virtual_time && at != UINT64_MAX) {
         /* Nothing happens until then: the clock jumps. */
-        uint64_t *icount = &m->cpu.s.icount, then = at * VIRTUAL_INSNS_PER_TICK;
+        uint64_t *icount = &m->cpu.s.icount, then = host_time_icount_at(&m->cpu.s, at);
 
         if (*icount < then) {
             m->cpu.s.n_unretired += then - *icount;
@@ -345,7 +368,8 @@ static bool create_board(struct machine *m, struct err *e)
         .arg = m,
     };
 
-    m->clock = (struct clock){.now_ticks = now_ticks, .wall_seconds = wall_ns, .arg = m};
+    m->clock = (struct clock){
+        .now_ticks = now_ticks, .set_ticks = set_ticks, .wall_seconds = wall_ns, .arg = m};
     return board_init(&m->board, &m->phys, &m->clock, &m->cfg, &m->plan, &host, e);
 }
 

@@ -8,6 +8,10 @@ DIFF_LIB   := $(patsubst %,$(OUT)/tests/lib/%.o,rv_machine rv_random rv_random_v
 diff: $(OUT)/tests/diff/unicorn_diff $(OUT)/tests/diff/qemu_user
 	$(OUT)/tests/diff/unicorn_diff --compressed --seed $(DIFF_SEED)
 	$(OUT)/tests/diff/unicorn_diff --seed $(DIFF_SEED) --count $(DIFF_COUNT)
+	for stress in regs,seed=$(DIFF_SEED) cache table links irq; do \
+	    $(OUT)/tests/diff/unicorn_diff --seed $(DIFF_SEED) --stress $$stress \
+	        --count $$(($(DIFF_COUNT) / 10)) || exit 1; \
+	done
 	$(OUT)/tests/diff/qemu_user --seed $(DIFF_SEED) --count $$(($(DIFF_COUNT) / 10))
 
 ## fuzz-fp      SEED=1 CASES=1000000000: F and D against their rules, bit for bit, in each engine

@@ -1,6 +1,7 @@
 /* Random programs of RV64GC in our engine and in Unicorn, to the same end:
  *
  *     unicorn_diff [--seed S] [--count INSTRUCTIONS] [--engine jit|interp|check] [--opt LIST]
+ *                  [--stress LIST]           as dbt-run's: regs, cache, table, links, irq, seed=N
  *     unicorn_diff --case SEED:START --words HEX,HEX,...     one program again
  *     unicorn_diff --compressed [--seed S]     every 16-bit word that is no jump
  *     unicorn_diff --known                                   where Unicorn is wrong
@@ -15,6 +16,7 @@
 #include <string.h>
 
 #include "dbt/opt/opt.h"
+#include "runtime/cli/options.h"
 #include "tests/diff/unicorn_known.h"
 
 enum {
@@ -35,6 +37,7 @@ struct trace {
 
 struct diff {
     struct rv_machine_config config;
+    const char *stress;                /* the list, or NULL */
     struct rv_machine *ours, *stepper; /* stepper: the evaluator, an instruction a block */
     struct unicorn *theirs;
     uint8_t initial[RV_RANDOM_RAM_BYTES];
@@ -329,7 +332,7 @@ static void report(struct diff *d, struct rv_program *p)
            p->start);
     for (unsigned k = 0; k < p->n; k++)
         printf("%s%x", k ? "," : "", p->word[k]);
-    printf("\n");
+    printf("%s%s\n", d->stress ? " --stress " : "", d->stress ? d->stress : "");
     print_program(p);
     print_states(d, p);
     if (find_culprit(d, p, &c))
@@ -371,7 +374,7 @@ static void usage(void)
 {
     fprintf(stderr,
             "usage: unicorn_diff [--seed S] [--count N] [--engine jit|interp|check]\n"
-            "                    [--opt LIST] [--stress-regs SEED]\n"
+            "                    [--opt LIST] [--stress LIST]\n"
             "                    [--case SEED:START --words HEX,...] [--compressed] [--known]\n");
     exit(2);
 }
@@ -393,6 +396,23 @@ static enum engine engine_named(const char *name)
         return ENGINE_CHECK;
     usage();
     return ENGINE_JIT;
+}
+
+/* What dbt-run's option of that name makes of the list. */
+static void set_stress(struct diff *d, char *list)
+{
+    char *argv[] = {(char[]){"unicorn_diff"}, (char[]){"--stress"}, list, NULL};
+    struct options o;
+    struct err e;
+
+    if (cli_parse(&o, 3, argv, &e) != CLI_RUN) {
+        fprintf(stderr, "unicorn_diff: %s\n", e.text);
+        exit(2);
+    }
+    d->stress = list;
+    d->config.stress = o.stress;
+    if (o.stress & STRESS_REGS)
+        d->config.stress_regs = 2 * o.stress_seed + 1;
 }
 
 static bool run_case(struct diff *d, const char *name, char *words)
@@ -463,6 +483,7 @@ static void create(struct diff *d)
     d->config.ram_len = step.ram_len = RV_RANDOM_RAM_BYTES;
     step.engine = ENGINE_INTERP;
     step.passes = 0;
+    step.stress = 0;
     step.max_insns = 1;
     if (!(d->ours = rv_machine_create(&d->config, &e)) ||
         !(d->stepper = rv_machine_create(&step, &e))) {
@@ -474,11 +495,11 @@ static void create(struct diff *d)
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {{"seed", 1, NULL, 's'},        {"count", 1, NULL, 'n'},
-                                            {"engine", 1, NULL, 'e'},      {"opt", 1, NULL, 'o'},
-                                            {"stress-regs", 1, NULL, 'r'}, {"case", 1, NULL, 'c'},
-                                            {"words", 1, NULL, 'w'},       {"known", 0, NULL, 'k'},
-                                            {"compressed", 0, NULL, 'C'},  {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"seed", 1, NULL, 's'},       {"count", 1, NULL, 'n'},
+                                            {"engine", 1, NULL, 'e'},     {"opt", 1, NULL, 'o'},
+                                            {"stress", 1, NULL, 't'},     {"case", 1, NULL, 'c'},
+                                            {"words", 1, NULL, 'w'},      {"known", 0, NULL, 'k'},
+                                            {"compressed", 0, NULL, 'C'}, {NULL, 0, NULL, 0}};
     struct diff *d = calloc(1, sizeof(*d));
     uint64_t seed = 1, count = 200000;
     const char *name = NULL;
@@ -499,8 +520,8 @@ int main(int argc, char **argv)
             d->config.engine = engine_named(optarg);
         else if (c == 'o' && !opt_parse(optarg, &d->config.passes, &e))
             usage();
-        else if (c == 'r')
-            d->config.stress_regs = strtoull(optarg, NULL, 0);
+        else if (c == 't')
+            set_stress(d, optarg);
         else if (c == 'c')
             name = optarg;
         else if (c == 'w')

@@ -36,6 +36,11 @@ static uint64_t now(void *arg)
     return ((struct bench *)arg)->ticks;
 }
 
+static void set_ticks(void *arg, uint64_t ticks)
+{
+    ((struct bench *)arg)->ticks = ticks;
+}
+
 static void set_line(void *arg, unsigned n, bool level)
 {
     ((struct bench *)arg)->line[n] = level;
@@ -79,7 +84,8 @@ static void make(struct bench *b)
     struct irq_line lines[N_CONTEXTS], soft[N_HARTS], timer[N_HARTS];
 
     memset(b, 0, sizeof *b);
-    b->clock = (struct clock){.now_ticks = now, .wall_seconds = now, .arg = b};
+    b->clock =
+        (struct clock){.now_ticks = now, .set_ticks = set_ticks, .wall_seconds = now, .arg = b};
     for (unsigned i = 0; i < N_CONTEXTS; i++)
         lines[i] = (struct irq_line){set_line, b, i};
     for (unsigned i = 0; i < N_HARTS; i++) {

@@ -3,12 +3,14 @@
 # the status and the text that its head comment names.
 #
 #   tests/guest/bare.sh [NAME...]       DBT=./dbt-run, ENGINES="jit first interp check"; first: --tier auto
+#                                       STRESS="": lists for --stress, of which each has a run of its own
 #   tests/guest/bare.sh --build DIR     only builds them
 set -u
 cd "$(dirname "$0")/../.."
 export LC_ALL=C
 dbt=${DBT:-./dbt-run}
 engines=${ENGINES:-jit first interp check}
+stresses=${STRESS:-none}
 cross=${RISCV_PREFIX:-riscv64-linux-gnu-}
 passed=0
 failed=0
@@ -25,7 +27,7 @@ head_says() # KEY SOURCE
     sed -n "s|^// $1: ||p" "$2"
 }
 
-run() # NAME ENGINE
+run() # NAME ENGINE STRESS
 {
     local source=tests/guest/bare/$1.S options status want out engine="$2 --tier 1"
     options=$(head_says options "$source")
@@ -34,6 +36,7 @@ run() # NAME ENGINE
         options="$options --time virtual"
     fi
     [ "$2" = first ] && engine="jit --tier auto"
+    [ "$3" = none ] || options="$options --stress $3"
     # shellcheck disable=SC2086 # lists of words
     timeout 60 "$dbt" --engine $engine -m 64M -serial stdio $options "$dir/$1" \
         >"$dir/out" 2>"$dir/err" </dev/null
@@ -45,7 +48,7 @@ run() # NAME ENGINE
         return
     fi
     failed=$((failed + 1))
-    echo "FAILED: $1 under $2: status $status, wanted $want; printed '$out'"
+    echo "FAILED: $1 under $2, stress $3: status $status, wanted $want; printed '$out'"
     tail -n 20 "$dir/err" | sed 's/^/    /'
 }
 
@@ -66,7 +69,9 @@ for source in tests/guest/bare/*.S; do
         continue
     fi
     for engine in $engines; do
-        run "$name" "$engine"
+        for stress in $stresses; do
+            run "$name" "$engine" "$stress"
+        done
     done
 done
 echo "$passed passed, $failed failed"

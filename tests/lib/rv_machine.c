@@ -5,8 +5,10 @@
 
 #include "dbt/base/bits.h"
 #include "frontend/riscv/sys/sys.h"
+#include "runtime/cli/options.h"
 
 enum { CACHE_BYTES = 16 << 20, CACHE_SEGMENTS = 8 };
+enum { SMALL_CACHE_BYTES = 64 << 10, SMALL_CACHE_SEGMENTS = 4 };
 
 struct rv_machine {
     struct rv_hart cpu; /* first: the guest's callbacks get its address */
@@ -58,11 +60,12 @@ static uint32_t on_mode_key(const struct cpu_state *s)
     return rv_guest_ops.mode_key(s);
 }
 
-/* Either a trap, or the limit. */
+/* The run goes on until there is a trap, or the limit; --stress=irq asks more often. */
 static bool poll(void *arg)
 {
-    (void)arg;
-    return false;
+    const struct rv_machine *m = arg;
+
+    return !m->end->trapped && m->cpu.s.icount < m->cpu.s.icount_deadline;
 }
 
 static void wait_never(void *arg)
@@ -90,6 +93,7 @@ static void set_timer(void *arg, uint64_t deadline)
 struct rv_machine *rv_machine_create(const struct rv_machine_config *config, struct err *e)
 {
     struct rv_machine *m = aligned_alloc(64, align_up(sizeof(*m), 64));
+    bool small = (config->stress & STRESS_CACHE) != 0;
 
     CHECK(m && "memory for a machine");
     memset(m, 0, sizeof(*m));
@@ -110,8 +114,11 @@ struct rv_machine *rv_machine_create(const struct rv_machine_config *config, str
                       .virtual_time = !config->uncounted,
                       .stress_regs = config->stress_regs,
                       .max_insns = config->max_insns ? config->max_insns : IR_MAX_GUEST},
-        .cache_bytes = CACHE_BYTES,
-        .cache_segments = CACHE_SEGMENTS,
+        .cache_bytes = small ? SMALL_CACHE_BYTES : CACHE_BYTES,
+        .cache_segments = small ? SMALL_CACHE_SEGMENTS : CACHE_SEGMENTS,
+        .no_links = (config->stress & STRESS_LINKS) != 0,
+        .stress_table = (config->stress & STRESS_TABLE) != 0,
+        .stress_irq = (config->stress & STRESS_IRQ) != 0,
     };
     if (!rv_model_parse(&m->cpu.model, config->model, e) ||
         !(m->have_phys = phys_init(&m->phys, config->ram_gpa, config->ram_len, e)) ||

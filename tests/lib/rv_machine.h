@@ -14,6 +14,7 @@ struct rv_machine_config {
     uint32_t passes;      /* opt.h */
     unsigned max_insns;   /* a block; 0: as many as fit */
     uint64_t stress_regs; /* see struct translate_options */
+    uint32_t stress;      /* the other modes: enum cli_stress */
     bool uncounted;       /* no virtual time: runs have no limit, and do not say how long */
     uint64_t ram_gpa, ram_len;
 };

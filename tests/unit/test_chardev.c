@@ -358,19 +358,16 @@ static void wait_for_quit(struct chardev *c, struct front *f)
         usleep(1000);
 }
 
+/* When the parent has seen the terminal raw, which it says by Ctrl-A x. */
 static void crash(struct chardev *c, struct front *f)
 {
-    (void)f;
-    chardev_flush(c);
-    usleep(20000);
+    wait_for_quit(c, f);
     raise(SIGSEGV);
 }
 
 static void leave_by_exit(struct chardev *c, struct front *f)
 {
-    (void)f;
-    chardev_flush(c);
-    usleep(20000);
+    wait_for_quit(c, f);
     exit(7);
 }
 
@@ -439,6 +436,7 @@ static void crash_and_exit_give_the_terminal_back(void **state)
 
     (void)state;
     await_ready(master);
+    assert_int_equal(write(master, "\1x", 2), 2);
     status = status_of(pid);
 #ifndef __SANITIZE_ADDRESS__ /* which has a handler of its own */
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
@@ -447,6 +445,7 @@ static void crash_and_exit_give_the_terminal_back(void **state)
     close(master);
     pid = child_on_terminal(&master, leave_by_exit);
     await_ready(master);
+    assert_int_equal(write(master, "\1x", 2), 2);
     status = status_of(pid);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 7);
     assert_false(is_raw(master));

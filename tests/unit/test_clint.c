@@ -35,7 +35,13 @@ static void arm(void *arg, unsigned hart, uint64_t deadline)
     armed[hart] = deadline;
 }
 
-static const struct clock clock_of_test = {.now_ticks = ticks};
+static void set_ticks(void *arg, uint64_t ticks)
+{
+    (void)arg;
+    now = ticks;
+}
+
+static const struct clock clock_of_test = {.now_ticks = ticks, .set_ticks = set_ticks};
 
 static void make(struct clint *c)
 {
@@ -105,8 +111,48 @@ static void halves(void **state)
     assert_true(clint_mmio.read(&c, 0xbff8, 8) == now);
     assert_int_equal(clint_mmio.read(&c, 0xbffc, 4), 0x11223344);
     assert_int_equal(clint_mmio.read(&c, 0xbff8, 4), 0x55667788);
-    clint_mmio.write(&c, 0xbff8, 8, 7); /* the clock is not the guest's */
-    assert_true(clint_mmio.read(&c, 0xbff8, 8) == now);
+    clint_fini(&c);
+}
+
+/* Every hart's timer is compared with it, and waits anew. */
+static void mtime_is_set(void **state)
+{
+    struct clint c;
+
+    (void)state;
+    make(&c);
+    clint_mmio.write(&c, 0x4000, 8, 5000);
+    clint_mmio.write(&c, 0x4008, 8, 6000);
+    armed[0] = armed[1] = 0;
+    clint_mmio.write(&c, 0xbff8, 8, 5500);
+    assert_int_equal(now, 5500);
+    assert_true(timer_out[0]);
+    assert_false(timer_out[1]);
+    assert_true(armed[0] == UINT64_MAX);
+    assert_int_equal(armed[1], 6000);
+    clint_mmio.write(&c, 0xbff8, 8, 7); /* and back */
+    assert_int_equal(clint_mmio.read(&c, 0xbff8, 8), 7);
+    assert_false(timer_out[0]);
+    assert_int_equal(armed[0], 5000);
+    clint_mmio.write(&c, 0xbffc, 4, 0x11223344);
+    assert_true(now == 0x1122334400000007);
+    assert_true(timer_out[0] && timer_out[1]);
+    clint_mmio.write(&c, 0xbff8, 4, 0x55667788);
+    assert_true(now == 0x1122334455667788);
+    clint_fini(&c);
+}
+
+/* A machine whose clock is not the guest's. */
+static void mtime_stays_where_it_cannot_be_set(void **state)
+{
+    const struct clock fixed = {.now_ticks = ticks};
+    struct clint c;
+
+    (void)state;
+    make(&c);
+    c.clock = &fixed;
+    clint_mmio.write(&c, 0xbff8, 8, 7);
+    assert_int_equal(clint_mmio.read(&c, 0xbff8, 8), 1000);
     clint_fini(&c);
 }
 
@@ -125,6 +171,7 @@ static void every_address_answers(void **state)
         }
     }
     assert_int_equal(clint_mmio.read(&c, 8, 4), 0); /* there is no third hart */
+    now = 1000;
     clint_reset(&c);
     assert_false(soft_out[0] || soft_out[1] || timer_out[0] || timer_out[1]);
     clint_fini(&c);
@@ -159,6 +206,8 @@ int main(void)
         cmocka_unit_test(software_interrupts),
         cmocka_unit_test(the_timer_fires_at_its_deadline),
         cmocka_unit_test(halves),
+        cmocka_unit_test(mtime_is_set),
+        cmocka_unit_test(mtime_stays_where_it_cannot_be_set),
         cmocka_unit_test(every_address_answers),
         cmocka_unit_test(state_is_kept),
     };

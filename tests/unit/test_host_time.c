@@ -101,6 +101,32 @@ static void virtual_time_counts_instructions(void **state)
     free(s);
 }
 
+/* The inverse, whatever the clock was set to. */
+static void virtual_time_is_reached_at_its_count(void **state)
+{
+    const uint64_t added[] = {0, 5, 1000000, -UINT64_C(3), UINT64_C(1) << 63};
+    struct cpu_state *s = calloc(1, sizeof *s);
+
+    (void)state;
+    host_time_set_virtual(s);
+    for (unsigned k = 0; k < sizeof added / sizeof added[0]; k++) {
+        s->time_add = added[k];
+        s->icount = 12345;
+        uint64_t now = host_time_ticks(s, true);
+
+        assert_true(now == added[k] + 123);
+        assert_int_equal(host_time_icount_at(s, now), 12345);
+        assert_int_equal(host_time_icount_at(s, now - 1), 12345);
+        assert_int_equal(host_time_icount_at(s, now + 1), 12400);
+        assert_int_equal(host_time_icount_at(s, now + 1000), 112300);
+        if (now < UINT64_MAX / 2)
+            assert_true(host_time_icount_at(s, UINT64_MAX / 2) == UINT64_MAX);
+    }
+    s->time_add = 0;
+    assert_true(host_time_icount_at(s, UINT64_MAX) == UINT64_MAX);
+    free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -108,6 +134,7 @@ int main(void)
         cmocka_unit_test(ticks_are_100_ns),
         cmocka_unit_test(time_does_not_go_back),
         cmocka_unit_test(virtual_time_counts_instructions),
+        cmocka_unit_test(virtual_time_is_reached_at_its_count),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -148,6 +148,11 @@ static const struct shape shapes[] = {
     /* What a load could show must be there, what it could not need not. */
     {"%1 = get r5\n set %1 r6\n %2 = ld.64 [%1 +0]\n set %2 r6\n set %1 r6\n exit_goto +4",
      "%1 = get r5\n set %1 r6\n %2 = ld.64 [%1 +0]\n exit_goto +4"},
+    /* What has an effect stays, in its order, and shows no register. */
+    {"%1 = get r5\n set %1 r6\n count 0x1\n set %1 r7\n %2 = time\n %3 = get r7\n"
+     " %4 = add %3 %2\n fence 1\n set %4 r6\n set %2 r7\n exit_goto +4",
+     "%1 = get r5\n count 0x1\n %2 = time\n %3 = add %1 %2\n fence 1\n set %3 r6\n set %2 r7\n"
+     " exit_goto +4"},
     /* A helper may write any register. */
     {"%1 = get r5\n set %1 r6\n %2 = call hash_all 0\n %3 = get r6\n set %3 r5\n exit_goto +4",
      "%1 = get r5\n set %1 r6\n %2 = call hash_all 0\n %3 = get r6\n set %3 r5\n exit_goto +4"},

@@ -91,6 +91,55 @@ static void a_newer_page_takes_the_place(void **state)
     assert_int_equal(rewrite_block_end(r, PAGE), PAGE_SIZE);
 }
 
+/* Translates n blocks elsewhere. */
+static void translate(struct rewrite *r, unsigned n)
+{
+    while (n-- > 0)
+        rewrite_block_end(r, PAGE + PAGE_SIZE);
+}
+
+static void a_place_at_rest_is_forgotten(void **state)
+{
+    struct rewrite *r = *state;
+
+    store(r, PAGE + 0x40, 4, 1000);
+    translate(r, 1000);
+    assert_int_equal(rewrite_block_end(r, PAGE), 0x40);
+    translate(r, 2 * 1024);
+    assert_int_equal(rewrite_block_end(r, PAGE), PAGE_SIZE);
+    store(r, PAGE + 0x40, 4, 8); /* it can become one again */
+    assert_int_equal(rewrite_block_end(r, PAGE), 0x40);
+    translate(r, 100 * 1024);
+    store(r, PAGE + 0x40, 4, 7); /* all of what was before is forgotten */
+    assert_int_equal(rewrite_block_end(r, PAGE), PAGE_SIZE);
+}
+
+static void a_place_that_stays_is_kept(void **state)
+{
+    struct rewrite *r = *state;
+
+    store(r, PAGE + 0x40, 4, 16);
+    for (unsigned n = 0; n < 1000; n++) {
+        assert_int_equal(rewrite_block_end(r, PAGE), 0x40);
+        translate(r, 99);
+        store(r, PAGE + 0x40, 4, 1);
+    }
+}
+
+/* Code that is replaced by other code, page by page: each time a store to every third granule drops
+ * a block, and what stands there then is translated. */
+static void new_code_over_and_over_is_no_place(void **state)
+{
+    struct rewrite *r = *state;
+
+    for (unsigned n = 0; n < 1000; n++) {
+        for (uint64_t at = n % 3 * 8; at < PAGE_SIZE; at += 3 * 8)
+            store(r, PAGE + at, 8, 1);
+        for (uint64_t at = 0; at < PAGE_SIZE; at += 3 * 8)
+            assert_int_equal(rewrite_block_end(r, PAGE + at), PAGE_SIZE);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -99,6 +148,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(places_side_by_side_are_one, begin, end),
         cmocka_unit_test_setup_teardown(new_code_is_no_place, begin, end),
         cmocka_unit_test_setup_teardown(a_newer_page_takes_the_place, begin, end),
+        cmocka_unit_test_setup_teardown(a_place_at_rest_is_forgotten, begin, end),
+        cmocka_unit_test_setup_teardown(a_place_that_stays_is_kept, begin, end),
+        cmocka_unit_test_setup_teardown(new_code_over_and_over_is_no_place, begin, end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

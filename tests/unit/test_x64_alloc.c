@@ -314,6 +314,42 @@ static void a_moved_value_is_looked_at(void **state)
     assert_true(runs_as_evaluated(0, 0, &r));
 }
 
+/* Values that go to pinned registers, with an effect before value `at`; returns the size of the
+ * code without the effect's own, which is the same for each place. */
+static uint32_t size_with_effect(const struct ir_insn *effect, unsigned at)
+{
+    struct ir_random r = {.seed = at};
+    unsigned n = 0;
+
+    begin();
+    for (unsigned k = 0; k < 3; k++) {
+        ir_ref in[2] = {put0(IR_get, 11), put0(IR_get, 12)}, sum, f;
+
+        if (n++ == at)
+            put((enum ir_op)effect->op, effect->aux, IR_NONE, IR_NONE, IR_NONE, effect->imm);
+        sum = put2(IR_add, in[0], in[1]);
+        f = put_fp(IR_fadd, put0(IR_getf, 11), put0(IR_getf, 12), IR_NONE);
+        if (n++ == at)
+            put((enum ir_op)effect->op, effect->aux, IR_NONE, IR_NONE, IR_NONE, effect->imm);
+        put1(IR_set, sum, 10);
+        put1(IR_setf, f, 12);
+    }
+    put0(IR_exit_goto, 4);
+    assert_true(runs_as_evaluated(0, 0, &r));
+    return x64_emit(emitter, &block, code_rw + STUB_BYTES, CODE_BYTES)->size_bytes;
+}
+
+/* Nothing leaves there, so values may wait in, or be made early in, the registers of others. */
+static void an_effect_looks_at_no_register(void **state)
+{
+    const struct ir_insn effects[] = {{.op = IR_count, .imm = 1}, {.op = IR_fence, .aux = 1}};
+
+    (void)state;
+    for (unsigned e = 0; e < 2; e++)
+        for (unsigned at = 1; at < 6; at++)
+            assert_int_equal(size_with_effect(&effects[e], at), size_with_effect(&effects[e], 0));
+}
+
 /* Infinity times zero plus a quiet NaN, the result in the register of any operand. */
 static void invalid_products_are_noticed(void **state)
 {
@@ -430,6 +466,14 @@ static void any_call(struct pool *p)
     keep(p, put(IR_call, 0, in[0], in[1], in[2], IR_CALL(id, (uint32_t)ir_random_next(p->r))));
 }
 
+static void any_effect(struct pool *p)
+{
+    if (ir_random_below(p->r, 2))
+        put0(IR_count, ir_random_below(p->r, 4));
+    else
+        put(IR_fence, 1, IR_NONE, IR_NONE, IR_NONE, 0);
+}
+
 static void any_step(struct pool *p)
 {
     bool f = ir_random_below(p->r, 3) == 0;
@@ -440,6 +484,8 @@ static void any_step(struct pool *p)
     case 1:
         if (ir_random_below(p->r, 4) == 0)
             any_call(p);
+        else
+            any_effect(p);
         break;
     case 2:
     case 3: put1(f ? IR_setf : IR_set, any_value(p, f), reg); break;
@@ -499,6 +545,7 @@ int main(void)
         cmocka_unit_test(too_many_values_are_refused),
         cmocka_unit_test(values_go_home_often),
         cmocka_unit_test(a_moved_value_is_looked_at),
+        cmocka_unit_test(an_effect_looks_at_no_register),
         cmocka_unit_test(invalid_products_are_noticed),
         cmocka_unit_test(crowded_blocks_do_what_they_mean),
     };

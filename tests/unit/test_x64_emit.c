@@ -535,6 +535,8 @@ static void disturb(struct pool *p)
     case 6: add_int(p, put(IR_select, 0, a, b, any_int(p), 0)); break;
     default: add_int(p, put(IR_orcb, 0, a, IR_NONE, IR_NONE, 0)); break;
     }
+    if (ir_random_below(r, 4) == 0)
+        put(IR_count, 0, IR_NONE, IR_NONE, IR_NONE, ir_random_below(r, 4));
     for (unsigned k = ir_random_below(r, 4); k > 0; k--)
         put(IR_set, 0, any_int(p), IR_NONE, IR_NONE, ir_random_below(r, 32));
     if (ir_random_below(r, 2))

@@ -65,11 +65,12 @@ static bool target_ok(const struct rv_build *t, int64_t offset)
     return rv_has(t->model, RV_EXT_c) || (offset & 3) == 0;
 }
 
-/* The block goes on at the target of a short jump forward in its page, which is how the two ways
- * of an `if` meet. What is skipped belongs to the block's range: a store there drops it in vain. */
+/* The block goes on at the target of a short jump forward, which is how the two ways of an `if`
+ * meet; behind its page's end it ends there, like any block. What is skipped belongs to
+ * the block's range: a store there drops it in vain. */
 static bool goes_on_at(const struct rv_build *t, int64_t target)
 {
-    return target >= t->next && target <= t->next + RV_MAX_SKIP && target < PAGE_SIZE;
+    return target >= t->next && target <= t->next + RV_MAX_SKIP;
 }
 
 static void jal(struct rv_build *t, const struct rv_insn *i)

@@ -21,8 +21,8 @@ uint64_t rv_time(const struct rv_hart *h)
  * (Privileged 3.3.1: ECALL and EBREAK "should not increment the minstret CSR"). */
 static uint64_t count_of(const struct rv_hart *h, unsigned n)
 {
-    if (!h->virtual_time)
-        return rv_time(h) * RV_CYCLES_PER_TICK;
+    if (!h->virtual_time) /* since power-on, whatever mtime was set to */
+        return (rv_time(h) - h->s.time_add) * RV_CYCLES_PER_TICK;
     return n == 0 ? h->s.icount : h->s.icount - h->s.n_unretired;
 }
 

@@ -70,5 +70,22 @@ _start:
 5:  nop                         // 4
     csrr a0, minstret
     want 12, a0, 4
+
+    li s0, CLINT_MTIMECMP       // cycle goes on while the hart waits, 100 to a tick; nothing retires
+    li s1, CLINT_MTIME
+    li t1, 1 << 7
+    csrw mie, t1
+    ld t1, 0(s1)
+    addi t1, t1, 1000
+    sd t1, 0(s0)
+    csrwi mcycle, 0
+    csrwi minstret, 0
+    wfi
+    csrr a0, minstret
+    csrr a1, mcycle
+    want 13, a0, 1
+    li t1, 90000
+    li gp, 14
+    bltu a1, t1, wrong
     exit 0
     wrong_is_here
