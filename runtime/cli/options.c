@@ -190,7 +190,7 @@ static bool settle(struct options *o, struct err *e)
                        o->max_insns > 0 ? "--max-insns" : "--engine check");
     o->virtual_time |= counts;
     o->machine.fixed_seed = o->virtual_time;
-    return true;
+    return option_attach_drives(o, e);
 }
 
 int cli_parse(struct options *o, int argc, char **argv, struct err *e)

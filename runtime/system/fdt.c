@@ -167,6 +167,17 @@ static void cpus(struct tree *t, const struct rv_cpu_model *model, unsigned n_ha
     end(t);
 }
 
+static void virtio_slot(struct tree *t, unsigned slot)
+{
+    uint64_t len = MEMMAP_virtio_len / CONFIG_MAX_VIRTIO, gpa = MEMMAP_virtio_gpa + slot * len;
+
+    begin(t, "virtio_mmio@%llx", (unsigned long long)gpa);
+    string(t, "compatible", "virtio,mmio");
+    range(t, "reg", gpa, len);
+    external_irq(t, MEMMAP_virtio_irq + slot);
+    end(t);
+}
+
 static void soc(struct tree *t, unsigned n_harts)
 {
     begin(t, "soc");
@@ -203,6 +214,10 @@ static void soc(struct tree *t, unsigned n_harts)
     cell(t, "#address-cells", 0);
     cell(t, "phandle", PHANDLE_PLIC);
     end(t);
+
+    /* The last slot first: board_virtio.h says why. */
+    for (unsigned slot = CONFIG_MAX_VIRTIO; slot-- > 0;)
+        virtio_slot(t, slot);
 
     begin(t, "serial@%llx", (unsigned long long)MEMMAP_uart_gpa);
     string(t, "compatible", "ns16550a");
