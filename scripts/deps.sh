@@ -13,7 +13,7 @@ declare -A GROUPS_OF=(
     [guest]="apt dpkg tar gzip xz-utils zstd coreutils util-linux debian-archive-keyring u-boot-qemu"
     [test]="libcmocka-dev libunicorn-dev gcc-riscv64-linux-gnu libc6-dev-riscv64-cross
             binutils-riscv64-linux-gnu qemu-user qemu-system-riscv|qemu-system-misc device-tree-compiler python3
-            binutils"
+            binutils e2fsprogs fdisk"
     [bench]="qemu-system-riscv|qemu-system-misc gcc-riscv64-linux-gnu libc6-dev-riscv64-cross
              python3"
     [hot]="linux-perf"
