@@ -157,7 +157,7 @@ int main(int argc, char **argv)
         return status;
     if (status != CLI_RUN || !cli_open_log(&o, &e) || !run_config(&o, &run, &e))
         return complain(CLI_EXIT_USAGE, &e);
-    if (!drives_take_image(&o.machine, &e))
+    if (!drives_take_image(&o.machine, &e) || !drives_check_boot(&o.machine, &e))
         return complain(CLI_EXIT_USAGE, &e);
     if (o.dump_dtb)
         return dump_dtb(&o);

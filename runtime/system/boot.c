@@ -148,17 +148,21 @@ static bool place_payload(struct boot_plan *p, struct boot_image *img, const cha
     return img->kind == IMAGE_ELF || place_unknown(p, img, e);
 }
 
-/* With a disk and nothing else to run, U-Boot boots from it. */
+bool boot_is_from_disk(const struct machine_config *cfg)
+{
+    bool has_disk = false;
+
+    for (unsigned i = 0; i < cfg->n_virtio; i++)
+        has_disk |= cfg->virtio[i].kind == VIRTIO_KIND_BLK;
+    /* The user's firmware may know what to do with a disk. */
+    return has_disk && !cfg->kernel && !cfg->image && cfg->firmware != FIRMWARE_FILE;
+}
+
 static const char *what_runs(const struct machine_config *cfg)
 {
-    if (cfg->kernel || cfg->image)
-        return cfg->kernel ? cfg->kernel : cfg->image;
-    if (cfg->firmware == FIRMWARE_FILE)
-        return NULL; /* it may know what to do with a disk */
-    for (unsigned i = 0; i < cfg->n_virtio; i++)
-        if (cfg->virtio[i].kind == VIRTIO_KIND_BLK)
-            return uboot_path;
-    return NULL;
+    if (boot_is_from_disk(cfg))
+        return uboot_path;
+    return cfg->kernel ? cfg->kernel : cfg->image;
 }
 
 static bool say_uboot(struct err *e)

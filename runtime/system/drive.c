@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "runtime/system/boot.h"
 #include "runtime/system/boot_image.h"
 
 static bool is_block_device(const char *path)
@@ -10,6 +11,29 @@ static bool is_block_device(const char *path)
     struct stat st;
 
     return stat(path, &st) == 0 && S_ISBLK(st.st_mode);
+}
+
+/* U-Boot tries the first disk and no other (2023.01: boot_targets has virtio0 alone). */
+static bool check_bootable(const struct machine_config *cfg, struct err *e)
+{
+    const char *first = NULL;
+
+    for (unsigned i = 0; i < cfg->n_virtio; i++) {
+        const char *path = cfg->virtio[i].drive.path;
+        bool may_boot = cfg->virtio[i].kind == VIRTIO_KIND_BLK &&
+                        (is_block_device(path) || image_disk_kind(path) == DISK_PARTITIONED);
+
+        if (cfg->virtio[i].kind != VIRTIO_KIND_BLK)
+            continue;
+        if (may_boot && first)
+            return err_set(e, "%s cannot be booted, it has no partition table; give %s first",
+                           first, path);
+        if (may_boot)
+            return true;
+        first = first ? first : path;
+    }
+    return err_set(e, "%s cannot be booted, it has no partition table; give a -kernel beside it",
+                   first);
 }
 
 bool drives_take_image(struct machine_config *cfg, struct err *e)
@@ -55,6 +79,11 @@ static bool open_drive(struct block **out, const struct machine_config *cfg,
         return false;
     *out = block_open(&config, e);
     return *out != NULL;
+}
+
+bool drives_check_boot(const struct machine_config *cfg, struct err *e)
+{
+    return !boot_is_from_disk(cfg) || check_bootable(cfg, e);
 }
 
 bool drives_open(struct drives *d, const struct machine_config *cfg, bool synchronous,

@@ -14,6 +14,9 @@ struct drives {
 /* If IMAGE is a disk, it becomes the first drive; boot_plan() then finds who boots it. */
 bool drives_take_image(struct machine_config *cfg, struct err *e) MUST_CHECK;
 
+/* If U-Boot is to boot a disk: is it the first one that can be booted? */
+bool drives_check_boot(const struct machine_config *cfg, struct err *e) MUST_CHECK;
+
 /* Nothing to give back when it returns false. synchronous: see block_config. */
 bool drives_open(struct drives *d, const struct machine_config *cfg, bool synchronous,
                  struct err *e) MUST_CHECK;
