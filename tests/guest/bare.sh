@@ -29,6 +29,7 @@ run() # NAME ENGINE
 {
     local source=tests/guest/bare/$1.S options status want out
     options=$(head_says options "$source")
+    options=${options//DISK/$dir/disk} # an empty one of 64 KiB
     # The two sides of a comparison need one clock.
     if [ "$2" = check ] && [[ $options != *--time* ]]; then
         options="$options --time virtual"
@@ -57,6 +58,7 @@ if [ "${1:-}" = --build ]; then
 fi
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
+truncate -s 64K "$dir/disk"
 for source in tests/guest/bare/*.S; do
     name=$(basename "$source" .S)
     [ $# -eq 0 ] || [[ " $* " == *" $name "* ]] || continue
