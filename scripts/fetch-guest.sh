@@ -2,8 +2,8 @@
 # Puts a Debian kernel and a busybox initramfs into a cache folder outside the tree.
 #
 #   scripts/fetch-guest.sh                  fetches what is missing; silent when nothing is
-#   scripts/fetch-guest.sh --print WHAT     the path of KERNEL, INITRD, AUTO, BUSYBOX or DIR;
-#                                           fetches nothing
+#   scripts/fetch-guest.sh --print WHAT     the path of KERNEL, INITRD, AUTO, BUSYBOX, MODULES (a
+#                                           folder) or DIR; fetches nothing
 #
 # Environment: DBT_CACHE (the folder), SUITE (stable), GUEST_ARCH (riscv64), DBT_MIRROR (by
 # default Debian's mirror as this host's apt has it; its keyring goes with it).
@@ -19,6 +19,12 @@ cache=${DBT_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/dbt/guest}
 suite=${SUITE:-stable}
 arch=${GUEST_ARCH:-riscv64}
 work=
+
+# Drivers that Debian's kernel has as modules, and what they need: disks, file systems, networks,
+# shared folders. One that a kernel has built in, or not at all, is left out.
+modules="virtio_mmio virtio_blk virtio-rng virtio_net failover net_failover virtio_console
+    virtio_balloon ext4 jbd2 mbcache crc16 crc32c_generic libcrc32c netfs 9pnet 9p 9pnet_virtio
+    fuse virtiofs"
 
 die()
 {
@@ -38,8 +44,9 @@ print_path()
     INITRD) echo "$cache/initramfs.cpio.gz" ;;
     AUTO) echo "$cache/initramfs-auto.cpio.gz" ;;
     BUSYBOX) echo "$cache/busybox" ;;
+    MODULES) echo "$cache/modules" ;;
     DIR) echo "$cache" ;;
-    *) die "--print takes KERNEL, INITRD, AUTO, BUSYBOX or DIR, not '$1'" ;;
+    *) die "--print takes KERNEL, INITRD, AUTO, BUSYBOX, MODULES or DIR, not '$1'" ;;
     esac
 }
 
@@ -158,6 +165,23 @@ take() # DEB PATTERN OUT
     [ -s "$3" ] || die "$(basename "$1") has an empty $2"
 }
 
+# Unpacked, because not every busybox unpacks: one folder, no paths.
+take_modules() # DEB OUT
+{
+    local name patterns=()
+
+    for name in $modules; do
+        patterns+=("*/kernel/*/$name.ko*")
+    done
+    mkdir "$2"
+    # tar says which it has not found.
+    dpkg-deb --fsys-tarfile "$1" |
+        tar -xC "$2" --wildcards --transform 's|.*/||' "${patterns[@]}" 2>/dev/null || true
+    find "$2" -name '*.xz' -exec xz -d {} +
+    find "$2" -name '*.zst' -exec zstd -q -d --rm {} +
+    [ -s "$2/virtio_blk.ko" ] || die "$(basename "$1") holds no module virtio_blk"
+}
+
 # A flat kernel has a magic number at 0x38; a compressed one or an ELF is of no use to a loader.
 check_flat()
 {
@@ -181,12 +205,14 @@ download()
     cd "$here"
     take "$(echo "$work"/debs/linux-image-*.deb)" './boot/vmlinu[xz]-*' "$work/Image"
     check_flat "$work/Image"
+    take_modules "$(echo "$work"/debs/linux-image-*.deb)" "$work/modules"
     take "$(echo "$work"/debs/busybox-static_*.deb)" '*bin/busybox' "$work/busybox"
     chmod 755 "$work/busybox"
     echo "$suite $arch" >"$work/origin"
-    (cd "$work" && sha256sum Image busybox origin >SHA256SUMS.packages)
+    (cd "$work" && sha256sum Image busybox origin modules/* >SHA256SUMS.packages)
     cd "$work"
-    mv -f Image busybox origin "$cache/"
+    rm -rf "$cache/modules"
+    mv -f Image busybox origin modules "$cache/"
     mv -f SHA256SUMS.packages "$cache/" # Last: it says that the others are whole.
 }
 
@@ -217,7 +243,8 @@ good() # SUMS
 
 packages_good()
 {
-    good SHA256SUMS.packages && [ "$(cat "$cache/origin")" = "$suite $arch" ]
+    good SHA256SUMS.packages && grep -q ' modules/' "$cache/SHA256SUMS.packages" &&
+        [ "$(cat "$cache/origin")" = "$suite $arch" ]
 }
 
 initramfs_good()
@@ -249,5 +276,5 @@ main()
 case ${1:-} in
 --print) print_path "${2:-nothing}" ;;
 '') main ;;
-*) die "usage: scripts/fetch-guest.sh [--print KERNEL|INITRD|AUTO|BUSYBOX|DIR]" ;;
+*) die "usage: scripts/fetch-guest.sh [--print KERNEL|INITRD|AUTO|BUSYBOX|MODULES|DIR]" ;;
 esac

@@ -148,6 +148,7 @@ int main(int argc, char **argv)
     struct err e;
     struct machine_run_config run;
     struct outputs files;
+    struct drives drives;
     int status;
 
     if (!have_standard_files(&e))
@@ -157,9 +158,14 @@ int main(int argc, char **argv)
         return status;
     if (status != CLI_RUN || !cli_open_log(&o, &e) || !run_config(&o, &run, &e))
         return complain(CLI_EXIT_USAGE, &e);
+    if (!drives_take_image(&o.machine, &e) || !drives_check_boot(&o.machine, &e))
+        return complain(CLI_EXIT_USAGE, &e);
     if (o.dump_dtb)
         return dump_dtb(&o);
-    if (!open_outputs(&files, &o, &e))
+    if (!open_outputs(&files, &o, &e) || !drives_open(&drives, &o.machine, o.virtual_time, &e))
         return complain(CLI_EXIT_USAGE, &e);
-    return run_machines(&o, &run, &files);
+    run.drives = &drives;
+    status = run_machines(&o, &run, &files);
+    drives_close(&drives);
+    return status;
 }

@@ -17,6 +17,20 @@ enum cli_stress {
 /* --tier. Of its own accord, --stress translates everything: it is there to try the translator. */
 enum tier { TIER_DEFAULT, TIER_AUTO, TIER_1 };
 
+enum { DRIVE_ID_ROOM = 64 };
+
+/* A --drive. */
+struct cli_drive {
+    struct drive_config config;
+    char id[DRIVE_ID_ROOM]; /* "": none */
+    bool loose;             /* if=none: a -device takes it */
+    bool used;              /* one has */
+};
+
+struct cli_drive_name {
+    char id[DRIVE_ID_ROOM];
+};
+
 struct options {
     struct machine_config machine;
 
@@ -37,6 +51,9 @@ struct options {
 
     /* What the parser keeps between options. */
     bool serial_given, host_time_given;
+    struct cli_drive drive[CONFIG_MAX_VIRTIO];
+    unsigned n_drives;
+    struct cli_drive_name drive_of[CONFIG_MAX_VIRTIO]; /* of machine.virtio[i]; "": its own */
     const char *shown; /* --help and its like were given: the text was printed */
 };
 
@@ -69,6 +86,17 @@ extern const unsigned option_n_rows;
 bool option_size(const char *text, uint64_t unit, uint64_t *bytes) MUST_CHECK;
 /* A number as C writes it, all of `text`. */
 bool option_number(const char *text, uint64_t *n) MUST_CHECK;
+
+/* ---- option_drive.c: virtio devices ------------------------------------------------ */
+
+bool option_drive(struct options *o, const char *value, struct err *e) MUST_CHECK;
+bool option_device(struct options *o, const char *value, struct err *e) MUST_CHECK;
+bool option_object(struct options *o, const char *value, struct err *e) MUST_CHECK;
+
+/* When all options are read: gives the drives to the devices that name them. */
+bool option_attach_drives(struct options *o, struct err *e) MUST_CHECK;
+
+/* ---- help.c ------------------------------------------------------------------------- */
 
 void help_print(void);
 void help_version(void);

@@ -94,9 +94,22 @@ static void init_devices(struct board *b, struct phys *phys, const struct clock 
     b->htif.wrote_arg = b->host.arg;
 }
 
+static void init_virtio(struct board *b, struct phys *phys, const struct machine_config *cfg,
+                        const struct drives *drives)
+{
+    const struct board_virtio_host host = {
+        .plic = &b->plic,
+        .dma = {.phys = phys, .wrote = b->host.wrote, .arg = b->host.arg},
+        .wake = b->host.wake,
+        .wake_arg = b->host.arg,
+    };
+
+    board_virtio_init(&b->virtio, cfg, drives, &host);
+}
+
 bool board_init(struct board *b, struct phys *phys, const struct clock *clock,
                 const struct machine_config *cfg, const struct boot_plan *plan,
-                const struct board_host *host, struct err *e)
+                const struct drives *drives, const struct board_host *host, struct err *e)
 {
     *b = (struct board){.host = *host};
     b->serial = chardev_open(cfg->serial, e);
@@ -104,6 +117,7 @@ bool board_init(struct board *b, struct phys *phys, const struct clock *clock,
         return false;
     init_interrupts(b, clock, cfg->n_harts);
     init_devices(b, phys, clock, plan);
+    init_virtio(b, phys, cfg, drives);
 #define ADD(name, ops, device)                                                                     \
     phys_add_mmio(phys, MEMMAP_##name##_gpa, MEMMAP_##name##_len, #name, ops, device)
     ADD(finisher, &finisher_mmio, &b->finisher);
@@ -126,6 +140,7 @@ bool board_start(struct board *b, struct err *e)
 void board_fini(struct board *b)
 {
     chardev_close(b->serial);
+    board_virtio_fini(&b->virtio);
     uart_fini(&b->uart);
     rtc_fini(&b->rtc);
     clint_fini(&b->clint);
@@ -134,6 +149,7 @@ void board_fini(struct board *b)
 
 void board_reset(struct board *b)
 {
+    board_virtio_reset(&b->virtio);
     uart_reset(&b->uart);
     rtc_reset(&b->rtc);
     clint_reset(&b->clint);
@@ -148,6 +164,7 @@ void board_state(struct board *b, struct state_io *io)
     uart_state(&b->uart, io);
     rtc_state(&b->rtc, io);
     htif_state(&b->htif, io);
+    board_virtio_state(&b->virtio, io);
 }
 
 /* ---- While it runs -------------------------------------------------------------------- */
@@ -160,7 +177,12 @@ void board_timer(struct board *b, unsigned timer)
         clint_tick(&b->clint, timer - BOARD_TIMER_HART);
 }
 
-bool board_poll(struct board *b)
+void board_poll(struct board *b)
+{
+    board_virtio_poll(&b->virtio);
+}
+
+bool board_poll_htif(struct board *b)
 {
     return htif_poll(&b->htif);
 }

@@ -1,9 +1,9 @@
 /* The board: all devices, wired to each other, to guest physical memory and to the
  * harts. The run loop hands in what it does for them (struct board_host).
  *
- *   UART, RTC --> PLIC --> hart's external interrupts (M and S)
- *   CLINT ------------> hart's software and timer interrupts (M)
- *   finisher, HTIF ---> board_host.finish
+ *   UART, RTC, virtio --> PLIC --> hart's external interrupts (M and S)
+ *   CLINT --------------------> hart's software and timer interrupts (M)
+ *   finisher, HTIF -----------> board_host.finish
  *
  * Lock order: a device's lock, then the PLIC's, then what board_host's functions
  * take. board_host's functions must call no device. */
@@ -15,6 +15,7 @@
 #include "devices/plic.h"
 #include "devices/rtc_goldfish.h"
 #include "devices/uart16550.h"
+#include "runtime/system/board_virtio.h"
 #include "runtime/system/boot.h"
 #include "runtime/system/config.h"
 
@@ -36,7 +37,9 @@ struct board_host {
     void (*finish)(void *arg, enum finish_kind kind, int code);
     /* The user ends it: Ctrl-A x. Not on a hart's thread. */
     void (*quit)(void *arg);
-    /* HTIF wrote RAM in [gpa, gpa+len). May be NULL. */
+    /* board_poll() is wanted, soon. Any thread. */
+    void (*wake)(void *arg);
+    /* A device wrote RAM in [gpa, gpa+len). On the hart's thread, between blocks. */
     void (*wrote)(void *arg, uint64_t gpa, uint64_t len_bytes);
     void *arg;
 };
@@ -49,16 +52,18 @@ struct board {
     struct rtc rtc;
     struct finisher finisher;
     struct htif htif;
+    struct board_virtio virtio;
     struct chardev *serial;
 };
 
 /* ---- The main thread, before the first hart runs, after the last has stopped ------ */
 
-/* Opens the serial line and adds the devices to `phys`. clock is borrowed. Nothing
+/* Opens the serial line and adds the devices to `phys`. clock and drives are borrowed. Nothing
  * to give back when it returns false. */
 bool board_init(struct board *b, struct phys *phys, const struct clock *clock,
                 const struct machine_config *cfg, const struct boot_plan *plan,
-                const struct board_host *host, struct err *e) MUST_CHECK;
+                const struct drives *drives, const struct board_host *host,
+                struct err *e) MUST_CHECK;
 
 /* The terminal becomes raw, input begins to flow. */
 bool board_start(struct board *b, struct err *e) MUST_CHECK;
@@ -70,6 +75,11 @@ void board_fini(struct board *b);
 void board_reset(struct board *b);
 void board_state(struct board *b, struct state_io *io);
 
+/* ---- The hart's thread, between blocks ------------------------------------------------- */
+
+/* What the devices want done there: see board_host.wake. */
+void board_poll(struct board *b);
+
 /* ---- Any thread ----------------------------------------------------------------------- */
 
 /* Timer i's deadline has come. */
@@ -77,7 +87,7 @@ void board_timer(struct board *b, unsigned timer);
 
 /* Serves HTIF; cheap when there is none. One thread at a time. True when it had
  * something to do. */
-bool board_poll(struct board *b);
+bool board_poll_htif(struct board *b);
 
 /* The serial line past the guest's driver: the built-in SBI's console. */
 void board_console_put(struct board *b, uint8_t byte);

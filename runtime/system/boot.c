@@ -12,6 +12,9 @@
 
 #define MIB (UINT64_C(1) << 20)
 
+/* Where Debian's package `u-boot-qemu` puts the one for S mode. */
+static const char uboot_path[] = "/usr/lib/u-boot/qemu-riscv64_smode/u-boot.bin";
+
 enum {
     /* RISC-V Linux keeps this much, with the final zero, and drops the rest
      * silently (COMMAND_LINE_SIZE). */
@@ -96,7 +99,7 @@ static bool wants_supervisor(const struct boot_plan *p, const struct boot_image 
         return cfg->firmware != FIRMWARE_NONE;
     if (img->kind == IMAGE_ELF)
         return img->tohost_gpa == 0 && img->entry != MEMMAP_ram_gpa;
-    return img->kind == IMAGE_LINUX || cfg->kernel != NULL;
+    return img->kind == IMAGE_LINUX || cfg->kernel != NULL || img->file.path == uboot_path;
 }
 
 static bool choose_firmware(struct boot_plan *p, bool supervisor, struct err *e)
@@ -115,7 +118,8 @@ static bool choose_firmware(struct boot_plan *p, bool supervisor, struct err *e)
 static bool place_unknown(struct boot_plan *p, struct boot_image *img, struct err *e)
 {
     const struct boot_file *f = &img->file;
-    bool said = p->cfg->kernel || p->cfg->as != AS_AUTO || has_suffix(f->path, ".bin");
+    bool said = p->cfg->kernel || f->path == uboot_path || p->cfg->as != AS_AUTO ||
+                has_suffix(f->path, ".bin");
     uint64_t gpa = MEMMAP_ram_gpa + (p->firmware == FIRMWARE_NONE ? 0 : 2 * MIB);
 
     if (!said)
@@ -144,11 +148,35 @@ static bool place_payload(struct boot_plan *p, struct boot_image *img, const cha
     return img->kind == IMAGE_ELF || place_unknown(p, img, e);
 }
 
+bool boot_is_from_disk(const struct machine_config *cfg)
+{
+    bool has_disk = false;
+
+    for (unsigned i = 0; i < cfg->n_virtio; i++)
+        has_disk |= cfg->virtio[i].kind == VIRTIO_KIND_BLK;
+    /* The user's firmware may know what to do with a disk. */
+    return has_disk && !cfg->kernel && !cfg->image && cfg->firmware != FIRMWARE_FILE;
+}
+
+static const char *what_runs(const struct machine_config *cfg)
+{
+    if (boot_is_from_disk(cfg))
+        return uboot_path;
+    return cfg->kernel ? cfg->kernel : cfg->image;
+}
+
+static bool say_uboot(struct err *e)
+{
+    strncat(e->text, " (it boots disks: apt install u-boot-qemu, or give a -kernel)",
+            sizeof e->text - strlen(e->text) - 1);
+    return false;
+}
+
 /* The payload, if there is one, and the firmware below it. */
 static bool place_code(struct boot_plan *p, struct err *e)
 {
     const struct machine_config *cfg = p->cfg;
-    const char *path = cfg->kernel ? cfg->kernel : cfg->image;
+    const char *path = what_runs(cfg);
     struct boot_image payload = {0}, firmware = {0};
 
     p->firmware = cfg->firmware;
@@ -158,7 +186,7 @@ static bool place_code(struct boot_plan *p, struct err *e)
     if (!path && (cfg->firmware != FIRMWARE_FILE || cfg->cmdline || cfg->initrd || cfg->signature))
         return err_set(e, "nothing to run: give a kernel or a program; see dbt-run --help");
     if (path && !place_payload(p, &payload, path, e))
-        return false;
+        return path == uboot_path ? say_uboot(e) : false;
     p->pc = payload.entry;
     p->supervisor = p->firmware == FIRMWARE_BUILTIN;
     if (p->firmware == FIRMWARE_BUILTIN || p->firmware == FIRMWARE_NONE)

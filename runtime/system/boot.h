@@ -46,6 +46,9 @@ struct boot_plan {
 
 /* ---- Before the hart runs ------------------------------------------------------ */
 
+/* Is there a disk and nothing else to run? Then what runs is U-Boot, which boots from it. */
+bool boot_is_from_disk(const struct machine_config *cfg);
+
 /* Nothing to give back when it returns false. */
 bool boot_plan(struct boot_plan *p, const struct machine_config *cfg, struct err *e) MUST_CHECK;
 void boot_plan_fini(struct boot_plan *p);

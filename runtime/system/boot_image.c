@@ -3,11 +3,13 @@
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "dbt/base/bits.h"
 #include "runtime/system/memmap.h"
 
-#define DISKS_LATER "disks are not there yet; boot a kernel with -kernel and -initrd"
+#define AS_DRIVE "give it as --drive file=FILE, beside a -kernel"
+#define CONVERT  "make a raw one with qemu-img convert -O raw FILE NEW"
 
 static const struct {
     uint32_t offset;
@@ -32,6 +34,17 @@ static uint64_t le(const uint8_t *p, unsigned n)
     return v;
 }
 
+static bool is_refused(enum image_kind kind)
+{
+    return kind == IMAGE_REFUSED || kind == IMAGE_FORMAT || kind == IMAGE_DISK;
+}
+
+static bool matches(const struct boot_file *f, unsigned i)
+{
+    return f->len >= rows[i].offset + rows[i].len &&
+           memcmp(f->data + rows[i].offset, rows[i].bytes, rows[i].len) == 0;
+}
+
 /* Who says --as of a thing that we take for something else is believed: a flat
  * binary may hold any bytes. */
 static bool detect(const struct boot_plan *p, struct boot_image *img, struct err *e)
@@ -40,17 +53,60 @@ static bool detect(const struct boot_plan *p, struct boot_image *img, struct err
 
     img->kind = IMAGE_UNKNOWN;
     for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        if (f->len < rows[i].offset + rows[i].len ||
-            memcmp(f->data + rows[i].offset, rows[i].bytes, rows[i].len) != 0)
+        if (!matches(f, i))
             continue;
         img->kind = rows[i].kind;
-        if (img->kind == IMAGE_REFUSED && p->cfg->as != AS_AUTO)
+        if (is_refused(img->kind) && p->cfg->as != AS_AUTO)
             img->kind = IMAGE_UNKNOWN;
-        if (img->kind == IMAGE_REFUSED)
+        if (is_refused(img->kind))
             return err_set(e, "%s is %s: %s", f->path, rows[i].what, rows[i].advice);
         return true;
     }
     return true;
+}
+
+/* ---- Disks -------------------------------------------------------------------------- */
+
+/* The row that the file's first bytes match, or -1; also when it cannot be read, which others
+ * then say. A pipe is no disk, and would be emptied. */
+static int find_row(const char *path)
+{
+    struct boot_file f;
+    struct stat st;
+    struct err e;
+    int found = -1;
+
+    if (stat(path, &st) != 0 || !S_ISREG(st.st_mode) || !boot_file_open(&f, path, 0, &e))
+        return -1;
+    for (unsigned i = 0; i < sizeof rows / sizeof rows[0] && found < 0; i++)
+        if (matches(&f, i))
+            found = (int)i;
+    boot_file_close(&f);
+    return found;
+}
+
+enum disk_kind image_disk_kind(const char *path)
+{
+    int i = find_row(path);
+
+    if (i < 0)
+        return DISK_OTHER;
+    switch (rows[i].kind) {
+    case IMAGE_DISK: return DISK_PARTITIONED;
+    case IMAGE_FORMAT:
+    case IMAGE_GZIP:
+    case IMAGE_ZSTD: return DISK_FORMAT;
+    default: return DISK_OTHER;
+    }
+}
+
+bool image_refuse_format(const char *path, struct err *e)
+{
+    int i = find_row(path);
+    const char *what = i < 0 ? "of an unknown format" : rows[i].what;
+    const char *advice = i < 0 || rows[i].advice[0] == '\0' ? "unpack it first" : rows[i].advice;
+
+    return err_set(e, "%s is %s: %s (format=raw takes its bytes as they are)", path, what, advice);
 }
 
 /* ---- Packed kernels ------------------------------------------------------------------ */

@@ -12,6 +12,15 @@ enum image_kind {
     IMAGE_GZIP,
     IMAGE_ZSTD,
     IMAGE_REFUSED,
+    IMAGE_FORMAT,
+    IMAGE_DISK,
+};
+
+/* What a file is as a disk. */
+enum disk_kind {
+    DISK_OTHER,       /* any bytes */
+    DISK_PARTITIONED, /* something on it may boot */
+    DISK_FORMAT,      /* not a disk's bytes: another format, packed */
 };
 
 /* A loaded thing. */
@@ -35,9 +44,15 @@ bool boot_keep_file(struct boot_plan *p, const char *path, struct boot_file *out
 
 /* ---- boot_image.c ---------------------------------------------------------------- */
 
-/* Opens, unpacks and tells the kind; never IMAGE_REFUSED, GZIP, ZSTD or ZBOOT. */
+/* Opens, unpacks and tells the kind; never IMAGE_REFUSED, FORMAT, DISK, GZIP, ZSTD or ZBOOT. */
 bool image_open(struct boot_plan *p, struct boot_image *img, const char *path,
                 struct err *e) MUST_CHECK;
+
+/* DISK_OTHER also when it cannot be read. */
+enum disk_kind image_disk_kind(const char *path);
+
+/* Says why a file of DISK_FORMAT is no drive. Always returns false. */
+bool image_refuse_format(const char *path, struct err *e);
 
 /* Places a Linux Image: at RAM + its text_offset, with room for its .bss. */
 bool image_place_linux(struct boot_plan *p, struct boot_image *img, struct err *e) MUST_CHECK;

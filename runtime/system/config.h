@@ -21,6 +21,24 @@ enum image_as {
     AS_SUPERVISOR, /* --as supervisor: starts in S mode, under a firmware */
 };
 
+/* A virtio device of the board. */
+enum { CONFIG_MAX_VIRTIO = 8, DRIVE_PATH_ROOM = 4096, DRIVE_SERIAL_ROOM = 21 };
+
+enum virtio_kind { VIRTIO_KIND_BLK, VIRTIO_KIND_RNG };
+
+struct drive_config {
+    char path[DRIVE_PATH_ROOM];
+    char serial[DRIVE_SERIAL_ROOM];
+    bool read_only;
+    bool snapshot; /* what the guest writes is thrown away */
+    bool raw;      /* format=raw: whatever it looks like */
+};
+
+struct virtio_config {
+    enum virtio_kind kind;
+    struct drive_config drive; /* VIRTIO_KIND_BLK */
+};
+
 struct machine_config {
     uint64_t ram_len; /* bytes, a multiple of 4096 */
     unsigned n_harts;
@@ -35,6 +53,9 @@ struct machine_config {
     const char *dtb;       /* -dtb: handed to the guest as it is, but for /chosen */
     const char *serial;    /* chardev_open()'s words */
     const char *signature; /* signature_parse() has taken it; NULL: none */
-    bool no_reboot;        /* a reset ends the run */
-    bool fixed_seed;       /* rng-seed is the same in every run (--time=virtual) */
+    struct virtio_config virtio[CONFIG_MAX_VIRTIO]; /* in the order in which they are named */
+    unsigned n_virtio;
+    bool snapshot;   /* as if every drive said so */
+    bool no_reboot;  /* a reset ends the run */
+    bool fixed_seed; /* rng-seed is the same in every run (--time=virtual) */
 };

@@ -13,6 +13,10 @@
 enum {
     TREE_ROOM = 64 * 1024,    /* the board's tree is 4 KiB and half a KiB a hart */
     TREE_LIMIT = 1024 * 1024, /* kernels map no more of it in early boot */
+    /* Room in the blob for who adds to it in place. U-Boot makes the tree it was given 12 KiB
+     * longer where it lies, and what it has behind it is its heap: only what fits into the old size
+     * is safe. */
+    TREE_SLACK = 12 * 1024,
     CACHE_BLOCK = 64,
     UART_CLOCK_HZ = 3686400,
 };
@@ -167,6 +171,17 @@ static void cpus(struct tree *t, const struct rv_cpu_model *model, unsigned n_ha
     end(t);
 }
 
+static void virtio_slot(struct tree *t, unsigned slot)
+{
+    uint64_t len = MEMMAP_virtio_len / CONFIG_MAX_VIRTIO, gpa = MEMMAP_virtio_gpa + slot * len;
+
+    begin(t, "virtio_mmio@%llx", (unsigned long long)gpa);
+    string(t, "compatible", "virtio,mmio");
+    range(t, "reg", gpa, len);
+    external_irq(t, MEMMAP_virtio_irq + slot);
+    end(t);
+}
+
 static void soc(struct tree *t, unsigned n_harts)
 {
     begin(t, "soc");
@@ -203,6 +218,10 @@ static void soc(struct tree *t, unsigned n_harts)
     cell(t, "#address-cells", 0);
     cell(t, "phandle", PHANDLE_PLIC);
     end(t);
+
+    /* The last slot first: board_virtio.h says why. */
+    for (unsigned slot = CONFIG_MAX_VIRTIO; slot-- > 0;)
+        virtio_slot(t, slot);
 
     begin(t, "serial@%llx", (unsigned long long)MEMMAP_uart_gpa);
     string(t, "compatible", "ns16550a");
@@ -264,10 +283,19 @@ static void root(struct tree *t, const struct machine_config *cfg, const struct 
 
 /* ---- The door ------------------------------------------------------------------------ */
 
+/* The finished tree, with its slack; `fdt` has the room. */
+static int add_slack(void *fdt, struct fdt_blob *out)
+{
+    int error = fdt_open_into(fdt, fdt, (int)fdt_totalsize(fdt) + TREE_SLACK);
+
+    *out = (struct fdt_blob){.data = fdt, .len_bytes = fdt_totalsize(fdt)};
+    return error;
+}
+
 bool fdt_build(struct fdt_blob *out, const struct machine_config *cfg,
                const struct rv_cpu_model *model, const struct fdt_chosen *chosen, struct err *e)
 {
-    size_t room = TREE_ROOM + (chosen->cmdline ? strlen(chosen->cmdline) : 0);
+    size_t room = TREE_ROOM + TREE_SLACK + (chosen->cmdline ? strlen(chosen->cmdline) : 0);
     struct tree t = {.fdt = calloc(1, room)};
 
     if (!t.fdt)
@@ -276,11 +304,12 @@ bool fdt_build(struct fdt_blob *out, const struct machine_config *cfg,
     note(&t, fdt_finish_reservemap(t.fdt));
     root(&t, cfg, model, chosen);
     note(&t, fdt_finish(t.fdt));
+    if (t.error == 0)
+        note(&t, add_slack(t.fdt, out));
     if (t.error != 0) {
         free(t.fdt);
         return err_set(e, "cannot make the device tree: %s", fdt_strerror(t.error));
     }
-    *out = (struct fdt_blob){.data = t.fdt, .len_bytes = fdt_totalsize(t.fdt)};
     return true;
 }
 
@@ -318,7 +347,7 @@ bool fdt_adopt(struct fdt_blob *out, const void *data, size_t len_bytes, const c
     if (error != 0)
         return err_set(e, "%s is not a sound device tree blob (%s); make one with dtc -O dtb", name,
                        fdt_strerror(error));
-    room = len_bytes + 1024 + (chosen->cmdline ? strlen(chosen->cmdline) : 0);
+    room = len_bytes + 1024 + TREE_SLACK + (chosen->cmdline ? strlen(chosen->cmdline) : 0);
     fdt = malloc(room);
     if (!fdt)
         return err_set(e, "no memory for the device tree");
@@ -327,11 +356,12 @@ bool fdt_adopt(struct fdt_blob *out, const void *data, size_t len_bytes, const c
         error = put_chosen(fdt, chosen);
     if (error == 0)
         error = fdt_pack(fdt);
+    if (error == 0)
+        error = add_slack(fdt, out);
     if (error != 0) {
         free(fdt);
         return err_set(e, "%s: cannot add /chosen to it: %s", name, fdt_strerror(error));
     }
-    *out = (struct fdt_blob){.data = fdt, .len_bytes = fdt_totalsize(fdt)};
     return true;
 }
 

@@ -161,6 +161,11 @@ static void finish(void *arg, enum finish_kind kind, int code)
     hart_kick(m->hart, PENDING_EVENT);
 }
 
+static void wake(void *arg)
+{
+    hart_kick(((struct machine *)arg)->hart, PENDING_EVENT);
+}
+
 static void quit(void *arg)
 {
     finish(arg, FINISH_POWEROFF, 0);
@@ -173,7 +178,7 @@ static void timer_due(struct machine *m, unsigned timer)
     } else if (timer == TIMER_STIME) {
         rv_timer_tick(&m->cpu);
     } else if (timer == TIMER_HTIF) {
-        board_poll(&m->board);
+        board_poll_htif(&m->board);
         set_deadline(m, TIMER_HTIF, now_ticks(m) + HTIF_TICKS);
     } else {
         finish(m, FINISH_POWEROFF, 0);
@@ -239,6 +244,7 @@ static bool poll_events(void *arg)
 
     if (atomic_load(&m->finished))
         return false;
+    board_poll(&m->board);
     apply_lines(m);
     serve_timers(m);
     return !atomic_load(&m->finished);
@@ -364,13 +370,14 @@ static bool create_board(struct machine *m, struct err *e)
         .arm = arm,
         .finish = finish,
         .quit = quit,
+        .wake = wake,
         .wrote = wrote,
         .arg = m,
     };
 
     m->clock = (struct clock){
         .now_ticks = now_ticks, .set_ticks = set_ticks, .wall_seconds = wall_ns, .arg = m};
-    return board_init(&m->board, &m->phys, &m->clock, &m->cfg, &m->plan, &host, e);
+    return board_init(&m->board, &m->phys, &m->clock, &m->cfg, &m->plan, m->run.drives, &host, e);
 }
 
 struct machine *machine_create(const struct machine_config *cfg,

@@ -6,6 +6,7 @@
 #include "runtime/hart.h"
 #include "runtime/system/board.h"
 #include "runtime/system/boot.h"
+#include "runtime/system/drive.h"
 
 struct machine;
 
@@ -19,6 +20,7 @@ struct machine_run_config {
     bool virtual_time;
     bool evaluate_first;
     bool stress_irq, stress_table; /* see struct hart_config */
+    const struct drives *drives;   /* opened for this machine_config; borrowed; NULL: none */
     uint64_t max_insns;            /* virtual time: stop after so many instructions; 0: never */
 };
 

@@ -30,6 +30,11 @@ $(FUZZ): $(OUT)/tests/fuzz/fuzz_%: $(OUT)/tests/fuzz/fuzz_%.o $(FUZZ_LIB) $(FUZZ
 
 -include $(FUZZ:=.d) $(FUZZ_LIB:.o=.d) $(FUZZ_MAIN:.o=.d)
 
+## fuzz-virtio  T=600: the virtio devices only
+.PHONY: fuzz-virtio
+fuzz-virtio:
+	@$(MAKE) --no-print-directory fuzz-input T=$(or $(T),600) NAMES=virtio
+
 ## fuzz         T=600: everything that searches, in turn: input, floating point, system programs
 .PHONY: fuzz
 fuzz:

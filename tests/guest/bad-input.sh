@@ -180,14 +180,14 @@ bad 1 'overlaps' elf -bios elf --as supervisor
 bad 1 'text is nothing I know' text
 truncate -s 1M disk
 patch disk 0x1fe '\x55\xaa'
-bad 1 'a disk image with a partition table' disk
+bad 1 'a disk image with a partition table: give it as --drive' -kernel disk
 copy_of disk gpt 0x200 'EFI PART'
-bad 1 'disks are not there yet' gpt
+bad 1 'a disk image with a GPT: give it as --drive' -kernel gpt
 printf 'QFI\xfb' >qcow2
-bad 1 'a qcow2 disk image' qcow2
+bad 1 'a qcow2 disk image: make a raw one with qemu-img convert' qcow2
 truncate -s 1M ext4
 patch ext4 0x438 '\x53\xef'
-bad 1 'an ext2/3/4 file system' ext4
+bad 1 'an ext2/3/4 file system: give it as --drive' ext4
 printf '070701' >cpio
 bad 1 'give it as -initrd' cpio
 printf '#!/bin/sh\n' >script
@@ -228,7 +228,6 @@ bad 1 'not a range' Image --filter main
 bad 1 'not known' Image --stress coffee
 bad 1 'between 1M and 2G' Image --cache-size 1K
 bad 1 'host or virtual' Image --time lunar
-bad 1 'disks are not there yet' Image -drive file=disk
 bad 1 'networks are not there yet' Image -netdev user,id=n
 bad 1 'the debugger' Image -s
 bad 1 '-D folder' Image -D folder
@@ -238,6 +237,47 @@ bad 1 '-serial file:folder' elf -serial file:folder
 bad 1 'cannot connect' elf -serial unix:nobody
 
 bad 1 'cannot write folder/none/x' elf --stats=folder/none/x
+
+# ---- Drives --------------------------------------------------------------------------
+
+bad 1 'cannot open nowhere' Image --drive nowhere
+bad 1 'cannot open nowhere' Image --drive file=nowhere,readonly=on
+bad 1 'Is a directory' Image --drive folder
+bad 1 'empty is empty; truncate -s 1G empty' Image --drive empty
+bad 1 'neither a file nor a block device' Image --drive /dev/null
+bad 1 'qcow2 is a qcow2 disk image: make a raw one with qemu-img convert' Image --drive qcow2
+bad 1 'an unknown format, only raw is read' Image -drive file=disk,format=qcow2
+bad 1 'Image.gz is a gzip file: unpack it first' Image --drive Image.gz
+bad 1 'disk is in use by another machine' Image --drive disk --drive disk
+bad 1 'disk is in use by another machine' disk --drive disk
+bad 1 'ext4 cannot be booted, it has no partition table; give a -kernel' --drive ext4
+bad 1 'ext4 cannot be booted, it has no partition table; give disk first' --drive ext4 --drive disk
+bad 1 'which file?' Image --drive readonly=on
+bad 1 'is not known' Image --drive disk,size=5
+bad 1 'readonly=maybe: on or off' Image --drive disk,readonly=maybe
+bad 1 'disks are virtio' Image -drive file=disk,if=ide
+bad 1 'in the order in which they are given' Image -drive file=disk,index=2
+bad 1 'at most 20 characters' Image --drive disk,serial=123456789012345678901
+bad 1 'is given to no device' Image -drive file=disk,if=none,id=a
+bad 1 'needs an id=' Image -drive file=disk,if=none
+bad 1 'there is no -drive with id=a' Image -device virtio-blk-device,drive=a
+bad 1 'is a device already' Image -drive file=disk,id=a -device virtio-blk-device,drive=a
+bad 1 'no PCI yet; write virtio-blk-device' Image -device virtio-blk-pci,drive=a
+bad 1 'is not there; virtio-blk-device' Image -device e1000
+bad 1 'write --drive file=PATH' Image -hda disk
+bad 1 'the board has 8 virtio slots' Image --drive disk,ro -device virtio-rng-device \
+    -device virtio-rng-device -device virtio-rng-device -device virtio-rng-device \
+    -device virtio-rng-device -device virtio-rng-device -device virtio-rng-device \
+    -device virtio-rng-device
+bad 1 'the board has 8 virtio slots' disk -device virtio-rng-device \
+    -device virtio-rng-device -device virtio-rng-device -device virtio-rng-device \
+    -device virtio-rng-device -device virtio-rng-device -device virtio-rng-device \
+    -device virtio-rng-device
+if [ "$(id -u)" != 0 ]; then
+    cp disk locked
+    chmod 400 locked
+    bad 1 'readonly=on or snapshot=on leave it' Image --drive locked
+fi
 
 # ---- Signatures ---------------------------------------------------------------------------
 

@@ -1,486 +1,467 @@
-/* runtime/block: which blocks are found, which fall, and where their jumps lead. The code is
- * the back end's own. */
+/* The host's side of a disk: files, locks, overlays, threads. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
-#include <stdbool.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
-#include "runtime/block.h"
-#include "softmmu/mmu.h"
+#include "devices/host/block.h"
 
-#define RAM UINT64_C(0x80000000)
-enum { RAM_LEN = 1 << 20, MODE = 3, FAR = 0x1000, N_EXITS = 2 };
+enum { SECTOR = 512 };
 
-struct fixture {
-    struct phys phys;
-    struct cpu_state *s;
-    struct block_table *t;
-    struct cache *cache;
-    struct x64_emitter *x;
-    struct ir_block ir;
-    uint64_t gpa2;
-    bool has_gpa2;
-    unsigned asked;
-};
+static char folder[] = "/var/tmp/dbt-test-block.XXXXXX";
+static char path[64];
+static _Atomic unsigned n_done;
 
-static void on_drop(void *arg, struct block *b)
+static int begin(void **state)
 {
-    block_drop(((struct fixture *)arg)->t, b);
+    (void)state;
+    snprintf(path, sizeof path, "%s/disk", folder);
+    n_done = 0;
+    return 0;
 }
 
-static const struct x64_mmu_layout layout = {.tlb_bits = TLB_BITS,
-                                             .load_off = offsetof(struct mmu_view, load),
-                                             .store_off = offsetof(struct mmu_view, store)};
-
-static struct fixture *begin(void)
+static int end(void **state)
 {
-    struct fixture *f = calloc(1, sizeof *f);
+    (void)state;
+    return unlink(path) == 0 || errno == ENOENT ? 0 : -1;
+}
+
+static int make_folder(void **state)
+{
+    (void)state;
+    return mkdtemp(folder) ? 0 : -1;
+}
+
+static int remove_folder(void **state)
+{
+    (void)state;
+    return rmdir(folder);
+}
+
+/* A disk whose every byte is its sector's number, modulo 256. */
+static void make_disk(size_t len)
+{
+    FILE *f = fopen(path, "w");
+
+    for (size_t i = 0; i < len; i++)
+        fputc((int)(i / SECTOR & 255), f);
+    assert_int_equal(fclose(f), 0);
+}
+
+static struct block *open_disk(struct block_config c)
+{
     struct err e;
+    struct block *b;
 
-    assert_non_null(f);
-    assert_true(phys_init(&f->phys, RAM, RAM_LEN, &e));
-    f->s = calloc(1, sizeof *f->s);
-    f->t = block_table_create(&f->phys, f->s);
-    f->cache = cache_create(1 << 20, 4, on_drop, f, &e);
-    assert_non_null(f->cache);
-    block_table_set_cache(f->t, f->cache);
-    f->x = x64_emitter_create(&layout, 16);
-    return f;
-}
-
-static void end(struct fixture *f)
-{
-    x64_emitter_destroy(f->x);
-    cache_destroy(f->cache);
-    block_table_destroy(f->t);
-    phys_fini(&f->phys);
-    free(f->s);
-    free(f);
-}
-
-/* Exit 0 stays in the page, exit 1 leaves it. */
-static void build(struct ir_block *b, uint64_t gpa, uint32_t len)
-{
-    b->gpa = gpa;
-    b->start = (uint32_t)(gpa & 0xfff);
-    b->len_bytes = len;
-    b->mode = MODE;
-    b->n = 0;
-    b->n_guest = 1;
-    ir_emit(b, IR_insn, 4, IR_NONE, IR_NONE, IR_NONE, b->start);
-    ir_ref x = ir_emit(b, IR_get, 0, IR_NONE, IR_NONE, IR_NONE, 1);
-    ir_ref y = ir_emit(b, IR_get, 0, IR_NONE, IR_NONE, IR_NONE, 2);
-
-    ir_emit(b, IR_exit_if, IR_EQ, x, y, IR_NONE, 0x40);
-    ir_emit(b, IR_exit_goto, 0, IR_NONE, IR_NONE, IR_NONE, FAR);
-}
-
-/* A block of len bytes of guest code; gpa2: the page that its end lies in, or 0. */
-static struct block *make(struct fixture *f, uint64_t gpa, uint32_t len, uint64_t gpa2)
-{
-    struct block *b = cache_meta(f->cache, sizeof *b);
-    struct block_exit *exit = cache_meta(f->cache, N_EXITS * sizeof *exit);
-    size_t cap;
-    uint8_t *rw = cache_room(f->cache, &cap);
-
-    build(&f->ir, gpa, len);
-    const struct x64_unit *u = x64_emit(f->x, &f->ir, rw, cap);
-
-    assert_non_null(u);
-    assert_int_equal(u->n_exits, N_EXITS);
-    *b = (struct block){.gpa = gpa,
-                        .gpa2 = gpa2,
-                        .mode = MODE,
-                        .len_bytes = len,
-                        .size_bytes = u->size_bytes,
-                        .n_exits = N_EXITS,
-                        .exit = exit};
-    for (unsigned k = 0; k < N_EXITS; k++)
-        exit[k] = (struct block_exit){.from = b, .at = u->exit[k]};
-    b->code = cache_commit(f->cache, u->size_bytes, b);
-    cache_own(f->cache, b);
-    block_insert(f->t, b);
+    c.path = path;
+    b = block_open(&c, &e);
+    if (!b)
+        fail_msg("%s", e.text);
     return b;
 }
 
-static bool gpa2_of(void *arg, uint64_t *gpa2)
+static void assert_refused(struct block_config c, const char *words)
 {
-    struct fixture *f = arg;
+    struct err e;
 
-    f->asked++;
-    *gpa2 = f->gpa2;
-    return f->has_gpa2;
+    if (!c.path)
+        c.path = path;
+    assert_null(block_open(&c, &e));
+    if (!strstr(e.text, words))
+        fail_msg("'%s', not '%s'", e.text, words);
 }
 
-static struct block *find(struct fixture *f, uint64_t gpa)
+/* Does one request, returns its error. */
+static int request(struct block *b, enum block_op op, uint64_t offset, void *bytes, uint64_t len)
 {
-    return block_find(f->t, gpa, MODE, gpa2_of, f);
+    struct iovec iov = {bytes, len};
+    struct block_request r = {
+        .op = op, .offset = offset, .len = len, .iov = &iov, .n_iov = bytes ? 1 : 0};
+
+    block_submit(b, &r);
+    block_wait(b);
+    assert_ptr_equal(block_done(b), &r);
+    assert_null(block_done(b));
+    return r.error;
 }
 
-/* Where the jump of exit k leads, as the processor reads it. */
-static const uint8_t *leads_to(const struct block *b, unsigned k)
+static uint8_t byte_of_file(uint64_t offset)
 {
-    const uint8_t *field = b->code + b->exit[k].at.jump;
-    int32_t rel;
+    int fd = open(path, O_RDONLY);
+    uint8_t byte;
 
-    memcpy(&rel, field, sizeof rel);
-    return field + 4 + rel;
+    assert_int_equal(pread(fd, &byte, 1, (off_t)offset), 1);
+    close(fd);
+    return byte;
 }
 
-static const uint8_t *stub_of(const struct block *b, unsigned k)
+static void assert_all(const uint8_t *bytes, size_t len, uint8_t want)
 {
-    return b->code + b->exit[k].at.stub;
+    for (size_t i = 0; i < len; i++)
+        assert_int_equal(bytes[i], want);
 }
 
-static struct page_cell cell_of(const struct block *b)
-{
-    struct page_cell c;
+/* ---- Opening ------------------------------------------------------------------------------- */
 
-    memcpy(&c, b->code + b->exit[1].at.cell, sizeof c);
-    return c;
+static void what_is_no_disk(void **state)
+{
+    (void)state;
+    assert_refused((struct block_config){0}, "No such file");
+    assert_refused((struct block_config){.path = "/tmp"}, "Is a directory");
+    assert_refused((struct block_config){.path = "/tmp", .read_only = true}, "is a directory");
+    assert_refused((struct block_config){.path = "/dev/null"}, "neither a file nor a block device");
+    make_disk(0);
+    assert_refused((struct block_config){0}, "is empty; truncate -s 1G");
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(mkfifo(path, 0600), 0); /* must not wait for the other end */
+    assert_refused((struct block_config){.read_only = true}, "neither a file nor a block device");
 }
 
-/* ---- Finding ------------------------------------------------------------------------------- */
-
-static void found_by_address_and_mode(void **state)
+static void a_file_that_cannot_be_written(void **state)
 {
-    struct fixture *f = begin();
-    struct block *a = make(f, RAM + 0x100, 16, 0), *b = make(f, RAM + 0x102, 16, 0);
+    (void)state;
+    if (geteuid() == 0)
+        skip(); /* root can */
+    make_disk(SECTOR);
+    chmod(path, 0400);
+    assert_refused((struct block_config){0}, "readonly=on or snapshot=on");
+    block_close(open_disk((struct block_config){.read_only = true}));
+    block_close(open_disk((struct block_config){.snapshot = true}));
+}
+
+/* One writer and nobody else, or any number of readers. */
+static void locks(void **state)
+{
+    const struct block_config writer = {0}, reader = {.read_only = true},
+                              snapshot = {.snapshot = true};
+    struct block *a, *b;
 
     (void)state;
-    assert_ptr_equal(find(f, RAM + 0x100), a);
-    assert_ptr_equal(find(f, RAM + 0x102), b);
-    assert_null(find(f, RAM + 0x104));
-    assert_null(block_find(f->t, RAM + 0x100, MODE + 1, gpa2_of, f));
-    assert_int_equal(f->asked, 0); /* nobody straddles */
-    assert_true(block_page_has_code(f->t, RAM + 0xffe));
-    assert_false(block_page_has_code(f->t, RAM + 0x1000));
-    assert_int_equal(block_stats(f->t)->made, 2);
-    end(f);
+    make_disk(SECTOR);
+    a = open_disk(writer);
+    assert_refused(writer, "is in use by another machine; end that first");
+    assert_refused(reader, "is being written to by another machine");
+    assert_refused(snapshot, "is being written to by another machine");
+    block_close(a);
+    a = open_disk(reader);
+    b = open_disk(snapshot);
+    assert_refused(writer, "is in use by another machine");
+    block_close(a);
+    assert_refused(writer, "is in use by another machine");
+    block_close(b);
+    block_close(open_disk(writer));
 }
 
-static void straddlers_differ_by_their_second_page(void **state)
+/* The bytes that QEMU locks: it holds "write", or will not have it. */
+static void qemus_locks(void **state)
 {
-    struct fixture *f = begin();
-    struct block *a = make(f, RAM + 0xffe, 4, RAM + 0x3000);
-    struct block *b = make(f, RAM + 0xffe, 4, RAM + 0x5000);
+    struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_len = 1};
+    int fd;
 
     (void)state;
-    f->has_gpa2 = true;
-    f->gpa2 = RAM + 0x3000;
-    assert_ptr_equal(find(f, RAM + 0xffe), a);
-    f->gpa2 = RAM + 0x5000;
-    assert_ptr_equal(find(f, RAM + 0xffe), b);
-    f->gpa2 = RAM + 0x7000;
-    assert_null(find(f, RAM + 0xffe));
-    f->has_gpa2 = false;
-    f->gpa2 = RAM + 0x3000;
-    assert_null(find(f, RAM + 0xffe));
-    assert_true(block_page_has_code(f->t, RAM));
-    assert_true(block_page_has_code(f->t, RAM + 0x3000));
-    assert_false(block_page_has_code(f->t, RAM + 0x1000));
-    end(f);
+    make_disk(SECTOR);
+    fd = open(path, O_RDWR);
+    lock.l_start = 101;
+    assert_int_equal(fcntl(fd, F_OFD_SETLK, &lock), 0);
+    assert_refused((struct block_config){0}, "in use");
+    assert_refused((struct block_config){.read_only = true}, "being written to");
+    close(fd);
+    fd = open(path, O_RDWR);
+    lock.l_start = 201;
+    assert_int_equal(fcntl(fd, F_OFD_SETLK, &lock), 0);
+    assert_refused((struct block_config){0}, "in use");
+    block_close(open_disk((struct block_config){.read_only = true}));
+    close(fd);
 }
 
-/* ---- Dropping ---------------------------------------------------------------------------------
+static void no_temporary_file(void **state)
+{
+    (void)state;
+    make_disk(SECTOR);
+    setenv("TMPDIR", "/nowhere", 1);
+    assert_refused((struct block_config){.snapshot = true}, "TMPDIR names another folder");
+    unsetenv("TMPDIR");
+}
+
+/* ---- Reading and writing -----------------------------------------------------------------------
  */
 
-static void a_range_drops_what_it_touches(void **state)
+static void reads_and_writes(void **state)
 {
-    struct fixture *f = begin();
-    struct block *a = make(f, RAM + 0x100, 16, 0), *b = make(f, RAM + 0x110, 16, 0);
+    uint8_t bytes[4 * SECTOR];
 
     (void)state;
-    assert_false(block_drop_range(f->t, RAM + 0xff, 1));
-    assert_false(block_drop_range(f->t, RAM + 0x120, 8));
-    assert_false(block_drop_range(f->t, RAM + 0x100, 0));
-    assert_true(block_would_drop(f->t, RAM + 0x10f, 1));
-    assert_false(a->dropped);
-    assert_true(block_drop_range(f->t, RAM + 0x10f, 1));
-    assert_true(a->dropped);
-    assert_false(b->dropped);
-    assert_null(find(f, RAM + 0x100));
-    assert_ptr_equal(find(f, RAM + 0x110), b);
-    assert_false(block_would_drop(f->t, RAM + 0x10f, 1));
-    assert_true(block_drop_range(f->t, RAM, RAM_LEN));
-    assert_true(b->dropped);
-    assert_false(block_page_has_code(f->t, RAM));
-    assert_int_equal(block_stats(f->t)->dropped, 2);
-    end(f);
-}
+    for (int synchronous = 0; synchronous < 2; synchronous++) {
+        make_disk(8 * SECTOR);
+        struct block *b = open_disk((struct block_config){.synchronous = synchronous});
 
-/* A write that only begins or ends in RAM, or lies outside of it. */
-static void ranges_outside_ram(void **state)
-{
-    struct fixture *f = begin();
-
-    (void)state;
-    make(f, RAM, 16, 0);
-    make(f, RAM + RAM_LEN - 16, 16, 0);
-    assert_false(block_drop_range(f->t, RAM - 8, 4));
-    assert_false(block_drop_range(f->t, RAM + RAM_LEN, 4096));
-    assert_false(block_drop_range(f->t, 0, 8));
-    assert_false(block_drop_range(f->t, UINT64_MAX - 7, 8));
-    assert_true(block_drop_range(f->t, RAM + RAM_LEN - 1, 1));
-    assert_true(block_drop_range(f->t, RAM, 1));
-    end(f);
-}
-
-static void a_straddler_falls_by_either_page(void **state)
-{
-    struct fixture *f = begin();
-
-    (void)state;
-    f->has_gpa2 = true;
-    f->gpa2 = RAM + 0x3000;
-    for (unsigned k = 0; k < 4; k++) {
-        static const struct {
-            uint64_t at;
-            bool hits;
-        } write[4] = {{0xffd, false}, {0xfff, true}, {0x3001, true}, {0x3002, false}};
-        struct block *b = make(f, RAM + 0xffe, 4, RAM + 0x3000);
-        struct block *other = make(f, RAM + 0x3000 + 0x80, 16, 0);
-
-        /* The page behind in physical memory is not its own. */
-        assert_false(block_drop_range(f->t, RAM + 0x1000, 2));
-        assert_int_equal(block_drop_range(f->t, RAM + write[k].at, 1), write[k].hits);
-        assert_int_equal(b->dropped, write[k].hits);
-        assert_false(other->dropped);
-        block_drop(f->t, b);
-        block_drop(f->t, b); /* twice is once */
-        block_drop(f->t, other);
-        assert_false(block_page_has_code(f->t, RAM));
-        assert_false(block_page_has_code(f->t, RAM + 0x3000));
+        assert_int_equal(block_size(b), 8 * SECTOR);
+        assert_int_equal(request(b, BLOCK_READ, 3 * SECTOR, bytes, 2 * SECTOR), 0);
+        assert_all(bytes, SECTOR, 3);
+        assert_all(bytes + SECTOR, SECTOR, 4);
+        memset(bytes, 'x', sizeof bytes);
+        assert_int_equal(request(b, BLOCK_WRITE, SECTOR, bytes, SECTOR), 0);
+        assert_int_equal(request(b, BLOCK_FLUSH, 0, NULL, 0), 0);
+        assert_int_equal(byte_of_file(SECTOR), 'x');
+        assert_int_equal(byte_of_file(2 * SECTOR - 1), 'x');
+        assert_int_equal(byte_of_file(2 * SECTOR), 2);
+        block_close(b);
     }
-    end(f);
 }
 
-/* The second page may be mapped to the first one's frame. */
-static void a_straddler_over_one_frame(void **state)
+/* A file may end in the midst of a sector; the rest of it is zeros. */
+static void an_odd_length(void **state)
 {
-    struct fixture *f = begin();
+    uint8_t bytes[2 * SECTOR];
+    struct block *b;
 
     (void)state;
-    f->has_gpa2 = true;
-    f->gpa2 = RAM;
-    struct block *b = make(f, RAM + 0xffe, 4, RAM);
-
-    assert_ptr_equal(find(f, RAM + 0xffe), b);
-    assert_true(block_drop_range(f->t, RAM + 1, 1));
-    assert_true(b->dropped);
-    assert_false(block_page_has_code(f->t, RAM));
-    end(f);
+    make_disk(SECTOR + 100);
+    b = open_disk((struct block_config){0});
+    assert_int_equal(block_size(b), 2 * SECTOR);
+    memset(bytes, 'x', sizeof bytes);
+    assert_int_equal(request(b, BLOCK_READ, 0, bytes, sizeof bytes), 0);
+    assert_all(bytes, SECTOR, 0);
+    assert_all(bytes + SECTOR, 100, 1);
+    assert_all(bytes + SECTOR + 100, SECTOR - 100, 0);
+    memset(bytes, 'x', sizeof bytes);
+    assert_int_equal(request(b, BLOCK_WRITE, SECTOR, bytes, SECTOR), 0);
+    assert_int_equal(byte_of_file(2 * SECTOR - 1), 'x');
+    block_close(b);
 }
 
-/* Many blocks in few pages, dropped in a random order: lists and hash stay whole. */
-static void lists_stay_whole(void **state)
+static void zeros_and_holes(void **state)
 {
-    enum { N = 300 };
-    struct fixture *f = begin();
-    struct block *b[N];
-    uint32_t seed = 7;
+    uint8_t bytes[SECTOR];
+    struct stat before, after;
+    struct block *b;
 
     (void)state;
-    f->has_gpa2 = true;
-    for (unsigned k = 0; k < N; k++) {
-        bool straddles = k % 3 == 0;
+    make_disk(1 << 20);
+    stat(path, &before);
+    b = open_disk((struct block_config){0});
+    assert_int_equal(request(b, BLOCK_DISCARD, 1 << 18, NULL, 1 << 19), 0);
+    stat(path, &after);
+    assert_true(after.st_blocks <= before.st_blocks - (1 << 19) / 512 + 16);
+    assert_int_equal(after.st_size, 1 << 20);
+    assert_int_equal(request(b, BLOCK_ZERO, SECTOR, NULL, SECTOR), 0);
+    assert_int_equal(request(b, BLOCK_READ, SECTOR, bytes, SECTOR), 0);
+    assert_all(bytes, SECTOR, 0);
+    assert_int_equal(byte_of_file(2 * SECTOR), 2);
+    block_close(b);
+}
 
-        b[k] = straddles ? make(f, RAM + (k % 4) * 0x1000 + 0xffe, 4, RAM + (k % 5) * 0x1000)
-                         : make(f, RAM + k * 32, 16, 0);
+static void read_only(void **state)
+{
+    uint8_t bytes[SECTOR] = {0};
+    struct block *b;
+
+    (void)state;
+    make_disk(4 * SECTOR);
+    b = open_disk((struct block_config){.read_only = true});
+    assert_true(block_is_read_only(b));
+    assert_int_equal(request(b, BLOCK_WRITE, SECTOR, bytes, SECTOR), EROFS);
+    assert_int_equal(request(b, BLOCK_ZERO, SECTOR, NULL, SECTOR), EROFS);
+    assert_int_equal(request(b, BLOCK_DISCARD, SECTOR, NULL, SECTOR), EROFS);
+    assert_int_equal(request(b, BLOCK_FLUSH, 0, NULL, 0), 0);
+    assert_int_equal(request(b, BLOCK_READ, SECTOR, bytes, SECTOR), 0);
+    assert_all(bytes, SECTOR, 1);
+    block_close(b);
+}
+
+/* ---- Errors
+ * ------------------------------------------------------------------------------------------ */
+
+static void a_file_that_became_shorter(void **state)
+{
+    uint8_t bytes[2 * SECTOR];
+    struct block *b;
+
+    (void)state;
+    make_disk(8 * SECTOR);
+    b = open_disk((struct block_config){0});
+    assert_int_equal(truncate(path, 3 * SECTOR), 0);
+    assert_int_equal(request(b, BLOCK_READ, 2 * SECTOR, bytes, 2 * SECTOR), EIO);
+    assert_int_equal(request(b, BLOCK_READ, 6 * SECTOR, bytes, SECTOR), EIO);
+    block_close(b);
+}
+
+/* The disk of the host is full, as far as we can tell: no signal ends us. */
+static void no_room(void **state)
+{
+    struct rlimit old, limit;
+    uint8_t bytes[SECTOR] = {0};
+    struct block *b;
+
+    (void)state;
+    make_disk(4 * SECTOR);
+    assert_int_equal(truncate(path, 1 << 20), 0);
+    b = open_disk((struct block_config){0});
+    getrlimit(RLIMIT_FSIZE, &old);
+    limit = old;
+    limit.rlim_cur = 1 << 16;
+    setrlimit(RLIMIT_FSIZE, &limit);
+    int inside = request(b, BLOCK_WRITE, 1 << 15, bytes, SECTOR);
+    int outside = request(b, BLOCK_WRITE, 1 << 17, bytes, SECTOR);
+    setrlimit(RLIMIT_FSIZE, &old);
+    assert_int_equal(inside, 0);
+    assert_int_equal(outside, EFBIG);
+    block_close(b);
+}
+
+/* ---- Overlays
+ * ------------------------------------------------------------------------------------------ */
+
+static void a_snapshot_is_the_disk_with_changes(void **state)
+{
+    enum { N = 64 };
+    static uint8_t model[N * SECTOR], bytes[N * SECTOR], before[N * SECTOR];
+    struct block *b;
+    FILE *f;
+
+    (void)state;
+    make_disk(N * SECTOR);
+    f = fopen(path, "r");
+    assert_int_equal(fread(before, 1, sizeof before, f), sizeof before);
+    fclose(f);
+    memcpy(model, before, sizeof model);
+    b = open_disk((struct block_config){.snapshot = true});
+    srand(1);
+    for (unsigned step = 0; step < 3000; step++) {
+        uint64_t from = (uint64_t)rand() % N, n = 1 + (uint64_t)rand() % (N - from);
+        uint8_t *at = model + from * SECTOR;
+        size_t len = n * SECTOR;
+
+        switch (rand() % 4) {
+        case 0:
+            n = n > 4 ? 4 : n;
+            len = n * SECTOR;
+            memset(bytes, rand() % 256, len);
+            memcpy(at, bytes, len);
+            assert_int_equal(request(b, BLOCK_WRITE, from * SECTOR, bytes, len), 0);
+            break;
+        case 1:
+            len = SECTOR;
+            memset(at, 0, len);
+            assert_int_equal(
+                request(b, rand() % 2 ? BLOCK_ZERO : BLOCK_DISCARD, from * SECTOR, NULL, len), 0);
+            break;
+        case 2: assert_int_equal(request(b, BLOCK_FLUSH, 0, NULL, 0), 0); break;
+        default: {
+            /* In three pieces of odd lengths. */
+            struct iovec iov[3] = {{bytes, 100}, {bytes + 100, 301}, {bytes + 401, len - 401}};
+            struct block_request r = {
+                .op = BLOCK_READ, .offset = from * SECTOR, .len = len, .iov = iov, .n_iov = 3};
+
+            block_submit(b, &r);
+            block_wait(b);
+            assert_ptr_equal(block_done(b), &r);
+            assert_int_equal(r.error, 0);
+            assert_memory_equal(bytes, at, len);
+            assert_int_equal(iov[1].iov_len, 301);
+            break;
+        }
+        }
     }
-    for (unsigned left = N; left > 0; left--) {
-        seed = seed * 1664525 + 1013904223;
-        unsigned k = (seed >> 8) % left;
+    block_close(b);
+    f = fopen(path, "r");
+    assert_int_equal(fread(bytes, 1, sizeof bytes, f), sizeof bytes);
+    fclose(f);
+    assert_memory_equal(bytes, before, sizeof before);
+}
 
-        block_drop(f->t, b[k]);
-        b[k] = b[left - 1];
-        for (unsigned i = 0; i + 1 < left; i += 7)
-            assert_true(block_would_drop(f->t, b[i]->gpa, 1));
+/* ---- Threads
+ * ---------------------------------------------------------------------------------------------- */
+
+static void count(void *arg)
+{
+    (void)arg;
+    atomic_fetch_add(&n_done, 1);
+}
+
+static void many_at_once(void **state)
+{
+    enum { N = 512 };
+    static uint8_t bytes[N][SECTOR];
+    static struct iovec iov[N];
+    static struct block_request r[N];
+    struct block *b;
+    unsigned n = 0;
+
+    (void)state;
+    make_disk((size_t)N * SECTOR);
+    b = open_disk((struct block_config){0});
+    block_on_done(b, count, NULL);
+    for (unsigned i = 0; i < N; i++) {
+        iov[i] = (struct iovec){bytes[i], SECTOR};
+        r[i] = (struct block_request){.op = BLOCK_READ,
+                                      .offset = (uint64_t)i * SECTOR,
+                                      .len = SECTOR,
+                                      .iov = &iov[i],
+                                      .n_iov = 1};
+        block_submit(b, &r[i]);
     }
-    for (uint64_t page = 0; page < 16; page++)
-        assert_false(block_page_has_code(f->t, RAM + page * 0x1000));
-    end(f);
+    block_wait(b);
+    assert_int_equal(n_done, N);
+    for (const struct block_request *done = block_done(b); done; done = done->next, n++)
+        assert_int_equal(done->error, 0);
+    assert_int_equal(n, N);
+    for (unsigned i = 0; i < N; i++)
+        assert_all(bytes[i], SECTOR, (uint8_t)i);
+    block_close(b);
 }
 
-/* ---- Links
- * ---------------------------------------------------------------------------------------- */
-
-static const struct page_cell tags = {.page_tag = 0x1000, .next_va = 0x2000, .next_tag = 0x3000};
-
-static void a_link_leads_there_and_back(void **state)
+/* Closing waits, and what was not taken is nobody's. */
+static void closed_while_it_works(void **state)
 {
-    struct fixture *f = begin();
-    struct block *a = make(f, RAM, 8, 0), *b = make(f, RAM + 0x40, 8, 0);
+    static uint8_t bytes[1 << 16];
+    struct iovec iov = {bytes, sizeof bytes};
+    struct block_request r = {
+        .op = BLOCK_WRITE, .durable = true, .len = sizeof bytes, .iov = &iov, .n_iov = 1};
+    struct block *b;
 
     (void)state;
-    assert_int_equal(a->exit[0].at.cell, 0);
-    assert_int_not_equal(a->exit[1].at.cell, 0);
-    assert_ptr_equal(leads_to(a, 0), stub_of(a, 0));
-    assert_ptr_equal(leads_to(a, 1), stub_of(a, 1));
-    block_link(f->t, &a->exit[0], b, &tags);
-    assert_ptr_equal(leads_to(a, 0), b->code);
-    assert_ptr_equal(a->exit[0].to, b);
-    assert_ptr_equal(b->incoming, &a->exit[0]);
-    block_drop(f->t, b);
-    assert_ptr_equal(leads_to(a, 0), stub_of(a, 0));
-    assert_null(a->exit[0].to);
-    assert_null(b->incoming);
-    end(f);
-}
-
-static void a_cell_is_filled_and_emptied(void **state)
-{
-    struct fixture *f = begin();
-    struct block *a = make(f, RAM, 8, 0), *b = make(f, RAM + 0x1000, 8, 0);
-
-    (void)state;
-    assert_int_equal(cell_of(a).page_tag, PAGE_CELL_EMPTY);
-    block_link(f->t, &a->exit[1], b, &tags);
-    assert_ptr_equal(leads_to(a, 1), b->code);
-    struct page_cell c = cell_of(a);
-
-    assert_memory_equal(&c, &tags, sizeof c);
-    block_drop(f->t, b);
-    assert_int_equal(cell_of(a).page_tag, PAGE_CELL_EMPTY);
-    assert_ptr_equal(leads_to(a, 1), stub_of(a, 1));
-    end(f);
-}
-
-static void who_is_dropped_links_nobody(void **state)
-{
-    struct fixture *f = begin();
-    struct block *a = make(f, RAM, 8, 0), *b = make(f, RAM + 0x40, 8, 0);
-    struct block *c = make(f, RAM + 0x80, 8, 0);
-
-    (void)state;
-    block_link(f->t, &a->exit[0], b, &tags);
-    block_link(f->t, &c->exit[0], b, &tags);
-    block_link(f->t, &a->exit[1], c, &tags);
-    block_drop(f->t, a);
-    assert_ptr_equal(leads_to(a, 0), stub_of(a, 0));
-    assert_int_equal(cell_of(a).page_tag, PAGE_CELL_EMPTY);
-    assert_ptr_equal(b->incoming, &c->exit[0]);
-    assert_null(b->incoming->next_in);
-    assert_null(c->incoming);
-    assert_ptr_equal(leads_to(c, 0), b->code);
-    end(f);
-}
-
-static void a_block_may_lead_to_itself(void **state)
-{
-    struct fixture *f = begin();
-    struct block *a = make(f, RAM + 0x40, 8, 0);
-
-    (void)state;
-    block_link(f->t, &a->exit[0], a, &tags);
-    block_link(f->t, &a->exit[1], a, &tags);
-    assert_ptr_equal(leads_to(a, 0), a->code);
-    block_drop(f->t, a);
-    assert_null(a->incoming);
-    assert_null(a->exit[0].to);
-    assert_null(a->exit[1].to);
-    assert_ptr_equal(leads_to(a, 0), stub_of(a, 0));
-    end(f);
-}
-
-static void a_link_moves(void **state)
-{
-    struct fixture *f = begin();
-    struct block *a = make(f, RAM, 8, 0), *b = make(f, RAM + 0x40, 8, 0);
-    struct block *c = make(f, RAM + 0x80, 8, 0);
-    const struct page_cell other = {0x5000, 0x6000, 0x7000};
-
-    (void)state;
-    block_link(f->t, &a->exit[1], b, &tags);
-    block_link(f->t, &a->exit[1], c, &other);
-    assert_null(b->incoming);
-    assert_ptr_equal(c->incoming, &a->exit[1]);
-    assert_ptr_equal(leads_to(a, 1), c->code);
-    assert_int_equal(cell_of(a).page_tag, 0x5000);
-    end(f);
-}
-
-static void only_cells_are_unlinked(void **state)
-{
-    struct fixture *f = begin();
-    struct block *a = make(f, RAM, 8, 0), *b = make(f, RAM + 0x40, 8, 0);
-
-    (void)state;
-    block_link(f->t, &a->exit[0], b, &tags);
-    block_link(f->t, &a->exit[1], b, &tags);
-    block_link(f->t, &b->exit[1], a, &tags);
-    block_unlink_cells(f->t);
-    assert_ptr_equal(leads_to(a, 0), b->code);
-    assert_int_equal(cell_of(a).page_tag, PAGE_CELL_EMPTY);
-    assert_int_equal(cell_of(b).page_tag, PAGE_CELL_EMPTY);
-    assert_null(a->incoming);
-    assert_ptr_equal(b->incoming, &a->exit[0]);
-    assert_null(b->incoming->next_in);
-    end(f);
-}
-
-static void evicted_blocks_are_left_by_all(void **state)
-{
-    struct fixture *f = begin();
-    struct block *a = make(f, RAM, 8, 0);
-
-    (void)state;
-    cache_advance(f->cache);
-    struct block *b = make(f, RAM + 0x40, 8, 0);
-
-    block_link(f->t, &b->exit[0], a, &tags);
-    block_link(f->t, &a->exit[0], b, &tags);
-    for (unsigned k = 0; k < 3; k++)
-        cache_advance(f->cache); /* the third is a's segment */
-    assert_null(find(f, RAM));
-    assert_ptr_equal(find(f, RAM + 0x40), b);
-    assert_null(b->incoming);
-    assert_ptr_equal(leads_to(b, 0), stub_of(b, 0));
-    end(f);
-}
-
-/* Every place at which a block's page may stand in the jump cache, and none beside. */
-static void the_jump_cache_forgets(void **state)
-{
-    struct fixture *f = begin();
-    struct block *a = make(f, RAM + 0x124, 8, 0), *b = make(f, RAM + 0x1124, 8, 0);
-
-    (void)state;
-    for (uint64_t page = 0; page < 4; page++)
-        f->s->jump[jump_index(page << 12 | 0x124)] = (struct jump_entry){page << 12, a->code};
-    f->s->jump[jump_index(0x2124)] = (struct jump_entry){0x2124, b->code};
-    block_drop(f->t, a);
-    for (unsigned k = 0; k < 1u << JUMP_BITS; k++)
-        assert_ptr_not_equal(f->s->jump[k].code, a->code);
-    assert_int_equal(f->s->jump[jump_index(0x3124)].tag, JUMP_EMPTY);
-    assert_ptr_equal(f->s->jump[jump_index(0x2124)].code, b->code);
-    end(f);
+    make_disk(sizeof bytes);
+    b = open_disk((struct block_config){0});
+    memset(bytes, 'y', sizeof bytes);
+    block_submit(b, &r);
+    block_close(b);
+    assert_int_equal(r.error, 0);
+    assert_int_equal(byte_of_file(sizeof bytes - 1), 'y');
 }
 
 int main(void)
 {
+#define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(found_by_address_and_mode),
-        cmocka_unit_test(straddlers_differ_by_their_second_page),
-        cmocka_unit_test(a_range_drops_what_it_touches),
-        cmocka_unit_test(ranges_outside_ram),
-        cmocka_unit_test(a_straddler_falls_by_either_page),
-        cmocka_unit_test(a_straddler_over_one_frame),
-        cmocka_unit_test(lists_stay_whole),
-        cmocka_unit_test(a_link_leads_there_and_back),
-        cmocka_unit_test(a_cell_is_filled_and_emptied),
-        cmocka_unit_test(who_is_dropped_links_nobody),
-        cmocka_unit_test(a_block_may_lead_to_itself),
-        cmocka_unit_test(a_link_moves),
-        cmocka_unit_test(only_cells_are_unlinked),
-        cmocka_unit_test(evicted_blocks_are_left_by_all),
-        cmocka_unit_test(the_jump_cache_forgets),
+        TEST(what_is_no_disk),
+        TEST(a_file_that_cannot_be_written),
+        TEST(locks),
+        TEST(qemus_locks),
+        TEST(no_temporary_file),
+        TEST(reads_and_writes),
+        TEST(an_odd_length),
+        TEST(zeros_and_holes),
+        TEST(read_only),
+        TEST(a_file_that_became_shorter),
+        TEST(no_room),
+        TEST(a_snapshot_is_the_disk_with_changes),
+        TEST(many_at_once),
+        TEST(closed_while_it_works),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

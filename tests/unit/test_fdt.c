@@ -73,6 +73,8 @@ static void the_memory_map_is_told(void **state)
         {"/soc/clint@2000000", MEMMAP_clint_gpa, MEMMAP_clint_len, 0},
         {"/soc/plic@c000000", MEMMAP_plic_gpa, MEMMAP_plic_len, 0},
         {"/soc/serial@10000000", MEMMAP_uart_gpa, MEMMAP_uart_len, MEMMAP_uart_irq},
+        {"/soc/virtio_mmio@10001000", MEMMAP_virtio_gpa, 0x1000, MEMMAP_virtio_irq},
+        {"/soc/virtio_mmio@10008000", MEMMAP_virtio_gpa + 0x7000, 0x1000, 8},
         {"/memory@80000000", MEMMAP_ram_gpa, UINT64_C(512) << 20, 0},
     };
 
@@ -90,6 +92,47 @@ static void the_memory_map_is_told(void **state)
                      cell(&b, "/soc/test@100000", "phandle", 0));
     assert_int_equal(cell(&b, "/reboot", "value", 0), 0x7777);
     fdt_blob_fini(&b);
+}
+
+/* As in QEMU's tree: guests number what they find in this order. */
+static void the_last_slot_is_named_first(void **state)
+{
+    struct machine_config cfg = config("default");
+    struct fdt_blob b = build(&cfg, &(struct fdt_chosen){0});
+    int node = fdt_node_offset_by_compatible(b.data, -1, "virtio,mmio");
+
+    (void)state;
+    for (uint64_t gpa = 0x10008000; gpa > 0x10000000; gpa -= 0x1000) {
+        int len;
+        const fdt32_t *reg = fdt_getprop(b.data, node, "reg", &len);
+
+        assert_int_equal(len, 16);
+        assert_int_equal(fdt32_to_cpu(reg[1]), gpa);
+        node = fdt_node_offset_by_compatible(b.data, node, "virtio,mmio");
+    }
+    assert_int_equal(node, -FDT_ERR_NOTFOUND);
+    fdt_blob_fini(&b);
+}
+
+/* U-Boot adds to the tree where it lies, and takes what is behind its size for its own. */
+static void there_is_room_to_add(void **state)
+{
+    struct machine_config cfg = config("default");
+    struct fdt_blob b = build(&cfg, &(struct fdt_chosen){0}), c;
+    struct err e;
+    char text[8192];
+
+    (void)state;
+    memset(text, 'x', sizeof text);
+    assert_true(fdt_adopt(&c, b.data, b.len_bytes, "x.dtb", &(struct fdt_chosen){0}, &e));
+    for (unsigned i = 0; i < 2; i++) {
+        void *fdt = i ? c.data : b.data;
+
+        assert_int_equal(
+            fdt_setprop(fdt, fdt_path_offset(fdt, "/chosen"), "more", text, sizeof text), 0);
+    }
+    fdt_blob_fini(&b);
+    fdt_blob_fini(&c);
 }
 
 static void interrupts_reach_the_hart(void **state)
@@ -220,9 +263,14 @@ static void a_damaged_tree_is_harmless(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_memory_map_is_told),    cmocka_unit_test(interrupts_reach_the_hart),
-        cmocka_unit_test(extensions_are_the_models), cmocka_unit_test(chosen_holds_what_was_chosen),
-        cmocka_unit_test(a_users_tree_is_adopted),   cmocka_unit_test(a_damaged_tree_is_harmless),
+        cmocka_unit_test(the_last_slot_is_named_first),
+        cmocka_unit_test(there_is_room_to_add),
+        cmocka_unit_test(the_memory_map_is_told),
+        cmocka_unit_test(interrupts_reach_the_hart),
+        cmocka_unit_test(extensions_are_the_models),
+        cmocka_unit_test(chosen_holds_what_was_chosen),
+        cmocka_unit_test(a_users_tree_is_adopted),
+        cmocka_unit_test(a_damaged_tree_is_harmless),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,123 @@
+/* snapshot=on: what the guest writes lies in a temporary file at the same offsets, and a map says
+ * which sectors. The map is address space that the host fills as it is touched: 256 MiB of it for
+ * a terabyte. Data is written before its bits are set, and read after they were read; requests
+ * that overlap in time have no order anyway. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "dbt/base/bits.h"
+#include "devices/host/block_private.h"
+
+enum { SECTOR = 512 };
+
+bool block_overlay_open(struct block_overlay *o, uint64_t size, struct err *e)
+{
+    void *map;
+
+    *o = (struct block_overlay){.map_bytes = align_up(size / SECTOR, 64) / 8};
+    if (!block_file_temporary(&o->changes, size, e))
+        return false;
+    map = mmap(NULL, o->map_bytes, PROT_READ | PROT_WRITE,
+               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (map == MAP_FAILED) {
+        err_set(e, "no memory for the map of snapshot=on: %s", strerror(errno));
+        block_file_close(&o->changes);
+        return false;
+    }
+    o->changed = map;
+    return true;
+}
+
+void block_overlay_close(struct block_overlay *o)
+{
+    munmap((void *)o->changed, o->map_bytes);
+    block_file_close(&o->changes);
+}
+
+static bool is_changed(const struct block_overlay *o, uint64_t sector)
+{
+    return (atomic_load(&o->changed[sector / 64]) >> (sector % 64) & 1) != 0;
+}
+
+static void mark(struct block_overlay *o, uint64_t offset, uint64_t len_bytes)
+{
+    for (uint64_t s = offset / SECTOR; s < (offset + len_bytes) / SECTOR; s++)
+        if (!is_changed(o, s))
+            atomic_fetch_or(&o->changed[s / 64], bit(s % 64));
+}
+
+/* How many bytes from offset, len at most, come from the same file: which one, *changed says. The
+ * bits are read once, for another request may be setting them. */
+static uint64_t run(const struct block_overlay *o, uint64_t offset, uint64_t len_bytes,
+                    bool *changed)
+{
+    uint64_t n = SECTOR;
+
+    *changed = is_changed(o, offset / SECTOR);
+    while (n < len_bytes && is_changed(o, (offset + n) / SECTOR) == *changed)
+        n += SECTOR;
+    return n;
+}
+
+/* Reads the first len bytes of *iov; they are used up. */
+static int read_part(const struct block_file *f, struct iovec **iov, unsigned *n, uint64_t offset,
+                     uint64_t len_bytes)
+{
+    while (len_bytes > 0) {
+        size_t len = (*iov)->iov_len < len_bytes ? (*iov)->iov_len : len_bytes;
+        struct iovec piece = {(*iov)->iov_base, len};
+        int error = block_file_read(f, &piece, 1, offset);
+
+        if (error)
+            return error;
+        (*iov)->iov_base = (uint8_t *)(*iov)->iov_base + len;
+        (*iov)->iov_len -= len;
+        if ((*iov)->iov_len == 0) {
+            (*iov)++;
+            (*n)--;
+        }
+        len_bytes -= len;
+        offset += len;
+    }
+    return 0;
+}
+
+int block_overlay_read(const struct block_overlay *o, const struct block_file *base,
+                       struct iovec *iov, unsigned n, uint64_t offset, uint64_t len_bytes)
+{
+    while (len_bytes > 0) {
+        bool changed;
+        uint64_t part = run(o, offset, len_bytes, &changed);
+        const struct block_file *from = changed ? &o->changes : base;
+        int error = part == len_bytes ? block_file_read(from, iov, n, offset)
+                                      : read_part(from, &iov, &n, offset, part);
+
+        if (error)
+            return error;
+        offset += part;
+        len_bytes -= part;
+    }
+    return 0;
+}
+
+int block_overlay_write(struct block_overlay *o, struct iovec *iov, unsigned n, uint64_t offset,
+                        uint64_t len_bytes)
+{
+    int error = block_file_write(&o->changes, iov, n, offset);
+
+    if (!error)
+        mark(o, offset, len_bytes);
+    return error;
+}
+
+int block_overlay_zero(struct block_overlay *o, uint64_t offset, uint64_t len_bytes)
+{
+    int error = block_file_zero(&o->changes, offset, len_bytes, true);
+
+    if (!error)
+        mark(o, offset, len_bytes);
+    return error;
+}

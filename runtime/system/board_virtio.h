@@ -1,0 +1,56 @@
+/* The board's eight virtio slots and what is in them. Devices take the slots from the last one
+ * down, and the device tree names the last one first, both as QEMU's `virt` does: so guests number
+ * disks in the order of the command line, and find each where QEMU has it. */
+#pragma once
+
+#include "devices/plic.h"
+#include "devices/virtio/virtio_blk.h"
+#include "devices/virtio/virtio_mmio.h"
+#include "devices/virtio/virtio_rng.h"
+#include "runtime/system/drive.h"
+
+struct board_virtio;
+
+/* What a device's kick needs to know. */
+struct board_virtio_kick {
+    struct board_virtio *board;
+    unsigned slot;
+};
+
+struct board_virtio {
+    struct virtio_mmio slot[CONFIG_MAX_VIRTIO];
+    union {
+        struct virtio_device v;
+        struct virtio_blk blk;
+        struct virtio_rng rng;
+    } device[CONFIG_MAX_VIRTIO]; /* of the slot with the same number */
+    struct board_virtio_kick kick[CONFIG_MAX_VIRTIO];
+    _Atomic uint32_t kicked; /* a bit a slot: virtio_poll() is wanted */
+    void (*wake)(void *arg);
+    void *wake_arg;
+    bool repeatable; /* random numbers come from `random`, not from the host */
+    uint64_t random;
+};
+
+/* How the devices reach the rest of the machine. */
+struct board_virtio_host {
+    struct plic *plic;
+    struct virtio_dma dma;
+    /* board_virtio_poll() is wanted. Any thread. */
+    void (*wake)(void *arg);
+    void *wake_arg;
+};
+
+/* ---- The main thread, before the first hart runs, after the last has stopped ------ */
+
+/* Makes cfg's devices, and adds all slots to RAM's regions. The drives are borrowed. */
+void board_virtio_init(struct board_virtio *b, const struct machine_config *cfg,
+                       const struct drives *drives, const struct board_virtio_host *host);
+void board_virtio_fini(struct board_virtio *b);
+void board_virtio_reset(struct board_virtio *b);
+void board_virtio_state(struct board_virtio *b, struct state_io *io);
+
+/* ---- The hart's thread, between blocks ------------------------------------------------ */
+
+/* Serves the devices that want it; cheap when none does. */
+void board_virtio_poll(struct board_virtio *b);

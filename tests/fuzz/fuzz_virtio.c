@@ -1,0 +1,221 @@
+/* A driver of virtio devices that does anything: registers in any order, rings and descriptors of
+ * any content, resets while the device works. RAM has guard pages, so a byte outside of it faults;
+ * what the device says that it wrote lies in RAM; the file keeps its length. */
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "devices/virtio/virtio_blk.h"
+#include "devices/virtio/virtio_rng.h"
+#include "tests/fuzz/fuzz.h"
+#include "tests/lib/virtio_driver.h"
+
+enum { MAX_STEPS = 600, DISK_BYTES = 1 << 16, SECTOR = 512, N_TABLE = 64 };
+
+/* What stands at the beginning of an input. */
+enum kind { BLK, BLK_READ_ONLY, BLK_SNAPSHOT, BLK_THREADS, RNG, N_KINDS };
+
+static struct virtio_driver d;
+static union {
+    struct virtio_blk blk;
+    struct virtio_rng rng;
+} device;
+static int file = -1;
+
+static void fill(void *arg, void *to, size_t len_bytes)
+{
+    (void)arg;
+    memset(to, 0x5a, len_bytes);
+}
+
+static struct block *open_disk(enum kind kind)
+{
+    struct block_config config = {.read_only = kind == BLK_READ_ONLY,
+                                  .snapshot = kind == BLK_SNAPSHOT,
+                                  .synchronous = kind != BLK_THREADS};
+    struct block *block;
+    char path[64];
+    struct err e;
+
+    if (file < 0) {
+        setenv("TMPDIR", "/dev/shm", 1); /* for the snapshots: not on a disk that is slow */
+        file = memfd_create("disk", MFD_CLOEXEC);
+        CHECK(file >= 0 && ftruncate(file, DISK_BYTES) == 0);
+    }
+    snprintf(path, sizeof path, "/proc/self/fd/%d", file);
+    config.path = path;
+    block = block_open(&config, &e);
+    CHECK(block && "the disk opens");
+    return block;
+}
+
+/* ---- What a driver chooses ---------------------------------------------------------------- */
+
+static uint64_t address(struct fuzz_input *in)
+{
+    static const uint64_t near[] = {VD_DESC, VD_AVAIL, VD_USED, VD_TABLE, VD_DATA, VD_RAM_LEN, 0};
+    unsigned n = fuzz_below(in, 12);
+
+    if (n < 7)
+        return VD_RAM + near[n] + fuzz_take(in, 1) - 16 * fuzz_below(in, 2);
+    if (n < 11)
+        return VD_RAM + VD_DATA + (fuzz_take(in, 2) & 0xfff0);
+    return fuzz_take(in, 8);
+}
+
+static uint32_t length(struct fuzz_input *in)
+{
+    static const uint32_t usual[] = {0, 1, 15, 16, 17, 512, 513, 1024, 4096, 16 + 512};
+    unsigned n = fuzz_below(in, 13);
+
+    if (n < 10)
+        return usual[n];
+    return n < 12 ? (uint32_t)fuzz_take(in, 2) : (uint32_t)fuzz_take(in, 4);
+}
+
+static void write_register(struct fuzz_input *in)
+{
+    static const uint8_t regs[] = {
+        VD_DEVICE_FEATURES_SEL, VD_DRIVER_FEATURES, VD_DRIVER_FEATURES_SEL,
+        VD_QUEUE_SEL,           VD_QUEUE_NUM,       VD_QUEUE_READY,
+        VD_QUEUE_NOTIFY,        VD_INTERRUPT_ACK,   VD_STATUS,
+        VD_QUEUE_DESC,          VD_QUEUE_DESC + 4,  VD_QUEUE_DRIVER,
+        VD_QUEUE_DRIVER + 4,    VD_QUEUE_DEVICE,    VD_QUEUE_DEVICE + 4};
+    uint64_t reg = regs[fuzz_below(in, sizeof regs)];
+
+    if (fuzz_below(in, 8) == 0)
+        reg = fuzz_take(in, 2) & 0xffc;
+    switch (fuzz_below(in, 4)) {
+    case 0: vd_set(&d, reg, (uint32_t)fuzz_take(in, 4)); break;
+    case 1: vd_set(&d, reg, (uint32_t)address(in)); break;
+    default: vd_set(&d, reg, fuzz_below(in, 16)); break;
+    }
+}
+
+static void any_access(struct fuzz_input *in)
+{
+    unsigned size = 1u << fuzz_below(in, 4);
+    uint64_t at = fuzz_take(in, 2) & 0xfff & ~(uint64_t)(size - 1);
+
+    if (fuzz_below(in, 2))
+        virtio_mmio.write(&d.slot, at, size, fuzz_take(in, size));
+    else
+        (void)virtio_mmio.read(&d.slot, at, size);
+}
+
+/* A driver as it should be, so that what follows meets a device that works. */
+static void start(struct fuzz_input *in)
+{
+    uint64_t features = d.slot.device->offered;
+
+    if (fuzz_below(in, 2))
+        features &= fuzz_take(in, 4) | VIRTIO_F_INDIRECT_DESC;
+    CHECK(vd_negotiate(&d, features) && "what was offered is taken");
+    vd_start(&d, (uint16_t)(1u << fuzz_below(in, 8)));
+}
+
+static void write_descriptor(struct fuzz_input *in)
+{
+    unsigned i = fuzz_below(in, N_TABLE);
+    uint64_t gpa = address(in);
+    uint32_t len = length(in);
+    uint16_t flags = fuzz_below(in, 8), next = (uint16_t)fuzz_below(in, N_TABLE + 2);
+
+    if (fuzz_below(in, 4) != 0)
+        flags &= VD_NEXT | VD_WRITE;
+    if (fuzz_below(in, 3) == 0)
+        vd_table_desc(&d, i, gpa, len, flags, next);
+    else
+        vd_desc(&d, i, gpa, len, flags, next);
+}
+
+/* A request as it should be, or nearly. */
+static void request(struct fuzz_input *in)
+{
+    static const uint32_t types[] = {0, 1, 4, 8, 11, 13, 0, 1, 11, 13, 2};
+    uint32_t type = types[fuzz_below(in, 11)], head[2] = {type, 0};
+    uint64_t sector = fuzz_below(in, 136);
+    uint32_t range[2] = {fuzz_below(in, 16), fuzz_below(in, 4)};
+    bool in_request = type == 0 || type == 8;
+    uint64_t at = VD_DATA + 256 * fuzz_below(in, 64);
+
+    if (fuzz_below(in, 8) == 0)
+        sector = fuzz_take(in, 8);
+    memcpy(vd_at(&d, at), head, 8);
+    memcpy(vd_at(&d, at + 8), &sector, 8);
+    memcpy(vd_at(&d, at + 16), &sector, 8);
+    memcpy(vd_at(&d, at + 24), range, 8);
+    vd_desc(&d, 0, VD_RAM + at, 16, VD_NEXT, 1);
+    vd_desc(&d, 1, VD_RAM + at + 16, type >= 11 ? 16 : 512 * fuzz_below(in, 9),
+            (uint16_t)(VD_NEXT | (in_request ? VD_WRITE : 0)), 2);
+    vd_desc(&d, 2, address(in), 1, VD_WRITE, 0);
+    vd_offer(&d, 0);
+    vd_notify(&d);
+}
+
+static void spoil_ram(struct fuzz_input *in)
+{
+    static const uint64_t where[] = {VD_DESC, VD_AVAIL, VD_USED, VD_TABLE};
+    uint64_t at = where[fuzz_below(in, 4)] + fuzz_take(in, 1);
+    uint64_t value = fuzz_take(in, 1 + fuzz_below(in, 8));
+
+    memcpy(vd_at(&d, at), &value, 8);
+}
+
+static void step(struct fuzz_input *in)
+{
+    switch (fuzz_below(in, 16)) {
+    case 0: start(in); break;
+    case 1:
+    case 2: write_register(in); break;
+    case 3: any_access(in); break;
+    case 4:
+    case 5:
+    case 6: write_descriptor(in); break;
+    case 7:
+    case 8: request(in); break;
+    case 9: spoil_ram(in); break;
+    case 10:
+    case 11: vd_offer(&d, (uint16_t)fuzz_below(in, N_TABLE)); break;
+    case 12: vd_poll(&d); break;
+    case 13: vd_set(&d, VD_STATUS, 0); break;
+    default: vd_notify(&d); break;
+    }
+    for (unsigned i = 0; i < d.slot.device->ops->n_queues; i++) {
+        const struct virtq *q = &d.slot.device->queue[i];
+
+        CHECK(!q->ready || (q->n_taken <= q->num && q->num <= q->max));
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+    struct fuzz_input in = {data, len};
+    enum kind kind = (enum kind)fuzz_below(&in, 2 * N_KINDS);
+    struct block *block = NULL;
+
+    kind = kind < N_KINDS ? kind : BLK;
+    if (!d.phys.ram)
+        vd_init(&d);
+    memset(vd_at(&d, 0), 0, VD_DATA);
+    d.num = 1;
+    if (kind == RNG) {
+        virtio_rng_init(&device.rng, fill, NULL, &d.host);
+    } else {
+        block = open_disk(kind);
+        virtio_blk_init(&device.blk, block, "fuzz", &d.host);
+    }
+    d.slot = (struct virtio_mmio){.device = kind == RNG ? &device.rng.v : &device.blk.v};
+    for (unsigned n = 0; n < MAX_STEPS && in.left > 0; n++)
+        step(&in);
+    if (kind == RNG)
+        virtio_rng_fini(&device.rng);
+    else
+        virtio_blk_fini(&device.blk);
+    block_close(block);
+    CHECK(file < 0 || lseek(file, 0, SEEK_END) == DISK_BYTES);
+    return 0;
+}

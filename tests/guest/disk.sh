@@ -1,0 +1,115 @@
+#!/bin/bash
+# Debian's kernel with virtio disks: the guest (disk/init) reads what we wrote, and we read what it
+# wrote. The last line is "N passed, N failed".
+#
+#     tests/guest/disk.sh [./dbt-run [OPTION...]]
+set -u
+cd "$(dirname "$0")/../.."
+export LC_ALL=C
+run=$(realpath "${1:-./dbt-run}")
+shift
+dir=$(mktemp -d "${TMPDIR:-/var/tmp}/dbt-disk.XXXXXX")
+trap 'rm -rf "$dir"' EXIT
+passed=0
+failed=0
+
+ok() # NAME COMMAND...
+{
+    local name=$1
+    shift
+    if "$@" >"$dir/out" 2>&1; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "FAILED: $name: $*"
+        tail -n 5 "$dir/out"
+    fi
+}
+
+sum()
+{
+    sha256sum | cut -c1-64
+}
+
+# ---- Disks and the initramfs -------------------------------------------------------------
+
+# Every sector begins with its number.
+python3 - "$dir/a" 131072 <<'end'
+import sys
+with open(sys.argv[1], "wb") as f:
+    for n in range(int(sys.argv[2])):
+        f.write(b"%08x" % n + bytes([n & 255]) * 504)
+end
+head -c 2M /dev/urandom >"$dir/data"
+truncate -s 64M "$dir/b" "$dir/f"
+head -c 128M /dev/zero | tr '\0' Z | head -c 40M | dd of="$dir/b" conv=notrunc status=none
+head -c 8M "$dir/a" >"$dir/c"
+head -c 8M "$dir/a" >"$dir/d"
+mkdir "$dir/tree"
+echo "from the host" >"$dir/tree/greeting"
+PATH=$PATH:/sbin:/usr/sbin
+mke2fs -q -t ext4 -d "$dir/tree" "$dir/e" 32M || exit 2
+cp "$dir/c" "$dir/c.before"
+cp "$dir/d" "$dir/d.before"
+
+sum <"$dir/a" >"$dir/expected"
+sum <"$dir/data" >"$dir/data-sum"
+tail -c +2097153 "$dir/d" | sum >"$dir/rest"
+files=("$dir/expected:/expected" "$dir/data:/expected-data" "$dir/data-sum:/expected-data-sum"
+    "$dir/rest:/expected-rest")
+for module in "$(scripts/fetch-guest.sh --print MODULES)"/*.ko; do
+    files+=("$module:/modules/$(basename "$module")")
+done
+scripts/make-initramfs.sh "$dir/initrd" tests/guest/disk/init "${files[@]}" || exit 2
+
+# ---- The run ----------------------------------------------------------------------------------
+
+timeout 200 "$run" -kernel "$(scripts/fetch-guest.sh --print KERNEL)" -initrd "$dir/initrd" \
+    -append "console=ttyS0 quiet" -serial stdio --drive "$dir/a,serial=first-disk" \
+    -drive file="$dir/b",format=raw,if=virtio --drive "$dir/c,readonly=on" \
+    -drive if=none,id=four,file="$dir/d",snapshot=on -device virtio-blk-device,drive=four \
+    --drive "$dir/e" --drive file="$dir/f" -device virtio-rng-device "$@" \
+    </dev/null >"$dir/log" 2>&1
+status=$?
+ok "status $status" [ "$status" = 0 ]
+ok 'the guest came to its end' grep -q '^test: done' "$dir/log"
+while read -r line; do
+    ok "$line" [ "${line##* }" = ok ]
+done < <(tr -d '\r' <"$dir/log" | grep '^test: .* ')
+[ "$failed" = 0 ] || tail -n 60 "$dir/log"
+
+# ---- What it left ---------------------------------------------------------------------------------
+
+part() # FILE OFFSET LENGTH
+{
+    tail -c +$(($2 + 1)) "$1" | head -c "$3"
+}
+
+same() # FILE OFFSET: holds the data there
+{
+    part "$1" "$2" 2097152 | cmp - "$dir/data"
+}
+
+zeros() # FILE OFFSET LENGTH
+{
+    part "$1" "$2" "$3" | cmp - <(head -c "$3" /dev/zero)
+}
+
+ok 'written' same "$dir/b" 0
+ok 'written at an odd place' same "$dir/b" $((4099 * 1536))
+ok 'untouched beside it' [ "$(part "$dir/b" $((4099 * 1536 - 1)) 1)" = Z ]
+ok 'untouched behind it' [ "$(part "$dir/b" $((4099 * 1536 + 2097152)) 1)" = Z ]
+ok 'discarded' zeros "$dir/b" 33554432 1048576
+ok 'a hole' [ "$(du -k "$dir/b" | cut -f1)" -lt 40000 ]
+ok 'the length stays' [ "$(stat -c %s "$dir/b")" = 67108864 ]
+ok 'read-only stays' cmp "$dir/c" "$dir/c.before"
+ok 'a snapshot is thrown away' cmp "$dir/d" "$dir/d.before"
+ok 'the file system is sound' e2fsck -fn "$dir/e"
+ok "the guest's file system is sound" e2fsck -fn "$dir/f"
+for disk in e f; do
+    debugfs -R "dump /copy $dir/copy-$disk" "$dir/$disk" >/dev/null 2>&1
+    ok "the copy on $disk" cmp "$dir/copy-$disk" "$dir/data"
+done
+ok '200 files' [ "$(debugfs -R 'ls /many' "$dir/e" 2>/dev/null | grep -o '([0-9]*)' | wc -l)" -ge 200 ]
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]

@@ -1,0 +1,207 @@
+/* --drive, -device and their settings: QEMU's spellings and ours. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "runtime/cli/options.h"
+
+static struct options o;
+static struct err e;
+
+static int parse(const char *line)
+{
+    static char text[2048];
+    char *argv[64] = {"dbt-run"}, *rest = text;
+    int argc = 1;
+
+    snprintf(text, sizeof text, "%s", line);
+    e.text[0] = '\0';
+    for (char *word; (word = strsep(&rest, " "));)
+        argv[argc++] = word;
+    return cli_parse(&o, argc, argv, &e);
+}
+
+static void good(const char *line)
+{
+    if (parse(line) != CLI_RUN)
+        fail_msg("%s: %s", line, e.text);
+}
+
+static void bad(const char *line, const char *words)
+{
+    if (parse(line) != CLI_EXIT_USAGE)
+        fail_msg("%s: accepted", line);
+    if (!strstr(e.text, words))
+        fail_msg("%s: says '%s', not '%s'", line, e.text, words);
+    if (strchr(e.text, '\n'))
+        fail_msg("%s: more than a line", line);
+}
+
+static const struct drive_config *drive(unsigned i)
+{
+    assert_true(i < o.machine.n_virtio);
+    assert_int_equal(o.machine.virtio[i].kind, VIRTIO_KIND_BLK);
+    return &o.machine.virtio[i].drive;
+}
+
+static void a_drive(void **state)
+{
+    (void)state;
+    good("--drive d.img x");
+    assert_int_equal(o.machine.n_virtio, 1);
+    assert_string_equal(drive(0)->path, "d.img");
+    assert_false(drive(0)->read_only || drive(0)->snapshot || drive(0)->raw);
+    assert_string_equal(drive(0)->serial, "");
+    good("-drive file=d.img x");
+    assert_string_equal(drive(0)->path, "d.img");
+    good("--drive d.img,ro,snapshot=on,serial=S1,format=raw,id=a x");
+    assert_true(drive(0)->read_only && drive(0)->snapshot && drive(0)->raw);
+    assert_string_equal(drive(0)->serial, "S1");
+    good(
+        "-drive format=raw,if=virtio,readonly=on,file=d.img,cache=none,aio=native,discard=unmap x");
+    assert_true(drive(0)->read_only && !drive(0)->snapshot && drive(0)->raw);
+    good("-drive file=d.img,readonly=off,snapshot=off,media=disk x");
+    assert_false(drive(0)->read_only || drive(0)->snapshot);
+}
+
+static void commas_in_names(void **state)
+{
+    (void)state;
+    good("--drive a,,b.img,ro x");
+    assert_string_equal(drive(0)->path, "a,b.img");
+    assert_true(drive(0)->read_only);
+    good("--drive file=a,,,,b=c,,,ro x");
+    assert_string_equal(drive(0)->path, "a,,b=c,");
+    assert_true(drive(0)->read_only);
+    /* A name with '=' needs file=. */
+    bad("--drive a=b.img x", "is not known");
+    good("--drive file=a=b.img x");
+    assert_string_equal(drive(0)->path, "a=b.img");
+}
+
+static void the_order_is_the_command_lines(void **state)
+{
+    (void)state;
+    good("-device virtio-blk-device,drive=two,serial=X --drive one -device virtio-rng-device "
+         "-drive if=none,id=two,file=2,serial=Y --drive three x");
+    assert_int_equal(o.machine.n_virtio, 4);
+    assert_string_equal(drive(0)->path, "2");
+    assert_string_equal(drive(0)->serial, "X");
+    assert_string_equal(drive(1)->path, "one");
+    assert_int_equal(o.machine.virtio[2].kind, VIRTIO_KIND_RNG);
+    assert_string_equal(drive(3)->path, "three");
+    good("-drive if=none,id=a,file=1,serial=Y -device virtio-blk-device,drive=a,id=dev x");
+    assert_string_equal(drive(0)->serial, "Y");
+}
+
+static void random_numbers(void **state)
+{
+    (void)state;
+    good("-object rng-random,filename=/dev/urandom,id=r -device virtio-rng-device,rng=r x");
+    assert_int_equal(o.machine.n_virtio, 1);
+    good("-object rng-builtin,id=r x");
+    bad("-object iothread,id=i x", "is not there; rng-random");
+}
+
+static void all_are_snapshots(void **state)
+{
+    (void)state;
+    good("-snapshot --drive d x");
+    assert_true(o.machine.snapshot);
+}
+
+static void what_is_refused(void **state)
+{
+    static const char *const rows[][2] = {
+        {"--drive ro=on x", "which file?"},
+        {"--drive file= x", "file= needs a value"},
+        {"--drive d,serial= x", "serial= needs a value"},
+        {"--drive d,serial=123456789012345678901 x", "at most 20 characters"},
+        {"--drive d,readonly=yes x", "readonly=yes: on or off"},
+        {"--drive d,format=qcow2 x", "format=qcow2: an unknown format"},
+        {"--drive d,if=scsi x", "if=scsi: disks are virtio"},
+        {"--drive d,if=none x", "needs an id="},
+        {"--drive d,cache=unsafe x", "once the guest flushes"},
+        {"--drive d,cache=rite x", "once the guest flushes"},
+        {"--drive d,discard=ignore x", "discarded ranges are given back"},
+        {"--drive d,werror=stop x", "reported to the guest"},
+        {"--drive d,media=cdrom x", "write readonly=on"},
+        {"--drive d,index=1 x", "in the order"},
+        {"--drive d,,id=a x", "d,id is not known"},
+        {"--drive d,sparkle x", "sparkle is not known"},
+        {"--drive d,id=a --drive e,id=a x", "id=a is taken"},
+        {"--drive d,if=none,id=a x", "is given to no device"},
+        {"-device virtio-blk-device x", "needs drive=ID"},
+        {"-device virtio-blk-device,drive=a x", "no -drive with id=a"},
+        {"-device virtio-blk-device,drive=a,scsi=off x", "scsi is not known"},
+        {"--drive d,id=a -device virtio-blk-device,drive=a x", "is a device already"},
+        {"--drive d,id=a,if=none -device virtio-blk-device,drive=a "
+         "-device virtio-blk-device,drive=a x",
+         "is given to two devices"},
+        {"-device virtio-blk-pci,drive=a x", "no PCI yet; write virtio-blk-device"},
+        {"-device virtio-gpu-pci x", "no PCI yet; write virtio-gpu-device"},
+        {"-device virtio-net-device,netdev=n x", "virtio-net-device is not there"},
+        {"-device virtio-blk x", "is not there"},
+        {"-device  x", "is not there"},
+        {"-hda d x", "write --drive file=PATH"},
+        {"-cdrom d x", "write --drive file=PATH,readonly=on"},
+    };
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        bad(rows[i][0], rows[i][1]);
+}
+
+static void eight_at_most(void **state)
+{
+    (void)state;
+    good("--drive 1 --drive 2 --drive 3 --drive 4 --drive 5 --drive 6 --drive 7 --drive 8 x");
+    assert_string_equal(drive(7)->path, "8");
+    bad("--drive 1 --drive 2 --drive 3 --drive 4 --drive 5 --drive 6 --drive 7 --drive 8 "
+        "--drive 9 x",
+        "one drive too many");
+    bad("--drive 1 --drive 2 --drive 3 --drive 4 --drive 5 --drive 6 --drive 7 --drive 8 "
+        "-device virtio-rng-device x",
+        "the board has 8 virtio slots");
+}
+
+static void long_names(void **state)
+{
+    char *argv[] = {"dbt-run", "--drive", NULL, NULL};
+    char *text = malloc(DRIVE_PATH_ROOM + 64);
+
+    (void)state;
+    assert_non_null(text);
+    argv[2] = text;
+    for (size_t len = DRIVE_PATH_ROOM - 2; len < DRIVE_PATH_ROOM + 60; len++) {
+        memset(text, 'p', len);
+        text[len] = '\0';
+        assert_int_equal(cli_parse(&o, 3, argv, &e),
+                         len < DRIVE_PATH_ROOM ? CLI_RUN : CLI_EXIT_USAGE);
+        if (len < DRIVE_PATH_ROOM)
+            assert_string_equal(drive(0)->path, text);
+    }
+    free(text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_drive),
+        cmocka_unit_test(commas_in_names),
+        cmocka_unit_test(the_order_is_the_command_lines),
+        cmocka_unit_test(random_numbers),
+        cmocka_unit_test(all_are_snapshots),
+        cmocka_unit_test(what_is_refused),
+        cmocka_unit_test(eight_at_most),
+        cmocka_unit_test(long_names),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
