@@ -1,101 +1,13 @@
-/* Where values live: liveness in one backward pass, then a host register for each
- * value as it is made. The temporaries are registers that a C function preserves, and
- * rdx, which the stubs do. */
+/* Where values live: a host register for each value as it is made. The temporaries are registers
+ * that a C function preserves, and rdx, which the stubs do. */
 #include "backend-x86_64/x64_int.h"
 #include "dbt/base/check.h"
 
-/* Operations at which guest registers must be in their places. */
-static bool is_barrier(unsigned op)
-{
-    return (ir_ops[op].flags & (FAULT | SIDE | EXIT)) != 0;
-}
-
-static void use(struct x64_emitter *x, ir_ref r, unsigned at)
-{
-    if (!ir_is_none(r) && x->val[r.n].last == 0)
-        x->val[r.n].last = (uint16_t)at;
-}
-
-/* The pinned register that value i is about to be put into, when nothing in between could see
- * the old content: then the value may be made there. next: the nearest later get or set of
- * each guest register. */
-static uint8_t hint_of(const struct x64_emitter *x, unsigned i, unsigned guest,
-                       const unsigned *next, unsigned barrier)
-{
-    unsigned set = next[guest];
-
-    if (set >= x->b->n || barrier < set)
-        return X64_NO_REG;
-    const struct ir_insn *in = &x->b->insn[set];
-
-    if (in->op == IR_setf) {
-        const struct ir_insn *value = &x->b->insn[in->a.n];
-        bool through_box = value->op == IR_box32 && value->a.n == i;
-
-        return in->a.n == i || through_box ? x->fpin_of_guest[guest - STATE_FP] : X64_NO_REG;
-    }
-    return in->op == IR_set && in->a.n == i ? x->pin_of_guest[guest] : X64_NO_REG;
-}
-
-/* The index in reg[] of the guest register that the instruction reads or writes, or
- * STATE_N_REGS. */
-static unsigned reg_of(const struct ir_insn *in)
-{
-    switch (in->op) {
-    case IR_get:
-    case IR_set: return (unsigned)in->imm;
-    case IR_getf:
-    case IR_setf: return STATE_FP + (unsigned)in->imm;
-    default: return STATE_N_REGS;
-    }
-}
-
-static bool is_pinned(const struct x64_emitter *x, unsigned reg)
-{
-    return (reg < STATE_FP ? x->pin_of_guest[reg] : x->fpin_of_guest[reg - STATE_FP]) != X64_NO_REG;
-}
-
 void x64_alloc_start(struct x64_emitter *x)
 {
-    const struct ir_block *b = x->b;
-    unsigned barrier = b->n;
-    unsigned touched[STATE_N_REGS]; /* nearest later get or set of a guest register */
-
-    for (unsigned g = 0; g < STATE_N_REGS; g++)
-        touched[g] = b->n;
-    x->touches_fp = false;
-    for (unsigned i = 0; i < b->n; i++)
-        x->val[i] = (struct x64_val){.where = V_NONE, .hint = X64_NO_REG};
-    for (unsigned i = b->n; i-- > 0;) {
-        const struct ir_insn *in = &b->insn[i];
-        struct x64_val *v = &x->val[i];
-        unsigned reg = reg_of(in);
-
-        /* Until the value is reached, hint is the guest register of its nearest set. */
-        if (v->hint != X64_NO_REG) {
-            /* What is boxed in place may be made there too. */
-            if (in->op == IR_box32)
-                x->val[in->a.n].hint = v->hint;
-            v->hint = hint_of(x, i, v->hint, touched, barrier);
-        }
-        use(x, in->a, i);
-        use(x, in->b, i);
-        use(x, in->c, i);
-        if (reg < STATE_N_REGS) {
-            if (!ir_is_none(in->a) && is_pinned(x, reg))
-                x->val[in->a.n].hint = (uint8_t)reg;
-            x->next_event[i] = (uint16_t)touched[reg];
-            touched[reg] = i;
-            x->touches_fp |= reg >= STATE_FP;
-        }
-        if (is_barrier(in->op))
-            barrier = i;
-        x->barrier[i] = (uint16_t)barrier;
-    }
-    for (unsigned g = 0; g < 32; g++)
-        x->event[g] = (uint16_t)touched[g];
     for (unsigned r = 0; r < 16; r++)
         x->owner[r] = x->xmm_owner[r] = X64_NONE;
+    x->held = x->xmm_held = 0;
     for (unsigned g = 0; g < STATE_N_REGS; g++)
         x->home_of[g] = X64_NONE;
     x->slots = 0;
@@ -156,6 +68,7 @@ static void spill(struct x64_emitter *x, unsigned reg)
         x64_mov_mr(&x->c, x64_frame_slot(v->slot), reg);
     }
     x->owner[reg] = X64_NONE;
+    x->held &= ~(1u << reg);
 }
 
 static void spill_xmm(struct x64_emitter *x, unsigned reg)
@@ -164,6 +77,7 @@ static void spill_xmm(struct x64_emitter *x, unsigned reg)
     struct x64_val *v = &x->val[value];
 
     x->xmm_owner[reg] = X64_NONE;
+    x->xmm_held &= ~(1u << reg);
     if (is_at_home(x, value)) {
         add_lazy(x, value, V_FSTATE, v->home - STATE_FP);
         return;
@@ -283,6 +197,7 @@ static void own(struct x64_emitter *x, unsigned value, unsigned reg)
     x->val[value].where = V_REG;
     x->val[value].reg = (uint8_t)reg;
     x->owner[reg] = (uint16_t)value;
+    x->held |= 1u << reg;
 }
 
 static void own_xmm(struct x64_emitter *x, unsigned value, unsigned reg)
@@ -290,6 +205,7 @@ static void own_xmm(struct x64_emitter *x, unsigned value, unsigned reg)
     x->val[value].where = V_XMM;
     x->val[value].reg = (uint8_t)reg;
     x->xmm_owner[reg] = (uint16_t)value;
+    x->xmm_held |= 1u << reg;
 }
 
 /* A register for `value`, which is there from now on. */
@@ -611,10 +527,10 @@ void x64_claim_all(struct x64_emitter *x)
     for (unsigned g = 0; g < STATE_N_REGS; g++)
         x->home_of[g] = X64_NONE;
     claim(x, true, V_NONE, 0);
-    for (uint32_t m = x->xmms; m; m &= m - 1) {
+    for (uint32_t m = x->xmm_held; m; m &= m - 1) {
         unsigned r = (unsigned)__builtin_ctz(m);
 
-        if (x->xmm_owner[r] != X64_NONE && x->val[x->xmm_owner[r]].last > x->i)
+        if (x->val[x->xmm_owner[r]].last > x->i)
             spill_xmm(x, r);
     }
 }
@@ -623,14 +539,27 @@ uint16_t x64_xmm_live(const struct x64_emitter *x)
 {
     uint16_t live = 0;
 
-    for (uint32_t m = x->xmms; m; m &= m - 1) {
+    for (uint32_t m = x->xmm_held; m; m &= m - 1) {
         unsigned r = (unsigned)__builtin_ctz(m);
 
-        if (x->xmm_owner[r] != X64_NONE && x->val[x->xmm_owner[r]].last > x->i)
+        if (x->val[x->xmm_owner[r]].last > x->i)
             live |= (uint16_t)(1u << r);
     }
     /* A dead one may still be what tells that another is a NaN. */
     return live | (uint16_t)((x->nan[0] | x->nan[1]) & x->xmms);
+}
+
+/* The registers of values that are used no more. */
+static void release(struct x64_emitter *x, uint16_t *owner, uint32_t *held)
+{
+    for (uint32_t m = *held; m; m &= m - 1) {
+        unsigned r = (unsigned)__builtin_ctz(m);
+
+        if (x->val[owner[r]].last <= x->i) {
+            owner[r] = X64_NONE;
+            *held &= ~(1u << r);
+        }
+    }
 }
 
 void x64_alloc_step(struct x64_emitter *x)
@@ -638,7 +567,7 @@ void x64_alloc_step(struct x64_emitter *x)
     const struct ir_insn *in = &x->b->insn[x->i];
     const ir_ref ops[3] = {in->a, in->b, in->c};
 
-    if (reg_of(in) < 32)
+    if (x64_reg_of(in) < 32)
         x->event[in->imm] = x->next_event[x->i];
     /* A spilled operand that was read in place for the last time frees its slot. */
     for (unsigned k = 0; k < 3; k++) {
@@ -651,17 +580,7 @@ void x64_alloc_step(struct x64_emitter *x)
             v->where = V_NONE;
         }
     }
-    for (uint32_t m = x->temps; m; m &= m - 1) {
-        unsigned r = (unsigned)__builtin_ctz(m);
-
-        if (x->owner[r] != X64_NONE && x->val[x->owner[r]].last <= x->i)
-            x->owner[r] = X64_NONE;
-    }
-    for (uint32_t m = x->xmms; m; m &= m - 1) {
-        unsigned r = (unsigned)__builtin_ctz(m);
-
-        if (x->xmm_owner[r] != X64_NONE && x->val[x->xmm_owner[r]].last <= x->i)
-            x->xmm_owner[r] = X64_NONE;
-    }
+    release(x, x->owner, &x->held);
+    release(x, x->xmm_owner, &x->xmm_held);
     x->locked = x->xmm_locked = x->nan_from = 0;
 }

@@ -177,6 +177,7 @@ const struct x64_unit *x64_emit(struct x64_emitter *x, const struct ir_block *b,
     x->unit.n_exits = x->unit.n_map = x->unit.n_sites = 0;
     x->insn_off = b->start;
     x->insn_len = 0;
+    x64_live(x);
     x64_alloc_start(x);
     x64_share_start(x);
     x->i = 0;

@@ -98,10 +98,11 @@ struct x64_emitter {
     uint32_t locked, xmm_locked; /* in use by the instruction being emitted */
     uint16_t owner[16];          /* value in each temporary, or X64_NONE */
     uint16_t xmm_owner[16];
-    uint32_t nan[2];       /* xmm that may hold a NaN of 32, of 64 bits that is not canonical */
-    uint8_t nan_cover[32]; /* of those: the one that is a NaN whenever it is, or X64_NO_REG */
-    uint32_t nan_from;     /* of those: what shows in the result of this instruction */
-    uint64_t slots;        /* frame slots in use */
+    uint32_t held, xmm_held; /* masks of those that have an owner */
+    uint32_t nan[2];         /* xmm that may hold a NaN of 32, of 64 bits that is not canonical */
+    uint8_t nan_cover[32];   /* of those: the one that is a NaN whenever it is, or X64_NO_REG */
+    uint32_t nan_from;       /* of those: what shows in the result of this instruction */
+    uint64_t slots;          /* frame slots in use */
     uint16_t home_of[STATE_N_REGS]; /* the value that a guest register's slot holds as well */
     uint16_t lazy[IR_MAX_INSNS];    /* values that share a guest register's place; some dead */
     unsigned n_lazy;
@@ -179,7 +180,21 @@ static inline uint32_t x64_info(uint32_t insn_off, unsigned len, uint8_t aux)
 
 /* ---- Allocation (x64_alloc.c) ------------------------------------------------------ */
 
-void x64_alloc_start(struct x64_emitter *x); /* liveness and hints of the whole block */
+/* The index in reg[] of the guest register that the instruction reads or writes, or
+ * STATE_N_REGS. */
+static inline unsigned x64_reg_of(const struct ir_insn *in)
+{
+    switch (in->op) {
+    case IR_get:
+    case IR_set: return (unsigned)in->imm;
+    case IR_getf:
+    case IR_setf: return STATE_FP + (unsigned)in->imm;
+    default: return STATE_N_REGS;
+    }
+}
+
+void x64_live(struct x64_emitter *x);        /* the whole block, before x64_alloc_start() */
+void x64_alloc_start(struct x64_emitter *x); /* no value has a place yet */
 void x64_alloc_step(struct x64_emitter *x);  /* after each instruction: free what died */
 
 void x64_share_start(struct x64_emitter *x); /* behind it: finds the shared look-ups */

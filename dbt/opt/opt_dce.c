@@ -21,18 +21,23 @@ void opt_dce(struct ir_block *b)
     struct opt_bits keep;
     struct opt_map map;
     uint32_t out = 0;
+    bool all = true;
 
     opt_bits_clear(&keep, b->n);
     for (uint32_t n = b->n; n-- > 0;) {
         const struct ir_insn *i = &b->insn[n];
 
-        if (is_idle(i) && !opt_bits_has(&keep, n))
+        if (is_idle(i) && !opt_bits_has(&keep, n)) {
+            all = false;
             continue;
+        }
         opt_bits_add(&keep, n);
         use(&keep, i->a);
         use(&keep, i->b);
         use(&keep, i->c);
     }
+    if (all)
+        return;
     opt_map_init(&map);
     /* Without a branch: what goes is written too, and then written over. */
     for (uint32_t n = 0; n < b->n; n++) {

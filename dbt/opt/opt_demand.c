@@ -55,23 +55,7 @@ static unsigned wanted_of(const struct ir_block *b, const struct ir_insn *i, uns
     }
 }
 
-static void find_wanted(const struct ir_block *b, uint8_t *wanted)
-{
-    memset(wanted, 0, b->n);
-    for (uint32_t n = b->n; n-- > 0;) {
-        const struct ir_insn *i = &b->insn[n];
-        const ir_ref ops[3] = {i->a, i->b, i->c};
-
-        for (unsigned k = 0; k < 3 && !ir_is_none(ops[k]); k++) {
-            unsigned want = wanted_of(b, i, k, wanted[n]);
-
-            if (wanted[ops[k].n] < want)
-                wanted[ops[k].n] = (uint8_t)want;
-        }
-    }
-}
-
-/* Are the low `want` bits of i those of its operand a? Operands are mapped. */
+/* Are the low `want` bits of i those of its operand a? */
 static bool is_idle(const struct ir_block *b, const struct ir_insn *i, unsigned want)
 {
     unsigned kept = extension((enum ir_op)i->op);
@@ -82,13 +66,35 @@ static bool is_idle(const struct ir_block *b, const struct ir_insn *i, unsigned 
     return kept > 0 && want <= kept;
 }
 
+/* True when something may go. */
+static bool find_wanted(const struct ir_block *b, uint8_t *wanted)
+{
+    bool any = false;
+
+    memset(wanted, 0, b->n);
+    for (uint32_t n = b->n; n-- > 0;) {
+        const struct ir_insn *i = &b->insn[n];
+        const ir_ref ops[3] = {i->a, i->b, i->c};
+
+        any |= is_idle(b, i, wanted[n]);
+        for (unsigned k = 0; k < 3 && !ir_is_none(ops[k]); k++) {
+            unsigned want = wanted_of(b, i, k, wanted[n]);
+
+            if (wanted[ops[k].n] < want)
+                wanted[ops[k].n] = (uint8_t)want;
+        }
+    }
+    return any;
+}
+
 void opt_demand(struct ir_block *b)
 {
     uint8_t wanted[IR_MAX_INSNS];
     struct opt_map map;
     uint32_t out = 0;
 
-    find_wanted(b, wanted);
+    if (!find_wanted(b, wanted))
+        return;
     opt_map_init(&map);
     for (uint32_t n = 0; n < b->n; n++) {
         struct ir_insn i = b->insn[n];
