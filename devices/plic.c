@@ -242,3 +242,34 @@ void plic_state(struct plic *p, struct state_io *io)
     update_locked(p);
     pthread_mutex_unlock(&p->lock);
 }
+
+/* ---- For the eye ------------------------------------------------------------------------- */
+
+static void print_source(const struct plic *p, unsigned n, FILE *out)
+{
+    bool enabled = false;
+
+    for (unsigned c = 0; c < p->n_contexts; c++)
+        enabled |= test(p->context[c].enable, n);
+    if (!enabled && !test(p->level, n) && !test(p->pending, n) && !test(p->claimed, n))
+        return;
+    fprintf(out, "source %2u: priority %u%s%s%s, enabled for", n, p->priority[n],
+            test(p->level, n) ? ", line up" : "", test(p->pending, n) ? ", pending" : "",
+            test(p->claimed, n) ? ", claimed" : "");
+    for (unsigned c = 0; c < p->n_contexts; c++) {
+        if (test(p->context[c].enable, n))
+            fprintf(out, " %u", c);
+    }
+    fprintf(out, "%s\n", enabled ? "" : " nobody");
+}
+
+void plic_print(struct plic *p, FILE *out)
+{
+    pthread_mutex_lock(&p->lock);
+    for (unsigned n = 1; n < PLIC_SOURCES; n++)
+        print_source(p, n, out);
+    for (unsigned c = 0; c < p->n_contexts; c++)
+        fprintf(out, "context %u: threshold %u, line %s\n", c, p->context[c].threshold,
+                p->context[c].out ? "up" : "down");
+    pthread_mutex_unlock(&p->lock);
+}

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <stdio.h>
 
 #include "devices/device.h"
 #include "devices/irq.h"
@@ -50,6 +51,9 @@ void plic_reset(struct plic *p);
 void plic_state(struct plic *p, struct state_io *io);
 
 /* ---- Any thread --------------------------------------------------------------- */
+
+/* The sources that are in use, and each context's threshold, a line each. */
+void plic_print(struct plic *p, FILE *out);
 
 /* The line into source n, 1 <= n < PLIC_SOURCES. */
 struct irq_line plic_line(struct plic *p, unsigned n);

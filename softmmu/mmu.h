@@ -17,6 +17,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "dbt/base/err.h"
 #include "dbt/ir/state.h"
@@ -119,6 +120,10 @@ void mmu_flush_all(struct mmu *m);
  * lead to the same physical page stay, for a look through all views costs more than the one fault
  * in the host that each of them may cause. */
 void mmu_forget_store(struct mmu *m, uint64_t gva);
+
+/* The pages that are known in the present space and rights, a line each: virtual and physical
+ * address, r and w for what may be done. */
+void mmu_print(const struct mmu *m, FILE *out);
 
 /* ---- Accesses that missed, from translated code, the evaluator or C ------------- */
 

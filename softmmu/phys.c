@@ -3,6 +3,7 @@
 #include "softmmu/phys.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/sysinfo.h>
@@ -149,6 +150,22 @@ const struct phys_region *phys_find(const struct phys *p, uint64_t gpa, unsigned
     if (at == p->n_regions || gpa < r->gpa || size > r->len_bytes - (gpa - r->gpa))
         return NULL;
     return r;
+}
+
+static void print_range(FILE *out, uint64_t gpa, uint64_t len_bytes, const char *name)
+{
+    fprintf(out, "%016" PRIx64 "-%016" PRIx64 "  %s\n", gpa, gpa + (len_bytes - 1), name);
+}
+
+void phys_print(const struct phys *p, FILE *out)
+{
+    unsigned at = 0;
+
+    for (; at < p->n_regions && p->region[at].gpa < p->ram_gpa; at++)
+        print_range(out, p->region[at].gpa, p->region[at].len_bytes, p->region[at].name);
+    print_range(out, p->ram_gpa, p->ram_len, "ram");
+    for (; at < p->n_regions; at++)
+        print_range(out, p->region[at].gpa, p->region[at].len_bytes, p->region[at].name);
 }
 
 void phys_unmap_plain(struct phys *p)

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "dbt/base/err.h"
 
@@ -76,6 +77,9 @@ extern const uint8_t phys_try_store_begin[], phys_try_store_end[], phys_try_stor
 
 /* Gives up the plain view's mappings (not the memory): after the images were copied in. */
 void phys_unmap_plain(struct phys *p);
+
+/* RAM and regions, by address, a line each. */
+void phys_print(const struct phys *p, FILE *out);
 
 /* The region that holds [gpa, gpa+size), or NULL. */
 const struct phys_region *phys_find(const struct phys *p, uint64_t gpa, unsigned size);

@@ -33,6 +33,7 @@ struct chardev {
     struct chardev_backend backend; /* in_fd, out_fd: change under the lock only */
     struct chardev_front front;
     struct escape escape; /* reader's */
+    bool in_monitor;      /* reader's: keys go to front.monitor */
     struct ring in;       /* reader's */
     int wake_fd;          /* eventfd: the reader is to look around */
     pthread_t reader, writer;
@@ -200,6 +201,19 @@ static void say(const char *text)
     fprintf(stderr, "\r\n%s\r\n", text);
 }
 
+static void switch_monitor(struct chardev *c)
+{
+    if (!c->front.monitor) {
+        say("There is no monitor here.");
+        return;
+    }
+    c->in_monitor = !c->in_monitor;
+    if (c->in_monitor)
+        c->front.to_monitor(c->front.arg);
+    else
+        say("Keys go to the guest.");
+}
+
 static void take_byte(struct chardev *c, uint8_t byte)
 {
     uint8_t out = byte;
@@ -208,14 +222,20 @@ static void take_byte(struct chardev *c, uint8_t byte)
 
     switch (action) {
     case ESCAPE_NONE: break;
-    case ESCAPE_SEND: ring_push(&c->in, out); break;
+    case ESCAPE_SEND:
+        if (c->in_monitor)
+            c->front.monitor(c->front.arg, &out, 1);
+        else
+            ring_push(&c->in, out);
+        break;
     case ESCAPE_QUIT: c->front.quit(c->front.arg); break;
     case ESCAPE_BREAK: c->front.brk(c->front.arg); break;
     case ESCAPE_HELP:
         say("Ctrl-A x  end the machine     Ctrl-A b       send a break\r\n"
+            "Ctrl-A c  to and from the monitor\r\n"
             "Ctrl-A h  this help           Ctrl-A Ctrl-A  send Ctrl-A");
         break;
-    case ESCAPE_MONITOR: say("The monitor is not there yet; Ctrl-A h shows what is."); break;
+    case ESCAPE_MONITOR: switch_monitor(c); break;
     }
 }
 
@@ -237,6 +257,15 @@ static void set_client(struct chardev *c, int fd)
         c->backend.in_fd = c->backend.out_fd = fd;
     }
     pthread_mutex_unlock(&c->lock);
+}
+
+static void welcome(struct chardev *c)
+{
+    int fd = accept4(c->backend.listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+    set_client(c, fd);
+    if (fd >= 0)
+        c->front.connected(c->front.arg);
 }
 
 /* Reads once; there is room for all of it. At the end of the input the guest goes
@@ -296,7 +325,7 @@ static void *reader_main(void *arg)
         if (stop)
             break;
         if (p[1].revents && listens)
-            set_client(c, accept4(c->backend.listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK));
+            welcome(c);
         else if (p[1].revents)
             read_input(c);
         deliver(c);
@@ -330,12 +359,12 @@ static void ignore(void *arg)
     (void)arg;
 }
 
-struct chardev *chardev_open(const char *spec, struct err *e)
+struct chardev *chardev_open(const char *option, const char *spec, struct err *e)
 {
     struct chardev *c = calloc(1, sizeof *c);
 
     if (!c) {
-        err_set(e, "no memory for -serial");
+        err_set(e, "no memory for %s", option);
         return NULL;
     }
     c->out = (struct ring){.data = malloc(OUT_RING), .size = OUT_RING};
@@ -345,8 +374,8 @@ struct chardev *chardev_open(const char *spec, struct err *e)
     pthread_cond_init(&c->has_output, NULL);
     pthread_cond_init(&c->progress, NULL);
     if (!c->out.data || !c->in.data || c->wake_fd < 0)
-        err_set(e, "no memory for -serial");
-    else if (chardev_backend_open(&c->backend, spec, e))
+        err_set(e, "no memory for %s", option);
+    else if (chardev_backend_open(&c->backend, option, spec, e))
         return c;
     c->backend =
         (struct chardev_backend){.in_fd = -1, .out_fd = -1, .listen_fd = -1, .pty_slave = -1};
@@ -380,6 +409,10 @@ bool chardev_start(struct chardev *c, const struct chardev_front *front, struct 
         c->front.brk = ignore;
     if (!front->quit)
         c->front.quit = ignore;
+    if (!front->connected)
+        c->front.connected = ignore;
+    if (!front->to_monitor)
+        c->front.to_monitor = ignore;
     if (c->backend.is_terminal)
         chardev_raw_terminal(c->backend.in_fd);
     c->writer_runs = start_thread(&c->writer, writer_main, c, e);

@@ -17,22 +17,28 @@
 
 struct chardev;
 
-/* What is told of what happens; all are called on the reader's thread, and must
- * not wait for the guest, nor close the device. */
+/* What is told of what happens, as far as it is not NULL; all are called on the reader's thread,
+ * and must not wait for the guest, nor close the device. */
 struct chardev_front {
     /* Bytes came in. Returns how many were taken; if fewer, chardev_ready() says
      * when to offer the rest. */
     size_t (*receive)(void *arg, const uint8_t *data, size_t n);
     void (*brk)(void *arg);  /* Ctrl-A b */
     void (*quit)(void *arg); /* Ctrl-A x */
+    /* Somebody is there: a client of a socket. */
+    void (*connected)(void *arg);
+    /* Ctrl-A c: what is typed from now on goes to monitor(), until Ctrl-A c comes again. */
+    void (*to_monitor)(void *arg);
+    void (*monitor)(void *arg, const uint8_t *data, size_t n);
     void *arg;
 };
 
 /* ---- The main thread --------------------------------------------------------------- */
 
 /* Opens what `spec` names: stdio, mon:stdio, null, none, pty, file:PATH,
- * unix:PATH[,server[,nowait]]. The terminal is not touched yet. NULL: *e says why. */
-struct chardev *chardev_open(const char *spec, struct err *e) MUST_CHECK;
+ * unix:PATH[,server[,nowait]]. `option` is what the user wrote it behind, borrowed. The terminal is
+ * not touched yet. NULL: *e says why. */
+struct chardev *chardev_open(const char *option, const char *spec, struct err *e) MUST_CHECK;
 
 /* Puts the terminal, if it is one, into raw mode and starts the threads. */
 bool chardev_start(struct chardev *c, const struct chardev_front *front, struct err *e) MUST_CHECK;

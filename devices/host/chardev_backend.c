@@ -49,10 +49,10 @@ static bool open_mon_stdio(struct chardev_backend *b, const char *rest, struct e
 static bool open_file(struct chardev_backend *b, const char *path, struct err *e)
 {
     if (*path == '\0')
-        return err_set(e, "-serial file: needs a path, as in file:console.log");
+        return err_set(e, "%s file: needs a path, as in file:console.log", b->option);
     b->out_fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);
     if (b->out_fd < 0)
-        return err_set(e, "-serial file:%s: %s", path, strerror(errno));
+        return err_set(e, "%s file:%s: %s", b->option, path, strerror(errno));
     b->own_fds = true;
     return true;
 }
@@ -67,10 +67,10 @@ static bool open_pty(struct chardev_backend *b, const char *rest, struct err *e)
     b->in_fd = b->out_fd = fd;
     b->own_fds = b->drops = true;
     if (fd < 0 || grantpt(fd) != 0 || unlockpt(fd) != 0 || !(name = ptsname(fd)))
-        return err_set(e, "-serial pty: no pseudo-terminal: %s", strerror(errno));
+        return err_set(e, "%s pty: no pseudo-terminal: %s", b->option, strerror(errno));
     b->pty_slave = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
     if (b->pty_slave < 0)
-        return err_set(e, "-serial pty: cannot open %s: %s", name, strerror(errno));
+        return err_set(e, "%s pty: cannot open %s: %s", b->option, name, strerror(errno));
     if (tcgetattr(b->pty_slave, &modes) == 0) {
         cfmakeraw(&modes);
         tcsetattr(b->pty_slave, TCSANOW, &modes);
@@ -86,13 +86,13 @@ struct unix_words {
     bool server, wait;
 };
 
-static bool parse_unix(struct unix_words *w, const char *rest, struct err *e)
+static bool parse_unix(struct unix_words *w, const char *option, const char *rest, struct err *e)
 {
     size_t len = strcspn(rest, ",");
 
     *w = (struct unix_words){.addr.sun_family = AF_UNIX, .wait = true};
     if (len == 0 || len >= sizeof w->addr.sun_path)
-        return err_set(e, "-serial unix: needs a path of 1 to %zu characters",
+        return err_set(e, "%s unix: needs a path of 1 to %zu characters", option,
                        sizeof w->addr.sun_path - 1);
     memcpy(w->addr.sun_path, rest, len);
     for (const char *p = rest + len; *p == ',';) {
@@ -106,7 +106,7 @@ static bool parse_unix(struct unix_words *w, const char *rest, struct err *e)
                  (n == 8 && memcmp(word, "wait=off", 8) == 0))
             w->wait = false;
         else
-            return err_set(e, "-serial unix: '%.*s' is not known; server, nowait are", (int)n,
+            return err_set(e, "%s unix: '%.*s' is not known; server, nowait are", option, (int)n,
                            word);
         p = word + n;
     }
@@ -141,16 +141,16 @@ static bool open_server(struct chardev_backend *b, const struct unix_words *w, s
     const char *path = w->addr.sun_path;
 
     if (!bind_socket(b->listen_fd, &w->addr))
-        return err_set(e, "-serial unix:%s: cannot listen there: %s", path, strerror(errno));
+        return err_set(e, "%s unix:%s: cannot listen there: %s", b->option, path, strerror(errno));
     b->unlink_path = strdup(path);
     if (listen(b->listen_fd, 1) != 0)
-        return err_set(e, "-serial unix:%s: cannot listen there: %s", path, strerror(errno));
+        return err_set(e, "%s unix:%s: cannot listen there: %s", b->option, path, strerror(errno));
     if (!w->wait)
         return true;
     fprintf(stderr, "dbt-run: waiting for a connection to %s\n", path);
     b->in_fd = b->out_fd = accept4(b->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (b->in_fd < 0)
-        return err_set(e, "-serial unix:%s: %s", path, strerror(errno));
+        return err_set(e, "%s unix:%s: %s", b->option, path, strerror(errno));
     return true;
 }
 
@@ -159,19 +159,19 @@ static bool open_unix(struct chardev_backend *b, const char *rest, struct err *e
     struct unix_words w;
     int fd;
 
-    if (!parse_unix(&w, rest, e))
+    if (!parse_unix(&w, b->option, rest, e))
         return false;
     b->own_fds = b->is_socket = true;
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
-        return err_set(e, "-serial unix: no socket: %s", strerror(errno));
+        return err_set(e, "%s unix: no socket: %s", b->option, strerror(errno));
     if (w.server) {
         b->listen_fd = fd;
         return open_server(b, &w, e);
     }
     b->in_fd = b->out_fd = fd;
     if (connect(fd, (const struct sockaddr *)&w.addr, sizeof w.addr) != 0)
-        return err_set(e, "-serial unix:%s: cannot connect: %s (add ,server to listen there)",
+        return err_set(e, "%s unix:%s: cannot connect: %s (add ,server to listen there)", b->option,
                        w.addr.sun_path, strerror(errno));
     fcntl(fd, F_SETFL, O_NONBLOCK);
     return true;
@@ -185,9 +185,11 @@ static const struct row rows[] = {
     {"unix:", false, open_unix},
 };
 
-bool chardev_backend_open(struct chardev_backend *b, const char *spec, struct err *e)
+bool chardev_backend_open(struct chardev_backend *b, const char *option, const char *spec,
+                          struct err *e)
 {
-    *b = (struct chardev_backend){.in_fd = -1, .out_fd = -1, .listen_fd = -1, .pty_slave = -1};
+    *b = (struct chardev_backend){
+        .option = option, .in_fd = -1, .out_fd = -1, .listen_fd = -1, .pty_slave = -1};
     for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         size_t len = strlen(rows[i].prefix);
 
@@ -199,9 +201,9 @@ bool chardev_backend_open(struct chardev_backend *b, const char *spec, struct er
         return false;
     }
     return err_set(e,
-                   "-serial %s: not known; use stdio, mon:stdio, pty, null, file:PATH or "
+                   "%s %s: not known; use stdio, mon:stdio, pty, null, file:PATH or "
                    "unix:PATH[,server[,nowait]]",
-                   spec);
+                   option, spec);
 }
 
 static void close_fd(int *fd)

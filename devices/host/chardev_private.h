@@ -9,18 +9,20 @@
 /* ---- chardev_backend.c: what is behind the name ------------------------------------- */
 
 struct chardev_backend {
-    int in_fd, out_fd; /* -1: none. A socket's client: both, and it may change */
-    int listen_fd;     /* unix:...,server: -1 otherwise */
-    int pty_slave;     /* kept open, so that the master never reports a hang-up */
-    bool own_fds;      /* close them; not stdio's */
-    bool is_terminal;  /* in_fd is a terminal, to be made raw */
-    bool escapes;      /* Ctrl-A is ours */
-    bool drops;        /* output that nobody takes for a second is dropped */
+    const char *option; /* that named it, for messages; borrowed */
+    int in_fd, out_fd;  /* -1: none. A socket's client: both, and it may change */
+    int listen_fd;      /* unix:...,server: -1 otherwise */
+    int pty_slave;      /* kept open, so that the master never reports a hang-up */
+    bool own_fds;       /* close them; not stdio's */
+    bool is_terminal;   /* in_fd is a terminal, to be made raw */
+    bool escapes;       /* Ctrl-A is ours */
+    bool drops;         /* output that nobody takes for a second is dropped */
     bool is_socket;
     const char *unlink_path; /* malloc'd */
 };
 
-bool chardev_backend_open(struct chardev_backend *b, const char *spec, struct err *e) MUST_CHECK;
+bool chardev_backend_open(struct chardev_backend *b, const char *option, const char *spec,
+                          struct err *e) MUST_CHECK;
 void chardev_backend_close(struct chardev_backend *b);
 
 /* ---- chardev_terminal.c: the terminal's modes ------------------------------------------ */

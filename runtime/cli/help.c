@@ -33,9 +33,11 @@ void help_print(void)
             if (option_rows[i].group == group)
                 print_row(&option_rows[i]);
     }
-    printf("In a terminal: Ctrl-A x ends, Ctrl-A h helps. Exit status: the guest's; 1 bad input,\n"
-           "2 the host failed, 70 a bug of ours. QEMU's -M virt, -nographic and so on are taken "
-           "too.\n");
+    printf(
+        "In a terminal: Ctrl-A x ends, Ctrl-A c is the monitor, Ctrl-A h helps. Exit status: the\n"
+        "guest's; 1 bad input, 2 the host failed, 70 a bug of ours. QEMU's -M virt, -nographic "
+        "and\n"
+        "so on are taken too.\n");
 }
 
 void help_version(void)

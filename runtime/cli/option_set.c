@@ -153,6 +153,29 @@ static bool set_serial(struct options *o, const char *value, struct err *e)
     return true;
 }
 
+/* Without words behind the path, it listens there and waits for nobody. */
+static bool set_monitor(struct options *o, const char *value, struct err *e)
+{
+    const char *words = strchr(value, ',') ? "" : ",server,nowait";
+
+    if (o->machine.monitor)
+        return err_set(e, "--monitor %s: there is one monitor, and it is at %s", value,
+                       o->machine.monitor);
+    if (is(value, "none"))
+        return true;
+    if (strncmp(value, "unix:", 5) != 0)
+        return err_set(
+            e,
+            "--monitor %s: use unix:PATH; at the serial line's terminal, Ctrl-A c is the monitor",
+            value);
+    int n = snprintf(o->monitor, sizeof o->monitor, "%s%s", value, words);
+
+    if (n < 0 || (size_t)n >= sizeof o->monitor)
+        return err_set(e, "--monitor %s: the path is too long for a socket", value);
+    o->machine.monitor = o->monitor;
+    return true;
+}
+
 static bool set_time(struct options *o, const char *value, struct err *e)
 {
     int i = word_index(value, "host,virtual");

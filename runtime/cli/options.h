@@ -31,6 +31,8 @@ struct cli_drive_name {
     char id[DRIVE_ID_ROOM];
 };
 
+enum { MONITOR_ROOM = 160 };
+
 struct options {
     struct machine_config machine;
 
@@ -42,6 +44,8 @@ struct options {
     uint64_t stress_seed;
     bool virtual_time;
     uint64_t max_insns; /* 0: no end */
+
+    char monitor[MONITOR_ROOM]; /* what machine.monitor points at */
 
     const char *log_file;               /* NULL: stderr */
     uint64_t filter_first, filter_last; /* inclusive */

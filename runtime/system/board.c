@@ -54,6 +54,20 @@ static void front_quit(void *arg)
     b->host.quit(b->host.arg);
 }
 
+static void front_to_monitor(void *arg)
+{
+    struct board *b = arg;
+
+    b->host.to_monitor(b->host.arg);
+}
+
+static void front_monitor(void *arg, const uint8_t *data, size_t n)
+{
+    struct board *b = arg;
+
+    b->host.monitor(b->host.arg, data, n);
+}
+
 static int console_get(void *arg)
 {
     return board_console_get(arg);
@@ -112,7 +126,7 @@ bool board_init(struct board *b, struct phys *phys, const struct clock *clock,
                 const struct drives *drives, const struct board_host *host, struct err *e)
 {
     *b = (struct board){.host = *host};
-    b->serial = chardev_open(cfg->serial, e);
+    b->serial = chardev_open("-serial", cfg->serial, e);
     if (!b->serial)
         return false;
     init_interrupts(b, clock, cfg->n_harts);
@@ -131,8 +145,12 @@ bool board_init(struct board *b, struct phys *phys, const struct clock *clock,
 
 bool board_start(struct board *b, struct err *e)
 {
-    const struct chardev_front front = {
-        .receive = front_receive, .brk = front_break, .quit = front_quit, .arg = b};
+    const struct chardev_front front = {.receive = front_receive,
+                                        .brk = front_break,
+                                        .quit = front_quit,
+                                        .to_monitor = front_to_monitor,
+                                        .monitor = b->host.monitor ? front_monitor : NULL,
+                                        .arg = b};
 
     return chardev_start(b->serial, &front, e);
 }

@@ -37,6 +37,10 @@ struct board_host {
     void (*finish)(void *arg, enum finish_kind kind, int code);
     /* The user ends it: Ctrl-A x. Not on a hart's thread. */
     void (*quit)(void *arg);
+    /* The serial line's user turns to the monitor (Ctrl-A c), and types there. NULL: there is
+     * none. Not on a hart's thread. */
+    void (*to_monitor)(void *arg);
+    void (*monitor)(void *arg, const uint8_t *data, size_t n);
     /* board_poll() is wanted, soon. Any thread. */
     void (*wake)(void *arg);
     /* A device wrote RAM in [gpa, gpa+len). On the hart's thread, between blocks. */

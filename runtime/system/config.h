@@ -52,6 +52,7 @@ struct machine_config {
     const char *cmdline;   /* -append, or NULL */
     const char *dtb;       /* -dtb: handed to the guest as it is, but for /chosen */
     const char *serial;    /* chardev_open()'s words */
+    const char *monitor;   /* chardev_open()'s words for --monitor, or NULL */
     const char *signature; /* signature_parse() has taken it; NULL: none */
     struct virtio_config virtio[CONFIG_MAX_VIRTIO]; /* in the order in which they are named */
     unsigned n_virtio;

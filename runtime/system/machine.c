@@ -1,5 +1,5 @@
 #define _GNU_SOURCE
-#include "runtime/system/machine.h"
+#include "runtime/system/machine_int.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -17,41 +17,9 @@
 #include "runtime/system/memmap.h"
 #include "runtime/system/signature.h"
 
-/* The board's timers, then the hart's own: supervisor timer (Sstc, SBI), HTIF's poll, and
- * the instruction limit. */
-enum { TIMER_STIME = BOARD_MAX_TIMERS, TIMER_HTIF, TIMER_LIMIT, N_TIMERS };
-enum { NS_PER_TICK = 100, HTIF_TICKS = 10000 };
-
-struct machine {
-    struct rv_hart cpu;
-    struct machine_config cfg;
-    struct machine_run_config run;
-    struct hart *hart;
-    struct phys phys;
-    bool have_phys, have_board, have_plan;
-    struct boot_plan plan;
-    struct board board;
-    struct clock clock;
-    struct host_time host_time;
-    struct machine_end end;
-    _Atomic bool finished;
-
-    /* Deadlines in ticks; the earliest is armed with the host. */
-    pthread_mutex_t timers_lock;
-    uint64_t deadline[N_TIMERS]; /* timers_lock; UINT64_MAX: none, also when the clock gets there */
-    uint64_t armed;              /* timers_lock */
-    timer_t timer;
-    bool have_timer;
-    pthread_t thread;
-
-    /* Interrupt lines that other threads drive: applied between blocks. */
-    _Atomic uint64_t line_level;
-    uint64_t line_applied;
-};
-
 /* ---- Time ----------------------------------------------------------------------------- */
 
-static uint64_t now_ticks(void *arg)
+uint64_t machine_ticks(void *arg)
 {
     const struct machine *m = arg;
 
@@ -72,7 +40,8 @@ static uint64_t wall_ns(void *arg)
     struct timespec t;
 
     if (m->run.virtual_time)
-        return UINT64_C(1700000000000000000) + (now_ticks(arg) - m->cpu.s.time_add) * NS_PER_TICK;
+        return UINT64_C(1700000000000000000) +
+               (machine_ticks(arg) - m->cpu.s.time_add) * NS_PER_TICK;
     clock_gettime(CLOCK_REALTIME, &t);
     return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
@@ -101,7 +70,7 @@ static void arm_host_locked(struct machine *m)
     }
     if (at >= m->armed || !m->have_timer)
         return;
-    uint64_t now = now_ticks(m);
+    uint64_t now = machine_ticks(m);
     uint64_t ns = at > now ? (at - now) * NS_PER_TICK : 1;
     const struct itimerspec when = {
         .it_value = {.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000)}};
@@ -121,10 +90,10 @@ static void set_deadline(struct machine *m, unsigned timer, uint64_t ticks)
 /* The guest sets its clock. What waits for a time of that clock is the CLINT, which arms again by
  * itself, and the supervisor timer, which is asked when the loop polls; what waits for time to
  * pass waits as long as before. */
-static void set_ticks(void *arg, uint64_t ticks)
+void machine_set_ticks(void *arg, uint64_t ticks)
 {
     struct machine *m = arg;
-    uint64_t now = now_ticks(m);
+    uint64_t now = machine_ticks(m);
 
     m->cpu.s.time_add += ticks - now;
     pthread_mutex_lock(&m->timers_lock);
@@ -151,13 +120,14 @@ static void set_supervisor_timer(void *arg, uint64_t deadline_ticks)
     set_deadline(arg, TIMER_STIME, deadline_ticks);
 }
 
-static void finish(void *arg, enum finish_kind kind, int code)
+void machine_finish(void *arg, enum finish_kind kind, int code)
 {
     struct machine *m = arg;
 
     m->end.reset = kind == FINISH_RESET && !m->cfg.no_reboot;
     m->end.code = code;
     atomic_store(&m->finished, true);
+    monitor_wake(m->monitor.monitor);
     hart_kick(m->hart, PENDING_EVENT);
 }
 
@@ -168,7 +138,7 @@ static void wake(void *arg)
 
 static void quit(void *arg)
 {
-    finish(arg, FINISH_POWEROFF, 0);
+    machine_finish(arg, FINISH_POWEROFF, 0);
 }
 
 static void timer_due(struct machine *m, unsigned timer)
@@ -179,15 +149,15 @@ static void timer_due(struct machine *m, unsigned timer)
         rv_timer_tick(&m->cpu);
     } else if (timer == TIMER_HTIF) {
         board_poll_htif(&m->board);
-        set_deadline(m, TIMER_HTIF, now_ticks(m) + HTIF_TICKS);
+        set_deadline(m, TIMER_HTIF, machine_ticks(m) + HTIF_TICKS);
     } else {
-        finish(m, FINISH_POWEROFF, 0);
+        machine_finish(m, FINISH_POWEROFF, 0);
     }
 }
 
 static void serve_timers(struct machine *m)
 {
-    uint64_t now = now_ticks(m);
+    uint64_t now = machine_ticks(m);
 
     for (unsigned k = 0; k < N_TIMERS; k++) {
         pthread_mutex_lock(&m->timers_lock);
@@ -244,6 +214,7 @@ static bool poll_events(void *arg)
 
     if (atomic_load(&m->finished))
         return false;
+    monitor_serve(m->monitor.monitor);
     board_poll(&m->board);
     apply_lines(m);
     serve_timers(m);
@@ -269,12 +240,12 @@ static void wait_event(void *arg)
         hart_kick(m->hart, PENDING_TIME);
         return;
     }
-    uint64_t now = now_ticks(m);
+    uint64_t now = machine_ticks(m);
     uint64_t ns = at == UINT64_MAX ? UINT64_MAX : at > now ? (at - now) * NS_PER_TICK : 0;
 
     if (ns)
         hart_sleep(m->hart, ns);
-    if (at <= now_ticks(m))
+    if (at <= machine_ticks(m))
         hart_kick(m->hart, PENDING_EVENT);
 }
 
@@ -293,7 +264,8 @@ static int sbi_get(void *arg)
 static void sbi_reset(void *arg, unsigned type, unsigned reason)
 {
     /* SBI 2.0, 10.1: reason 1 is a system failure. */
-    finish(arg, type == 0 ? FINISH_POWEROFF : FINISH_RESET, type == 0 && reason == 1 ? 1 : 0);
+    machine_finish(arg, type == 0 ? FINISH_POWEROFF : FINISH_RESET,
+                   type == 0 && reason == 1 ? 1 : 0);
 }
 
 static uint8_t *sbi_ram(void *arg, uint64_t gpa, uint64_t len)
@@ -352,7 +324,7 @@ static bool create_hart(struct machine *m, struct err *e)
     };
 
     m->cpu.model = m->plan.announced;
-    m->cpu.now_ticks = now_ticks;
+    m->cpu.now_ticks = machine_ticks;
     m->cpu.now_arg = m;
     m->cpu.virtual_time = m->run.virtual_time;
     m->cpu.set_timer = set_supervisor_timer;
@@ -368,15 +340,19 @@ static bool create_board(struct machine *m, struct err *e)
         .set_mip = set_mip,
         .hart = {m},
         .arm = arm,
-        .finish = finish,
+        .finish = machine_finish,
         .quit = quit,
+        .to_monitor = machine_to_monitor,
+        .monitor = machine_typed,
         .wake = wake,
         .wrote = wrote,
         .arg = m,
     };
 
-    m->clock = (struct clock){
-        .now_ticks = now_ticks, .set_ticks = set_ticks, .wall_seconds = wall_ns, .arg = m};
+    m->clock = (struct clock){.now_ticks = machine_ticks,
+                              .set_ticks = machine_set_ticks,
+                              .wall_seconds = wall_ns,
+                              .arg = m};
     return board_init(&m->board, &m->phys, &m->clock, &m->cfg, &m->plan, m->run.drives, &host, e);
 }
 
@@ -397,7 +373,8 @@ struct machine *machine_create(const struct machine_config *cfg,
     pthread_mutex_init(&m->timers_lock, NULL);
     if (!(m->have_plan = boot_plan(&m->plan, &m->cfg, e)) ||
         !(m->have_phys = phys_init(&m->phys, MEMMAP_ram_gpa, cfg->ram_len, e)) ||
-        !create_hart(m, e) || !(m->have_board = create_board(m, e))) {
+        !create_hart(m, e) || !machine_monitor_init(m, e) ||
+        !(m->have_board = create_board(m, e))) {
         machine_destroy(m);
         return NULL;
     }
@@ -411,6 +388,7 @@ void machine_destroy(struct machine *m)
         timer_delete(m->timer);
     if (m->have_board)
         board_fini(&m->board);
+    machine_monitor_fini(m);
     if (m->hart)
         hart_destroy(m->hart);
     if (m->have_phys)
@@ -458,7 +436,7 @@ bool machine_run(struct machine *m, struct machine_end *end, struct err *e)
     else
         host_time_set(&m->host_time, &m->cpu.s);
     place_hart(m);
-    if (!board_start(&m->board, e))
+    if (!board_start(&m->board, e) || !machine_monitor_start(m, e))
         return false;
     if (m->plan.tohost_gpa)
         set_deadline(m, TIMER_HTIF, HTIF_TICKS);
@@ -476,55 +454,4 @@ void machine_print_signature(const struct machine *m, FILE *out)
 {
     if (m->plan.signature_len > 0)
         signature_print(out, phys_read_ptr(&m->phys, m->plan.signature_gpa), m->plan.signature_len);
-}
-
-/* ---- Statistics ---------------------------------------------------------------------------------
- */
-
-struct figure {
-    const char *name, *help;
-    uint64_t value;
-};
-
-void machine_print_stats(const struct machine *m, FILE *text, FILE *json)
-{
-    const struct hart_stats *h = hart_stats(m->hart);
-    const struct cache_stats *c = hart_cache_stats(m->hart);
-    const struct block_stats *b = hart_block_stats(m->hart);
-    const struct track_stats *t = hart_track_stats(m->hart);
-    const struct mmu_stats *u = mmu_stats(m->cpu.s.mmu);
-    const struct figure figure[] = {
-        {"blocks_translated", "blocks translated", h->translated},
-        {"guest_instructions_translated", "guest instructions in them", h->guest_insns},
-        {"blocks_evaluated", "blocks evaluated, which ran for the first time", h->evaluated},
-        {"host_code_bytes", "bytes of host code made", c->code_bytes},
-        {"cache_bytes", "code cache size", c->size_bytes},
-        {"cache_evictions", "cache segments emptied", c->evictions},
-        {"blocks_dropped", "blocks dropped", b->dropped},
-        {"links", "direct links made", b->links},
-        {"entries", "entries from the run loop", h->runs},
-        {"exits_link", "exits: unlinked jump", h->exits[EXIT_LINK]},
-        {"exits_lookup", "exits: jump cache miss", h->exits[EXIT_LOOKUP]},
-        {"exits_pending", "exits: pending work", h->exits[EXIT_PENDING]},
-        {"exits_trap", "exits: trap", h->exits[EXIT_TRAP]},
-        {"traps", "traps taken", h->traps},
-        {"interrupts", "interrupts taken", h->interrupts},
-        {"mmu_slow_loads", "loads through the slow path", u->loads},
-        {"mmu_slow_stores", "stores through the slow path", u->stores},
-        {"mmu_walks", "page walks for data", u->walks},
-        {"mmu_fetch_walks", "page walks for code", u->fetch_walks},
-        {"mmu_switches", "address-space or rights switches", u->switches},
-        {"mmu_fences", "sfence.vma executed", u->fences},
-        {"mmu_mmio", "device accesses", u->mmio},
-        {"code_pages_protected", "pages that became code", t->protects},
-        {"code_page_writes", "stores into code pages", t->writes},
-        {"store_faults", "host faults on code pages", h->store_faults},
-    };
-    unsigned n = sizeof figure / sizeof figure[0];
-
-    for (unsigned k = 0; text && k < n; k++)
-        fprintf(text, "%16" PRIu64 "  %s\n", figure[k].value, figure[k].help);
-    for (unsigned k = 0; json && k < n; k++)
-        fprintf(json, "%s  \"%s\": %" PRIu64 "%s\n", k == 0 ? "{\n" : "", figure[k].name,
-                figure[k].value, k + 1 < n ? "," : "\n}");
 }

@@ -233,6 +233,9 @@ bad 1 'the debugger' Image -s
 bad 1 '-D folder' Image -D folder
 bad 1 'cannot write' Image --dump-dtb folder
 bad 1 '-serial telepathy: not known' elf -serial telepathy
+bad 1 'Ctrl-A c is the monitor' elf --monitor stdio
+bad 1 '--monitor unix:/nowhere/m: cannot listen there' elf --monitor unix:/nowhere/m
+bad 1 'there is one monitor' elf --monitor unix:m --monitor unix:n
 bad 1 '-serial file:folder' elf -serial file:folder
 bad 1 'cannot connect' elf -serial unix:nobody
 

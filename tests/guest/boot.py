@@ -223,10 +223,40 @@ def stop_case(term):
     term.check_restored()
 
 
+def monitor_case(term):
+    """Ctrl-A c: the guest stands still for as long as the monitor says so, and its clock too."""
+    term.wait_for("/ # ", 60)
+    term.send("\x01c")
+    term.wait_for("(dbt) ", 30)
+    term.send("stop\rinfo status\r")
+    term.wait_for("stopped", 30)
+    term.send("info registers\r")
+    term.wait_for("satp", 30)
+    term.send("\x01c")
+    term.wait_for("Keys go to the guest", 30)
+    term.send("cat /proc/uptime\r")
+    before = len(term.text)
+    end = time.monotonic() + 5
+    while time.monotonic() < end:
+        term.read(0.1)
+    if "cat" in term.text[before:]:
+        raise Wrong("the guest answers though it was stopped")
+    term.send("\x01ccont\r\x01c")
+    text = term.wait_for("/ # ", 60)
+    expect(r"^\d+\.\d+ ", text)
+    uptime = float(re.search(r"^(\d+\.\d+) ", text, re.MULTILINE)[1])
+    if uptime > 5:
+        raise Wrong(f"the guest's clock went on to {uptime} s while it was stopped")
+    term.send("\x01cq\r")
+    term.wait_for_end(0, 30)
+    term.check_restored()
+
+
 CASES = [
     ("builtin, jit: shell", [], shell_case, True),
     ("opensbi, jit: shell", ["--firmware", "opensbi"], shell_case, False),
     ("Ctrl-A h", [], help_case, False),
+    ("Ctrl-A c", [], monitor_case, False),
     ("SIGTERM", [], sigterm_case, False),
     ("SIGTSTP, SIGCONT", [], stop_case, False),
     ("builtin, interp: init, Ctrl-A x", ["--engine", "interp"], init_case, False),

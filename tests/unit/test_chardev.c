@@ -99,7 +99,7 @@ static struct front *make_front(void)
 
 static struct chardev *start(const char *spec, struct front *f)
 {
-    struct chardev *c = chardev_open(spec, &e);
+    struct chardev *c = chardev_open("-serial", spec, &e);
     const struct chardev_front front = {
         .receive = receive, .brk = on_break, .quit = on_quit, .arg = f};
 
@@ -243,7 +243,7 @@ static void clients_come_and_go(void **state)
     assert_memory_equal(front->data, "\1xhello\1xhello", 14);
     assert_int_equal(front->quits, 0);
     /* The address is in use; a second server must not steal it. */
-    second = chardev_open(spec, &e);
+    second = chardev_open("-serial", spec, &e);
     assert_null(second);
     assert_non_null(strstr(e.text, "in use"));
     chardev_close(c);
@@ -325,7 +325,7 @@ static void bad_names(void **state)
 
     (void)state;
     for (unsigned i = 0; i < sizeof specs / sizeof specs[0]; i++) {
-        assert_null(chardev_open(specs[i], &e));
+        assert_null(chardev_open("-serial", specs[i], &e));
         assert_non_null(strstr(e.text, "-serial"));
     }
 }

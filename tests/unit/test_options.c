@@ -208,6 +208,11 @@ static void qemus_habits(void **state)
     assert_string_equal(o.dump_dtb, "f.dtb");
     good("-cpu rv64,zba=off,sstc=false x");
     assert_false(rv_has(&o.machine.model, RV_EXT_zba));
+    good("-monitor unix:m,server=on,wait=off x");
+    assert_string_equal(o.machine.monitor, "unix:m,server=on,wait=off");
+    good("--monitor unix:m x");
+    assert_string_equal(o.machine.monitor, "unix:m,server,nowait");
+    bad("--monitor telnet::4444 x", "use unix:PATH");
     bad("-M sifive_u x", "virt, the only one");
     bad("-M virt,aclint=on x", "no settings but dumpdtb");
     bad("-smp 4 x", "only one hart so far");
@@ -278,7 +283,7 @@ static void help_fits(void **state)
         lines++;
         assert_true(strlen(line) <= 100);
     }
-    assert_true(lines > 20 && lines <= 40);
+    assert_true(lines > 20 && lines <= 50);
     fclose(f);
 }
 

@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -120,6 +122,17 @@ static void regions_are_found(void **state)
     assert_null(phys_find(&p, 0x2010, 1));
     assert_null(phys_find(&p, 0xfff, 1));
     assert_null(phys_find(&p, RAM, 1));
+
+    char *text = NULL;
+    size_t n;
+    FILE *f = open_memstream(&text, &n);
+
+    phys_print(&p, f);
+    fclose(f);
+    assert_ptr_equal(strstr(text, "0000000000001000-0000000000001fff  a\n"), text);
+    assert_non_null(strstr(text, "0000000000003000-00000000000030ff  c\n0000000080000000-"));
+    assert_non_null(strstr(text, "  ram\nffffffffffffff00-ffffffffffffffff  top\n"));
+    free(text);
     phys_fini(&p);
 }
 

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -188,6 +189,27 @@ static void every_address_answers(void **state)
     drop(p);
 }
 
+static void what_is_printed(void **state)
+{
+    struct plic *p = make();
+    char *text = NULL;
+    size_t n;
+    FILE *f = open_memstream(&text, &n);
+
+    (void)state;
+    level(p, 10, true);
+    plic_print(p, f);
+    fclose(f);
+    assert_string_equal(text, "source 10: priority 1, line up, pending, enabled for 1\n"
+                              "source 33: priority 2, enabled for 1\n"
+                              "context 0: threshold 0, line down\n"
+                              "context 1: threshold 0, line up\n"
+                              "context 2: threshold 0, line down\n"
+                              "context 3: threshold 0, line down\n");
+    free(text);
+    drop(p);
+}
+
 static void reset_and_state(void **state)
 {
     struct plic *p = make(), *q = make();
@@ -221,6 +243,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(claims_and_completes),
         cmocka_unit_test(highest_priority_first),
+        cmocka_unit_test(what_is_printed),
         cmocka_unit_test(threshold_masks_the_line_but_not_the_claim),
         cmocka_unit_test(priority_zero_never_interrupts),
         cmocka_unit_test(a_request_outlives_its_level),

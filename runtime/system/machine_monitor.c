@@ -1,0 +1,158 @@
+/* The monitor's two ends in a machine: what it shows and does, and where its user types. */
+#include <string.h>
+
+#include "devices/host/chardev.h"
+#include "runtime/system/machine_int.h"
+#include "runtime/system/memmap.h"
+
+/* ---- What `info` shows ------------------------------------------------------------------ */
+
+static void print_registers(void *arg, FILE *out)
+{
+    rv_print_state(&((struct machine *)arg)->cpu, out);
+}
+
+static void print_jit(void *arg, FILE *out)
+{
+    machine_print_stats(arg, out, NULL);
+}
+
+static void print_mtree(void *arg, FILE *out)
+{
+    phys_print(&((struct machine *)arg)->phys, out);
+}
+
+static void print_tlb(void *arg, FILE *out)
+{
+    mmu_print(((struct machine *)arg)->cpu.s.mmu, out);
+}
+
+static void print_irq(void *arg, FILE *out)
+{
+    plic_print(&((struct machine *)arg)->board.plic, out);
+}
+
+static const struct monitor_info infos[] = {
+    {"registers", "the hart's registers and CSRs", print_registers},
+    {"jit", "counters of the translator", print_jit},
+    {"mtree", "the physical address space", print_mtree},
+    {"tlb", "pages that the soft MMU knows now", print_tlb},
+    {"irq", "sources of the interrupt controller", print_irq},
+    {0},
+};
+
+/* ---- What it does ----------------------------------------------------------------------- */
+
+static void quit(void *arg)
+{
+    machine_finish(arg, FINISH_POWEROFF, 0);
+}
+
+static void reset(void *arg)
+{
+    machine_finish(arg, FINISH_RESET, 0);
+}
+
+static void stopped(void *arg)
+{
+    struct machine *m = arg;
+
+    m->monitor.stopped_ticks = machine_ticks(m);
+}
+
+/* Virtual time has stood still by itself: no instruction ran. */
+static void continued(void *arg)
+{
+    struct machine *m = arg;
+
+    if (!m->run.virtual_time)
+        machine_set_ticks(m, m->monitor.stopped_ticks);
+}
+
+static bool is_over(void *arg)
+{
+    return atomic_load(&((struct machine *)arg)->finished);
+}
+
+static void wake(void *arg)
+{
+    hart_kick(((struct machine *)arg)->hart, PENDING_EVENT);
+}
+
+/* A raw terminal wants a carriage return, too. */
+static void put(void *arg, enum monitor_port port, const char *text, size_t n)
+{
+    struct machine *m = arg;
+
+    for (size_t i = 0; i < n; i++) {
+        if (port == MONITOR_SOCKET) {
+            chardev_put(m->monitor.line, (uint8_t)text[i]);
+            continue;
+        }
+        if (text[i] == '\n')
+            board_console_put(&m->board, '\r');
+        board_console_put(&m->board, (uint8_t)text[i]);
+    }
+}
+
+/* ---- Where its user types --------------------------------------------------------------- */
+
+void machine_to_monitor(void *arg)
+{
+    monitor_greet(((struct machine *)arg)->monitor.monitor, MONITOR_SERIAL);
+}
+
+void machine_typed(void *arg, const uint8_t *data, size_t n)
+{
+    monitor_feed(((struct machine *)arg)->monitor.monitor, MONITOR_SERIAL, data, n);
+}
+
+static void line_connected(void *arg)
+{
+    monitor_greet(((struct machine *)arg)->monitor.monitor, MONITOR_SOCKET);
+}
+
+static size_t line_receive(void *arg, const uint8_t *data, size_t n)
+{
+    monitor_feed(((struct machine *)arg)->monitor.monitor, MONITOR_SOCKET, data, n);
+    return n;
+}
+
+/* ---- Life ------------------------------------------------------------------------------- */
+
+bool machine_monitor_init(struct machine *m, struct err *e)
+{
+    const struct monitor_host host = {
+        .info = infos,
+        .quit = quit,
+        .reset = reset,
+        .stopped = stopped,
+        .continued = continued,
+        .is_over = is_over,
+        .wake = wake,
+        .put = put,
+        .arg = m,
+    };
+
+    m->monitor.monitor = monitor_create(&host);
+    if (!m->cfg.monitor)
+        return true;
+    m->monitor.line = chardev_open("--monitor", m->cfg.monitor, e);
+    return m->monitor.line != NULL;
+}
+
+bool machine_monitor_start(struct machine *m, struct err *e)
+{
+    const struct chardev_front front = {
+        .receive = line_receive, .connected = line_connected, .arg = m};
+
+    return !m->monitor.line || chardev_start(m->monitor.line, &front, e);
+}
+
+void machine_monitor_fini(struct machine *m)
+{
+    if (m->monitor.line)
+        chardev_close(m->monitor.line);
+    if (m->monitor.monitor)
+        monitor_destroy(m->monitor.monitor);
+}
