@@ -33,6 +33,22 @@ static uint64_t ir_time(struct cpu_state *s)
     return cpu->now_ticks(cpu->now_arg);
 }
 
+/* From now until `at`; 0: it is there. What is further away than the host can tell is never. */
+static uint64_t ns_until(const struct machine *m, uint64_t at)
+{
+    uint64_t now = host_time_ticks(&m->cpu.s, m->run.virtual_time);
+
+    if (at <= now)
+        return 0;
+    return at - now > INT64_MAX / NS_PER_TICK ? UINT64_MAX : (at - now) * NS_PER_TICK;
+}
+
+/* Virtual time: the icount at which it is `at`; UINT64_MAX: never. */
+static uint64_t icount_at(const struct machine *m, uint64_t at)
+{
+    return at == UINT64_MAX ? UINT64_MAX : host_time_icount_at(&m->cpu.s, at);
+}
+
 /* Under virtual time the day begins at a fixed second, so that runs repeat. */
 static uint64_t wall_ns(void *arg)
 {
@@ -64,17 +80,17 @@ static void arm_host_locked(struct machine *m)
     uint64_t at = earliest(m);
 
     if (m->run.virtual_time) {
-        m->cpu.s.icount_deadline =
-            at == UINT64_MAX ? UINT64_MAX : host_time_icount_at(&m->cpu.s, at);
+        m->cpu.s.icount_deadline = icount_at(m, at);
         return;
     }
     if (at >= m->armed || !m->have_timer)
         return;
-    uint64_t now = machine_ticks(m);
-    uint64_t ns = at > now ? (at - now) * NS_PER_TICK : 1;
-    const struct itimerspec when = {
+    uint64_t ns = ns_until(m, at);
+    struct itimerspec when = {
         .it_value = {.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000)}};
 
+    if (ns == 0) /* which would be no alarm */
+        when.it_value.tv_nsec = 1;
     m->armed = at;
     timer_settime(m->timer, 0, &when, NULL);
 }
@@ -229,9 +245,11 @@ static void wait_event(void *arg)
     uint64_t at = earliest(m);
     pthread_mutex_unlock(&m->timers_lock);
 
-    if (m->run.virtual_time && at != UINT64_MAX) {
+    uint64_t then = icount_at(m, at);
+
+    if (m->run.virtual_time && then != UINT64_MAX) {
         /* Nothing happens until then: the clock jumps. */
-        uint64_t *icount = &m->cpu.s.icount, then = host_time_icount_at(&m->cpu.s, at);
+        uint64_t *icount = &m->cpu.s.icount;
 
         if (*icount < then) {
             m->cpu.s.n_unretired += then - *icount;
@@ -240,8 +258,7 @@ static void wait_event(void *arg)
         hart_kick(m->hart, PENDING_TIME);
         return;
     }
-    uint64_t now = machine_ticks(m);
-    uint64_t ns = at == UINT64_MAX ? UINT64_MAX : at > now ? (at - now) * NS_PER_TICK : 0;
+    uint64_t ns = ns_until(m, at);
 
     if (ns)
         hart_sleep(m->hart, ns);

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Runs the bare-metal guests of tests/guest/bare under each engine: every one must end with
-# the status and the text that its head comment names.
+# the status and the text that its head comment names, and is typed after a while what stands there.
 #
 #   tests/guest/bare.sh [NAME...]       DBT=./dbt-run, ENGINES="jit first interp check"; first: --tier auto
 #                                       STRESS="": lists for --stress, of which each has a run of its own
@@ -29,7 +29,7 @@ head_says() # KEY SOURCE
 
 run() # NAME ENGINE STRESS
 {
-    local source=tests/guest/bare/$1.S options status want out engine="$2 --tier 1"
+    local source=tests/guest/bare/$1.S options status want out typed engine="$2 --tier 1"
     options=$(head_says options "$source")
     options=${options//DISK/$dir/disk} # an empty one of 64 KiB
     # The two sides of a comparison need one clock.
@@ -38,9 +38,10 @@ run() # NAME ENGINE STRESS
     fi
     [ "$2" = first ] && engine="jit --tier auto"
     [ "$3" = none ] || options="$options --stress $3"
+    typed=$(head_says types "$source")
     # shellcheck disable=SC2086 # lists of words
     timeout 60 "$dbt" --engine $engine -m 64M -serial stdio $options "$dir/$1" \
-        >"$dir/out" 2>"$dir/err" </dev/null
+        >"$dir/out" 2>"$dir/err" < <([ -z "$typed" ] || { sleep 0.3; printf %s "$typed"; })
     status=$?
     want=$(head_says status "$source")
     out=$(tr -d '\r' <"$dir/out")

@@ -209,6 +209,12 @@ static const struct shape shapes[] = {
      " %7 = or %4 %6\n set %7 r6\n exit_goto +4",
      "%1 = get r5\n %2 = get r8\n %3 = const 57\n %4 = shl %2 %3\n %5 = const 7\n %6 = shr %1 %5\n"
      " %7 = or %4 %6\n set %7 r6\n exit_goto +4"},
+    /* The right half of a value that is extended already, and stays so in a register. */
+    {"%1 = get r5\n %2 = zext32 %1\n set %2 r7\n %3 = const 7\n %4 = shr %2 %3\n %5 = const 25\n"
+     " %6 = shl %1 %5\n %7 = sext32 %6\n %8 = or %4 %7\n set %8 r6\n exit_goto +4",
+     "%1 = get r5\n %2 = zext32 %1\n set %2 r7\n %3 = const 7\n %4 = rotr32 %1 %3\n %5 = sext32 "
+     "%4\n"
+     " set %5 r6\n exit_goto +4"},
     /* slli by 32, srli by 29: an index of 32 bits that is scaled, also when a register has the
      * slli, and joins an addition. srli by more gives a field of it. */
     {"%1 = get r5\n %2 = get r6\n %3 = const 32\n %4 = shl %1 %3\n set %4 r7\n %5 = const 29\n"

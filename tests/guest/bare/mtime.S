@@ -40,13 +40,23 @@ _start:
 1:  csrr a1, time
     bltz a1, 1b
     soon_after 7, a1, zero
+    li t1, 100                      // its last value is a time like others: what never comes does not
+1:  li s1, -1
+    sd s1, 0(s0)
+    addi t1, t1, -1
+    bnez t1, 1b
+    sd zero, 0(s0)
 
     li s4, CLINT_MTIMECMP           // mtimecmp is reached by setting, and left again
     li t0, 1 << 50
     sd t0, 0(s4)
+    li t1, 1000000
+1:  addi t1, t1, -1
+    li gp, 8
+    beqz t1, wrong
     csrr a0, mip
     andi a0, a0, 1 << 7
-    want 8, a0, 0
+    bnez a0, 1b
     sd t0, 0(s0)
     li t1, 1000000
 1:  addi t1, t1, -1
