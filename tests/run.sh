@@ -142,6 +142,8 @@ part_guest()
     many run-elf 300 tests/guest/run-elf-check.sh
     one check-first-second 120 tests/guest/check-boot.sh 100000000
     many boot 300 python3 tests/guest/boot.py --dbt ./dbt-run
+    many disk 300 tests/guest/disk.sh
+    many disk-boot 300 tests/guest/disk-boot.sh
 }
 
 part_diff()
