@@ -259,6 +259,15 @@ bool option_object(struct options *o, const char *value, struct err *e)
                    (int)len, value);
 }
 
+/* What people give QEMU to have what is here anyway. */
+bool option_global(struct options *o, const char *value, struct err *e)
+{
+    (void)o;
+    return is(value, "virtio-mmio.force-legacy=false") ||
+           is(value, "virtio-mmio.force-legacy=off") ||
+           err_set(e, "%s: only virtio-mmio.force-legacy=false is, and needs not be said", value);
+}
+
 /* ---- All of them together
  * ------------------------------------------------------------------------ */
 

@@ -91,6 +91,7 @@ bool option_number(const char *text, uint64_t *n) MUST_CHECK;
 
 bool option_drive(struct options *o, const char *value, struct err *e) MUST_CHECK;
 bool option_device(struct options *o, const char *value, struct err *e) MUST_CHECK;
+bool option_global(struct options *o, const char *value, struct err *e) MUST_CHECK;
 bool option_object(struct options *o, const char *value, struct err *e) MUST_CHECK;
 
 /* When all options are read: gives the drives to the devices that name them. */

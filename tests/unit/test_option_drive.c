@@ -106,6 +106,7 @@ static void random_numbers(void **state)
     good("-object rng-random,filename=/dev/urandom,id=r -device virtio-rng-device,rng=r x");
     assert_int_equal(o.machine.n_virtio, 1);
     good("-object rng-builtin,id=r x");
+    good("-global virtio-mmio.force-legacy=false x");
     bad("-object iothread,id=i x", "is not there; rng-random");
 }
 
@@ -145,6 +146,7 @@ static void what_is_refused(void **state)
          "-device virtio-blk-device,drive=a x",
          "is given to two devices"},
         {"-device virtio-blk-pci,drive=a x", "no PCI yet; write virtio-blk-device"},
+        {"-global virtio-mmio.force-legacy=true x", "only virtio-mmio.force-legacy=false"},
         {"-device virtio-gpu-pci x", "no PCI yet; write virtio-gpu-device"},
         {"-device virtio-net-device,netdev=n x", "virtio-net-device is not there"},
         {"-device virtio-blk x", "is not there"},
