@@ -241,6 +241,7 @@ part_long()
         one "boot-$stress" 300 bash -c "boots ./dbt-run --stress $stress"
     done
     many disk-kill 900 tests/guest/disk-kill.py --kills 400 --seed 7
+    many disk-kill-files 1800 tests/guest/disk-kill.py --kills 40 --seed 3 --file-system
     one boot-small-cache 300 bash -c "boots ./dbt-run --cache-size 1M"
     export ASAN_OPTIONS=$asan_options
     one asan-boot 300 bash -c "boots out/asan/dbt-run"
