@@ -25,6 +25,8 @@ struct chardev_front {
     size_t (*receive)(void *arg, const uint8_t *data, size_t n);
     void (*brk)(void *arg);  /* Ctrl-A b */
     void (*quit)(void *arg); /* Ctrl-A x */
+    /* The terminal has this size now; also once at the start. */
+    void (*resized)(void *arg, unsigned columns, unsigned rows);
     void *arg;
 };
 

@@ -192,6 +192,32 @@ bool option_drive(struct options *o, const char *value, struct err *e)
     return true;
 }
 
+/* ---- --console ------------------------------------------------------------------------------- */
+
+bool option_console(struct options *o, const char *value, struct err *e)
+{
+    if (o->machine.console)
+        return err_set(e, "there is one console, and it is --console %s", o->machine.console);
+    o->machine.console = value;
+    return add_virtio(o, VIRTIO_KIND_CONSOLE, e);
+}
+
+static bool is_stdio(const char *words)
+{
+    return words && (is(words, "stdio") || is(words, "mon:stdio"));
+}
+
+bool option_settle_console(struct options *o, struct err *e)
+{
+    if (!is_stdio(o->machine.console) || !is_stdio(o->machine.serial))
+        return true;
+    if (o->serial_given)
+        return err_set(e, "-serial %s and --console %s: standard input is for one of them",
+                       o->machine.serial, o->machine.console);
+    o->machine.serial = "null";
+    return true;
+}
+
 /* ---- -device ----------------------------------------------------------------------------------
  */
 
@@ -238,6 +264,9 @@ bool option_device(struct options *o, const char *value, struct err *e)
         return device_blk(o, rest, e);
     if (len == 17 && memcmp(value, "virtio-rng-device", len) == 0)
         return device_rng(o, rest, e);
+    if ((len == 20 && memcmp(value, "virtio-serial-device", len) == 0) ||
+        (len == 11 && memcmp(value, "virtconsole", len) == 0))
+        return err_set(e, "%.*s: write --console stdio, pty or unix:PATH", (int)len, value);
     if (len > 4 && strncmp(value, "virtio-", 7) == 0 && memcmp(value + len - 4, "-pci", 4) == 0)
         return err_set(e, "%.*s: there is no PCI yet; write %.*s-device", (int)len, value,
                        (int)len - 4, value);
