@@ -142,6 +142,9 @@ part_guest()
     many run-elf 300 tests/guest/run-elf-check.sh
     one check-first-second 120 tests/guest/check-boot.sh 100000000
     many boot 300 python3 tests/guest/boot.py --dbt ./dbt-run
+    many disk 300 tests/guest/disk.sh
+    many disk-boot 300 tests/guest/disk-boot.sh
+    many disk-kill 120 tests/guest/disk-kill.py
 }
 
 part_diff()
@@ -237,6 +240,8 @@ part_long()
     for stress in regs table links regs,table,links; do
         one "boot-$stress" 300 bash -c "boots ./dbt-run --stress $stress"
     done
+    many disk-kill 900 tests/guest/disk-kill.py --kills 400 --seed 7
+    many disk-kill-files 1800 tests/guest/disk-kill.py --kills 40 --seed 3 --file-system
     one boot-small-cache 300 bash -c "boots ./dbt-run --cache-size 1M"
     export ASAN_OPTIONS=$asan_options
     one asan-boot 300 bash -c "boots out/asan/dbt-run"

@@ -139,7 +139,7 @@ static void advance(struct iovec **iov, unsigned *n, size_t done)
         (*iov)++;
         (*n)--;
     }
-    if (done > 0) {
+    if (*n > 0) {
         (*iov)->iov_base = (uint8_t *)(*iov)->iov_base + done;
         (*iov)->iov_len -= done;
     }

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -35,6 +36,7 @@ struct chardev {
     struct escape escape; /* reader's */
     bool in_monitor;      /* reader's: keys go to front.monitor */
     struct ring in;       /* reader's */
+    struct winsize size;  /* reader's: of the terminal, as the front knows it */
     int wake_fd;          /* eventfd: the reader is to look around */
     pthread_t reader, writer;
     bool reader_runs, writer_runs; /* main thread's */
@@ -299,12 +301,26 @@ static void deliver(struct chardev *c)
     }
 }
 
+/* SIGWINCH wakes the reader. */
+static void look_at_size(struct chardev *c)
+{
+    struct winsize size;
+
+    if (!c->backend.is_terminal || ioctl(c->backend.in_fd, TIOCGWINSZ, &size) != 0 ||
+        (size.ws_col == c->size.ws_col && size.ws_row == c->size.ws_row))
+        return;
+    c->size = size;
+    c->front.resized(c->front.arg, size.ws_col, size.ws_row);
+}
+
 /* A pipe whose writer is gone polls as POLLHUP for ever: read() tells its end. */
 static void *reader_main(void *arg)
 {
     struct chardev *c = arg;
 
     for (;;) {
+        look_at_size(c);
+
         bool listens = c->backend.in_fd < 0 && c->backend.listen_fd >= 0;
         struct pollfd p[2] = {
             {.fd = c->wake_fd, .events = POLLIN},
@@ -357,6 +373,11 @@ static size_t take_all(void *arg, const uint8_t *data, size_t n)
 static void ignore(void *arg)
 {
     (void)arg;
+}
+
+static void ignore_size(void *arg, unsigned columns, unsigned rows)
+{
+    (void)arg, (void)columns, (void)rows;
 }
 
 struct chardev *chardev_open(const char *option, const char *spec, struct err *e)
@@ -413,8 +434,10 @@ bool chardev_start(struct chardev *c, const struct chardev_front *front, struct 
         c->front.connected = ignore;
     if (!front->to_monitor)
         c->front.to_monitor = ignore;
+    if (!front->resized)
+        c->front.resized = ignore_size;
     if (c->backend.is_terminal)
-        chardev_raw_terminal(c->backend.in_fd);
+        chardev_raw_terminal(c->backend.in_fd, c->wake_fd);
     c->writer_runs = start_thread(&c->writer, writer_main, c, e);
     c->reader_runs = c->writer_runs && start_thread(&c->reader, reader_main, c, e);
     return c->reader_runs;
@@ -445,7 +468,7 @@ void chardev_close(struct chardev *c)
         pthread_join(c->reader, NULL);
     joined = join_writer(c);
     if (c->backend.is_terminal)
-        chardev_restore_terminal();
+        chardev_release_terminal();
     if (!joined)
         return;
     chardev_backend_close(&c->backend);

@@ -30,6 +30,8 @@ struct chardev_front {
     /* Ctrl-A c: what is typed from now on goes to monitor(), until Ctrl-A c comes again. */
     void (*to_monitor)(void *arg);
     void (*monitor)(void *arg, const uint8_t *data, size_t n);
+    /* The terminal has this size now; also once at the start. */
+    void (*resized)(void *arg, unsigned columns, unsigned rows);
     void *arg;
 };
 

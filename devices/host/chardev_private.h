@@ -28,8 +28,11 @@ void chardev_backend_close(struct chardev_backend *b);
 /* ---- chardev_terminal.c: the terminal's modes ------------------------------------------ */
 
 /* Makes the terminal raw, once in a process; it is given back at exit and before
- * death by a signal. */
-void chardev_raw_terminal(int fd);
+ * death by a signal. wake_fd, an eventfd, is written when its size changes. */
+void chardev_raw_terminal(int fd, int wake_fd);
+
+/* Gives it back; wake_fd is not written any more. */
+void chardev_release_terminal(void);
 
 /* ---- chardev_escape.c: the keys that are ours -------------------------------------------- */
 

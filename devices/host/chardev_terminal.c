@@ -15,7 +15,8 @@ static struct {
     int fd;
     struct termios saved, raw;
     _Atomic int active;
-} terminal;
+    _Atomic int wake_fd; /* told of changes of the size; -1: nobody */
+} terminal = {.wake_fd = -1};
 
 /* From a background job tcsetattr() would stop us: SIGTTOU is blocked around it.
  * All of it is async-signal-safe. */
@@ -37,6 +38,12 @@ void chardev_restore_terminal(void)
 {
     if (atomic_exchange(&terminal.active, 0) != 0)
         set_modes(&terminal.saved);
+}
+
+void chardev_release_terminal(void)
+{
+    atomic_store(&terminal.wake_fd, -1);
+    chardev_restore_terminal();
 }
 
 /* The handler is installed with SA_RESETHAND, so the second delivery is the
@@ -65,6 +72,16 @@ static void on_continue(int signum)
         set_modes(&terminal.raw);
 }
 
+static void on_resize(int signum)
+{
+    const uint64_t one = 1;
+    int keep_errno = errno, fd = atomic_load(&terminal.wake_fd);
+    ssize_t n = fd < 0 ? 0 : write(fd, &one, sizeof one);
+
+    (void)signum, (void)n;
+    errno = keep_errno;
+}
+
 /* A signal that the parent made us ignore (nohup) stays ignored, and one that
  * somebody handles already stays his. */
 static void handle(int signum, void (*handler)(int), int flags)
@@ -78,11 +95,13 @@ static void handle(int signum, void (*handler)(int), int flags)
     sigaction(signum, &action, NULL);
 }
 
-void chardev_raw_terminal(int fd)
+void chardev_raw_terminal(int fd, int wake_fd)
 {
     static const int deadly[] = {SIGINT,  SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGABRT,
                                  SIGSEGV, SIGBUS,  SIGILL, SIGFPE,  SIGXCPU, SIGALRM};
 
+    handle(SIGWINCH, on_resize, SA_RESTART);
+    atomic_store(&terminal.wake_fd, wake_fd);
     if (atomic_load(&terminal.active) != 0 || tcgetattr(fd, &terminal.saved) != 0)
         return;
     terminal.fd = fd;

@@ -45,13 +45,19 @@ static bool next_item(const char **list, struct item *it, struct err *e)
     return true;
 }
 
+/* The caller knows that it fits. */
+static void set_text(char *to, const char *from)
+{
+    memcpy(to, from, strlen(from) + 1);
+}
+
 static bool copy(char *to, size_t room, const struct item *it, struct err *e)
 {
     if (!it->value || *it->value == '\0')
         return err_set(e, "%s= needs a value", it->name);
     if (strlen(it->value) >= room)
         return err_set(e, "%s=%.64s: at most %zu characters", it->name, it->value, room - 1);
-    strcpy(to, it->value);
+    set_text(to, it->value);
     return true;
 }
 
@@ -186,6 +192,32 @@ bool option_drive(struct options *o, const char *value, struct err *e)
     return true;
 }
 
+/* ---- --console ------------------------------------------------------------------------------- */
+
+bool option_console(struct options *o, const char *value, struct err *e)
+{
+    if (o->machine.console)
+        return err_set(e, "there is one console, and it is --console %s", o->machine.console);
+    o->machine.console = value;
+    return add_virtio(o, VIRTIO_KIND_CONSOLE, e);
+}
+
+static bool is_stdio(const char *words)
+{
+    return words && (is(words, "stdio") || is(words, "mon:stdio"));
+}
+
+bool option_settle_console(struct options *o, struct err *e)
+{
+    if (!is_stdio(o->machine.console) || !is_stdio(o->machine.serial))
+        return true;
+    if (o->serial_given)
+        return err_set(e, "-serial %s and --console %s: standard input is for one of them",
+                       o->machine.serial, o->machine.console);
+    o->machine.serial = "null";
+    return true;
+}
+
 /* ---- -device ----------------------------------------------------------------------------------
  */
 
@@ -212,8 +244,8 @@ static bool device_blk(struct options *o, const char *rest, struct err *e)
         return err_set(e, "virtio-blk-device needs drive=ID; or write --drive file=PATH for both");
     if (!add_virtio(o, VIRTIO_KIND_BLK, e))
         return false;
-    strcpy(o->drive_of[o->machine.n_virtio - 1].id, drive);
-    strcpy(o->machine.virtio[o->machine.n_virtio - 1].drive.serial, serial);
+    set_text(o->drive_of[o->machine.n_virtio - 1].id, drive);
+    set_text(o->machine.virtio[o->machine.n_virtio - 1].drive.serial, serial);
     return true;
 }
 
@@ -232,6 +264,9 @@ bool option_device(struct options *o, const char *value, struct err *e)
         return device_blk(o, rest, e);
     if (len == 17 && memcmp(value, "virtio-rng-device", len) == 0)
         return device_rng(o, rest, e);
+    if ((len == 20 && memcmp(value, "virtio-serial-device", len) == 0) ||
+        (len == 11 && memcmp(value, "virtconsole", len) == 0))
+        return err_set(e, "%.*s: write --console stdio, pty or unix:PATH", (int)len, value);
     if (len > 4 && strncmp(value, "virtio-", 7) == 0 && memcmp(value + len - 4, "-pci", 4) == 0)
         return err_set(e, "%.*s: there is no PCI yet; write %.*s-device", (int)len, value,
                        (int)len - 4, value);
@@ -253,6 +288,15 @@ bool option_object(struct options *o, const char *value, struct err *e)
                    (int)len, value);
 }
 
+/* What people give QEMU to have what is here anyway. */
+bool option_global(struct options *o, const char *value, struct err *e)
+{
+    (void)o;
+    return is(value, "virtio-mmio.force-legacy=false") ||
+           is(value, "virtio-mmio.force-legacy=off") ||
+           err_set(e, "%s: only virtio-mmio.force-legacy=false is, and needs not be said", value);
+}
+
 /* ---- All of them together
  * ------------------------------------------------------------------------ */
 
@@ -271,10 +315,10 @@ static bool attach(struct options *o, unsigned i, struct err *e)
     if (d->used)
         return err_set(e, "-drive id=%s is given to two devices", d->id);
     d->used = true;
-    strcpy(serial, to->serial);
+    set_text(serial, to->serial);
     *to = d->config;
     if (serial[0] != '\0')
-        strcpy(to->serial, serial);
+        set_text(to->serial, serial);
     return true;
 }
 

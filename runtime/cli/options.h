@@ -95,9 +95,13 @@ bool option_number(const char *text, uint64_t *n) MUST_CHECK;
 
 bool option_drive(struct options *o, const char *value, struct err *e) MUST_CHECK;
 bool option_device(struct options *o, const char *value, struct err *e) MUST_CHECK;
+bool option_global(struct options *o, const char *value, struct err *e) MUST_CHECK;
+bool option_console(struct options *o, const char *value, struct err *e) MUST_CHECK;
 bool option_object(struct options *o, const char *value, struct err *e) MUST_CHECK;
 
 /* When all options are read: gives the drives to the devices that name them. */
+/* Standard input goes to the console if that asks for it and -serial does not. */
+bool option_settle_console(struct options *o, struct err *e) MUST_CHECK;
 bool option_attach_drives(struct options *o, struct err *e) MUST_CHECK;
 
 /* ---- help.c ------------------------------------------------------------------------- */

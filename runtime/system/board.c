@@ -68,6 +68,26 @@ static void front_monitor(void *arg, const uint8_t *data, size_t n)
     b->host.monitor(b->host.arg, data, n);
 }
 
+static void console_wire_put(void *arg, uint8_t byte)
+{
+    chardev_put(((struct board *)arg)->console, byte);
+}
+
+static void console_wire_ready(void *arg)
+{
+    chardev_ready(((struct board *)arg)->console);
+}
+
+static size_t console_receive(void *arg, const uint8_t *data, size_t n)
+{
+    return virtio_console_receive(((struct board *)arg)->virtio.console, data, n);
+}
+
+static void console_resized(void *arg, unsigned columns, unsigned rows)
+{
+    virtio_console_resize(((struct board *)arg)->virtio.console, (uint16_t)columns, (uint16_t)rows);
+}
+
 static int console_get(void *arg)
 {
     return board_console_get(arg);
@@ -113,12 +133,19 @@ static void init_virtio(struct board *b, struct phys *phys, const struct machine
 {
     const struct board_virtio_host host = {
         .plic = &b->plic,
+        .console = {.put = console_wire_put, .ready = console_wire_ready, .arg = b},
         .dma = {.phys = phys, .wrote = b->host.wrote, .arg = b->host.arg},
         .wake = b->host.wake,
         .wake_arg = b->host.arg,
     };
 
     board_virtio_init(&b->virtio, cfg, drives, &host);
+}
+
+static bool open_console(struct board *b, const char *words, struct err *e)
+{
+    b->console = chardev_open("--console", words, e);
+    return b->console != NULL;
 }
 
 bool board_init(struct board *b, struct phys *phys, const struct clock *clock,
@@ -129,6 +156,10 @@ bool board_init(struct board *b, struct phys *phys, const struct clock *clock,
     b->serial = chardev_open("-serial", cfg->serial, e);
     if (!b->serial)
         return false;
+    if (cfg->console && !open_console(b, cfg->console, e)) {
+        chardev_close(b->serial);
+        return false;
+    }
     init_interrupts(b, clock, cfg->n_harts);
     init_devices(b, phys, clock, plan);
     init_virtio(b, phys, cfg, drives);
@@ -152,12 +183,18 @@ bool board_start(struct board *b, struct err *e)
                                         .monitor = b->host.monitor ? front_monitor : NULL,
                                         .arg = b};
 
-    return chardev_start(b->serial, &front, e);
+    const struct chardev_front console = {
+        .receive = console_receive, .quit = front_quit, .resized = console_resized, .arg = b};
+
+    return chardev_start(b->serial, &front, e) &&
+           (!b->console || chardev_start(b->console, &console, e));
 }
 
 void board_fini(struct board *b)
 {
     chardev_close(b->serial);
+    if (b->console)
+        chardev_close(b->console);
     board_virtio_fini(&b->virtio);
     uart_fini(&b->uart);
     rtc_fini(&b->rtc);

@@ -58,6 +58,7 @@ struct board {
     struct htif htif;
     struct board_virtio virtio;
     struct chardev *serial;
+    struct chardev *console; /* the virtio console's end; NULL: there is none */
 };
 
 /* ---- The main thread, before the first hart runs, after the last has stopped ------ */

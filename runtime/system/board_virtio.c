@@ -62,6 +62,10 @@ static void add_device(struct board_virtio *b, unsigned slot, const struct virti
     switch (c->kind) {
     case VIRTIO_KIND_BLK: virtio_blk_init(&b->device[slot].blk, block, c->drive.serial, &h); break;
     case VIRTIO_KIND_RNG: virtio_rng_init(&b->device[slot].rng, fill, b, &h); break;
+    case VIRTIO_KIND_CONSOLE:
+        b->console = &b->device[slot].console;
+        virtio_console_init(b->console, host->console, &h);
+        break;
     }
     b->slot[slot].device = &b->device[slot].v;
 }
@@ -87,10 +91,12 @@ void board_virtio_fini(struct board_virtio *b)
     for (unsigned slot = 0; slot < CONFIG_MAX_VIRTIO; slot++) {
         if (!b->slot[slot].device)
             continue;
-        if (b->device[slot].v.ops->id == VIRTIO_ID_BLK)
-            virtio_blk_fini(&b->device[slot].blk);
-        else
-            virtio_rng_fini(&b->device[slot].rng);
+        switch (b->device[slot].v.ops->id) {
+        case VIRTIO_ID_BLK: virtio_blk_fini(&b->device[slot].blk); break;
+        case VIRTIO_ID_RNG: virtio_rng_fini(&b->device[slot].rng); break;
+        case VIRTIO_ID_CONSOLE: virtio_console_fini(&b->device[slot].console); break;
+        default: CHECK(!"a device that nobody made");
+        }
     }
 }
 

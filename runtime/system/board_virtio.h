@@ -5,6 +5,7 @@
 
 #include "devices/plic.h"
 #include "devices/virtio/virtio_blk.h"
+#include "devices/virtio/virtio_console.h"
 #include "devices/virtio/virtio_mmio.h"
 #include "devices/virtio/virtio_rng.h"
 #include "runtime/system/drive.h"
@@ -23,9 +24,11 @@ struct board_virtio {
         struct virtio_device v;
         struct virtio_blk blk;
         struct virtio_rng rng;
+        struct virtio_console console;
     } device[CONFIG_MAX_VIRTIO]; /* of the slot with the same number */
     struct board_virtio_kick kick[CONFIG_MAX_VIRTIO];
-    _Atomic uint32_t kicked; /* a bit a slot: virtio_poll() is wanted */
+    _Atomic uint32_t kicked;        /* a bit a slot: virtio_poll() is wanted */
+    struct virtio_console *console; /* NULL: there is none */
     void (*wake)(void *arg);
     void *wake_arg;
     bool repeatable; /* random numbers come from `random`, not from the host */
@@ -36,6 +39,7 @@ struct board_virtio {
 struct board_virtio_host {
     struct plic *plic;
     struct virtio_dma dma;
+    struct virtio_console_wire console;
     /* board_virtio_poll() is wanted. Any thread. */
     void (*wake)(void *arg);
     void *wake_arg;

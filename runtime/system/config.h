@@ -24,7 +24,7 @@ enum image_as {
 /* A virtio device of the board. */
 enum { CONFIG_MAX_VIRTIO = 8, DRIVE_PATH_ROOM = 4096, DRIVE_SERIAL_ROOM = 21 };
 
-enum virtio_kind { VIRTIO_KIND_BLK, VIRTIO_KIND_RNG };
+enum virtio_kind { VIRTIO_KIND_BLK, VIRTIO_KIND_RNG, VIRTIO_KIND_CONSOLE };
 
 struct drive_config {
     char path[DRIVE_PATH_ROOM];
@@ -53,6 +53,7 @@ struct machine_config {
     const char *dtb;       /* -dtb: handed to the guest as it is, but for /chosen */
     const char *serial;    /* chardev_open()'s words */
     const char *monitor;   /* chardev_open()'s words for --monitor, or NULL */
+    const char *console;   /* chardev_open()'s words for the virtio console; NULL: there is none */
     const char *signature; /* signature_parse() has taken it; NULL: none */
     struct virtio_config virtio[CONFIG_MAX_VIRTIO]; /* in the order in which they are named */
     unsigned n_virtio;

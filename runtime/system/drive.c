@@ -40,6 +40,7 @@ bool drives_take_image(struct machine_config *cfg, struct err *e)
 {
     struct virtio_config first = {.kind = VIRTIO_KIND_BLK};
     const char *path = cfg->image;
+    size_t len = path ? strlen(path) : 0;
 
     if (!path || cfg->as != AS_AUTO)
         return true;
@@ -48,9 +49,9 @@ bool drives_take_image(struct machine_config *cfg, struct err *e)
     if (cfg->n_virtio == CONFIG_MAX_VIRTIO)
         return err_set(e, "%s is one disk too many: the board has %d virtio slots", path,
                        CONFIG_MAX_VIRTIO);
-    if (strlen(path) >= sizeof first.drive.path)
+    if (len >= sizeof first.drive.path)
         return err_set(e, "%.64s...: the path is too long", path);
-    strcpy(first.drive.path, path);
+    memcpy(first.drive.path, path, len + 1);
     memmove(&cfg->virtio[1], &cfg->virtio[0], cfg->n_virtio * sizeof cfg->virtio[0]);
     cfg->virtio[0] = first;
     cfg->n_virtio++;

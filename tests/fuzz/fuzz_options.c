@@ -11,6 +11,23 @@ enum { MAX_WORDS = 32, TEXT_ROOM = 4096 };
 
 #define MIB (UINT64_C(1) << 20)
 
+static void check_drives(const struct machine_config *m)
+{
+    unsigned n_consoles = 0;
+
+    CHECK(m->n_virtio <= CONFIG_MAX_VIRTIO);
+    for (unsigned i = 0; i < m->n_virtio; i++) {
+        const struct drive_config *c = &m->virtio[i].drive;
+
+        n_consoles += m->virtio[i].kind == VIRTIO_KIND_CONSOLE;
+        if (m->virtio[i].kind != VIRTIO_KIND_BLK)
+            continue;
+        CHECK(c->path[0] != '\0' && strnlen(c->path, sizeof c->path) < sizeof c->path);
+        CHECK(strnlen(c->serial, sizeof c->serial) < sizeof c->serial);
+    }
+    CHECK(n_consoles == (m->console != NULL));
+}
+
 static void check_options(const struct options *o)
 {
     struct signature s;
@@ -20,6 +37,7 @@ static void check_options(const struct options *o)
     CHECK(o->machine.ram_len >= MIB && o->machine.ram_len <= MIB * MIB);
     CHECK(o->machine.ram_len % 4096 == 0 && o->machine.n_harts == 1);
     CHECK(o->cache_size >= MIB && o->cache_size <= 2048 * MIB);
+    check_drives(&o->machine);
     CHECK(o->machine.serial != NULL && o->filter_first <= o->filter_last);
     CHECK(o->virtual_time || (o->max_insns == 0 && o->engine != ENGINE_CHECK));
     if (o->machine.signature)

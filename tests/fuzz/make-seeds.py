@@ -72,7 +72,8 @@ OPTIONS = [
     "x\n-d\ntrap,irq\n-D\nlog\n--filter\n0x80000000+0x40\n--stats=f.json\n--max-insns\n1000",
     "x\n--signature=f,begin,end\n--as\nmachine\n--firmware\nnone\n--time\nvirtual\n-no-reboot",
     "x\n-m\n1M\n--cache-size\n2G", "x\n-m\n1024K\n--max-insns\n0", "x\n-m\n1023K", "x\n-m\n1T\n--cache-size\n1M",
-    "--help", "--version", "-d\nhelp", "--cpu\nhelp", "-drive\nfile=x", "x\n-serial\nunix:s\n--\n-y",
+    "--help", "--version", "-d\nhelp", "--cpu\nhelp", "-drive\nfile=x,,y,format=raw,serial=s,readonly=on\n--drive\nz,snapshot=off\nx",
+    "-drive\nif=none,id=a,file=x\n-device\nvirtio-blk-device,drive=a,serial=t\n-device\nvirtio-rng-device\n--console\npty\nx", "x\n-serial\nunix:s\n--\n-y",
 ]
 
 

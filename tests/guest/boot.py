@@ -16,6 +16,7 @@ import pty
 import re
 import select
 import signal
+import struct
 import subprocess
 import sys
 import termios
@@ -106,6 +107,9 @@ class Terminal:
             pass
         if self.process.returncode != status:
             raise Wrong(f"ended with status {self.process.returncode}, not {status}")
+
+    def resize(self, rows, columns):
+        fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     def is_raw(self):
         return not termios.tcgetattr(self.slave)[tty.LFLAG] & termios.ICANON
@@ -252,9 +256,38 @@ def monitor_case(term):
     term.check_restored()
 
 
+def console_case(term):
+    """A shell on the virtio console, which has the terminal's size, and hears when that changes."""
+    term.resize(33, 101)
+    term.wait_for("/ # ", 120)
+    expect(r"^33 101\s", command(term, "stty size </dev/hvc0"))
+    term.resize(40, 132)
+    time.sleep(0.5)  # the interrupt takes its time; then the shell draws its prompt anew
+    term.send("stty size </dev/hvc0\r")
+    term.wait_for("40 132", 30)
+    term.send("seq 9999; echo end-of-$((40 + 2))\r")
+    text = term.wait_for("end-of-42", 60)
+    if re.findall(r"^(\d+)\s", text, re.MULTILINE)[-9999:] != [str(n) for n in range(1, 10000)]:
+        raise Wrong("9999 lines did not all arrive")
+    term.send("poweroff -f\r")
+    term.wait_for_end(0, 60)
+    term.check_restored()
+
+
+def console_initrd():
+    """An initramfs with the module and an init of its own."""
+    path = os.path.join(ROOT, "out", "test", "console.cpio.gz")
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    subprocess.check_call([os.path.join(ROOT, "scripts", "make-initramfs.sh"), path,
+                           os.path.join(ROOT, "tests", "guest", "disk", "init-console"),
+                           guest_file("MODULES") + "/virtio_mmio.ko:/modules/virtio_mmio.ko"])
+    return path
+
+
 CASES = [
     ("builtin, jit: shell", [], shell_case, True),
     ("opensbi, jit: shell", ["--firmware", "opensbi"], shell_case, False),
+    ("virtio console", ["--console", "mon:stdio", "-initrd", console_initrd], console_case, False),
     ("Ctrl-A h", [], help_case, False),
     ("Ctrl-A c", [], monitor_case, False),
     ("SIGTERM", [], sigterm_case, False),
@@ -272,7 +305,7 @@ CHECK_CASES = [
 
 def run(name, options, case, arguments):
     start = time.monotonic()
-    term = Terminal(arguments + options)
+    term = Terminal(arguments + [o() if callable(o) else o for o in options])
     try:
         case(term)
     except (Wrong, OSError) as e:

@@ -225,7 +225,7 @@ static void reads_and_writes(void **state)
 /* A file may end in the midst of a sector; the rest of it is zeros. */
 static void an_odd_length(void **state)
 {
-    uint8_t bytes[2 * SECTOR];
+    uint8_t bytes[2 * SECTOR + 1];
     struct block *b;
 
     (void)state;
@@ -233,10 +233,11 @@ static void an_odd_length(void **state)
     b = open_disk((struct block_config){0});
     assert_int_equal(block_size(b), 2 * SECTOR);
     memset(bytes, 'x', sizeof bytes);
-    assert_int_equal(request(b, BLOCK_READ, 0, bytes, sizeof bytes), 0);
+    assert_int_equal(request(b, BLOCK_READ, 0, bytes, 2 * SECTOR), 0);
     assert_all(bytes, SECTOR, 0);
     assert_all(bytes + SECTOR, 100, 1);
     assert_all(bytes + SECTOR + 100, SECTOR - 100, 0);
+    assert_int_equal(bytes[2 * SECTOR], 'x');
     memset(bytes, 'x', sizeof bytes);
     assert_int_equal(request(b, BLOCK_WRITE, SECTOR, bytes, SECTOR), 0);
     assert_int_equal(byte_of_file(2 * SECTOR - 1), 'x');

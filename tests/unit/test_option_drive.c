@@ -106,7 +106,25 @@ static void random_numbers(void **state)
     good("-object rng-random,filename=/dev/urandom,id=r -device virtio-rng-device,rng=r x");
     assert_int_equal(o.machine.n_virtio, 1);
     good("-object rng-builtin,id=r x");
+    good("-global virtio-mmio.force-legacy=false x");
     bad("-object iothread,id=i x", "is not there; rng-random");
+}
+
+static void a_console(void **state)
+{
+    (void)state;
+    good("--console pty x");
+    assert_string_equal(o.machine.console, "pty");
+    assert_string_equal(o.machine.serial, "mon:stdio");
+    assert_int_equal(o.machine.virtio[0].kind, VIRTIO_KIND_CONSOLE);
+    good("--console mon:stdio x");
+    assert_string_equal(o.machine.serial, "null");
+    good("-serial pty --console stdio x");
+    assert_string_equal(o.machine.serial, "pty");
+    bad("-serial mon:stdio --console stdio x", "standard input is for one of them");
+    bad("--console pty --console null x", "there is one console");
+    bad("-device virtio-serial-device x", "write --console stdio");
+    bad("-device virtconsole,chardev=c x", "write --console stdio");
 }
 
 static void all_are_snapshots(void **state)
@@ -145,6 +163,7 @@ static void what_is_refused(void **state)
          "-device virtio-blk-device,drive=a x",
          "is given to two devices"},
         {"-device virtio-blk-pci,drive=a x", "no PCI yet; write virtio-blk-device"},
+        {"-global virtio-mmio.force-legacy=true x", "only virtio-mmio.force-legacy=false"},
         {"-device virtio-gpu-pci x", "no PCI yet; write virtio-gpu-device"},
         {"-device virtio-net-device,netdev=n x", "virtio-net-device is not there"},
         {"-device virtio-blk x", "is not there"},
@@ -197,6 +216,7 @@ int main(void)
         cmocka_unit_test(commas_in_names),
         cmocka_unit_test(the_order_is_the_command_lines),
         cmocka_unit_test(random_numbers),
+        cmocka_unit_test(a_console),
         cmocka_unit_test(all_are_snapshots),
         cmocka_unit_test(what_is_refused),
         cmocka_unit_test(eight_at_most),

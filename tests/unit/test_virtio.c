@@ -272,7 +272,7 @@ static void bad_queues_are_refused(void **state)
         {128, 0x1000, 0x5000, 0x7000},         {65536 + 16, 0x1000, 0x5000, 0x7000},
         {16, 0x1008, 0x5000, 0x7000},          {16, 0x1000, 0x5001, 0x7000},
         {16, 0x1000, 0x5000, 0x7002},          {16, VD_RAM_LEN - 240, 0x5000, 0x7000},
-        {16, 0x1000, VD_RAM_LEN - 34, 0x7000}, {16, 0x1000, 0x5000, VD_RAM_LEN - 128},
+        {16, 0x1000, VD_RAM_LEN - 36, 0x7000}, {16, 0x1000, 0x5000, VD_RAM_LEN - 132},
         {16, -VD_RAM, 0x5000, 0x7000},         {16, 0x1000, UINT64_MAX - VD_RAM - 1, 0x7000},
     };
 
@@ -410,7 +410,7 @@ static const struct {
     {"nested",
      0,
      {{VD_RAM + VD_TABLE, 32, VD_INDIRECT, 0}},
-     {{VD_RAM + VD_TABLE, 16, VD_INDIRECT, 0}}},
+     {{VD_RAM + VD_TABLE + 16, 16, VD_INDIRECT, 0}, {VD_RAM, 16, 0, 0}}},
     {"table: next too large",
      0,
      {{VD_RAM + VD_TABLE, 32, VD_INDIRECT, 0}},

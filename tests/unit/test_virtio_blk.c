@@ -1,5 +1,6 @@
 /* virtio-blk and virtio-rng, as a driver sees them. */
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -38,7 +39,7 @@ static void make(struct block_config config)
     char path[64];
     struct err e;
 
-    file = memfd_create("disk", MFD_CLOEXEC);
+    file = memfd_create("disk", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     for (unsigned i = 0; i < N_SECTORS; i++) {
         uint8_t sector[SECTOR];
 
@@ -251,6 +252,7 @@ static void discards_and_zeroes(void **state)
     assert_int_equal(range_request(DISCARD, N_SECTORS, 1, 0), IOERR);
     assert_int_equal(range_request(ZEROES, N_SECTORS - 1, 2, 0), IOERR);
     assert_int_equal(range_request(ZEROES, UINT64_MAX, 2, 0), IOERR);
+    assert_int_equal(range_request(DISCARD, UINT64_MAX, 2, 0), IOERR);
     assert_int_equal(range_request(ZEROES, 300, 1 << 22, 0), IOERR);
     assert_int_equal(request(ZEROES, 0, 32), IOERR); /* two ranges: one is offered */
     assert_int_equal(request(DISCARD, 0, 15), IOERR);
@@ -293,6 +295,11 @@ static void an_error_of_the_host(void **state)
     assert_int_equal(request(IN, 8, 4 * SECTOR), IOERR);
     assert_all(DATA, 4 * SECTOR, 0);
     assert_int_equal(request(IN, 8, 2 * SECTOR), OK);
+    /* And now the host takes no writes. */
+    assert_int_equal(fcntl(file, F_ADD_SEALS, F_SEAL_WRITE), 0);
+    assert_int_equal(request(OUT, 8, SECTOR), IOERR);
+    assert_int_equal(range_request(ZEROES, 8, 1, 0), IOERR);
+    assert_int_equal(request(IN, 8, SECTOR), OK);
 }
 
 /* Header, data and status cut up anywhere, and the status in one piece with the data. */

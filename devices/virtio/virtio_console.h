@@ -1,0 +1,48 @@
+/* A console (virtio 1.2, section 5.3), of one port: bytes both ways, and the size of the terminal.
+ */
+#pragma once
+
+#include "devices/virtio/virtio.h"
+
+/* Where the bytes go. Called with the device's lock held, which nobody waits for who would have to
+ * take them. */
+struct virtio_console_wire {
+    void (*put)(void *arg, uint8_t byte);
+    void (*ready)(void *arg); /* there is room again for what comes in */
+    void *arg;
+};
+
+/* struct virtio_console_config, as the driver reads it. */
+struct virtio_console_space {
+    uint16_t columns, rows;
+    uint32_t max_ports;
+    uint32_t emergency;
+};
+
+enum { VIRTIO_CONSOLE_RING = 4096 };
+
+struct virtio_console {
+    struct virtio_device v; /* first */
+    struct virtio_console_wire wire;
+    struct virtio_console_space space;
+
+    pthread_mutex_t ring_lock; /* what follows; nothing is called under it */
+    uint8_t ring[VIRTIO_CONSOLE_RING];
+    unsigned ring_head, ring_len; /* came in, not yet with the driver */
+    bool refused;                 /* more came than there was room for */
+};
+
+/* ---- Before the first hart runs, after the last has stopped --------------------------------- */
+
+void virtio_console_init(struct virtio_console *c, struct virtio_console_wire wire,
+                         const struct virtio_host *host);
+void virtio_console_fini(struct virtio_console *c);
+
+/* ---- Any thread -------------------------------------------------------------------------------
+ */
+
+/* Bytes come in. Returns how many were taken; if not all, wire.ready says when to come again. */
+size_t virtio_console_receive(struct virtio_console *c, const uint8_t *data, size_t n);
+
+/* The terminal has another size. */
+void virtio_console_resize(struct virtio_console *c, uint16_t columns, uint16_t rows);
