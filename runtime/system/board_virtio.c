@@ -51,7 +51,7 @@ static void fill(void *arg, void *to, size_t len_bytes)
 /* ---- Life --------------------------------------------------------------------------- */
 
 static void add_device(struct board_virtio *b, unsigned slot, const struct virtio_config *c,
-                       struct block *block, const struct board_virtio_host *host)
+                       struct block *block, struct net *net, const struct board_virtio_host *host)
 {
     struct virtio_host h = {.dma = host->dma,
                             .irq = plic_line(host->plic, MEMMAP_virtio_irq + slot),
@@ -62,12 +62,16 @@ static void add_device(struct board_virtio *b, unsigned slot, const struct virti
     switch (c->kind) {
     case VIRTIO_KIND_BLK: virtio_blk_init(&b->device[slot].blk, block, c->drive.serial, &h); break;
     case VIRTIO_KIND_RNG: virtio_rng_init(&b->device[slot].rng, fill, b, &h); break;
+    case VIRTIO_KIND_NET:
+        virtio_net_init(&b->device[slot].net, net, c->card.mac, (uint16_t)c->card.net.mtu, &h);
+        break;
     }
     b->slot[slot].device = &b->device[slot].v;
 }
 
 void board_virtio_init(struct board_virtio *b, const struct machine_config *cfg,
-                       const struct drives *drives, const struct board_virtio_host *host)
+                       const struct drives *drives, const struct networks *networks,
+                       const struct board_virtio_host *host)
 {
     memset(b, 0, sizeof *b);
     b->wake = host->wake;
@@ -76,7 +80,7 @@ void board_virtio_init(struct board_virtio *b, const struct machine_config *cfg,
     CHECK(cfg->n_virtio <= CONFIG_MAX_VIRTIO);
     for (unsigned i = 0; i < cfg->n_virtio; i++)
         add_device(b, CONFIG_MAX_VIRTIO - 1 - i, &cfg->virtio[i], drives ? drives->block[i] : NULL,
-                   host);
+                   networks ? networks->net[i] : NULL, host);
     for (unsigned slot = 0; slot < CONFIG_MAX_VIRTIO; slot++)
         phys_add_mmio(host->dma.phys, MEMMAP_virtio_gpa + SLOT_LEN * (uint64_t)slot, SLOT_LEN,
                       "virtio", &virtio_mmio, &b->slot[slot]);
@@ -87,10 +91,11 @@ void board_virtio_fini(struct board_virtio *b)
     for (unsigned slot = 0; slot < CONFIG_MAX_VIRTIO; slot++) {
         if (!b->slot[slot].device)
             continue;
-        if (b->device[slot].v.ops->id == VIRTIO_ID_BLK)
-            virtio_blk_fini(&b->device[slot].blk);
-        else
-            virtio_rng_fini(&b->device[slot].rng);
+        switch (b->device[slot].v.ops->id) {
+        case VIRTIO_ID_BLK: virtio_blk_fini(&b->device[slot].blk); break;
+        case VIRTIO_ID_NET: virtio_net_fini(&b->device[slot].net); break;
+        default: virtio_rng_fini(&b->device[slot].rng); break;
+        }
     }
 }
 
