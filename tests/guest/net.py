@@ -39,10 +39,12 @@ def guest_file(what):
 
 
 def make_initrd(folder):
-    out = os.path.join(folder, "initrd")
+    out, udp = os.path.join(folder, "initrd"), os.path.join(folder, "udp")
+    here = os.path.join(ROOT, "tests", "guest", "net")
+    subprocess.run(["riscv64-linux-gnu-gcc", "-O1", "-static", "-o", udp, os.path.join(here, "udp.c")], check=True, timeout=60)
     modules = [f"{path}:/modules/{os.path.basename(path)}" for path in glob.glob(guest_file("MODULES") + "/*.ko")]
     subprocess.run([os.path.join(ROOT, "scripts", "make-initramfs.sh"), out,
-                    os.path.join(ROOT, "tests", "guest", "net", "init"), *modules], check=True, timeout=60)
+                    os.path.join(here, "init"), udp, *modules], check=True, timeout=60)
     return out
 
 
@@ -54,11 +56,13 @@ class Both(http.server.ThreadingHTTPServer):
 
 
 def serve(data):
-    """A web server on the loopback with /data and /sum. Returns its port."""
+    """A web server on the loopback with /data, /sum and /turn, a number one higher each time. Returns its port."""
     pages = {"/data": data, "/sum": (hashlib.sha256(data).hexdigest() + "\n").encode()}
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
+            if self.path == "/turn":
+                pages["/turn"] = b"%d\n" % (int(pages.get("/turn", b"0")) + 1)
             body = pages.get(self.path)
             self.send_response(200 if body else 404)
             self.send_header("Content-Length", str(len(body or b"")))
@@ -71,6 +75,19 @@ def serve(data):
     server = Both(("::", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return server.server_address[1]
+
+
+def serve_udp():
+    """Sends back what comes. Returns its port."""
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.bind(("127.0.0.1", 0))
+
+    def echo_all():
+        while True:
+            s.sendto(*s.recvfrom(2048))
+
+    threading.Thread(target=echo_all, daemon=True).start()
+    return s.getsockname()[1]
 
 
 def free_port(kind=socket.SOCK_STREAM):
@@ -156,7 +173,8 @@ def main():
     tcp, end, udp = free_port(), free_port(), free_port(socket.SOCK_DGRAM)
     with tempfile.TemporaryDirectory(prefix="dbt-net.") as folder:
         guest = Guest([args.dbt, "-kernel", guest_file("KERNEL"), "-initrd", make_initrd(folder), "-append",
-                       f"console=ttyS0 quiet http={serve(data)} bytes={len(data)} features={FEATURES}", "-serial", "stdio",
+                       f"console=ttyS0 quiet http={serve(data)} udp={serve_udp()} bytes={len(data)} features={FEATURES}",
+                       "-serial", "stdio",
                        "-netdev", f"user,id=n,hostname=guest,hostfwd=tcp:127.0.0.1:{tcp}-:80,hostfwd=udp::{udp}-:5000,"
                        f"hostfwd=tcp:127.0.0.1:{end}-10.0.2.15:9",
                        "-device", f"virtio-net-device,netdev=n,mac={MAC}", *more])
@@ -165,6 +183,7 @@ def main():
             try_to("only the address that was chosen", lambda: not_at("127.0.0.2", tcp))
             try_to("an echo over UDP", lambda: echo(udp))
             try_to("the end", lambda: say_end(end))
+        ok("the guest was reset", "test: reset" in guest.lines)
         ok("the guest came to its end", guest.wait_for("test: done", 60))
         try:
             status = guest.process.wait(30)
