@@ -18,7 +18,7 @@ CFLAGS_clang   := -O2 -g
 CFLAGS_cov     := -O0 -g --coverage
 # Lazy: the packages may be installed by this very make.
 PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
-PKG_LIBS   = $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lfdt
+PKG_LIBS   = $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lfdt -lslirp
 CFLAGS_ALL = -std=gnu17 $(WARN) $(CFLAGS_$(BUILD)) -I. -MMD -MP -pthread $(PKG_CFLAGS) $(CFLAGS)
 LDFLAGS_ALL = $(CFLAGS_$(BUILD)) -pthread $(LDFLAGS)
 

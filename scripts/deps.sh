@@ -8,8 +8,8 @@
 set -eu -o pipefail
 
 declare -A GROUPS_OF=(
-    [build]="gcc libc6-dev make pkg-config|pkgconf libcapstone-dev libffi-dev libfdt-dev libzstd-dev
-             zlib1g-dev opensbi"
+    [build]="gcc libc6-dev make pkg-config|pkgconf libcapstone-dev libffi-dev libfdt-dev libslirp-dev
+             libzstd-dev zlib1g-dev opensbi"
     [guest]="apt dpkg tar gzip xz-utils zstd coreutils util-linux debian-archive-keyring u-boot-qemu"
     [test]="libcmocka-dev libunicorn-dev gcc-riscv64-linux-gnu libc6-dev-riscv64-cross
             binutils-riscv64-linux-gnu qemu-user qemu-system-riscv|qemu-system-misc device-tree-compiler python3

@@ -198,6 +198,13 @@ enum virtq_found virtq_take(struct virtq *q, struct virtq_chain *c, const char *
     return VIRTQ_CHAIN;
 }
 
+void virtq_untake(struct virtq *q, unsigned n)
+{
+    DCHECK(n <= q->n_taken);
+    q->next_avail = (uint16_t)(q->next_avail - n);
+    q->n_taken = (uint16_t)(q->n_taken - n);
+}
+
 /* ---- Giving it back
  * -------------------------------------------------------------------------------- */
 

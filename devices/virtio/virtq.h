@@ -60,6 +60,9 @@ void virtq_reset(struct virtq *q);
 /* Takes the next buffer. BAD: *why says what; the queue must not be used any more. */
 enum virtq_found virtq_take(struct virtq *q, struct virtq_chain *c, const char **why) MUST_CHECK;
 
+/* The n buffers that were taken last have not been taken: they come again. */
+void virtq_untake(struct virtq *q, unsigned n);
+
 /* Gives a buffer back, of which the device wrote the first `written` bytes. The guest sees it with
  * the next virtq_publish(). */
 void virtq_give(struct virtq *q, uint16_t head, uint32_t written);

@@ -149,6 +149,7 @@ int main(int argc, char **argv)
     struct machine_run_config run;
     struct outputs files;
     struct drives drives;
+    struct networks networks;
     int status;
 
     if (!have_standard_files(&e))
@@ -164,8 +165,14 @@ int main(int argc, char **argv)
         return dump_dtb(&o);
     if (!open_outputs(&files, &o, &e) || !drives_open(&drives, &o.machine, o.virtual_time, &e))
         return complain(CLI_EXIT_USAGE, &e);
+    if (!networks_open(&networks, &o.machine, &e)) {
+        drives_close(&drives);
+        return complain(CLI_EXIT_USAGE, &e);
+    }
     run.drives = &drives;
+    run.networks = &networks;
     status = run_machines(&o, &run, &files);
+    networks_close(&networks);
     drives_close(&drives);
     return status;
 }

@@ -192,7 +192,7 @@ static bool settle(struct options *o, struct err *e)
     if (o->tier == TIER_DEFAULT)
         o->tier = o->stress ? TIER_1 : TIER_AUTO;
     o->machine.fixed_seed = o->virtual_time;
-    return option_settle_console(o, e) && option_attach_drives(o, e);
+    return option_settle_console(o, e) && option_attach_drives(o, e) && option_attach_nets(o, e);
 }
 
 int cli_parse(struct options *o, int argc, char **argv, struct err *e)

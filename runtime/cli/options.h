@@ -27,7 +27,14 @@ struct cli_drive {
     bool used;              /* one has */
 };
 
-struct cli_drive_name {
+/* A -netdev. */
+struct cli_net {
+    struct net_device_config config;
+    char id[DRIVE_ID_ROOM];
+    bool used; /* a -device has it */
+};
+
+struct cli_backend_name {
     char id[DRIVE_ID_ROOM];
 };
 
@@ -57,7 +64,10 @@ struct options {
     bool serial_given, host_time_given;
     struct cli_drive drive[CONFIG_MAX_VIRTIO];
     unsigned n_drives;
-    struct cli_drive_name drive_of[CONFIG_MAX_VIRTIO]; /* of machine.virtio[i]; "": its own */
+    struct cli_net net[CONFIG_MAX_VIRTIO];
+    unsigned n_nets;
+    /* Of machine.virtio[i]: the -drive's or -netdev's; "": its own. */
+    struct cli_backend_name backend_of[CONFIG_MAX_VIRTIO];
     const char *shown; /* --help and its like were given: the text was printed */
 };
 
@@ -91,7 +101,7 @@ bool option_size(const char *text, uint64_t unit, uint64_t *bytes) MUST_CHECK;
 /* A number as C writes it, all of `text`. */
 bool option_number(const char *text, uint64_t *n) MUST_CHECK;
 
-/* ---- option_drive.c: virtio devices ------------------------------------------------ */
+/* ---- option_drive.c: disks, and virtio devices that name what is behind them ---------- */
 
 bool option_drive(struct options *o, const char *value, struct err *e) MUST_CHECK;
 bool option_device(struct options *o, const char *value, struct err *e) MUST_CHECK;
@@ -103,6 +113,17 @@ bool option_object(struct options *o, const char *value, struct err *e) MUST_CHE
 /* Standard input goes to the console if that asks for it and -serial does not. */
 bool option_settle_console(struct options *o, struct err *e) MUST_CHECK;
 bool option_attach_drives(struct options *o, struct err *e) MUST_CHECK;
+
+/* ---- option_net.c ---------------------------------------------------------------------- */
+
+bool option_net(struct options *o, const char *value, struct err *e) MUST_CHECK; /* --net, -nic */
+bool option_netdev(struct options *o, const char *value, struct err *e) MUST_CHECK; /* -netdev */
+
+/* -device virtio-net-device; the settings behind its name, or NULL. */
+bool option_device_net(struct options *o, const char *rest, struct err *e) MUST_CHECK;
+
+/* When all options are read: as option_attach_drives(), and gives each card its address. */
+bool option_attach_nets(struct options *o, struct err *e) MUST_CHECK;
 
 /* ---- help.c ------------------------------------------------------------------------- */
 

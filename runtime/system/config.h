@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "devices/host/net.h"
 #include "frontend/riscv/rv.h"
 
 enum firmware {
@@ -24,7 +25,7 @@ enum image_as {
 /* A virtio device of the board. */
 enum { CONFIG_MAX_VIRTIO = 8, DRIVE_PATH_ROOM = 4096, DRIVE_SERIAL_ROOM = 21 };
 
-enum virtio_kind { VIRTIO_KIND_BLK, VIRTIO_KIND_RNG, VIRTIO_KIND_CONSOLE };
+enum virtio_kind { VIRTIO_KIND_BLK, VIRTIO_KIND_RNG, VIRTIO_KIND_CONSOLE, VIRTIO_KIND_NET };
 
 struct drive_config {
     char path[DRIVE_PATH_ROOM];
@@ -34,9 +35,15 @@ struct drive_config {
     bool raw;      /* format=raw: whatever it looks like */
 };
 
+struct net_device_config {
+    struct net_config net;
+    uint8_t mac[6];
+};
+
 struct virtio_config {
     enum virtio_kind kind;
-    struct drive_config drive; /* VIRTIO_KIND_BLK */
+    struct drive_config drive;     /* VIRTIO_KIND_BLK */
+    struct net_device_config card; /* VIRTIO_KIND_NET */
 };
 
 struct machine_config {

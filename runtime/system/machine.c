@@ -370,7 +370,8 @@ static bool create_board(struct machine *m, struct err *e)
                               .set_ticks = machine_set_ticks,
                               .wall_seconds = wall_ns,
                               .arg = m};
-    return board_init(&m->board, &m->phys, &m->clock, &m->cfg, &m->plan, m->run.drives, &host, e);
+    return board_init(&m->board, &m->phys, &m->clock, &m->cfg, &m->plan, m->run.drives,
+                      m->run.networks, &host, e);
 }
 
 struct machine *machine_create(const struct machine_config *cfg,

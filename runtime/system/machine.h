@@ -7,6 +7,7 @@
 #include "runtime/system/board.h"
 #include "runtime/system/boot.h"
 #include "runtime/system/drive.h"
+#include "runtime/system/network.h"
 
 struct machine;
 
@@ -20,8 +21,10 @@ struct machine_run_config {
     bool virtual_time;
     bool evaluate_first;
     bool stress_irq, stress_table; /* see struct hart_config */
-    const struct drives *drives;   /* opened for this machine_config; borrowed; NULL: none */
-    uint64_t max_insns;            /* virtual time: stop after so many instructions; 0: never */
+    /* Opened for this machine_config; borrowed; NULL: none. */
+    const struct drives *drives;
+    const struct networks *networks;
+    uint64_t max_insns; /* virtual time: stop after so many instructions; 0: never */
 };
 
 /* Reads and checks the inputs, maps memory, makes the devices. NULL with one line. */

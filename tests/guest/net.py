@@ -1,0 +1,203 @@
+#!/usr/bin/env python3
+"""Debian's kernel with --net user: the guest (net/init) reaches servers here, and we its own.
+
+    tests/guest/net.py [--dbt PATH] [--mbytes N] [OPTION...]
+
+N megabytes go each way (10). The last line is "N passed, N failed".
+"""
+
+import argparse
+import glob
+import hashlib
+import http.server
+import os
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+MAC = "52:54:00:ab:cd:ef"
+# CSUM, GUEST_CSUM, MAC, HOST_TSO4, MRG_RXBUF, STATUS.
+FEATURES = "11000100000100011"
+counts = {True: 0, False: 0}
+
+
+def ok(name, good, why=""):
+    counts[bool(good)] += 1
+    if not good:
+        print(f"FAILED: {name}: {why}")
+
+
+def guest_file(what):
+    script = os.path.join(ROOT, "scripts", "fetch-guest.sh")
+    return subprocess.check_output([script, "--print", what], text=True, timeout=30).strip()
+
+
+def make_initrd(folder):
+    out, udp = os.path.join(folder, "initrd"), os.path.join(folder, "udp")
+    here = os.path.join(ROOT, "tests", "guest", "net")
+    subprocess.run(["riscv64-linux-gnu-gcc", "-O1", "-static", "-o", udp, os.path.join(here, "udp.c")], check=True, timeout=60)
+    modules = [f"{path}:/modules/{os.path.basename(path)}" for path in glob.glob(guest_file("MODULES") + "/*.ko")]
+    subprocess.run([os.path.join(ROOT, "scripts", "make-initramfs.sh"), out,
+                    os.path.join(here, "init"), udp, *modules], check=True, timeout=60)
+    return out
+
+
+class Both(http.server.ThreadingHTTPServer):
+    """On IPv4 and IPv6: the guest's 10.0.2.2 is 127.0.0.1, its fec0::2 is ::1."""
+
+    address_family = socket.AF_INET6
+    daemon_threads = True
+
+
+def serve(data):
+    """A web server on the loopback with /data, /sum and /turn, a number one higher each time. Returns its port."""
+    pages = {"/data": data, "/sum": (hashlib.sha256(data).hexdigest() + "\n").encode()}
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            if self.path == "/turn":
+                pages["/turn"] = b"%d\n" % (int(pages.get("/turn", b"0")) + 1)
+            body = pages.get(self.path)
+            self.send_response(200 if body else 404)
+            self.send_header("Content-Length", str(len(body or b"")))
+            self.end_headers()
+            self.wfile.write(body or b"")
+
+        def log_message(self, *_):
+            pass
+
+    server = Both(("::", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server.server_address[1]
+
+
+def serve_udp():
+    """Sends back what comes. Returns its port."""
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.bind(("127.0.0.1", 0))
+
+    def echo_all():
+        while True:
+            s.sendto(*s.recvfrom(2048))
+
+    threading.Thread(target=echo_all, daemon=True).start()
+    return s.getsockname()[1]
+
+
+def free_port(kind=socket.SOCK_STREAM):
+    with socket.socket(socket.AF_INET, kind) as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Guest:
+    """dbt-run; its lines are kept as they come."""
+
+    def __init__(self, command):
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                        stderr=subprocess.STDOUT, text=True, errors="replace")
+        self.lines = []
+        self.news = threading.Condition()
+        threading.Thread(target=self.read, daemon=True).start()
+
+    def read(self):
+        for line in self.process.stdout:
+            with self.news:
+                self.lines.append(line.rstrip())
+                self.news.notify_all()
+
+    def wait_for(self, text, seconds):
+        """True when a line is the text within the time."""
+        end = time.monotonic() + seconds
+        with self.news:
+            while text not in self.lines:
+                if time.monotonic() > end or self.process.poll() is not None:
+                    return text in self.lines
+                self.news.wait(0.2)
+        return True
+
+
+def download(url):
+    with urllib.request.urlopen(url, timeout=60) as answer:
+        return answer.read()
+
+
+def try_to(name, action):
+    try:
+        ok(name, *action())
+    except OSError as e:
+        ok(name, False, e)
+
+
+def from_guest(port, address="127.0.0.1"):
+    start = time.monotonic()
+    data = download(f"http://{address}:{port}/data")
+    seconds = time.monotonic() - start
+    print(f"      from the guest: {len(data) / 1e6 / seconds:.1f} MB/s")
+    want = download(f"http://{address}:{port}/sum").decode().strip()
+    return hashlib.sha256(data).hexdigest() == want, f"{len(data)} bytes, of which the sum is wrong"
+
+
+def echo(port):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.settimeout(10)
+        s.sendto(b"hello", ("127.0.0.1", port))
+        answer = s.recv(100)
+    return answer == b"hello", answer
+
+
+def not_at(address, port):
+    with socket.socket() as s:
+        s.settimeout(10)
+        return s.connect_ex((address, port)) != 0, "somebody listens"
+
+
+def say_end(port):
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as s:
+        s.sendall(b"end\n")
+    return True, ""
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--dbt", default=os.path.join(ROOT, "dbt-run"))
+    parser.add_argument("--mbytes", type=int, default=10)
+    args, more = parser.parse_known_args()
+    data = os.urandom(args.mbytes << 20)
+    tcp, end, udp = free_port(), free_port(), free_port(socket.SOCK_DGRAM)
+    with tempfile.TemporaryDirectory(prefix="dbt-net.") as folder:
+        guest = Guest([args.dbt, "-kernel", guest_file("KERNEL"), "-initrd", make_initrd(folder), "-append",
+                       f"console=ttyS0 quiet http={serve(data)} udp={serve_udp()} bytes={len(data)} features={FEATURES}",
+                       "-serial", "stdio",
+                       "-netdev", f"user,id=n,hostname=guest,hostfwd=tcp:127.0.0.1:{tcp}-:80,hostfwd=udp::{udp}-:5000,"
+                       f"hostfwd=tcp:127.0.0.1:{end}-10.0.2.15:9",
+                       "-device", f"virtio-net-device,netdev=n,mac={MAC}", *more])
+        if guest.wait_for("test: ready", 60 + 10 * args.mbytes):
+            try_to("a file from the guest", lambda: from_guest(tcp))
+            try_to("only the address that was chosen", lambda: not_at("127.0.0.2", tcp))
+            try_to("an echo over UDP", lambda: echo(udp))
+            try_to("the end", lambda: say_end(end))
+        ok("the guest was reset", "test: reset" in guest.lines)
+        ok("the guest came to its end", guest.wait_for("test: done", 60))
+        try:
+            status = guest.process.wait(30)
+        except subprocess.TimeoutExpired:
+            guest.process.kill()
+            status = "none: it hangs"
+        ok("its exit status", status == 0, status)
+        for line in guest.lines:
+            if re.match(r"test: .* ", line):
+                ok(line, line.endswith(" ok"), "in the guest")
+        if counts[False]:
+            print("\n".join(guest.lines[-60:]))
+    print(f"{counts[True]} passed, {counts[False]} failed")
+    return 0 if not counts[False] else 1
+
+
+sys.exit(main())
