@@ -73,6 +73,14 @@ run: all deps-guest
 	./dbt-run -kernel "$$(scripts/fetch-guest.sh --print KERNEL)" \
 	    -initrd "$$(scripts/fetch-guest.sh --print INITRD)" -append "console=ttyS0"
 
+## debian-image a disk image with a whole riscv64 Debian, from its packages (about five minutes)
+## run-debian   boot that image to a login, root, password dbt; it keeps what is written
+.PHONY: debian-image run-debian
+debian-image: all
+	@scripts/debian-image.sh
+run-debian: debian-image
+	./dbt-run "$$(scripts/debian-image.sh --print)"
+
 ## test         everything that CI runs; ends with "N passed, N failed"
 .PHONY: test
 test: deps-test

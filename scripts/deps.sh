@@ -1,7 +1,7 @@
 #!/bin/bash
 # Installs the Debian packages that a task needs, and only those that are missing.
 #
-#   scripts/deps.sh GROUP...      build, guest, test, bench, hot, check, fuzz
+#   scripts/deps.sh GROUP...      build, guest, image, test, bench, hot, check, fuzz
 #
 # Silent, quick and without network when nothing is missing. "a|b" means that either will do,
 # because Debian renamed or split a package between releases.
@@ -11,6 +11,7 @@ declare -A GROUPS_OF=(
     [build]="gcc libc6-dev make pkg-config|pkgconf libcapstone-dev libffi-dev libfdt-dev libslirp-dev
              libzstd-dev zlib1g-dev opensbi"
     [guest]="apt dpkg tar gzip xz-utils zstd coreutils util-linux debian-archive-keyring u-boot-qemu"
+    [image]="dpkg fakeroot python3 e2fsprogs fdisk dosfstools xz-utils zstd coreutils"
     [test]="libcmocka-dev libunicorn-dev gcc-riscv64-linux-gnu libc6-dev-riscv64-cross
             binutils-riscv64-linux-gnu qemu-user qemu-system-riscv|qemu-system-misc device-tree-compiler python3
             binutils e2fsprogs fdisk"
