@@ -228,7 +228,7 @@ bad 1 'not a range' Image --filter main
 bad 1 'not known' Image --stress coffee
 bad 1 'between 1M and 2G' Image --cache-size 1K
 bad 1 'host or virtual' Image --time lunar
-bad 1 'networks are not there yet' Image -netdev user,id=n
+bad 1 'is given to no device' Image -netdev user,id=n
 bad 1 'the debugger' Image -s
 bad 1 '-D folder' Image -D folder
 bad 1 'cannot write' Image --dump-dtb folder

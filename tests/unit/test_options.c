@@ -218,7 +218,7 @@ static void qemus_habits(void **state)
     bad("-smp 4 x", "only one hart so far");
     bad("-smp none x", "not a number");
     bad("-cpu cortex-a57 x", "--cpu");
-    bad("-netdev user,id=n x", "networks are not there yet");
+    bad("-netdev user,id=n x", "is given to no device");
     bad("-s x", "debugger");
     bad("-display gtk x", "only `none`");
     bad("-accel kvm x", "translated");
