@@ -77,6 +77,8 @@ class Guest:
         self.process.stdin.flush()
         before, match = self.wait_for(rf"bench: status (\d+) of {kernel}\n")
         cpu = self.settle() - start
+        if cpu <= 0:
+            die(f"{self.name} took no time for {kernel}: the command must become the emulator, by exec")
         if match[1] != "0":
             die(f"{kernel} under {self.name} ended with status {match[1]}; see {self.log.name}")
         return cpu, checksum(before, kernel, self.name)
