@@ -117,7 +117,7 @@ static uint64_t greatest(enum ir_cond cond)
 /* One step towards the plainest comparison. */
 static bool simplify_exit_if(struct opt_fold *f, struct ir_insn *i)
 {
-    uint64_t x, y;
+    uint64_t x = 0, y = 0;
     bool x_const = ir_is_const(f->b, i->a, &x), y_const = ir_is_const(f->b, i->b, &y);
 
     if (x_const && y_const)

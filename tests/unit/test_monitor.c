@@ -217,9 +217,10 @@ static void stop_holds_the_hart_until_cont(void **state)
     type(&w, MONITOR_SOCKET, "info status\n");
     usleep(20000);
     assert_int_equal(pthread_tryjoin_np(hart, NULL), EBUSY);
-    type(&w, MONITOR_SOCKET, "c\ncont\n");
+    type(&w, MONITOR_SOCKET, "c\n");
     pthread_join(hart, NULL);
     assert_non_null(strstr(w.text[MONITOR_SOCKET], "stopped\n"));
+    assert_string_equal(ask(&w, "cont"), "(dbt) ");
     assert_int_equal(w.stops, 1);
     assert_int_equal(w.conts, 1);
     assert_string_equal(ask(&w, "info status"), "running\n(dbt) ");
