@@ -3,7 +3,7 @@
 #
 #   scripts/fetch-guest.sh                  fetches what is missing; silent when nothing is
 #   scripts/fetch-guest.sh --print WHAT     the path of KERNEL, INITRD, AUTO, BUSYBOX, MODULES (a
-#                                           folder) or DIR; fetches nothing
+#                                           folder), GRUB or DIR; fetches nothing
 #
 # Environment: DBT_CACHE (the folder), SUITE (stable), GUEST_ARCH (riscv64), DBT_MIRROR (by
 # default Debian's mirror as this host's apt has it; its keyring goes with it).
@@ -45,8 +45,9 @@ print_path()
     AUTO) echo "$cache/initramfs-auto.cpio.gz" ;;
     BUSYBOX) echo "$cache/busybox" ;;
     MODULES) echo "$cache/modules" ;;
+    GRUB) echo "$cache/grub.efi" ;;
     DIR) echo "$cache" ;;
-    *) die "--print takes KERNEL, INITRD, AUTO, BUSYBOX, MODULES or DIR, not '$1'" ;;
+    *) die "--print takes KERNEL, INITRD, AUTO, BUSYBOX, MODULES, GRUB or DIR, not '$1'" ;;
     esac
 }
 
@@ -120,6 +121,21 @@ download()
     mv -f SHA256SUMS.packages "$cache/" # Last: it says that the others are whole.
 }
 
+# The boot loader that a disk has, for the test of booting by EFI.
+download_grub()
+{
+    [ -d "$work/apt" ] || make_apt_root
+    mkdir "$work/grub"
+    cd "$work/grub"
+    private_apt apt-get download "grub-efi-$arch-unsigned"
+    take "$(echo "$work"/grub/*.deb)" "*/monolithic/grub$arch.efi" "$work/grub.efi"
+    cd "$work"
+    sha256sum grub.efi >SHA256SUMS.grub
+    mv -f grub.efi "$cache/"
+    mv -f SHA256SUMS.grub "$cache/"
+    cd "$here"
+}
+
 make_initramfs()
 {
     export BUSYBOX=$cache/busybox
@@ -157,6 +173,12 @@ initramfs_good()
         [ "$(sed -n '3,$p' "$cache/SHA256SUMS.initramfs")" = "$(recipe_sums)" ]
 }
 
+# Other architectures and older suites have it under other names; only riscv64's is tested.
+grub_good()
+{
+    [ "$arch" != riscv64 ] || [ "$suite" != stable ] || good SHA256SUMS.grub
+}
+
 main()
 {
     mkdir -p "$cache" 2>/dev/null || die "cannot make the folder $cache; set DBT_CACHE"
@@ -165,7 +187,7 @@ main()
     exec 9>"$cache/.lock"
     flock 9
 
-    packages_good && initramfs_good && return
+    packages_good && initramfs_good && grub_good && return
     # Inside the cache, so that a finished file arrives by a rename.
     rm -rf "$cache"/.partial.* # What a killed run left; we hold the lock.
     work=$(mktemp -d "$cache/.partial.XXXXXX")
@@ -175,10 +197,11 @@ main()
         download
     fi
     initramfs_good || make_initramfs
+    grub_good || download_grub
 }
 
 case ${1:-} in
 --print) print_path "${2:-nothing}" ;;
 '') main ;;
-*) die "usage: scripts/fetch-guest.sh [--print KERNEL|INITRD|AUTO|BUSYBOX|MODULES|DIR]" ;;
+*) die "usage: scripts/fetch-guest.sh [--print KERNEL|INITRD|AUTO|BUSYBOX|MODULES|GRUB|DIR]" ;;
 esac

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "devices/virtio/virtio_blk.h"
+#include "devices/virtio/virtio_console.h"
 #include "devices/virtio/virtio_rng.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/lib/virtio_driver.h"
@@ -16,13 +17,16 @@
 enum { MAX_STEPS = 600, DISK_BYTES = 1 << 16, SECTOR = 512, N_TABLE = 64 };
 
 /* What stands at the beginning of an input. */
-enum kind { BLK, BLK_READ_ONLY, BLK_SNAPSHOT, BLK_THREADS, RNG, N_KINDS };
+enum kind { BLK, BLK_READ_ONLY, BLK_SNAPSHOT, BLK_THREADS, RNG, CONSOLE, N_KINDS };
 
 static struct virtio_driver d;
 static union {
     struct virtio_blk blk;
+    struct virtio_device v;
     struct virtio_rng rng;
+    struct virtio_console console;
 } device;
+static enum kind kind;
 static int file = -1;
 
 static void fill(void *arg, void *to, size_t len_bytes)
@@ -31,7 +35,17 @@ static void fill(void *arg, void *to, size_t len_bytes)
     memset(to, 0x5a, len_bytes);
 }
 
-static struct block *open_disk(enum kind kind)
+static void put(void *arg, uint8_t byte)
+{
+    (void)arg, (void)byte;
+}
+
+static void ready(void *arg)
+{
+    (void)arg;
+}
+
+static struct block *open_disk(void)
 {
     struct block_config config = {.read_only = kind == BLK_READ_ONLY,
                                   .snapshot = kind == BLK_SNAPSHOT,
@@ -106,6 +120,19 @@ static void any_access(struct fuzz_input *in)
         (void)virtio_mmio.read(&d.slot, at, size);
 }
 
+static void start_queue(unsigned queue, uint16_t num)
+{
+    static const uint32_t at[3] = {VD_DESC, VD_AVAIL, VD_USED};
+
+    vd_set(&d, VD_QUEUE_SEL, queue);
+    vd_set(&d, VD_QUEUE_NUM, num);
+    for (unsigned i = 0; i < 3; i++) {
+        vd_set(&d, VD_QUEUE_DESC + 16 * i, (uint32_t)VD_RAM + at[i]);
+        vd_set(&d, VD_QUEUE_DESC + 16 * i + 4, 0);
+    }
+    vd_set(&d, VD_QUEUE_READY, 1);
+}
+
 /* A driver as it should be, so that what follows meets a device that works. */
 static void start(struct fuzz_input *in)
 {
@@ -114,6 +141,8 @@ static void start(struct fuzz_input *in)
     if (fuzz_below(in, 2))
         features &= fuzz_take(in, 4) | VIRTIO_F_INDIRECT_DESC;
     CHECK(vd_negotiate(&d, features) && "what was offered is taken");
+    for (unsigned q = 1; q < d.slot.device->ops->n_queues; q++)
+        start_queue(q, (uint16_t)(1u << fuzz_below(in, 8)));
     vd_start(&d, (uint16_t)(1u << fuzz_below(in, 8)));
 }
 
@@ -156,6 +185,20 @@ static void request(struct fuzz_input *in)
     vd_notify(&d);
 }
 
+/* From the other side of the device. */
+static void outside(struct fuzz_input *in)
+{
+    static const uint8_t text[5000];
+
+    if (kind != CONSOLE)
+        return;
+    if (fuzz_below(in, 4) == 0)
+        virtio_console_resize(&device.console, (uint16_t)fuzz_take(in, 2),
+                              (uint16_t)fuzz_take(in, 2));
+    else
+        virtio_console_receive(&device.console, text, fuzz_take(in, 2) % sizeof text);
+}
+
 static void spoil_ram(struct fuzz_input *in)
 {
     static const uint64_t where[] = {VD_DESC, VD_AVAIL, VD_USED, VD_TABLE};
@@ -180,9 +223,15 @@ static void step(struct fuzz_input *in)
     case 9: spoil_ram(in); break;
     case 10:
     case 11: vd_offer(&d, (uint16_t)fuzz_below(in, N_TABLE)); break;
-    case 12: vd_poll(&d); break;
+    case 12:
+        outside(in);
+        vd_poll(&d);
+        break;
     case 13: vd_set(&d, VD_STATUS, 0); break;
-    default: vd_notify(&d); break;
+    default:
+        vd_set(&d, VD_QUEUE_NOTIFY, 1);
+        vd_notify(&d);
+        break;
     }
     for (unsigned i = 0; i < d.slot.device->ops->n_queues; i++) {
         const struct virtq *q = &d.slot.device->queue[i];
@@ -191,31 +240,53 @@ static void step(struct fuzz_input *in)
     }
 }
 
+static struct block *make_device(void)
+{
+    struct block *block = NULL;
+
+    switch (kind) {
+    case RNG: virtio_rng_init(&device.rng, fill, NULL, &d.host); break;
+    case CONSOLE:
+        virtio_console_init(&device.console,
+                            (struct virtio_console_wire){.put = put, .ready = ready}, &d.host);
+        break;
+    default:
+        block = open_disk();
+        virtio_blk_init(&device.blk, block, "fuzz", &d.host);
+        break;
+    }
+    d.slot = (struct virtio_mmio){.device = &device.v};
+    return block;
+}
+
+static void destroy_device(struct block *block)
+{
+    switch (kind) {
+    case RNG: virtio_rng_fini(&device.rng); break;
+    case CONSOLE: virtio_console_fini(&device.console); break;
+    default:
+        virtio_blk_fini(&device.blk);
+        block_close(block);
+        break;
+    }
+}
+
+/* A second queue lies where the first does: a driver may do that, too. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     struct fuzz_input in = {data, len};
-    enum kind kind = (enum kind)fuzz_below(&in, 2 * N_KINDS);
-    struct block *block = NULL;
+    struct block *block;
 
+    kind = (enum kind)fuzz_below(&in, 2 * N_KINDS);
     kind = kind < N_KINDS ? kind : BLK;
     if (!d.phys.ram)
         vd_init(&d);
     memset(vd_at(&d, 0), 0, VD_DATA);
     d.num = 1;
-    if (kind == RNG) {
-        virtio_rng_init(&device.rng, fill, NULL, &d.host);
-    } else {
-        block = open_disk(kind);
-        virtio_blk_init(&device.blk, block, "fuzz", &d.host);
-    }
-    d.slot = (struct virtio_mmio){.device = kind == RNG ? &device.rng.v : &device.blk.v};
+    block = make_device();
     for (unsigned n = 0; n < MAX_STEPS && in.left > 0; n++)
         step(&in);
-    if (kind == RNG)
-        virtio_rng_fini(&device.rng);
-    else
-        virtio_blk_fini(&device.blk);
-    block_close(block);
+    destroy_device(block);
     CHECK(file < 0 || lseek(file, 0, SEEK_END) == DISK_BYTES);
     return 0;
 }

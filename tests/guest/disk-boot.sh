@@ -1,6 +1,6 @@
 #!/bin/bash
 # A disk image and nothing else: U-Boot finds extlinux.conf on its partition and boots the kernel
-# beside it. With a GPT and with an MBR. The last line is "N passed, N failed".
+# beside it, with a GPT and with an MBR; or it finds an EFI program, GRUB, which boots the kernel. The last line is "N passed, N failed".
 #
 #     tests/guest/disk-boot.sh [./dbt-run [OPTION...]]
 set -u
@@ -34,6 +34,26 @@ for table in gpt dos; do
     mke2fs -q -t ext4 -d "$dir/tree" -E offset=1048576 "$dir/$table.img" 64M || exit 2
 done
 
+# An EFI system partition of 16 MiB with GRUB, and behind it the partition that GRUB looks for.
+truncate -s 100M "$dir/efi.img"
+printf 'label: gpt\nstart=2048, size=32768, type=uefi\nstart=34816, size=131072\n' |
+    sfdisk -q "$dir/efi.img" || exit 2
+truncate -s 16M "$dir/esp"
+mkfs.vfat "$dir/esp" >/dev/null || exit 2
+mmd -i "$dir/esp" ::/EFI ::/EFI/BOOT ::/EFI/debian
+mcopy -i "$dir/esp" "$(scripts/fetch-guest.sh --print GRUB)" ::/EFI/BOOT/BOOTRISCV64.EFI || exit 2
+mcopy -i "$dir/esp" - ::/EFI/debian/grub.cfg <<'end' || exit 2
+search --no-floppy --set=root --file /boot/vmlinux
+set timeout=0
+menuentry auto {
+    linux /boot/vmlinux console=ttyS0 quiet
+    initrd /boot/initrd
+}
+end
+dd if="$dir/esp" of="$dir/efi.img" bs=1M seek=1 conv=notrunc status=none
+rm "$dir/tree/boot/extlinux/extlinux.conf"
+mke2fs -q -t ext4 -d "$dir/tree" -E offset=17825792 "$dir/efi.img" 64M || exit 2
+
 boots() # NAME ARG...
 {
     local name=$1 status
@@ -50,6 +70,7 @@ boots() # NAME ARG...
 }
 
 boots 'a GPT disk' "$dir/gpt.img" "$@"
+boots 'GRUB, by EFI' "$dir/efi.img" "$@"
 # U-Boot tries virtio 0 and no other disk.
 truncate -s 1M "$dir/blank"
 boots 'an MBR disk before a blank one' -drive file="$dir/dos.img",readonly=on \

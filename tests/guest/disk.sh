@@ -48,7 +48,8 @@ head -c 8M "$dir/a" >"$dir/d"
 mkdir "$dir/tree"
 echo "from the host" >"$dir/tree/greeting"
 PATH=$PATH:/sbin:/usr/sbin
-mke2fs -q -t ext4 -d "$dir/tree" "$dir/e" 32M || exit 2
+truncate -s 32M "$dir/e"
+mke2fs -q -t ext4 -d "$dir/tree" "$dir/e" || exit 2
 cp "$dir/c" "$dir/c.before"
 cp "$dir/d" "$dir/d.before"
 
