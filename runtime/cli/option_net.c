@@ -219,11 +219,10 @@ static bool take_kind(struct cli_net *n, const struct option_item *it, struct er
 
     if (user && it->value)
         return err_set(e, "user takes no value; settings stand behind a comma");
+    if (option_is(it->name, "nic"))
+        return err_set(e, "nic: the card comes with its network: write --net user,mac=M alone");
     if (!user && !tap && !passt)
-        return err_set(e,
-                       "%s is not known; user, tap=IF, passt=SOCKET or none, which come with their "
-                       "card",
-                       it->name);
+        return err_set(e, "%s is not known; user, tap=IF, passt=SOCKET or none", it->name);
     c->kind = user ? NET_USER : tap ? NET_TAP : NET_PASST;
     return !it->value || option_copy(c->name, sizeof c->name, it, e);
 }

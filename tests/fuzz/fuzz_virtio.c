@@ -8,8 +8,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "devices/host/net_private.h"
 #include "devices/virtio/virtio_blk.h"
 #include "devices/virtio/virtio_console.h"
+#include "devices/virtio/virtio_net.h"
 #include "devices/virtio/virtio_rng.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/lib/virtio_driver.h"
@@ -17,7 +19,7 @@
 enum { MAX_STEPS = 600, DISK_BYTES = 1 << 16, SECTOR = 512, N_TABLE = 64 };
 
 /* What stands at the beginning of an input. */
-enum kind { BLK, BLK_READ_ONLY, BLK_SNAPSHOT, BLK_THREADS, RNG, CONSOLE, N_KINDS };
+enum kind { BLK, BLK_READ_ONLY, BLK_SNAPSHOT, BLK_THREADS, RNG, CONSOLE, NET, NET_ABLE, N_KINDS };
 
 static struct virtio_driver d;
 static union {
@@ -25,9 +27,12 @@ static union {
     struct virtio_device v;
     struct virtio_rng rng;
     struct virtio_console console;
+    struct virtio_net net;
 } device;
 static enum kind kind;
 static int file = -1;
+static struct net *net; /* NULL: the device has none */
+static bool net_stuck;
 
 static void fill(void *arg, void *to, size_t len_bytes)
 {
@@ -64,6 +69,89 @@ static struct block *open_disk(void)
     block = block_open(&config, &e);
     CHECK(block && "the disk opens");
     return block;
+}
+
+/* ---- The host's side of a network: without a thread -------------------------------------- */
+
+static void net_wait(void *backend, struct net_polls *p, bool paused)
+{
+    (void)backend, (void)p, (void)paused;
+}
+
+static void net_serve(void *backend, const struct net_polls *p)
+{
+    (void)backend, (void)p;
+}
+
+/* What the device lets through is sound. */
+static bool net_take(void *backend, const struct net_frame *f)
+{
+    CHECK(f->len >= NET_MIN_FRAME && f->len <= NET_MAX_FRAME);
+    CHECK(net_offload_is_sound(&f->offload, f->len));
+    CHECK(backend || (f->offload.flags == 0 && f->offload.gso_type == NET_GSO_NONE));
+    return !net_stuck;
+}
+
+static void net_closed(void *backend)
+{
+    (void)backend;
+}
+
+static const struct net_ops net_ops[2] = {
+    {.wait = net_wait, .serve = net_serve, .send = net_take, .close = net_closed},
+    {.offloads = NET_SEND_TSO4 | NET_SEND_TSO6 | NET_GET_CSUM | NET_GET_TSO4 | NET_GET_TSO6,
+     .takes_csum = true,
+     .wait = net_wait,
+     .serve = net_serve,
+     .send = net_take,
+     .close = net_closed},
+};
+
+/* A frame for the guest, of any length; what is in it does not matter. */
+static void bring_frame(struct fuzz_input *in)
+{
+    static const struct net_offload offload[] = {
+        {0},
+        {.flags = NET_DATA_VALID},
+        {.flags = NET_NEEDS_CSUM, .csum_start = 4, .csum_offset = 8},
+        {.flags = NET_NEEDS_CSUM, .gso_type = NET_GSO_TCPV4, .gso_size = 7},
+        {.flags = NET_NEEDS_CSUM, .gso_type = NET_GSO_TCPV6, .gso_size = 7},
+    };
+    size_t len = NET_MIN_FRAME + (fuzz_below(in, 4) ? fuzz_below(in, 200) : fuzz_take(in, 2));
+    struct net_frame *f = net_deliver_begin(net, len);
+
+    if (!f)
+        return;
+    memset(f->bytes, 0x66, len);
+    f->offload = offload[fuzz_below(in, sizeof offload / sizeof offload[0])];
+    net_deliver(net, f);
+}
+
+static void net_step(struct fuzz_input *in)
+{
+    switch (fuzz_below(in, 6)) {
+    case 0: net_stuck = !net_stuck; break;
+    case 1: net_set_link(net, fuzz_below(in, 2) != 0); break;
+    case 2: net_round(net, false); break;
+    default: bring_frame(in); break;
+    }
+}
+
+/* A packet as it should be, or nearly. */
+static void packet(struct fuzz_input *in)
+{
+    const uint16_t header[6] = {(uint16_t)(fuzz_below(in, 3) | fuzz_below(in, 5) << 8),
+                                (uint16_t)fuzz_below(in, 64),
+                                (uint16_t)fuzz_below(in, 3),
+                                (uint16_t)fuzz_below(in, 100),
+                                (uint16_t)fuzz_below(in, 100),
+                                0};
+    uint64_t at = VD_DATA + 256 * fuzz_below(in, 64);
+
+    memcpy(vd_at(&d, at), header, sizeof header);
+    vd_desc(&d, 0, VD_RAM + at, 12 + fuzz_below(in, 150), 0, 0);
+    vd_offer(&d, 0);
+    vd_notify(&d);
 }
 
 /* ---- What a driver chooses ---------------------------------------------------------------- */
@@ -120,7 +208,8 @@ static void any_access(struct fuzz_input *in)
         (void)virtio_mmio.read(&d.slot, at, size);
 }
 
-static void start_queue(unsigned queue, uint16_t num)
+/* A second queue where the first is: a driver may do that, too. */
+static void start_queue_there(unsigned queue, uint16_t num)
 {
     static const uint32_t at[3] = {VD_DESC, VD_AVAIL, VD_USED};
 
@@ -140,9 +229,19 @@ static void start(struct fuzz_input *in)
 
     if (fuzz_below(in, 2))
         features &= fuzz_take(in, 4) | VIRTIO_F_INDIRECT_DESC;
+    /* Segments need checksums (section 5.1.3.1): these two are not left out. */
+    features |= net ? d.slot.device->offered & 3 : 0;
     CHECK(vd_negotiate(&d, features) && "what was offered is taken");
-    for (unsigned q = 1; q < d.slot.device->ops->n_queues; q++)
-        start_queue(q, (uint16_t)(1u << fuzz_below(in, 8)));
+    for (unsigned q = 1; q < d.slot.device->ops->n_queues; q++) {
+        uint16_t num = (uint16_t)(1u << fuzz_below(in, 8));
+
+        vd_select(&d, q < VD_N_QUEUES ? q : 0);
+        if (d.queue == 0 || fuzz_below(in, 4) == 0)
+            start_queue_there(q, num);
+        else
+            vd_make_queue(&d, num);
+    }
+    vd_select(&d, 0);
     vd_start(&d, (uint16_t)(1u << fuzz_below(in, 8)));
 }
 
@@ -185,11 +284,23 @@ static void request(struct fuzz_input *in)
     vd_notify(&d);
 }
 
+/* For the kind of device that there is. */
+static void one_request(struct fuzz_input *in)
+{
+    vd_select(&d, fuzz_below(in, VD_N_QUEUES));
+    if (net)
+        packet(in);
+    else
+        request(in);
+}
+
 /* From the other side of the device. */
 static void outside(struct fuzz_input *in)
 {
     static const uint8_t text[5000];
 
+    if (net)
+        net_step(in);
     if (kind != CONSOLE)
         return;
     if (fuzz_below(in, 4) == 0)
@@ -202,7 +313,7 @@ static void outside(struct fuzz_input *in)
 static void spoil_ram(struct fuzz_input *in)
 {
     static const uint64_t where[] = {VD_DESC, VD_AVAIL, VD_USED, VD_TABLE};
-    uint64_t at = where[fuzz_below(in, 4)] + fuzz_take(in, 1);
+    uint64_t at = where[fuzz_below(in, 4)] + fuzz_take(in, 1) + VD_STRIDE * (uint64_t)d.queue;
     uint64_t value = fuzz_take(in, 1 + fuzz_below(in, 8));
 
     memcpy(vd_at(&d, at), &value, 8);
@@ -219,7 +330,7 @@ static void step(struct fuzz_input *in)
     case 5:
     case 6: write_descriptor(in); break;
     case 7:
-    case 8: request(in); break;
+    case 8: one_request(in); break;
     case 9: spoil_ram(in); break;
     case 10:
     case 11: vd_offer(&d, (uint16_t)fuzz_below(in, N_TABLE)); break;
@@ -228,6 +339,7 @@ static void step(struct fuzz_input *in)
         vd_poll(&d);
         break;
     case 13: vd_set(&d, VD_STATUS, 0); break;
+    case 14: vd_select(&d, fuzz_below(in, VD_N_QUEUES)); break;
     default:
         vd_set(&d, VD_QUEUE_NOTIFY, 1);
         vd_notify(&d);
@@ -240,16 +352,31 @@ static void step(struct fuzz_input *in)
     }
 }
 
+static void make_net(void)
+{
+    static const uint8_t mac[6] = {2};
+    static bool able;
+    struct err e;
+
+    net = net_create(&net_ops[kind == NET_ABLE], kind == NET_ABLE ? &able : NULL, &e);
+    CHECK(net && "a network is made");
+    virtio_net_init(&device.net, net, mac, kind == NET_ABLE ? 9000 : 0, &d.host);
+}
+
 static struct block *make_device(void)
 {
     struct block *block = NULL;
 
+    net = NULL;
+    net_stuck = false;
     switch (kind) {
     case RNG: virtio_rng_init(&device.rng, fill, NULL, &d.host); break;
     case CONSOLE:
         virtio_console_init(&device.console,
                             (struct virtio_console_wire){.put = put, .ready = ready}, &d.host);
         break;
+    case NET:
+    case NET_ABLE: make_net(); break;
     default:
         block = open_disk();
         virtio_blk_init(&device.blk, block, "fuzz", &d.host);
@@ -264,6 +391,11 @@ static void destroy_device(struct block *block)
     switch (kind) {
     case RNG: virtio_rng_fini(&device.rng); break;
     case CONSOLE: virtio_console_fini(&device.console); break;
+    case NET:
+    case NET_ABLE:
+        virtio_net_fini(&device.net);
+        net_close(net);
+        break;
     default:
         virtio_blk_fini(&device.blk);
         block_close(block);
@@ -271,7 +403,6 @@ static void destroy_device(struct block *block)
     }
 }
 
-/* A second queue lies where the first does: a driver may do that, too. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     struct fuzz_input in = {data, len};
@@ -281,8 +412,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     kind = kind < N_KINDS ? kind : BLK;
     if (!d.phys.ram)
         vd_init(&d);
-    memset(vd_at(&d, 0), 0, VD_DATA);
-    d.num = 1;
+    for (unsigned queue = VD_N_QUEUES; queue-- > 0;) {
+        memset(vd_at(&d, VD_STRIDE * (uint64_t)queue), 0, VD_DATA);
+        vd_select(&d, queue);
+        d.num = 1;
+    }
     block = make_device();
     for (unsigned n = 0; n < MAX_STEPS && in.left > 0; n++)
         step(&in);

@@ -228,7 +228,6 @@ bad 1 'not a range' Image --filter main
 bad 1 'not known' Image --stress coffee
 bad 1 'between 1M and 2G' Image --cache-size 1K
 bad 1 'host or virtual' Image --time lunar
-bad 1 'is given to no device' Image -netdev user,id=n
 bad 1 'the debugger' Image -s
 bad 1 '-D folder' Image -D folder
 bad 1 'cannot write' Image --dump-dtb folder
@@ -282,6 +281,29 @@ if [ "$(id -u)" != 0 ]; then
     chmod 400 locked
     bad 1 'readonly=on or snapshot=on leave it' Image --drive locked
 fi
+
+# ---- Networks --------------------------------------------------------------------------------
+
+bad 1 'write tcp|udp:[ADDRESS]:PORT-[ADDRESS]:PORT' Image --net user,hostfwd=2222:22
+bad 1 "'localhost' is no IPv4 address" Image --net user,hostfwd=tcp:localhost:2222-:22
+bad 1 'start it first: passt --socket nobody' Image --net passt=nobody
+bad 1 'given to no device' Image -netdev user,id=n
+bad 1 'cannot be had with --time virtual' Image --net user --time virtual
+bad 1 'this host has no such address' Image --net user,hostfwd=tcp:192.0.2.1:2222-:22
+if [ "$(id -u)" != 0 ]; then
+    bad 1 'tap' Image --net tap=tap-not-mine # the driver cannot be opened, or no rights to it
+fi
+python3 -c 'import socket, sys, time
+s = socket.socket()
+s.bind(("127.0.0.1", 0))
+s.listen()
+print(s.getsockname()[1], flush=True)
+time.sleep(60)' >port &
+holder=$!
+while [ ! -s port ]; do sleep 0.1; done
+bad 1 'another program has it, choose another port' Image --net user,hostfwd="tcp:127.0.0.1:$(cat port)-:22"
+bad 1 'Address already in use' Image --net user,hostfwd="tcp::$(cat port)-:22"
+kill $holder
 
 # ---- Signatures ---------------------------------------------------------------------------
 

@@ -1,12 +1,14 @@
-/* A driver for virtio-mmio devices, for tests: RAM of its own, a slot, and one queue laid out in
- * it. What a test wants to get wrong it writes over. */
+/* A driver for virtio-mmio devices, for tests: RAM of its own, a slot, and two queues laid out in
+ * it, of which one is selected. What a test wants to get wrong it writes over. */
 #pragma once
 
 #include "devices/virtio/virtio_mmio.h"
 
 enum {
     VD_RAM_LEN = 1 << 20,
-    VD_DESC = 0x1000, /* offsets in RAM of queue 0's areas */
+    VD_N_QUEUES = 2,
+    VD_STRIDE = 0x80000, /* from a queue's areas to the next one's */
+    VD_DESC = 0x1000,    /* offsets in RAM of queue 0's areas */
     VD_AVAIL = 0x5000,
     VD_USED = 0x7000,
     VD_TABLE = 0xa000, /* indirect descriptors */
@@ -53,8 +55,12 @@ struct virtio_driver {
     struct phys phys;
     struct virtio_mmio slot;
     struct virtio_host host; /* hand this to the device's init */
-    uint16_t num;            /* of queue 0 */
+    unsigned queue;          /* selected: the next three are its own */
+    uint16_t num;
     uint16_t avail_idx, used_idx;
+    struct {
+        uint16_t num, avail_idx, used_idx;
+    } other[VD_N_QUEUES]; /* of those that are not selected */
     bool irq;
     _Atomic unsigned n_kicks;
     unsigned n_irqs; /* times that the line went up */
@@ -72,7 +78,13 @@ void vd_set(struct virtio_driver *d, uint64_t reg, uint32_t value);
 /* To FEATURES_OK with these features (VERSION_1 is added). True: the device agrees. */
 bool vd_negotiate(struct virtio_driver *d, uint64_t features);
 
-/* Queue 0, num descriptors, at the offsets above; then DRIVER_OK. */
+/* What follows is done with that queue; it is 0 at first. */
+void vd_select(struct virtio_driver *d, unsigned queue);
+
+/* The queue, num descriptors, at the offsets above. */
+void vd_make_queue(struct virtio_driver *d, uint16_t num);
+
+/* The same, then DRIVER_OK. */
 void vd_start(struct virtio_driver *d, uint16_t num);
 
 /* RAM at an offset. */

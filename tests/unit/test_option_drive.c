@@ -165,7 +165,7 @@ static void what_is_refused(void **state)
         {"-device virtio-blk-pci,drive=a x", "no PCI yet; write virtio-blk-device"},
         {"-global virtio-mmio.force-legacy=true x", "only virtio-mmio.force-legacy=false"},
         {"-device virtio-gpu-pci x", "no PCI yet; write virtio-gpu-device"},
-        {"-device virtio-net-device,netdev=n x", "there is no -netdev with id=n"},
+        {"-device virtio-gpu-device x", "virtio-gpu-device is not there"},
         {"-device virtio-blk x", "is not there"},
         {"-device  x", "is not there"},
         {"-hda d x", "write --drive file=PATH"},
