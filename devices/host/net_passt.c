@@ -144,9 +144,9 @@ static void receive(struct passt *p)
 static void wait_for(void *backend, struct net_polls *polls, bool paused)
 {
     struct passt *p = backend;
-    short events = (short)((paused ? 0 : POLLIN) | (p->blocked ? POLLOUT : 0));
+    unsigned events = (paused ? 0u : POLLIN) | (p->blocked ? POLLOUT : 0u);
 
-    p->at = p->fd < 0 || events == 0 ? 0 : net_polls_add(polls, p->fd, events);
+    p->at = p->fd < 0 || events == 0 ? 0 : net_polls_add(polls, p->fd, (short)events);
 }
 
 static void serve(void *backend, const struct net_polls *polls)
@@ -189,7 +189,7 @@ static bool connect_to(int *fd, const char *path, struct err *e)
 
     if (strlen(path) >= sizeof to.sun_path)
         return err_set(e, "passt=%s: the path is too long", path);
-    strcpy(to.sun_path, path);
+    memcpy(to.sun_path, path, strlen(path) + 1);
     *fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (*fd >= 0 && connect(*fd, (const struct sockaddr *)&to, sizeof to) == 0)
         return true;

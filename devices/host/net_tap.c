@@ -141,7 +141,7 @@ static bool attach(const struct tap *t, const char *name, struct err *e)
     if (strlen(name) >= sizeof request.ifr_name)
         return err_set(e, "tap=%s: the name of an interface has at most %zu letters", name,
                        sizeof request.ifr_name - 1);
-    strcpy(request.ifr_name, name);
+    memcpy(request.ifr_name, name, strlen(name) + 1);
     if (ioctl(t->fd, TUNSETIFF, &request) != 0)
         return refuse(name, errno, e);
     if (ioctl(t->fd, TUNSETVNETHDRSZ, &header) != 0)
