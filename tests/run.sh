@@ -145,6 +145,7 @@ part_guest()
     many disk 300 tests/guest/disk.sh
     many disk-boot 300 tests/guest/disk-boot.sh
     many disk-kill 120 tests/guest/disk-kill.py
+    many net 120 tests/guest/net.py
 }
 
 part_diff()
@@ -241,10 +242,14 @@ part_long()
         one "boot-$stress" 300 bash -c "boots ./dbt-run --stress $stress"
     done
     many disk-kill 900 tests/guest/disk-kill.py --kills 400 --seed 7
+    many net-100-mbytes 600 tests/guest/net.py --mbytes 100
+    many net-stress 600 tests/guest/net.py --stress regs,table,links
+    many net-passt 300 tests/guest/net.py --via passt
     many disk-kill-files 1800 tests/guest/disk-kill.py --kills 40 --seed 3 --file-system
     one boot-small-cache 300 bash -c "boots ./dbt-run --cache-size 1M"
     export ASAN_OPTIONS=$asan_options
     one asan-boot 300 bash -c "boots out/asan/dbt-run"
+    many asan-net 600 tests/guest/net.py --dbt out/asan/dbt-run
     one asan-check 900 env DBT=out/asan/dbt-run tests/guest/check-boot.sh 100000000
     unset ASAN_OPTIONS
     for test in x64_emit ir_fp; do

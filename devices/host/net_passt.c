@@ -152,7 +152,7 @@ static void wait_for(void *backend, struct net_polls *polls, bool paused)
 static void serve(void *backend, const struct net_polls *polls)
 {
     struct passt *p = backend;
-    short events = p->at ? polls->fd[p->at].revents : 0;
+    int events = p->at ? polls->fd[p->at].revents : 0;
 
     if (p->fd >= 0 && (events & (POLLOUT | POLLERR | POLLHUP))) {
         p->blocked = false;
