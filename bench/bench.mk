@@ -1,7 +1,7 @@
 # Measurements: bench/README.md. What they choose comes from the environment: RUNS, KERNELS, DBT.
 
 ## bench        CPU time of kernels and of a boot, against native code and QEMU (15 minutes)
-.PHONY: bench bench-ablation bench-compare bench-hot
+.PHONY: bench bench-ablation bench-compare bench-hot bench-net
 bench: all
 	@bench/run.py
 
@@ -16,3 +16,7 @@ bench-compare: all
 ## bench-hot       KERNEL=NAME: the blocks in which its time goes, guest and host code
 bench-hot: all
 	@bench/hot.py "$(KERNEL)"
+
+## bench-net       100 MB to and from a guest through libslirp, against QEMU
+bench-net: all
+	@bench/net.py
