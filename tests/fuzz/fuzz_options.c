@@ -28,6 +28,34 @@ static void check_drives(const struct machine_config *m)
     CHECK(n_consoles == (m->console != NULL));
 }
 
+static void check_net(const struct net_device_config *c)
+{
+    const struct net_config *n = &c->net;
+
+    CHECK(strnlen(n->name, sizeof n->name) < sizeof n->name);
+    CHECK((n->kind == NET_USER) == (n->name[0] == '\0'));
+    CHECK(strnlen(n->hostname, sizeof n->hostname) < sizeof n->hostname);
+    CHECK(n->mtu == 0 || (n->mtu >= NET_MIN_MTU && n->mtu <= NET_MAX_MTU));
+    CHECK(n->n_forwards <= NET_MAX_FORWARDS);
+    for (unsigned i = 0; i < n->n_forwards; i++)
+        CHECK(n->forward[i].host_port != 0 && n->forward[i].guest_port != 0);
+    CHECK((c->mac[0] & 1) == 0);
+}
+
+static void check_nets(const struct options *o)
+{
+    unsigned n_user = 0;
+
+    for (unsigned i = 0; i < o->machine.n_virtio; i++) {
+        if (o->machine.virtio[i].kind != VIRTIO_KIND_NET)
+            continue;
+        check_net(&o->machine.virtio[i].card);
+        n_user += o->machine.virtio[i].card.net.kind == NET_USER;
+        CHECK(!o->virtual_time);
+    }
+    CHECK(n_user <= 1);
+}
+
 static void check_options(const struct options *o)
 {
     struct signature s;
@@ -38,6 +66,7 @@ static void check_options(const struct options *o)
     CHECK(o->machine.ram_len % 4096 == 0 && o->machine.n_harts == 1);
     CHECK(o->cache_size >= MIB && o->cache_size <= 2048 * MIB);
     check_drives(&o->machine);
+    check_nets(o);
     CHECK(o->machine.serial != NULL && o->filter_first <= o->filter_last);
     CHECK(o->virtual_time || (o->max_insns == 0 && o->engine != ENGINE_CHECK));
     if (o->machine.signature)

@@ -73,6 +73,8 @@ OPTIONS = [
     "x\n--signature=f,begin,end\n--as\nmachine\n--firmware\nnone\n--time\nvirtual\n-no-reboot",
     "x\n-m\n1M\n--cache-size\n2G", "x\n-m\n1024K\n--max-insns\n0", "x\n-m\n1023K", "x\n-m\n1T\n--cache-size\n1M",
     "--help", "--version", "-d\nhelp", "--cpu\nhelp", "-drive\nfile=x,,y,format=raw,serial=s,readonly=on\n--drive\nz,snapshot=off\nx",
+    "--net\nuser,hostfwd=tcp:127.0.0.1:2222-:22,hostfwd=udp::53-10.0.2.15:53,mac=02:00:00:00:00:01,mtu=9000,restrict=on\n--net\ntap=t\nx",
+    "-netdev\nstream,id=n,addr.type=unix,addr.path=p\n-device\nvirtio-net-device,netdev=n,mac=02-00-00-00-00-01\n-nic\ntap,ifname=t\nx",
     "-drive\nif=none,id=a,file=x\n-device\nvirtio-blk-device,drive=a,serial=t\n-device\nvirtio-rng-device\n--console\npty\nx", "x\n-serial\nunix:s\n--\n-y",
 ]
 
