@@ -204,7 +204,7 @@ def main():
         guest = Guest([args.dbt, "-kernel", guest_file("KERNEL"), "-initrd", make_initrd(folder), "-append",
                        f"console=ttyS0 quiet http={serve(data)} udp={serve_udp()} bytes={len(data)} features={FEATURES[args.via]} via={args.via}",
                        "-serial", "stdio", *options, *more])
-        if guest.wait_for("test: ready", 60 + 10 * args.mbytes):
+        if guest.wait_for("test: ready", 600):
             try_to("a file from the guest", lambda: from_guest(tcp))
             try_to("only the address that was chosen", lambda: not_at("127.0.0.2", tcp))
             try_to("an echo over UDP", lambda: echo(udp))
