@@ -11,6 +11,16 @@
 #include "dbt/base/log.h"
 #include "devices/host/net_private.h"
 
+/* What another thread wants done on the net's. */
+struct call {
+    void (*run)(struct net *n, struct call *c);
+    const struct net_forward *forward;
+    bool begin;
+    struct err *e;
+    FILE *out;
+    bool ok, done; /* done: the net's lock */
+};
+
 struct net {
     const struct net_ops *ops;
     void *backend;
@@ -32,6 +42,8 @@ struct net {
     bool starved; /* the device waits for room to send */
     bool taking;  /* the guest takes frames */
     bool link, closing;
+    struct call *call;        /* waits for our thread; NULL: none */
+    pthread_cond_t call_done; /* or gone: there is room for the next */
 };
 
 /* ---- Waking each other ---------------------------------------------------------------------- */
@@ -148,6 +160,76 @@ void net_receive_done(struct net *n, struct net_frame *f)
         wake_locked(n);
     }
     pthread_mutex_unlock(&n->lock);
+}
+
+/* ---- Calls: done on the net's thread --------------------------------------------------------- */
+
+static void do_call(struct net *n, struct call *c)
+{
+    pthread_mutex_lock(&n->lock);
+    while (n->call)
+        pthread_cond_wait(&n->call_done, &n->lock);
+    n->call = c;
+    wake_locked(n);
+    while (!c->done)
+        pthread_cond_wait(&n->call_done, &n->lock);
+    pthread_mutex_unlock(&n->lock);
+}
+
+static void serve_call(struct net *n)
+{
+    struct call *c;
+
+    pthread_mutex_lock(&n->lock);
+    c = n->call;
+    pthread_mutex_unlock(&n->lock);
+    if (!c)
+        return;
+    c->run(n, c);
+    pthread_mutex_lock(&n->lock);
+    n->call = NULL;
+    c->done = true;
+    pthread_cond_broadcast(&n->call_done);
+    pthread_mutex_unlock(&n->lock);
+}
+
+static void run_forward(struct net *n, struct call *c)
+{
+    c->ok = n->ops->forward(n->backend, c->forward, c->begin, c->e);
+}
+
+static void run_print(struct net *n, struct call *c)
+{
+    n->ops->print(n->backend, c->out);
+}
+
+static bool change_forward(struct net *n, const struct net_forward *f, bool begin, struct err *e)
+{
+    struct call c = {.run = run_forward, .forward = f, .begin = begin, .e = e};
+
+    if (!n->ops->forward)
+        return err_set(e, "only --net user has forwards");
+    do_call(n, &c);
+    return c.ok;
+}
+
+bool net_forward_add(struct net *n, const struct net_forward *f, struct err *e)
+{
+    return change_forward(n, f, true, e);
+}
+
+bool net_forward_remove(struct net *n, const struct net_forward *f, struct err *e)
+{
+    return change_forward(n, f, false, e);
+}
+
+void net_print(struct net *n, FILE *out)
+{
+    struct call c = {.run = run_print, .out = out};
+
+    fprintf(out, "link %s\n", net_link(n) ? "up" : "down");
+    if (n->ops->print)
+        do_call(n, &c);
 }
 
 /* ---- The backend's side: its thread
@@ -285,6 +367,7 @@ bool net_round(struct net *n, bool may_wait)
     woken(n);
     n->ops->serve(n->backend, p);
     send_all(n); /* Afterwards: what was stuck may now go. */
+    serve_call(n);
     tell_news(n);
     return true;
 }
@@ -311,6 +394,7 @@ struct net *net_create(const struct net_ops *ops, void *backend, struct err *e)
     net_ring_init(&n->to_host);
     net_ring_init(&n->to_guest);
     pthread_mutex_init(&n->lock, NULL);
+    pthread_cond_init(&n->call_done, NULL);
     n->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (n->wake_fd >= 0)
         return n;
@@ -350,6 +434,7 @@ void net_close(struct net *n)
     net_ring_fini(&n->to_host);
     net_ring_fini(&n->to_guest);
     free(n->polls.fd);
+    pthread_cond_destroy(&n->call_done);
     pthread_mutex_destroy(&n->lock);
     free(n);
 }

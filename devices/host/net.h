@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "dbt/base/err.h"
 
@@ -97,6 +98,21 @@ void net_close(struct net *n);
  * net_may_send() is true again, or net_link() has changed. When this returns, the function that was
  * set before is not running. */
 void net_on_event(struct net *n, void (*event)(void *arg), void *arg);
+
+/* A forward as text: tcp|udp:[ADDRESS]:PORT-[ADDRESS]:PORT. False: *e says what is wrong. */
+bool net_forward_parse(struct net_forward *f, const char *text, struct err *e) MUST_CHECK;
+/* Its host's half alone: tcp|udp:[ADDRESS]:PORT. */
+bool net_forward_parse_host(struct net_forward *f, const char *text, struct err *e) MUST_CHECK;
+
+/* ---- Any thread but the net's own: each waits for that one ------------------------------------
+ */
+
+/* Makes a forward while the guest runs, or ends the one of that host's port. */
+bool net_forward_add(struct net *n, const struct net_forward *f, struct err *e) MUST_CHECK;
+bool net_forward_remove(struct net *n, const struct net_forward *f, struct err *e) MUST_CHECK;
+
+/* What goes on in it, for a person. */
+void net_print(struct net *n, FILE *out);
 
 /* ---- Any one thread at a time ---------------------------------------------------------------- */
 

@@ -59,6 +59,10 @@ struct net_ops {
     bool (*send)(void *backend, const struct net_frame *f);
     /* Which frames the guest takes, NET_GET_*. Any thread. NULL: it does not matter. */
     void (*set_offloads)(void *backend, unsigned offloads);
+    /* Begins or ends a forward. NULL: it has none. */
+    bool (*forward)(void *backend, const struct net_forward *f, bool begin, struct err *e);
+    /* For a person. NULL: nothing to say. */
+    void (*print)(void *backend, FILE *out);
     /* After the thread has ended. */
     void (*close)(void *backend);
 };

@@ -204,6 +204,52 @@ static bool send_frame(void *backend, const struct net_frame *f)
     return true;
 }
 
+/* ---- Forwards
+ * ------------------------------------------------------------------------------------- */
+
+static const char *advice(int error)
+{
+    switch (error) {
+    case EADDRINUSE: return "; another program has it, choose another port";
+    case EACCES: return "; ports below 1024 are root's, choose another";
+    case EADDRNOTAVAIL: return "; this host has no such address";
+    default: return "";
+    }
+}
+
+static bool forward(Slirp *slirp, const struct net_forward *f, struct err *e)
+{
+    const struct in_addr host = {.s_addr = f->host_ip}, guest = {.s_addr = f->guest_ip};
+    char text[INET_ADDRSTRLEN] = "";
+
+    errno = 0;
+    if (slirp_add_hostfwd(slirp, f->udp, host, f->host_port, guest, f->guest_port) == 0)
+        return true;
+    if (f->host_ip)
+        inet_ntop(AF_INET, &host, text, sizeof text);
+    return err_set(e, "hostfwd=%s:%s:%u: cannot listen there: %s%s", f->udp ? "udp" : "tcp", text,
+                   f->host_port, strerror(errno), advice(errno));
+}
+
+static bool change_forward(void *backend, const struct net_forward *f, bool begin, struct err *e)
+{
+    Slirp *slirp = ((struct slirp_net *)backend)->slirp;
+    const struct in_addr host = {.s_addr = f->host_ip};
+
+    if (begin)
+        return forward(slirp, f, e);
+    return slirp_remove_hostfwd(slirp, f->udp, host, f->host_port) == 0 ||
+           err_set(e, "there is no such forward; info network lists them");
+}
+
+static void print(void *backend, FILE *out)
+{
+    char *text = slirp_connection_info(((struct slirp_net *)backend)->slirp);
+
+    fputs(text, out);
+    free(text); /* from g_malloc(), which is malloc() since GLib 2.46 */
+}
+
 static void close_slirp(void *backend)
 {
     struct slirp_net *s = backend;
@@ -220,6 +266,8 @@ static const struct net_ops slirp_ops = {
     .wait = wait_for,
     .serve = serve,
     .send = send_frame,
+    .forward = change_forward,
+    .print = print,
     .close = close_slirp,
 };
 
@@ -248,30 +296,6 @@ static Slirp *make(struct slirp_net *s, const struct net_config *config)
     inet_pton(AF_INET6, "fec0::2", &c.vhost6);
     inet_pton(AF_INET6, "fec0::3", &c.vnameserver6);
     return slirp_new(&c, &callbacks, s);
-}
-
-static const char *advice(int error)
-{
-    switch (error) {
-    case EADDRINUSE: return "; another program has it, choose another port";
-    case EACCES: return "; ports below 1024 are root's, choose another";
-    case EADDRNOTAVAIL: return "; this host has no such address";
-    default: return "";
-    }
-}
-
-static bool forward(Slirp *slirp, const struct net_forward *f, struct err *e)
-{
-    const struct in_addr host = {.s_addr = f->host_ip}, guest = {.s_addr = f->guest_ip};
-    char text[INET_ADDRSTRLEN] = "";
-
-    errno = 0;
-    if (slirp_add_hostfwd(slirp, f->udp, host, f->host_port, guest, f->guest_port) == 0)
-        return true;
-    if (f->host_ip)
-        inet_ntop(AF_INET, &host, text, sizeof text);
-    return err_set(e, "hostfwd=%s:%s:%u: cannot listen there: %s%s", f->udp ? "udp" : "tcp", text,
-                   f->host_port, strerror(errno), advice(errno));
 }
 
 struct net *net_slirp_open(const struct net_config *config, struct err *e)

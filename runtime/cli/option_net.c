@@ -1,76 +1,23 @@
 /* --net, -nic, -netdev: networks, QEMU's spellings and ours. */
-#include <arpa/inet.h>
 #include <ctype.h>
 #include <string.h>
 
 #include "runtime/cli/option_list.h"
 
-#define FORM "tcp|udp:[ADDRESS]:PORT-[ADDRESS]:PORT, as in tcp:127.0.0.1:2222-:22"
-
-/* ---- hostfwd= ---------------------------------------------------------------------------- */
-
-/* Cuts *text at the separator and returns what stands before it; NULL: there is none. */
-static char *cut(char **text, char separator)
-{
-    char *piece = *text, *end = strchr(piece, separator);
-
-    if (!end)
-        return NULL;
-    *end = '\0';
-    *text = end + 1;
-    return piece;
-}
-
-static bool parse_address(uint32_t *ip, const char *text, const char *whole, struct err *e)
-{
-    struct in_addr a = {0};
-
-    if (*text != '\0' && inet_pton(AF_INET, text, &a) != 1)
-        return err_set(e, "hostfwd=%s: '%s' is no IPv4 address, as in 127.0.0.1", whole, text);
-    *ip = a.s_addr;
-    return true;
-}
-
-static bool parse_port(uint16_t *port, const char *text, const char *whole, struct err *e)
-{
-    uint64_t n;
-
-    if (!option_number(text, &n) || n == 0 || n > UINT16_MAX)
-        return err_set(e, "hostfwd=%s: '%s' is no port, from 1 to 65535", whole, text);
-    *port = (uint16_t)n;
-    return true;
-}
-
-static bool parse_protocol(bool *udp, const char *text, const char *whole, struct err *e)
-{
-    *udp = option_is(text, "udp");
-    return *udp || *text == '\0' || option_is(text, "tcp") ||
-           err_set(e, "hostfwd=%s: '%s' is neither tcp nor udp", whole, text);
-}
+/* ---- The settings ------------------------------------------------------------------------ */
 
 static bool take_forward(struct net_config *c, const struct option_item *it, struct err *e)
 {
-    const char *whole = it->value ? it->value : "";
-    char text[128], *rest = text, *protocol, *host, *host_port, *guest;
+    const char *text = it->value ? it->value : "";
     struct net_forward f;
 
-    if (strlen(whole) >= sizeof text)
-        return err_set(e, "hostfwd=%.64s...: too long; " FORM, whole);
-    option_set_text(text, whole);
-    if (!(protocol = cut(&rest, ':')) || !(host = cut(&rest, ':')) ||
-        !(host_port = cut(&rest, '-')) || !(guest = cut(&rest, ':')))
-        return err_set(e, "hostfwd=%s: write " FORM, whole);
-    if (!parse_protocol(&f.udp, protocol, whole, e) || !parse_address(&f.host_ip, host, whole, e) ||
-        !parse_port(&f.host_port, host_port, whole, e) ||
-        !parse_address(&f.guest_ip, guest, whole, e) || !parse_port(&f.guest_port, rest, whole, e))
+    if (!net_forward_parse(&f, text, e))
         return false;
     if (c->n_forwards == NET_MAX_FORWARDS)
-        return err_set(e, "hostfwd=%s: more than %d of them", whole, NET_MAX_FORWARDS);
+        return err_set(e, "hostfwd=%s: more than %d of them", text, NET_MAX_FORWARDS);
     c->forward[c->n_forwards++] = f;
     return true;
 }
-
-/* ---- The other settings -------------------------------------------------------------------- */
 
 static int hex_digit(char c)
 {

@@ -32,12 +32,64 @@ static void print_irq(void *arg, FILE *out)
     plic_print(&((struct machine *)arg)->board.plic, out);
 }
 
+static void print_networks(void *arg, FILE *out)
+{
+    const struct machine *m = arg;
+
+    for (unsigned i = 0; m->run.networks && i < CONFIG_MAX_VIRTIO; i++) {
+        if (!m->run.networks->net[i])
+            continue;
+        fprintf(out, "network of virtio device %u: ", i);
+        net_print(m->run.networks->net[i], out);
+    }
+}
+
 static const struct monitor_info infos[] = {
     {"registers", "the hart's registers and CSRs", print_registers},
     {"jit", "counters of the translator", print_jit},
     {"mtree", "the physical address space", print_mtree},
     {"tlb", "pages that the soft MMU knows now", print_tlb},
     {"irq", "sources of the interrupt controller", print_irq},
+    {"network", "links, and connections through --net user", print_networks},
+    {0},
+};
+
+/* ---- Ports of the host's that lead into the guest ------------------------------------------ */
+
+/* The network whose forwards can be changed: there is one --net user at most. */
+static struct net *users_net(const struct machine *m, FILE *out)
+{
+    for (unsigned i = 0; i < m->cfg.n_virtio; i++)
+        if (m->cfg.virtio[i].kind == VIRTIO_KIND_NET &&
+            m->cfg.virtio[i].card.net.kind == NET_USER && m->run.networks)
+            return m->run.networks->net[i];
+    fprintf(out, "there is no --net user\n");
+    return NULL;
+}
+
+static void add_forward(void *arg, const char *rest, FILE *out)
+{
+    struct net *net = users_net(arg, out);
+    struct net_forward f;
+    struct err e;
+
+    if (net && (!net_forward_parse(&f, rest, &e) || !net_forward_add(net, &f, &e)))
+        fprintf(out, "%s\n", e.text);
+}
+
+static void remove_forward(void *arg, const char *rest, FILE *out)
+{
+    struct net *net = users_net(arg, out);
+    struct net_forward f;
+    struct err e;
+
+    if (net && (!net_forward_parse_host(&f, rest, &e) || !net_forward_remove(net, &f, &e)))
+        fprintf(out, "%s\n", e.text);
+}
+
+static const struct monitor_order orders[] = {
+    {"hostfwd_add", "leads a port into the guest: tcp|udp:[ADDR]:PORT-[ADDR]:PORT", add_forward},
+    {"hostfwd_remove", "ends that: tcp|udp:[ADDR]:PORT", remove_forward},
     {0},
 };
 
@@ -124,6 +176,7 @@ bool machine_monitor_init(struct machine *m, struct err *e)
 {
     const struct monitor_host host = {
         .info = infos,
+        .order = orders,
         .quit = quit,
         .reset = reset,
         .stopped = stopped,

@@ -152,6 +152,8 @@ static void show_help(struct monitor *m, const char *rest, FILE *out)
     for (const struct command *c = commands; c->name; c++)
         fprintf(out, "%-15s %s%s%s\n", c->name, c->help, c->shorter ? "; or " : "",
                 c->shorter ? c->shorter : "");
+    for (const struct monitor_order *o = m->host.order; o->name; o++)
+        fprintf(out, "%-15s %s\n", o->name, o->help);
     list_info(m, out);
 }
 
@@ -226,6 +228,12 @@ static void run_line(struct monitor *m, const char *text, FILE *out)
                 c->run(m, rest, out);
                 return;
             }
+        }
+    }
+    for (const struct monitor_order *o = m->host.order; o->name; o++) {
+        if (strlen(o->name) == len && memcmp(o->name, word, len) == 0) {
+            o->run(m->host.arg, rest, out);
+            return;
         }
     }
     fprintf(out, "%.*s: not known; help lists what is\n", (int)len, word);

@@ -30,9 +30,17 @@ struct monitor_info {
     void (*print)(void *arg, FILE *out);
 };
 
+/* What it does beyond the monitor's own commands. The hart's thread; what it has to say goes to
+ * out. */
+struct monitor_order {
+    const char *name, *help;
+    void (*run)(void *arg, const char *rest, FILE *out); /* rest: what stands behind its name */
+};
+
 /* What the machine does for it; arg goes to all of it, also to monitor_info.print. */
 struct monitor_host {
-    const struct monitor_info *info; /* ends with a NULL name */
+    const struct monitor_info *info;   /* ends with a NULL name */
+    const struct monitor_order *order; /* likewise */
     /* The machine is to end or to start anew. The hart's thread. */
     void (*quit)(void *arg);
     void (*reset)(void *arg);

@@ -160,6 +160,37 @@ def not_at(address, port):
         return s.connect_ex((address, port)) != 0, "somebody listens"
 
 
+class Monitor:
+    """The other end of --monitor unix:PATH."""
+
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(20)
+        self.socket.connect(path)
+        self.answer()
+
+    def answer(self):
+        text = ""
+        while not text.endswith("(dbt) "):
+            text += self.socket.recv(4096).decode() or "(dbt) "
+        return text[:-len("(dbt) ")]
+
+    def say(self, line):
+        self.socket.sendall(line.encode() + b"\n")
+        return self.answer()
+
+
+def forward_at_run_time(path):
+    """A forward that comes and goes while the guest runs."""
+    port, monitor = free_port(), Monitor(path)
+    said = monitor.say(f"hostfwd_add tcp:127.0.0.1:{port}-:80")
+    got = download(f"http://127.0.0.1:{port}/sum")
+    listed = f" {port} " in monitor.say("info network")
+    said += monitor.say(f"hostfwd_remove tcp:127.0.0.1:{port}")
+    gone, _ = not_at("127.0.0.1", port)
+    return not said and len(got) == 65 and listed and gone, (said, got, listed, gone)
+
+
 def say_end(port):
     with socket.create_connection(("127.0.0.1", port), timeout=10) as s:
         s.sendall(b"end\n")
@@ -203,10 +234,12 @@ def main():
         peer, options = (user if args.via == "user" else passt)((tcp, end, udp), folder)
         guest = Guest([args.dbt, "-kernel", guest_file("KERNEL"), "-initrd", make_initrd(folder), "-append",
                        f"console=ttyS0 quiet http={serve(data)} udp={serve_udp()} bytes={len(data)} features={FEATURES[args.via]} via={args.via}",
-                       "-serial", "stdio", *options, *more])
-        if guest.wait_for("test: ready", 60 + 10 * args.mbytes):
+                       "-serial", "stdio", "--monitor", f"unix:{folder}/monitor", *options, *more])
+        if guest.wait_for("test: ready", 600):
             try_to("a file from the guest", lambda: from_guest(tcp))
             try_to("only the address that was chosen", lambda: not_at("127.0.0.2", tcp))
+            if args.via == "user":
+                try_to("a forward at run time", lambda: forward_at_run_time(f"{folder}/monitor"))
             try_to("an echo over UDP", lambda: echo(udp))
             try_to("the end", lambda: say_end(end))
         ok("the guest was reset", "test: reset" in guest.lines)

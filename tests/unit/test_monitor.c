@@ -76,9 +76,18 @@ static void show(void *arg, FILE *out)
 
 static const struct monitor_info infos[] = {{"colour", "its colour", show}, {0}};
 
+static void order(void *arg, const char *rest, FILE *out)
+{
+    ((struct world *)arg)->shown++;
+    fprintf(out, "paints it '%s'\n", rest);
+}
+
+static const struct monitor_order orders[] = {{"paint", "another colour", order}, {0}};
+
 static void set_up(struct world *w)
 {
     const struct monitor_host host = {.info = infos,
+                                      .order = orders,
                                       .quit = quit,
                                       .reset = reset,
                                       .stopped = stopped,
@@ -127,6 +136,10 @@ static void commands_are_done_and_answered(void **state)
     assert_string_equal(ask(&w, "info status"), "running\n(dbt) ");
     assert_string_equal(ask(&w, ""), "(dbt) ");
     assert_non_null(strstr(ask(&w, "help"), "info colour"));
+    assert_non_null(strstr(ask(&w, "help"), "another colour"));
+    assert_string_equal(ask(&w, "paint  light green"), "paints it 'light green'\n(dbt) ");
+    assert_non_null(strstr(ask(&w, "paints"), "not known"));
+    assert_int_equal(w.shown, 3);
     assert_non_null(strstr(ask(&w, "?"), "system_reset"));
     assert_non_null(strstr(ask(&w, "info"), "its colour"));
     assert_non_null(strstr(ask(&w, "info size"), "info size: not known"));

@@ -361,6 +361,68 @@ static void a_port_that_is_taken(void **state)
     assert_refused(&c, "this host has no such address");
 }
 
+static bool connects(uint16_t port)
+{
+    const struct sockaddr_in to = {
+        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port)};
+    int client = socket(AF_INET, SOCK_STREAM, 0);
+    bool ok = connect(client, (const struct sockaddr *)&to, sizeof to) == 0;
+
+    close(client);
+    return ok;
+}
+
+static void forwards_come_and_go(void **state)
+{
+    const struct net_config c = {.kind = NET_USER};
+    struct net_forward f = {.host_ip = htonl(INADDR_LOOPBACK), .guest_port = 22};
+    struct net *net = open_net(&c);
+    char *text, port[16];
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+    int fd;
+
+    (void)state;
+    f.host_port = listener(&fd, SOCK_STREAM);
+    assert_false(net_forward_add(net, &f, &e));
+    assert_non_null(strstr(e.text, "another program has it"));
+    close(fd);
+    assert_false(connects(f.host_port));
+    assert_true(net_forward_add(net, &f, &e));
+    assert_true(connects(f.host_port));
+    net_print(net, out);
+    assert_true(net_forward_remove(net, &f, &e));
+    assert_false(connects(f.host_port));
+    assert_false(net_forward_remove(net, &f, &e));
+    assert_non_null(strstr(e.text, "no such forward"));
+    fclose(out);
+    snprintf(port, sizeof port, " %u ", f.host_port);
+    assert_ptr_equal(strstr(text, "link up\n"), text);
+    assert_non_null(strstr(text, "HOST_FORWARD"));
+    assert_non_null(strstr(text, port));
+    free(text);
+    net_close(net);
+}
+
+static void forwards_as_text(void **state)
+{
+    struct net_forward f;
+
+    (void)state;
+    assert_true(net_forward_parse(&f, "udp:127.0.0.1:53-10.0.2.16:5353", &e));
+    assert_true(f.udp && f.host_port == 53 && f.guest_port == 5353);
+    assert_true(net_forward_parse_host(&f, "tcp::2222", &e));
+    assert_true(!f.udp && f.host_ip == 0 && f.host_port == 2222);
+    assert_true(net_forward_parse_host(&f, ":127.0.0.1:1", &e));
+    assert_int_equal(f.host_ip, htonl(INADDR_LOOPBACK));
+    assert_false(net_forward_parse_host(&f, "", &e));
+    assert_false(net_forward_parse_host(&f, "tcp:2222", &e));
+    assert_false(net_forward_parse_host(&f, "tcp::2222-:22", &e));
+    assert_false(net_forward_parse_host(&f, "tcp::000022", &e));
+    assert_false(net_forward_parse_host(&f, "sctp::22", &e));
+    assert_false(net_forward_parse_host(&f, "tcp:host:22", &e));
+}
+
 /* ---- passt
  * ------------------------------------------------------------------------------------------ */
 
@@ -468,6 +530,8 @@ static void frames_from_passt(void **state)
     f = await(net);
     assert_int_equal(f->len, NET_MAX_FRAME);
     net_receive_done(net, f);
+    assert_false(net_forward_add(net, &(struct net_forward){.host_port = 1}, &e));
+    assert_non_null(strstr(e.text, "only --net user has forwards"));
     close(fd);
     await_link_down(net);
     send_bytes(net, bytes, 100); /* to nobody */
@@ -613,6 +677,8 @@ int main(void)
         cmocka_unit_test(the_users_network_takes_anything),
         cmocka_unit_test(a_forward_leads_to_the_guest),
         cmocka_unit_test(a_port_that_is_taken),
+        cmocka_unit_test(forwards_come_and_go),
+        cmocka_unit_test(forwards_as_text),
         cmocka_unit_test(frames_to_passt),
         cmocka_unit_test(frames_from_passt),
         cmocka_unit_test(passt_is_held_back),
