@@ -1,7 +1,7 @@
 # Measurements: bench/README.md. What they choose comes from the environment: RUNS, KERNELS, DBT.
 
 ## bench        CPU time of kernels and of a boot, against native code and QEMU (15 minutes)
-.PHONY: bench bench-ablation bench-compare bench-hot
+.PHONY: bench bench-ablation bench-compare bench-hot bench-debian
 bench: all
 	@bench/run.py
 
@@ -16,3 +16,8 @@ bench-compare: all
 ## bench-hot       KERNEL=NAME: the blocks in which its time goes, guest and host code
 bench-hot: all
 	@bench/hot.py "$(KERNEL)"
+
+## bench-debian    CPU time to the login prompt of Debian's disk image, against QEMU
+bench-debian: debian-image
+	@scripts/deps.sh bench
+	@bench/debian.py
