@@ -14,6 +14,6 @@ for n in 1 2 3 4 5; do
 done
 git gc -q --aggressive
 git fsck --strict 2>/dev/null
-git diff --stat=80 HEAD~3 HEAD
+git --no-pager diff --no-color --stat=80 HEAD~3 HEAD
 git rev-parse HEAD
 rm -rf "$dir"
