@@ -20,6 +20,7 @@ import tempfile
 import time
 
 from boot import ROOT, Terminal, Wrong
+from debian_apt_repo import serve
 
 # A shell that neither edits nor echoes what is typed, so that what comes back is its answer.
 PROMPT = "ready for more> "
@@ -145,6 +146,26 @@ class Guest:
         self.expect("test -d /sys/firmware/efi", "")
         self.expect("cat /etc/machine-id | wc -c", "33")
 
+    def network(self):
+        """The card has the address that DHCP gave it; the names' server is known."""
+        self.expect("networkctl --no-legend --no-pager list eth0 | awk '{ print $4, $5 }'", "routable configured")
+        self.expect("ip -4 -br addr show eth0 | awk '{ print $2, $3 }'", "UP 10.0.2.15/24")
+        self.expect("resolvectl dns eth0 | awk '{ print $NF }'", "10.0.2.3")
+
+    def apt(self):
+        """apt installs packages from a repository on this host's loopback, and removes them."""
+        only = "-o Dir::Etc::sourcelist=/root/test.list -o Dir::Etc::sourceparts=/dev/null"
+        with tempfile.TemporaryDirectory(prefix="dbt-repo.") as folder:
+            self.run(f"echo 'deb [trusted=yes] http://10.0.2.2:{serve(folder)}/ ./' >/root/test.list")
+            for step in ("update", "-y install dbt-hello"):
+                text, status = self.run(f"apt-get -q {only} {step}", 300)
+                if status != 0:
+                    raise Wrong(f"apt-get {step}: {text}")
+        self.expect("dbt-hello", "hello: configure")
+        self.run("apt-get -qq -y --autoremove purge dbt-hello")
+        self.expect("dpkg-query -W 'dbt-hello*' 2>/dev/null | wc -l", "0")
+        self.run("rm -rf /root/test.list /usr/share/dbt-hello")
+
     def reboot(self):
         """`reboot` goes through the firmware and U-Boot again."""
         self.term.send("reboot\r")
@@ -168,11 +189,11 @@ class Guest:
             raise Wrong("the file system was not unmounted")
 
 
-# By extlinux, from whose partition U-Boot boots first; then by EFI.
+# By extlinux, from whose partition U-Boot boots first; then by EFI, with a network card.
 BOOTS = {
     "extlinux": ["login", "running", "machine", "packages", "programs", "reboot", "running",
                  "power_off", "file_system"],
-    "EFI": ["login", "efi", "running", "power_off", "file_system"],
+    "EFI, network": ["login", "efi", "running", "network", "apt", "power_off", "file_system"],
 }
 
 
@@ -196,9 +217,10 @@ def boot_image(image, command):
     """Both boots of a disk, the second after what the first wrote to it."""
     passed = failed = 0
     for boot in BOOTS:
-        if boot == "EFI":
+        if boot == "EFI, network":
             # Without the mark on the root partition U-Boot looks at the first one.
             host(["sfdisk", "-q", "--part-attrs", image, "2", ""])
+            command = command + ["--net", "user"]
         term = Terminal(command)
         try:
             counts = run_cases(boot, Guest(term, image))
