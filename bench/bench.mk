@@ -1,7 +1,7 @@
 # Measurements: bench/README.md. What they choose comes from the environment: RUNS, KERNELS, DBT.
 
 ## bench        CPU time of kernels and of a boot, against native code and QEMU (15 minutes)
-.PHONY: bench bench-ablation bench-compare bench-hot bench-net
+.PHONY: bench bench-ablation bench-compare bench-hot bench-net bench-debian
 bench: all
 	@bench/run.py
 
@@ -20,3 +20,8 @@ bench-hot: all
 ## bench-net       100 MB to and from a guest through libslirp, against QEMU
 bench-net: all
 	@bench/net.py
+
+## bench-debian    CPU time to the login prompt of Debian's disk image, against QEMU
+bench-debian: debian-image
+	@scripts/deps.sh bench
+	@bench/debian.py

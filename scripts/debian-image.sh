@@ -9,8 +9,8 @@
 # is sparse), PACKAGES (more of them), ROOT_PASSWORD (dbt), DBT (./dbt-run, which runs the second
 # stage), and fetch-guest.sh's DBT_CACHE, SUITE, GUEST_ARCH and DBT_MIRROR.
 #
-# The image has a GPT with an EFI system partition and an ext4 root, whose extlinux.conf U-Boot
-# finds: `dbt-run debian.img`.
+# The image has a GPT with an EFI system partition, on which systemd-boot is, and an ext4 root, whose
+# extlinux.conf U-Boot finds first: `dbt-run debian.img`.
 set -eu
 umask 022
 export LC_ALL=C
@@ -27,13 +27,17 @@ work=
 # shellcheck source=scripts/apt-root.sh
 . "$here/apt-root.sh"
 
-# What a person misses in less: a login, names and addresses, packages over https.
-packages="apt ca-certificates dbus debian-archive-keyring e2fsprogs init iproute2 iputils-ping
-    less linux-image-$arch login netbase passwd procps systemd-resolved systemd-sysv
-    u-boot-menu udev zstd ${PACKAGES:-}"
-# In the first partition, and what stands before the second. MiB.
+# What a person misses in less: a login, names and addresses, packages over https; two boot paths.
+packages="apt ca-certificates dbus debian-archive-keyring dosfstools e2fsprogs init iproute2
+    iputils-ping less linux-image-$arch login netbase passwd procps systemd-boot
+    systemd-resolved systemd-sysv u-boot-menu udev zstd ${PACKAGES:-}"
+# The drivers of the second stage's machine, in the order in which they are loaded. One that the
+# kernel has built in, or not at all, is left out.
+modules="virtio_mmio virtio_blk crc16 crc32c_generic libcrc32c mbcache jbd2 ext4 nls_cp437
+    nls_ascii nls_utf8 fat vfat"
+# MiB. The first partition holds two kernels with their initramfs, and more.
 esp_at=1
-esp_size=64
+esp_size=256
 root_at=$((esp_at + esp_size))
 
 die()
@@ -102,11 +106,12 @@ label: gpt
 start=${esp_at}MiB, size=${esp_size}MiB, type=uefi, name=esp
 start=${root_at}MiB, size=${root_kib}KiB, type=linux, name=root, attrs=LegacyBIOSBootable
 END
-    mkfs.vfat -F 32 -s 1 -n DBT-ESP -C "$work/esp" $((esp_size * 1024)) >/dev/null
+    mkfs.vfat -F 32 -s 2 -n DBT-ESP -C "$work/esp" $((esp_size * 1024)) >/dev/null
     dd if="$work/esp" of="$1" bs=1M seek=$esp_at conv=notrunc,sparse status=none
     # The file is all zero, so there is nothing that the guest must initialise later.
     fakeroot -i "$work/fakeroot" mke2fs -q -t ext4 -L dbt-root -d "$work/root" \
-        -E "offset=$((root_at << 20)),lazy_itable_init=0,lazy_journal_init=0" "$1" "${root_kib}k"
+        -E "offset=$((root_at << 20)),lazy_itable_init=0,lazy_journal_init=0" "$1" \
+        "${root_kib}k" || die "the packages do not fit into SIZE=$size"
 }
 
 # ---- The second stage ---------------------------------------------------------------------------
@@ -114,10 +119,11 @@ END
 # The kernel's own modules, unpacked, because not every busybox unpacks.
 second_stage() # IMAGE
 {
-    local name file files=("$here/debian/second-stage:/second-stage")
+    local name file
+    local files=("$here/debian/second-stage:/second-stage" "$work/modules/order:/modules/order")
 
     mkdir "$work/modules"
-    for name in virtio_mmio virtio_blk crc16 crc32c_generic libcrc32c mbcache jbd2 ext4; do
+    for name in $modules; do
         file=$(find "$work/root/usr/lib/modules" -name "$name.ko*")
         case $file in
         '') continue ;;
@@ -125,6 +131,7 @@ second_stage() # IMAGE
         *.zst) zstd -qdc "$file" >"$work/modules/$name.ko" ;;
         *) cp "$file" "$work/modules/$name.ko" ;;
         esac
+        echo "$name" >>"$work/modules/order"
         files+=("$work/modules/$name.ko:/modules/$name.ko")
     done
     "$here/make-initramfs.sh" "$work/initrd" "$here/debian/init" "${files[@]}"
@@ -139,8 +146,12 @@ main()
 {
     [ ! -e "$image" ] || return 0
     "$here/deps.sh" guest image
-    "$here/fetch-guest.sh" # The busybox of the second stage.
-    work=$(mktemp -d "$cache/.debian.XXXXXX")
+    "$here/fetch-guest.sh" # The busybox of the second stage, and the folder.
+    exec 8>"$cache/.debian.lock"
+    flock 8
+    [ ! -e "$image" ] || return 0 # Another run made it.
+    rm -rf "$cache"/.debian.work.* # What a killed run left; we hold the lock.
+    work=$(mktemp -d "$cache/.debian.work.XXXXXX")
     trap 'rm -rf "$work"' EXIT
     fetch
     unpack

@@ -14,7 +14,7 @@ declare -A GROUPS_OF=(
     [image]="dpkg fakeroot python3 e2fsprogs fdisk dosfstools xz-utils zstd coreutils"
     [test]="libcmocka-dev libunicorn-dev gcc-riscv64-linux-gnu libc6-dev-riscv64-cross
             binutils-riscv64-linux-gnu qemu-user qemu-system-riscv|qemu-system-misc device-tree-compiler python3
-            binutils e2fsprogs fdisk dosfstools mtools"
+            binutils e2fsprogs fdisk dosfstools mtools dpkg fakeroot"
     [bench]="qemu-system-riscv|qemu-system-misc gcc-riscv64-linux-gnu libc6-dev-riscv64-cross
              python3"
     [hot]="linux-perf"

@@ -130,6 +130,7 @@ part_tools()
     one build 600 make -j2 --no-print-directory dbt-run
     one clang-build 900 make -j2 --no-print-directory BUILD=clang CC=clang out/clang/dbt-run
     many bad-input 120 tests/guest/bad-input.sh ./dbt-run
+    many debian-unpack 60 tests/guest/debian-unpack.sh
     one objdump 120 tests/diff/objdump.sh
 }
 
@@ -252,6 +253,8 @@ part_long()
     many asan-net 600 tests/guest/net.py --dbt out/asan/dbt-run
     one asan-check 900 env DBT=out/asan/dbt-run tests/guest/check-boot.sh 100000000
     unset ASAN_OPTIONS
+    one debian-image 3600 scripts/debian-image.sh
+    many debian 1800 python3 tests/guest/debian.py --dbt ./dbt-run
     for test in x64_emit ir_fp; do
         one "long-$test" 1800 env DBT_FUZZ_CASES=1000000 "out/release/tests/unit/test_$test"
     done

@@ -8,44 +8,33 @@ to dbt-run. Prints a line a case; the last one is "N passed, N failed".
 """
 
 import argparse
+import base64
 import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
 
 from boot import ROOT, Terminal, Wrong
+from debian_apt_repo import serve
 
 # A shell that neither edits nor echoes what is typed, so that what comes back is its answer.
 PROMPT = "ready for more> "
 SHELL = f"stty -echo; exec env PS1='{PROMPT}' PS2= PAGER=cat SYSTEMD_COLORS=0 LC_ALL=C bash --norc --noediting"
 PATH = os.environ["PATH"] + ":/usr/sbin:/sbin"
 
-PERL = r"""
-my ($h, %words) = (5381);
-for my $n (1 .. 60000) {
-    $h = ($h * 33 + ($n ^ ($h >> 7))) & 0xffffffff;
-    $words{sprintf("w%03x", $h & 0xfff)} += $n;
-    $h ^= length(join(",", reverse split(//, "$n$h"))) if $n % 3 == 0;
-}
-my $sum = 0;
-$sum = ($sum * 31 + $words{$_}) % 1000000007 for sort keys %words;
-printf("perl %d %s %.15g\n", $h, $sum, atan2(1, 3) ** 0.37);
-"""
-
-PYTHON = r"""
-import hashlib, json, math, re
-n, out = 7, []
-for i in range(20000):
-    n = (n * 6364136223846793005 + 1442695040888963407) % 2**64
-    out.append(n >> 40)
-text = json.dumps({str(k): v for k, v in zip(out, sorted(out))})
-print("python", hashlib.sha256(text.encode()).hexdigest(), len(re.findall("7[0-4]+", text)),
-      repr(sum(math.sqrt(x) for x in out)), pow(3, 10**40, 10**50 + 151))
-"""
+# Fixed work: what it needs, its file in debian/, and how a shell runs it as $f.
+WORK = [
+    ("perl", "work.pl", "perl $f"),
+    ("python3", "work.py", "python3 $f"),
+    ("gcc", "work.c", "gcc -O2 -Wall -ffp-contract=off -x c $f -lm -o $f.out && $f.out"),
+    ("sqlite3", "work.sql", "sqlite3 :memory: <$f"),
+    ("git", "work-git.sh", "sh $f"),
+]
 
 
 def host(command, **options):
@@ -60,7 +49,7 @@ def root_offset(image):
 
 
 class Guest:
-    """A booted Debian; each case is a method, in the order in which they are to run."""
+    """A booted Debian. Each case is a method and builds on those before it."""
 
     def __init__(self, term, image):
         self.term = term
@@ -102,6 +91,7 @@ class Guest:
         """The board's disk, console and clock are in use."""
         self.expect("uname -m", "riscv64")
         self.expect("findmnt -no SOURCE,FSTYPE /", "/dev/vda2 ext4")
+        self.expect("findmnt -no SOURCE,FSTYPE /boot/efi", "/dev/vda1 vfat")
         self.expect("tty", "/dev/ttyS0")
         now, _ = self.run("date +%s")
         if abs(int(now) - time.time()) > 60:
@@ -110,6 +100,8 @@ class Guest:
     def packages(self):
         """dpkg and apt find nothing amiss in what the second stage configured."""
         self.expect("dpkg --audit", "")
+        self.expect("stat -c '%U %G %a' /usr/bin/passwd /usr/bin/chage /etc/shadow | tr '\\n' ,",
+                    "root root 4755,root shadow 2755,root shadow 640,")
         self.expect("dpkg-query -W -f '${db:Status-Status}\\n' | sort -u", "installed")
         _, status = self.run("apt-get check")
         if status != 0:
@@ -119,25 +111,65 @@ class Guest:
                     "cd", "", 300)
 
     def programs(self):
-        """Fixed work in perl, python3 (if there), openssl and zstd, with the host's results."""
-        self.work("perl", "-e", PERL)
-        if self.run("command -v python3")[1] == 0:
-            self.work("python3", "-c", PYTHON)
+        """openssl, zstd, gzip, and of perl, python3, gcc, sqlite3 and git those that are there:
+        what they compute is what they compute here."""
+        for program, name, how in WORK:
+            if self.run(f"command -v {program}")[1] == 0 and shutil.which(program):
+                self.work(name, how)
         text = "".join(f"{n} {n * n % 9973}\n" for n in range(1, 100001)).encode()
         self.run("perl -e 'print \"$_ \", $_ * $_ % 9973, \"\\n\" for 1 .. 100000' >/tmp/a")
-        for name in ("sha256", "sha3-512", "blake2b512"):
-            digest = hashlib.new({"sha3-512": "sha3_512", "blake2b512": "blake2b"}.get(name, name),
-                                 text).hexdigest()
-            self.expect(f"openssl dgst -r -{name} /tmp/a | cut -d' ' -f1", digest)
+        for option, name in (("sha256", "sha256"), ("sha3-512", "sha3_512"), ("blake2b512", "blake2b")):
+            self.expect(f"openssl dgst -r -{option} /tmp/a | cut -d' ' -f1",
+                        hashlib.new(name, text).hexdigest())
         self.expect("zstd -q -9 -c /tmp/a | zstd -qdc | cmp - /tmp/a", "")
         self.expect("gzip -c /tmp/a | gzip -dc | cmp - /tmp/a", "")
 
-    def work(self, program, option, text):
-        want = host([program, option, text]).strip()
-        lines = ["cat >/tmp/program <<'END'", *text.strip().splitlines(), "END"]
-        self.term.send("".join(line + "\r" for line in lines))
-        self.term.wait_for(PROMPT, 60)
-        self.expect(f"{program} /tmp/program", want, 300)
+    def work(self, name, how):
+        """One of WORK, here and in the guest."""
+        source = os.path.join(ROOT, "tests", "guest", "debian", name)
+        with tempfile.TemporaryDirectory() as d:
+            subprocess.run(["cp", source, d], check=True)
+            want = host(["sh", "-c", f"f={d}/{name}; {how}"]).strip()
+        with open(source, "rb") as f:
+            text = base64.b64encode(f.read()).decode()
+        self.run("rm -f /tmp/text")
+        # In pieces, each answered: a terminal drops what comes while nobody reads.
+        for at in range(0, len(text), 1000):
+            self.run(f"echo {text[at:at + 1000]} >>/tmp/text")
+        self.run(f"base64 -d /tmp/text >/tmp/{name}")
+        self.expect(f"f=/tmp/{name}; {how}", want, 600)
+
+    def efi(self):
+        """It was U-Boot's EFI and systemd-boot that loaded this kernel."""
+        if "EFI stub: Booting Linux Kernel" not in self.term.text:
+            raise Wrong("the kernel's EFI stub did not run")
+        self.expect("test -d /sys/firmware/efi", "")
+        self.expect("cat /etc/machine-id | wc -c", "33")
+
+    def network(self):
+        """The card has the address that DHCP gave it; the names' server is known."""
+        self.expect("networkctl --no-legend --no-pager list eth0 | awk '{ print $4, $5 }'", "routable configured")
+        self.expect("ip -4 -br addr show eth0 | awk '{ print $2, $3 }'", "UP 10.0.2.15/24")
+        self.expect("resolvectl dns eth0 | awk '{ print $NF }'", "10.0.2.3")
+
+    def apt(self):
+        """apt installs packages from a repository on this host's loopback, and removes them."""
+        only = "-o Dir::Etc::sourcelist=/root/test.list -o Dir::Etc::sourceparts=/dev/null"
+        with tempfile.TemporaryDirectory(prefix="dbt-repo.") as folder:
+            self.run(f"echo 'deb [trusted=yes] http://10.0.2.2:{serve(folder)}/ ./' >/root/test.list")
+            for step in ("update", "-y install dbt-hello"):
+                text, status = self.run(f"apt-get -q {only} {step}", 300)
+                if status != 0:
+                    raise Wrong(f"apt-get {step}: {text}")
+        self.expect("dbt-hello", "hello: configure")
+        self.run("apt-get -qq -y --autoremove purge dbt-hello")
+        self.expect("dpkg-query -W 'dbt-hello*' 2>/dev/null | wc -l", "0")
+        self.run("rm -rf /root/test.list /usr/share/dbt-hello")
+
+    def reboot(self):
+        """`reboot` goes through the firmware and U-Boot again."""
+        self.term.send("reboot\r")
+        self.login()
 
     def power_off(self):
         """`poweroff` ends dbt-run with status 0, the terminal as it was."""
@@ -157,22 +189,45 @@ class Guest:
             raise Wrong("the file system was not unmounted")
 
 
-CASES = ["login", "running", "machine", "packages", "programs", "power_off", "file_system"]
+# By extlinux, from whose partition U-Boot boots first; then by EFI, with a network card.
+BOOTS = {
+    "extlinux": ["login", "running", "machine", "packages", "programs", "reboot", "running",
+                 "power_off", "file_system"],
+    "EFI, network": ["login", "efi", "running", "network", "apt", "power_off", "file_system"],
+}
 
 
-def run_cases(guest):
-    for n, name in enumerate(CASES):
+def run_cases(boot, guest):
+    """How many passed and failed; after one that fails the others cannot run."""
+    cases = BOOTS[boot]
+    for n, name in enumerate(cases):
         start = time.monotonic()
         try:
             getattr(guest, name)()
         except (Wrong, OSError, subprocess.SubprocessError) as e:
-            print(f"FAIL  {name}: {e}\n      the last it printed:")
+            print(f"FAIL  {boot}: {name}: {e}\n      the last it printed:")
             for line in guest.term.text[-3000:].splitlines():
                 print(f"      | {line!r}")
-            # Each case builds on those before it.
-            return n, len(CASES) - n
-        print(f"ok    {name} ({time.monotonic() - start:.1f} s)", flush=True)
-    return len(CASES), 0
+            return n, len(cases) - n
+        print(f"ok    {boot}: {name} ({time.monotonic() - start:.1f} s)", flush=True)
+    return len(cases), 0
+
+
+def boot_image(image, command):
+    """Both boots of a disk, the second after what the first wrote to it."""
+    passed = failed = 0
+    for boot in BOOTS:
+        if boot == "EFI, network":
+            # Without the mark on the root partition U-Boot looks at the first one.
+            host(["sfdisk", "-q", "--part-attrs", image, "2", ""])
+            command = command + ["--net", "user"]
+        term = Terminal(command)
+        try:
+            counts = run_cases(boot, Guest(term, image))
+        finally:
+            term.close()
+        passed, failed = passed + counts[0], failed + counts[1]
+    return passed, failed
 
 
 def main():
@@ -186,11 +241,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="dbt-debian.", dir=os.environ.get("TMPDIR", "/var/tmp")) as d:
         copy = os.path.join(d, "debian.img")
         subprocess.run(["cp", "--sparse=always", "--reflink=auto", image, copy], check=True)
-        term = Terminal([flags.dbt, copy] + options)
-        try:
-            passed, failed = run_cases(Guest(term, copy))
-        finally:
-            term.close()
+        passed, failed = boot_image(copy, [flags.dbt, copy] + options)
     print(f"{passed} passed, {failed} failed")
     sys.exit(failed > 0)
 
