@@ -150,7 +150,7 @@ static void *work(void *arg)
     return NULL;
 }
 
-/* Signals are for the others: a file too large must be an error here, not the end (SIGXFSZ). */
+/* Signals are for the others. */
 static bool add_thread_locked(struct block *b)
 {
     sigset_t all, old;

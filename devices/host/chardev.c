@@ -48,6 +48,7 @@ struct chardev {
     bool complained;  /* that output is lost */
     bool writing;     /* out_fd is in use without the lock */
     bool unplugged;   /* nobody took output for PATIENCE_MS: try, but do not wait */
+    bool hurry;       /* chardev_hurry() was called */
     bool stop;
 };
 
@@ -77,7 +78,7 @@ static void ring_drop(struct ring *r, size_t n)
 void chardev_put(struct chardev *c, uint8_t byte)
 {
     pthread_mutex_lock(&c->lock);
-    while (c->out.len == c->out.size && c->writer_runs)
+    while (c->out.len == c->out.size && c->writer_runs && !c->hurry)
         pthread_cond_wait(&c->progress, &c->lock);
     if (c->out.len < c->out.size)
         ring_push(&c->out, byte);
@@ -85,6 +86,14 @@ void chardev_put(struct chardev *c, uint8_t byte)
         c->writer_idle = false;
         pthread_cond_signal(&c->has_output);
     }
+    pthread_mutex_unlock(&c->lock);
+}
+
+void chardev_hurry(struct chardev *c)
+{
+    pthread_mutex_lock(&c->lock);
+    c->hurry = true;
+    pthread_cond_broadcast(&c->progress);
     pthread_mutex_unlock(&c->lock);
 }
 
@@ -119,7 +128,7 @@ static size_t write_some(struct chardev *c, int fd, const uint8_t *data, size_t 
      * said once. */
     if (!c->backend.is_socket && errno != EIO && !c->complained) {
         c->complained = true;
-        fprintf(stderr, "dbt-run: -serial: output is lost: %s\n", strerror(errno));
+        fprintf(stderr, "dbt-run: %s: output is lost: %s\n", c->backend.option, strerror(errno));
     }
     return n;
 }
@@ -424,6 +433,7 @@ static bool start_thread(pthread_t *t, void *(*run)(void *), struct chardev *c, 
 bool chardev_start(struct chardev *c, const struct chardev_front *front, struct err *e)
 {
     c->front = *front;
+    c->backend.drops |= front->impatient;
     if (!front->receive)
         c->front.receive = take_all;
     if (!front->brk)

@@ -10,6 +10,7 @@
  * a pty or socket at which nobody is are dropped, as on a line that is unplugged.) */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -33,6 +34,9 @@ struct chardev_front {
     /* The terminal has this size now; also once at the start. */
     void (*resized)(void *arg, unsigned columns, unsigned rows);
     void *arg;
+    /* What is put must not wait for somebody who does not read: what he has not taken for a second
+     * is dropped, as at a pty. */
+    bool impatient;
 };
 
 /* ---- The main thread --------------------------------------------------------------- */
@@ -53,6 +57,9 @@ void chardev_close(struct chardev *c);
 
 /* Sends a byte; waits while the ring is full. */
 void chardev_put(struct chardev *c, uint8_t byte);
+
+/* The run is to end: nobody waits in chardev_put() any more, and what finds no room is dropped. */
+void chardev_hurry(struct chardev *c);
 
 /* The front has room again. */
 void chardev_ready(struct chardev *c);

@@ -123,7 +123,8 @@ static bool bind_socket(int fd, const struct sockaddr_un *addr)
         return true;
     if (errno != EADDRINUSE || stat(addr->sun_path, &st) != 0 || !S_ISSOCK(st.st_mode))
         return false;
-    probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    /* Not blocking: who has a client lets the next ones wait, and then us for a place there. */
+    probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (probe < 0 || connect(probe, (const struct sockaddr *)addr, sizeof *addr) == 0 ||
         errno != ECONNREFUSED) {
         if (probe >= 0)

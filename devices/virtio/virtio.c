@@ -222,6 +222,9 @@ void virtio_each(struct virtio_device *d, unsigned queue,
     struct virtq_chain chain;
     unsigned n = 0;
 
+    /* Anybody may notify anything; and a ring of no entries would be full at once, for ever. */
+    if (!q->ready)
+        return;
     virtq_deaf(q);
     do {
         while (n < q->num && virtio_take(d, queue, &chain)) {

@@ -77,16 +77,18 @@ static void answer_chain(struct virtio_blk *b, const struct virtq_chain *c, uint
     answer(b, c->head, virtq_in(c), c->n_in, c->in_bytes, status);
 }
 
+static void tell_of_data(const struct virtio_blk *b, const struct pending *p)
+{
+    if (p->r.op == BLOCK_READ)
+        dma_wrote(&b->v.host.dma, p->data, p->r.n_iov, 0, p->r.len);
+}
+
 static void finish(struct virtio_blk *b, struct pending *p)
 {
-    const struct virtio_dma *dma = &b->v.host.dma;
-
-    if (p->r.op == BLOCK_READ) {
-        /* What was not read is zeros: all of the buffer is said to be written. */
-        for (unsigned i = 0; p->r.error && i < p->r.n_iov; i++)
-            memset(p->data[i].iov_base, 0, p->data[i].iov_len);
-        dma_wrote(dma, p->data, p->r.n_iov, 0, p->r.len);
-    }
+    /* What was not read is zeros: all of the buffer is said to be written. */
+    for (unsigned i = 0; p->r.op == BLOCK_READ && p->r.error && i < p->r.n_iov; i++)
+        memset(p->data[i].iov_base, 0, p->data[i].iov_len);
+    tell_of_data(b, p);
     answer(b, p->head, p->in, p->n_in, p->in_bytes, p->r.error ? S_IOERR : S_OK);
     free(p);
 }
@@ -227,11 +229,10 @@ static void serve(struct virtio_device *d, uint32_t queues)
 {
     struct virtio_blk *b = (struct virtio_blk *)(void *)d;
 
-    finish_all(b);
     if (queues & 1)
         virtio_each(d, 0, take);
-    else
-        virtio_publish(d, 0);
+    finish_all(b);
+    virtio_publish(d, 0);
 }
 
 /* ---- Reset
@@ -242,7 +243,8 @@ static void settle(struct virtio_device *d)
     block_wait(((struct virtio_blk *)(void *)d)->block);
 }
 
-/* There is one queue: what is done is all its own. */
+/* There is one queue: what is done is all its own. The driver does not hear of it any more, but its
+ * buffers were written: code that was made from them is old. */
 static void forget(struct virtio_device *d, unsigned queue)
 {
     struct virtio_blk *b = (struct virtio_blk *)(void *)d;
@@ -251,6 +253,7 @@ static void forget(struct virtio_device *d, unsigned queue)
     (void)queue;
     for (struct block_request *r = block_done(b->block); r; r = next) {
         next = r->next;
+        tell_of_data(b, (struct pending *)(void *)r);
         free(r);
     }
 }

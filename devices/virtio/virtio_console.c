@@ -99,11 +99,28 @@ static void deliver(struct virtio_console *c)
         c->wire.ready(c->wire.arg);
 }
 
+/* The terminal's size becomes the driver's. The lock is held. */
+static void take_size(struct virtio_console *c)
+{
+    uint16_t columns, rows;
+
+    pthread_mutex_lock(&c->ring_lock);
+    columns = c->columns;
+    rows = c->rows;
+    pthread_mutex_unlock(&c->ring_lock);
+    if (columns == c->space.columns && rows == c->space.rows)
+        return;
+    c->space.columns = columns;
+    c->space.rows = rows;
+    virtio_config_changed(&c->v);
+}
+
 /* The driver tells of each buffer that it adds to receive into: input may be waiting for it. */
 static void serve(struct virtio_device *d, uint32_t queues)
 {
     struct virtio_console *c = (struct virtio_console *)(void *)d;
 
+    take_size(c);
     do
         deliver(c);
     while (virtq_listen(&d->queue[RECEIVE]) && has_input(c) && virtio_is_live(d));
@@ -127,12 +144,17 @@ size_t virtio_console_receive(struct virtio_console *c, const uint8_t *data, siz
 
 void virtio_console_resize(struct virtio_console *c, uint16_t columns, uint16_t rows)
 {
-    pthread_mutex_lock(&c->v.lock);
-    if (columns != c->space.columns || rows != c->space.rows) {
-        c->space.columns = columns;
-        c->space.rows = rows;
-        virtio_config_changed(&c->v);
+    pthread_mutex_lock(&c->ring_lock);
+    c->columns = columns;
+    c->rows = rows;
+    pthread_mutex_unlock(&c->ring_lock);
+    /* Who holds the lock may be waiting for our caller, at the other end of the wire; serve() comes
+     * when he is done, or the driver is ready. */
+    if (pthread_mutex_trylock(&c->v.lock) != 0) {
+        virtio_kick(&c->v);
+        return;
     }
+    take_size(c);
     pthread_mutex_unlock(&c->v.lock);
 }
 

@@ -1,6 +1,7 @@
 /* The command dbt-run: from the command line to a machine, and its exit status. */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -152,6 +153,9 @@ int main(int argc, char **argv)
     struct networks networks;
     int status;
 
+    /* A file that may not grow (ulimit -f) is an error to whoever writes to it, be that a disk
+     * of the guest's, and not our end. */
+    signal(SIGXFSZ, SIG_IGN);
     if (!have_standard_files(&e))
         return complain(CLI_EXIT_HOST, &e);
     status = cli_parse(&o, argc, argv, &e);

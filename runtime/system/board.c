@@ -243,6 +243,13 @@ bool board_poll_htif(struct board *b)
     return htif_poll(&b->htif);
 }
 
+void board_hurry(struct board *b)
+{
+    chardev_hurry(b->serial);
+    if (b->console)
+        chardev_hurry(b->console);
+}
+
 void board_console_put(struct board *b, uint8_t byte)
 {
     chardev_put(b->serial, byte);

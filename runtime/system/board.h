@@ -94,6 +94,9 @@ void board_timer(struct board *b, unsigned timer);
  * something to do. */
 bool board_poll_htif(struct board *b);
 
+/* The user wants the end: a hart that waits for the far end of a line waits no more. */
+void board_hurry(struct board *b);
+
 /* The serial line past the guest's driver: the built-in SBI's console. */
 void board_console_put(struct board *b, uint8_t byte);
 int board_console_get(struct board *b); /* -1: nothing there */

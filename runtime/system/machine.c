@@ -152,8 +152,10 @@ static void wake(void *arg)
     hart_kick(((struct machine *)arg)->hart, PENDING_EVENT);
 }
 
+/* The hart may be waiting for whoever does not read what it writes. */
 static void quit(void *arg)
 {
+    board_hurry(&((struct machine *)arg)->board);
     machine_finish(arg, FINISH_POWEROFF, 0);
 }
 

@@ -197,7 +197,7 @@ bool machine_monitor_init(struct machine *m, struct err *e)
 bool machine_monitor_start(struct machine *m, struct err *e)
 {
     const struct chardev_front front = {
-        .receive = line_receive, .connected = line_connected, .arg = m};
+        .receive = line_receive, .connected = line_connected, .arg = m, .impatient = true};
 
     return !m->monitor.line || chardev_start(m->monitor.line, &front, e);
 }

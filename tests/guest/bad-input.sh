@@ -360,6 +360,11 @@ closed --engine interp
 # ---- What the host has not ------------------------------------------------------------
 
 bad 1 'this host has' Image -m 1T
+# Where no file may grow that far: guest RAM is one. (The signal for that would end us.)
+limit=$(ulimit -S -f)
+ulimit -S -f 1000
+bad 1 'File too large' Image
+ulimit -S -f "$limit"
 
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

@@ -256,6 +256,20 @@ def monitor_case(term):
     term.check_restored()
 
 
+def stuck_case(term):
+    """Nobody reads what a guest writes without end: Ctrl-A x ends it all the same."""
+    term.wait_for("/ # ", 60)
+    term.send("yes\r")
+    time.sleep(3)
+    term.send("\x01x")
+    try:
+        term.process.wait(30)
+    except subprocess.TimeoutExpired:
+        raise Wrong("still runs after 30 s") from None
+    term.wait_for_end(0, 1)
+    term.check_restored()
+
+
 def console_case(term):
     """A shell on the virtio console, which has the terminal's size, and hears when that changes."""
     term.resize(33, 101)
@@ -290,6 +304,7 @@ CASES = [
     ("virtio console", ["--console", "mon:stdio", "-initrd", console_initrd], console_case, False),
     ("Ctrl-A h", [], help_case, False),
     ("Ctrl-A c", [], monitor_case, False),
+    ("Ctrl-A x, unread", [], stuck_case, False),
     ("SIGTERM", [], sigterm_case, False),
     ("SIGTSTP, SIGCONT", [], stop_case, False),
     ("builtin, interp: init, Ctrl-A x", ["--engine", "interp"], init_case, False),

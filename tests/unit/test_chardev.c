@@ -222,8 +222,10 @@ static void clients_come_and_go(void **state)
     char spec[128], path[64], text[8];
     struct front *front = make_front();
     struct chardev *c, *second;
+    int fd;
 
     (void)state;
+    alarm(20); /* for what hangs */
     snprintf(path, sizeof path, "%s/sock", dir);
     snprintf(spec, sizeof spec, "unix:%s,server,nowait", path);
     c = start(spec, front);
@@ -231,8 +233,7 @@ static void clients_come_and_go(void **state)
     put_all(c, "to nobody");
     chardev_flush(c);
     for (unsigned round = 1; round <= 3; round++) {
-        int fd = connect_to(path);
-
+        fd = connect_to(path);
         assert_int_equal(write(fd, "\1xhello", 7), 7); /* no escapes here */
         await(front, 7 * round);
         put_all(c, "hi");
@@ -243,9 +244,14 @@ static void clients_come_and_go(void **state)
     assert_memory_equal(front->data, "\1xhello\1xhello", 14);
     assert_int_equal(front->quits, 0);
     /* The address is in use; a second server must not steal it. */
-    second = chardev_open("-serial", spec, &e);
-    assert_null(second);
-    assert_non_null(strstr(e.text, "in use"));
+    fd = connect_to(path);
+    for (unsigned i = 0; i < 5; i++) { /* however many ask while somebody is connected */
+        second = chardev_open("-serial", spec, &e);
+        assert_null(second);
+        assert_non_null(strstr(e.text, "in use"));
+    }
+    close(fd);
+    alarm(0);
     chardev_close(c);
     assert_int_equal(access(path, F_OK), -1);
     free(front);
@@ -307,6 +313,76 @@ static void an_unread_pty_drops(void **state)
     chardev_close(c);
     close(err_fd);
     close(null_fd);
+    free(front);
+}
+
+/* A server's client that does not read, with bytes for him that fit nowhere. */
+static struct chardev *start_unread(struct front *front, bool impatient, int *fd)
+{
+    char spec[128], path[64];
+    const struct chardev_front wants = {.receive = receive, .arg = front, .impatient = impatient};
+    struct chardev *c;
+
+    snprintf(path, sizeof path, "%s/sock", dir);
+    snprintf(spec, sizeof spec, "unix:%s,server,nowait", path);
+    c = chardev_open("--monitor", spec, &e);
+    assert_true(c && chardev_start(c, &wants, &e));
+    *fd = connect_to(path);
+    give_room(front, 1);
+    assert_int_equal(write(*fd, "x", 1), 1);
+    await(front, 1);
+    return c;
+}
+
+enum { MUCH = 4 << 20 }; /* more than the ring and a socket of the host's hold together */
+
+static void put_much(struct chardev *c)
+{
+    for (unsigned i = 0; i < MUCH; i++)
+        chardev_put(c, 'x');
+}
+
+static void who_is_impatient_waits_for_no_client(void **state)
+{
+    struct front *front = make_front();
+    struct chardev *c;
+    int fd;
+
+    (void)state;
+    alarm(20);
+    c = start_unread(front, true, &fd);
+    put_much(c);
+    alarm(0);
+    chardev_close(c);
+    close(fd);
+    free(front);
+}
+
+static void *put_much_too(void *c)
+{
+    put_much(c);
+    return NULL;
+}
+
+/* Who waits for room goes on, and so does who comes later. */
+static void hurry_ends_the_waiting(void **state)
+{
+    struct front *front = make_front();
+    struct chardev *c;
+    pthread_t thread;
+    int fd;
+
+    (void)state;
+    alarm(20);
+    c = start_unread(front, false, &fd);
+    assert_int_equal(pthread_create(&thread, NULL, put_much_too, c), 0);
+    usleep(50000);
+    chardev_hurry(c);
+    pthread_join(thread, NULL);
+    put_much(c);
+    alarm(0);
+    close(fd);
+    chardev_close(c);
     free(front);
 }
 
@@ -461,6 +537,8 @@ int main(void)
         cmocka_unit_test(clients_come_and_go),
         cmocka_unit_test(pasted_input_waits),
         cmocka_unit_test(an_unread_pty_drops),
+        cmocka_unit_test(who_is_impatient_waits_for_no_client),
+        cmocka_unit_test(hurry_ends_the_waiting),
         cmocka_unit_test(bad_names),
         cmocka_unit_test(ctrl_a_x_ends_and_gives_the_terminal_back),
         cmocka_unit_test(signals_give_the_terminal_back),

@@ -675,6 +675,25 @@ static void state_comes_back(void **state)
     free(text);
 }
 
+/* The serving thread would be kept busy for ever, by a driver that has no ring yet. */
+static void a_queue_that_is_not_there(void **state)
+{
+    unsigned kicks;
+
+    (void)state;
+    assert_true(vd_negotiate(&d, 0));
+    vd_set(&d, VD_QUEUE_SEL, 0);
+    vd_set(&d, VD_QUEUE_NUM, 0);
+    vd_set(&d, VD_STATUS, VD_ACKNOWLEDGE | VD_DRIVER | VD_FEATURES_OK | VD_DRIVER_OK);
+    vd_set(&d, VD_QUEUE_NOTIFY, 0);
+    kicks = d.n_kicks;
+    vd_poll(&d);
+    assert_int_equal(d.n_kicks, kicks);
+    vd_set(&d, VD_QUEUE_NOTIFY, 7); /* and one that the device has not */
+    assert_int_equal(d.n_kicks, kicks);
+    assert_int_equal(vd_get(&d, VD_STATUS), 15);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
@@ -703,6 +722,7 @@ int main(void)
         TEST(served_once_ready),
         TEST(reset_forgets_all),
         TEST(a_queue_alone_is_stopped),
+        TEST(a_queue_that_is_not_there),
         TEST(state_comes_back),
     };
 

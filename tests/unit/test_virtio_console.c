@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -26,6 +27,7 @@ static struct virtio_console c;
 static char sent[8192];
 static size_t n_sent;
 static unsigned n_ready;
+static bool resizes; /* the terminal's size changes while it is written to */
 
 static void put(void *arg, uint8_t byte)
 {
@@ -33,6 +35,8 @@ static void put(void *arg, uint8_t byte)
     if (n_sent < sizeof sent)
         sent[n_sent] = (char)byte;
     n_sent++;
+    if (resizes)
+        virtio_console_resize(&c, 80, 25);
 }
 
 static void ready(void *arg)
@@ -208,6 +212,20 @@ static void the_terminals_size(void **state)
     assert_false(d.irq);
 }
 
+/* The terminal's reader must not wait for who writes to the terminal: Ctrl-A x comes by it. */
+static void the_size_changes_in_mid_write(void **state)
+{
+    (void)state;
+    alarm(20); /* for what hangs */
+    resizes = true;
+    send(VD_RAM + DATA, 10, 0);
+    resizes = false;
+    alarm(0);
+    vd_poll(&d);
+    assert_int_equal(vd_get(&d, VD_CONFIG), 80 | 25 << 16);
+    assert_int_equal(vd_get(&d, VD_INTERRUPT_STATUS) & 2, 2);
+}
+
 static void an_emergency(void **state)
 {
     (void)state;
@@ -271,6 +289,7 @@ int main(void)
         TEST(the_guest_reads),
         TEST(a_pasted_text),
         TEST(the_terminals_size),
+        TEST(the_size_changes_in_mid_write),
         TEST(an_emergency),
         TEST(reset),
         TEST(state_comes_back),
