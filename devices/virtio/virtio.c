@@ -186,6 +186,11 @@ void virtio_notify(struct virtio_device *d, uint32_t queue)
     virtio_kick(d);
 }
 
+void virtio_defer(struct virtio_device *d, unsigned queue)
+{
+    d->notified |= UINT32_C(1) << queue;
+}
+
 void virtio_poll(struct virtio_device *d)
 {
     pthread_mutex_lock(&d->lock);

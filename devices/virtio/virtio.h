@@ -120,6 +120,9 @@ bool virtio_take(struct virtio_device *d, unsigned queue, struct virtq_chain *c)
 /* Shows the driver what was given back, and interrupts it if it wants that. Once per batch. */
 void virtio_publish(struct virtio_device *d, unsigned queue);
 
+/* The queue is served again when the next kick comes, as if it had been notified. */
+void virtio_defer(struct virtio_device *d, unsigned queue);
+
 /* The driver has broken the rules: the device needs a reset, and does nothing until it comes. */
 void virtio_fail(struct virtio_device *d, const char *why);
 

@@ -75,21 +75,23 @@ static void send(struct virtio_device *d, const struct virtq_chain *c)
  * is, and the driver need not tell of more. */
 static void send_all(struct virtio_device *d)
 {
-    struct virtio_net *n = of(d);
+    struct net *net = of(d)->net;
     struct virtq *q = &d->queue[TX];
     struct virtq_chain chain;
     unsigned n_sent = 0;
+    bool room;
 
     virtq_deaf(q);
     do {
-        while ((n->waiting_for_room = !net_may_send(n->net)) == false && n_sent < q->num &&
-               virtio_take(d, TX, &chain)) {
+        while ((room = net_may_send(net)) && n_sent < q->num && virtio_take(d, TX, &chain)) {
             send(d, &chain);
             n_sent++;
         }
-        if (n_sent == q->num)
+        if (!room)
+            virtio_defer(d, TX);
+        else if (n_sent == q->num)
             virtio_notify(d, TX);
-    } while (!n->waiting_for_room && n_sent < q->num && virtio_is_live(d) && virtq_listen(q));
+    } while (room && n_sent < q->num && virtio_is_live(d) && virtq_listen(q));
     virtio_publish(d, TX);
 }
 
@@ -227,7 +229,7 @@ static void serve(struct virtio_device *d, uint32_t queues)
         net_start_guest(n->net, guest_offloads(d));
     }
     update_link(n);
-    if ((queues & 1u << TX) || n->waiting_for_room)
+    if (queues & 1u << TX)
         send_all(d);
     receive_all(d);
 }
@@ -244,8 +246,15 @@ static void was_reset(struct virtio_device *d)
 {
     struct virtio_net *n = of(d);
 
-    n->started = n->waiting_for_room = false;
+    n->started = false;
     net_stop_guest(n->net);
+}
+
+/* The frames on their way are the network's; but it must be started anew. */
+static void state(struct virtio_device *d, struct state_io *io)
+{
+    if (!io->saving)
+        virtio_kick(d);
 }
 
 static const struct virtio_ops net_ops = {
@@ -256,6 +265,7 @@ static const struct virtio_ops net_ops = {
     .accept = accept,
     .serve = serve,
     .reset = was_reset,
+    .state = state,
 };
 
 /* ---- Life

@@ -19,8 +19,7 @@ struct virtio_net {
     struct virtio_device v; /* first */
     struct net *net;        /* borrowed until virtio_net_fini() */
     struct virtio_net_space space;
-    bool started;          /* the host side brings frames */
-    bool waiting_for_room; /* buffers to be sent are left in their queue until it has some */
+    bool started; /* the host side brings frames */
 };
 
 /* ---- Before the first hart runs, after the last has stopped --------------------------------- */
