@@ -245,6 +245,7 @@ part_long()
     many disk-kill 900 tests/guest/disk-kill.py --kills 400 --seed 7
     many net-100-mbytes 600 tests/guest/net.py --mbytes 100
     many net-stress 600 tests/guest/net.py --stress regs,table,links
+    many net-tap 300 tests/guest/net.py --via tap
     many net-passt 300 tests/guest/net.py --via passt
     many disk-kill-files 1800 tests/guest/disk-kill.py --kills 40 --seed 3 --file-system
     one boot-small-cache 300 bash -c "boots ./dbt-run --cache-size 1M"

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Debian's kernel with a network: the guest (net/init) reaches servers here, and we its own.
 
-    tests/guest/net.py [--dbt PATH] [--via user|passt] [--mbytes N] [OPTION...]
+    tests/guest/net.py [--dbt PATH] [--via user|passt|tap] [--mbytes N] [OPTION...]
 
-N megabytes go each way (10). Without the program passt there is nothing to test via it. The last line is
-"N passed, N failed".
+N megabytes go each way (10). Without the program passt there is nothing to test via it, and via a
+tap interface not without root's rights. The last line is "N passed, N failed".
 """
 
 import argparse
@@ -24,8 +24,8 @@ import urllib.request
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 MAC = "52:54:00:ab:cd:ef"
-# CSUM, MAC, HOST_TSO4, MRG_RXBUF, STATUS; GUEST_CSUM; HOST_TSO6.
-FEATURES = {"user": "11000100000100011", "passt": "10000100000110011"}
+# CSUM, MAC, HOST_TSO4, MRG_RXBUF, STATUS; GUEST_CSUM; HOST_TSO6; GUEST_TSO4 and 6.
+FEATURES = {"user": "11000100000100011", "passt": "10000100000110011", "tap": "11000101100110011"}
 counts = {True: 0, False: 0}
 
 
@@ -79,10 +79,10 @@ def serve(data):
     return server.server_address[1]
 
 
-def serve_udp():
+def serve_udp(address):
     """Sends back what comes. Returns its port."""
     s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    s.bind(("127.0.0.1", 0))
+    s.bind((address, 0))
 
     def echo_all():
         while True:
@@ -137,7 +137,7 @@ def try_to(name, action):
         ok(name, False, e)
 
 
-def from_guest(port, address="127.0.0.1"):
+def from_guest(address, port):
     start = time.monotonic()
     data = download(f"http://{address}:{port}/data")
     seconds = time.monotonic() - start
@@ -146,10 +146,10 @@ def from_guest(port, address="127.0.0.1"):
     return hashlib.sha256(data).hexdigest() == want, f"{len(data)} bytes, of which the sum is wrong"
 
 
-def echo(port):
+def echo(address, port):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
         s.settimeout(10)
-        s.sendto(b"hello", ("127.0.0.1", port))
+        s.sendto(b"hello", (address, port))
         answer = s.recv(100)
     return answer == b"hello", answer
 
@@ -191,10 +191,29 @@ def forward_at_run_time(path):
     return not said and len(got) == 65 and listed and gone, (said, got, listed, gone)
 
 
-def say_end(port):
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as s:
+def say_end(address, port):
+    with socket.create_connection((address, port), timeout=10) as s:
         s.sendall(b"end\n")
     return True, ""
+
+
+TAP = f"dbt{os.getpid() % 1000000}"
+
+
+def tap(ports, folder):
+    """The options for an interface of this host's, which is made by whoever opens it."""
+    return None, ["--net", f"tap={TAP},mac={MAC}"]
+
+
+def address_tap():
+    """Gives it the addresses that libslirp has."""
+    for _ in range(100):
+        if os.path.exists(f"/sys/class/net/{TAP}"):
+            break
+        time.sleep(0.1)
+    for words in (["link", "set", TAP, "up"], ["address", "add", "10.0.2.2/24", "dev", TAP],
+                  ["-6", "address", "add", "fec0::2/64", "dev", TAP, "nodad"]):
+        subprocess.run(["ip", *words], check=True, timeout=10)
 
 
 def user(ports, folder):
@@ -222,26 +241,35 @@ def passt(ports, folder):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--dbt", default=os.path.join(ROOT, "dbt-run"))
-    parser.add_argument("--via", choices=["user", "passt"], default="user")
+    parser.add_argument("--via", choices=["user", "passt", "tap"], default="user")
     parser.add_argument("--mbytes", type=int, default=10)
     args, more = parser.parse_known_args()
     if args.via == "passt" and not shutil.which("passt"):
         print("no passt here\n0 passed, 0 failed")
         return 0
+    if args.via == "tap" and not (os.geteuid() == 0 and os.access("/dev/net/tun", os.W_OK) and shutil.which("ip")):
+        print("no rights to a tap interface here\n0 passed, 0 failed")
+        return 0
     data = os.urandom(args.mbytes << 20)
-    tcp, end, udp = free_port(), free_port(), free_port(socket.SOCK_DGRAM)
+    here, there, ports = "127.0.0.1", "127.0.0.1", (free_port(), free_port(), free_port(socket.SOCK_DGRAM))
+    if args.via == "tap":
+        here, there, ports = "0.0.0.0", "10.0.2.15", (80, 9, 5000)
+    tcp, end, udp = ports
     with tempfile.TemporaryDirectory(prefix="dbt-net.") as folder:
-        peer, options = (user if args.via == "user" else passt)((tcp, end, udp), folder)
+        peer, options = {"user": user, "passt": passt, "tap": tap}[args.via](ports, folder)
         guest = Guest([args.dbt, "-kernel", guest_file("KERNEL"), "-initrd", make_initrd(folder), "-append",
-                       f"console=ttyS0 quiet http={serve(data)} udp={serve_udp()} bytes={len(data)} features={FEATURES[args.via]} via={args.via}",
+                       f"console=ttyS0 quiet http={serve(data)} udp={serve_udp(here)} bytes={len(data)} features={FEATURES[args.via]} via={args.via}",
                        "-serial", "stdio", "--monitor", f"unix:{folder}/monitor", *options, *more])
+        if args.via == "tap":
+            address_tap()
         if guest.wait_for("test: ready", 600):
-            try_to("a file from the guest", lambda: from_guest(tcp))
-            try_to("only the address that was chosen", lambda: not_at("127.0.0.2", tcp))
+            try_to("a file from the guest", lambda: from_guest(there, tcp))
+            if args.via != "tap":
+                try_to("only the address that was chosen", lambda: not_at("127.0.0.2", tcp))
             if args.via == "user":
                 try_to("a forward at run time", lambda: forward_at_run_time(f"{folder}/monitor"))
-            try_to("an echo over UDP", lambda: echo(udp))
-            try_to("the end", lambda: say_end(end))
+            try_to("an echo over UDP", lambda: echo(there, udp))
+            try_to("the end", lambda: say_end(there, end))
         ok("the guest was reset", "test: reset" in guest.lines)
         ok("the guest came to its end", guest.wait_for("test: done", 60))
         try:
