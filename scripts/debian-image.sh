@@ -76,9 +76,14 @@ fetch()
 # New files need no fakeroot: in it, what it has not heard of is root's.
 configure_root()
 {
+    local sources=$work/root/etc/apt/sources.list.d/debian.sources key
+
     cp -r "$here/debian/tree/." "$work/root/"
     # What this script made of the host's source: the same archive, for the guest's apt.
-    cp "$work/apt/sources/debian.sources" "$work/root/etc/apt/sources.list.d/debian.sources"
+    cp "$work/apt/sources/debian.sources" "$sources"
+    # A keyring of the host's own is not there; the guest has Debian's, which apt trusts unnamed.
+    key=$(sed -n 's/^Signed-By: *//p' "$sources")
+    [ -z "$key" ] || [ -e "$work/root$key" ] || sed -i '/^Signed-By:/d' "$sources"
     echo "${ROOT_PASSWORD:-dbt}" >"$work/root/etc/dbt-root-password"
 }
 
