@@ -22,6 +22,7 @@ suite=${SUITE:-stable}
 arch=${GUEST_ARCH:-riscv64}
 image=${IMAGE:-$cache/debian.img}
 size=${SIZE:-2G}
+bytes= # The same, as a number.
 dbt=${DBT:-$here/../dbt-run}
 work=
 # shellcheck source=scripts/apt-root.sh
@@ -100,9 +101,8 @@ unpack()
 
 make_disk() # OUT
 {
-    local bytes root_kib
+    local root_kib
 
-    bytes=$(numfmt --from=iec "$size") || die "SIZE=$size is no size"
     # One MiB at the end is the second copy of the table.
     root_kib=$((bytes / 1024 - (root_at + 1) * 1024))
     truncate -s "$bytes" "$1"
@@ -149,7 +149,12 @@ second_stage() # IMAGE
 
 main()
 {
+    local folder
+
     [ ! -e "$image" ] || return 0
+    bytes=$(numfmt --from=iec "$size" 2>/dev/null) || die "SIZE=$size: give a number with M or G"
+    folder=$(dirname "$image")
+    [ -w "$folder" ] || die "cannot write to $folder, where $(basename "$image") would be"
     "$here/deps.sh" guest image
     "$here/fetch-guest.sh" # The busybox of the second stage, and the folder.
     exec 8>"$cache/.debian.lock"
