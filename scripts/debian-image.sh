@@ -154,7 +154,8 @@ main()
     [ ! -e "$image" ] || return 0
     bytes=$(numfmt --from=iec "$size" 2>/dev/null) || die "SIZE=$size: give a number with M or G"
     folder=$(dirname "$image")
-    [ -w "$folder" ] || die "cannot write to $folder, where $(basename "$image") would be"
+    # fetch-guest.sh makes the usual one.
+    [ -z "${IMAGE:-}" ] || [ -w "$folder" ] || die "cannot write to $folder, where $(basename "$image") would be"
     "$here/deps.sh" guest image
     "$here/fetch-guest.sh" # The busybox of the second stage, and the folder.
     exec 8>"$cache/.debian.lock"
