@@ -22,6 +22,7 @@ suite=${SUITE:-stable}
 arch=${GUEST_ARCH:-riscv64}
 image=${IMAGE:-$cache/debian.img}
 size=${SIZE:-2G}
+bytes= # The same, as a number.
 dbt=${DBT:-$here/../dbt-run}
 work=
 # shellcheck source=scripts/apt-root.sh
@@ -76,9 +77,14 @@ fetch()
 # New files need no fakeroot: in it, what it has not heard of is root's.
 configure_root()
 {
+    local sources=$work/root/etc/apt/sources.list.d/debian.sources key
+
     cp -r "$here/debian/tree/." "$work/root/"
     # What this script made of the host's source: the same archive, for the guest's apt.
-    cp "$work/apt/sources/debian.sources" "$work/root/etc/apt/sources.list.d/debian.sources"
+    cp "$work/apt/sources/debian.sources" "$sources"
+    # A keyring of the host's own is not there; the guest has Debian's, which apt trusts unnamed.
+    key=$(sed -n 's/^Signed-By: *//p' "$sources")
+    [ -z "$key" ] || [ -e "$work/root$key" ] || sed -i '/^Signed-By:/d' "$sources"
     echo "${ROOT_PASSWORD:-dbt}" >"$work/root/etc/dbt-root-password"
 }
 
@@ -95,9 +101,8 @@ unpack()
 
 make_disk() # OUT
 {
-    local bytes root_kib
+    local root_kib
 
-    bytes=$(numfmt --from=iec "$size") || die "SIZE=$size is no size"
     # One MiB at the end is the second copy of the table.
     root_kib=$((bytes / 1024 - (root_at + 1) * 1024))
     truncate -s "$bytes" "$1"
@@ -144,7 +149,13 @@ second_stage() # IMAGE
 
 main()
 {
+    local folder
+
     [ ! -e "$image" ] || return 0
+    bytes=$(numfmt --from=iec "$size" 2>/dev/null) || die "SIZE=$size: give a number with M or G"
+    folder=$(dirname "$image")
+    # fetch-guest.sh makes the usual one.
+    [ -z "${IMAGE:-}" ] || [ -w "$folder" ] || die "cannot write to $folder, where $(basename "$image") would be"
     "$here/deps.sh" guest image
     "$here/fetch-guest.sh" # The busybox of the second stage, and the folder.
     exec 8>"$cache/.debian.lock"
