@@ -49,7 +49,8 @@ struct chardev {
     bool writing;     /* out_fd is in use without the lock */
     bool unplugged;   /* nobody took output for PATIENCE_MS: try, but do not wait */
     bool hurry;       /* chardev_hurry() was called */
-    bool stop;
+    bool stop;        /* the writer ends when the ring is empty */
+    bool stop_reader;
 };
 
 /* ---- Rings ------------------------------------------------------------------------------- */
@@ -345,7 +346,7 @@ static void *reader_main(void *arg)
         if (p[0].revents && read(c->wake_fd, &count, sizeof count) < 0 && errno != EAGAIN)
             break;
         pthread_mutex_lock(&c->lock);
-        stop = c->stop;
+        stop = c->stop_reader;
         pthread_mutex_unlock(&c->lock);
         if (stop)
             break;
@@ -433,6 +434,8 @@ static bool start_thread(pthread_t *t, void *(*run)(void *), struct chardev *c, 
 bool chardev_start(struct chardev *c, const struct chardev_front *front, struct err *e)
 {
     c->front = *front;
+    c->size = (struct winsize){0};
+    c->stop_reader = c->hurry = false;
     c->backend.drops |= front->impatient;
     if (!front->receive)
         c->front.receive = take_all;
@@ -448,9 +451,20 @@ bool chardev_start(struct chardev *c, const struct chardev_front *front, struct 
         c->front.resized = ignore_size;
     if (c->backend.is_terminal)
         chardev_raw_terminal(c->backend.in_fd, c->wake_fd);
-    c->writer_runs = start_thread(&c->writer, writer_main, c, e);
+    c->writer_runs = c->writer_runs || start_thread(&c->writer, writer_main, c, e);
     c->reader_runs = c->writer_runs && start_thread(&c->reader, reader_main, c, e);
     return c->reader_runs;
+}
+
+void chardev_stop(struct chardev *c)
+{
+    pthread_mutex_lock(&c->lock);
+    c->stop_reader = true;
+    pthread_mutex_unlock(&c->lock);
+    wake_reader(c);
+    if (c->reader_runs)
+        pthread_join(c->reader, NULL);
+    c->reader_runs = false;
 }
 
 /* The writer may be stuck in a write to a terminal that has been stopped. Then it,
@@ -469,13 +483,11 @@ void chardev_close(struct chardev *c)
 {
     bool joined;
 
+    chardev_stop(c);
     pthread_mutex_lock(&c->lock);
     c->stop = true;
     pthread_cond_broadcast(&c->has_output);
     pthread_mutex_unlock(&c->lock);
-    wake_reader(c);
-    if (c->reader_runs)
-        pthread_join(c->reader, NULL);
     joined = join_writer(c);
     if (c->backend.is_terminal)
         chardev_release_terminal();

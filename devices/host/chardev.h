@@ -46,8 +46,13 @@ struct chardev_front {
  * not touched yet. NULL: *e says why. */
 struct chardev *chardev_open(const char *option, const char *spec, struct err *e) MUST_CHECK;
 
-/* Puts the terminal, if it is one, into raw mode and starts the threads. */
+/* Puts the terminal, if it is one, into raw mode and starts the threads; or goes on after
+ * chardev_stop(), with another front. */
 bool chardev_start(struct chardev *c, const struct chardev_front *front, struct err *e) MUST_CHECK;
+
+/* The front may go when it returns. Input waits for the next one; what was put is still written,
+ * and whoever is connected stays so. */
+void chardev_stop(struct chardev *c);
 
 /* Writes out what is left (for at most two seconds: the far end may be stuck),
  * stops the threads, gives the terminal back. The front may go when it returns. */

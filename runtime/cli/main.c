@@ -124,22 +124,27 @@ static int run_machines(const struct options *o, const struct machine_run_config
 {
     struct machine_end end = {.reset = true};
     struct err e;
+    bool ok = true;
 
-    while (end.reset) {
+    while (ok && end.reset) {
         struct machine *m = machine_create(&o->machine, run, &e);
 
-        if (!m)
+        if (!m) {
+            lines_close(run->lines);
             return complain(CLI_EXIT_USAGE, &e);
-        bool ok = machine_run(m, &end, &e);
+        }
+        ok = machine_run(m, &end, &e);
 
         if (ok && f->signature_out && !end.reset)
             machine_print_signature(m, f->signature_out);
         if (ok && o->stats && !end.reset)
             machine_print_stats(m, f->stats_out ? NULL : stderr, f->stats_out);
         machine_destroy(m);
-        if (!ok)
-            return complain(CLI_EXIT_HOST, &e);
     }
+    /* The terminal is as it was before anything is said there. */
+    lines_close(run->lines);
+    if (!ok)
+        return complain(CLI_EXIT_HOST, &e);
     return close_outputs(f, &e) ? end.code : complain(CLI_EXIT_HOST, &e);
 }
 
@@ -151,6 +156,7 @@ int main(int argc, char **argv)
     struct outputs files;
     struct drives drives;
     struct networks networks;
+    struct lines lines = {0};
     int status;
 
     /* A file that may not grow (ulimit -f) is an error to whoever writes to it, be that a disk
@@ -175,6 +181,7 @@ int main(int argc, char **argv)
     }
     run.drives = &drives;
     run.networks = &networks;
+    run.lines = &lines;
     status = run_machines(&o, &run, &files);
     networks_close(&networks);
     drives_close(&drives);

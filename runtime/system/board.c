@@ -29,12 +29,12 @@ static void arm_rtc(void *arg, uint64_t deadline_ticks)
 
 static void wire_put(void *arg, uint8_t byte)
 {
-    chardev_put(((struct board *)arg)->serial, byte);
+    chardev_put(((struct board *)arg)->lines->serial, byte);
 }
 
 static void wire_ready(void *arg)
 {
-    chardev_ready(((struct board *)arg)->serial);
+    chardev_ready(((struct board *)arg)->lines->serial);
 }
 
 static size_t front_receive(void *arg, const uint8_t *data, size_t n)
@@ -70,12 +70,12 @@ static void front_monitor(void *arg, const uint8_t *data, size_t n)
 
 static void console_wire_put(void *arg, uint8_t byte)
 {
-    chardev_put(((struct board *)arg)->console, byte);
+    chardev_put(((struct board *)arg)->lines->console, byte);
 }
 
 static void console_wire_ready(void *arg)
 {
-    chardev_ready(((struct board *)arg)->console);
+    chardev_ready(((struct board *)arg)->lines->console);
 }
 
 static size_t console_receive(void *arg, const uint8_t *data, size_t n)
@@ -142,25 +142,12 @@ static void init_virtio(struct board *b, struct phys *phys, const struct machine
     board_virtio_init(&b->virtio, cfg, drives, networks, &host);
 }
 
-static bool open_console(struct board *b, const char *words, struct err *e)
-{
-    b->console = chardev_open("--console", words, e);
-    return b->console != NULL;
-}
-
-bool board_init(struct board *b, struct phys *phys, const struct clock *clock,
+void board_init(struct board *b, struct phys *phys, const struct clock *clock,
                 const struct machine_config *cfg, const struct boot_plan *plan,
                 const struct drives *drives, const struct networks *networks,
-                const struct board_host *host, struct err *e)
+                const struct lines *lines, const struct board_host *host)
 {
-    *b = (struct board){.host = *host};
-    b->serial = chardev_open("-serial", cfg->serial, e);
-    if (!b->serial)
-        return false;
-    if (cfg->console && !open_console(b, cfg->console, e)) {
-        chardev_close(b->serial);
-        return false;
-    }
+    *b = (struct board){.host = *host, .lines = lines};
     init_interrupts(b, clock, cfg->n_harts);
     init_devices(b, phys, clock, plan);
     init_virtio(b, phys, cfg, drives, networks);
@@ -172,7 +159,6 @@ bool board_init(struct board *b, struct phys *phys, const struct clock *clock,
     ADD(plic, &plic_mmio, &b->plic);
     ADD(uart, &uart_mmio, &b->uart);
 #undef ADD
-    return true;
 }
 
 bool board_start(struct board *b, struct err *e)
@@ -187,15 +173,15 @@ bool board_start(struct board *b, struct err *e)
     const struct chardev_front console = {
         .receive = console_receive, .quit = front_quit, .resized = console_resized, .arg = b};
 
-    return chardev_start(b->serial, &front, e) &&
-           (!b->console || chardev_start(b->console, &console, e));
+    return chardev_start(b->lines->serial, &front, e) &&
+           (!b->lines->console || chardev_start(b->lines->console, &console, e));
 }
 
 void board_fini(struct board *b)
 {
-    chardev_close(b->serial);
-    if (b->console)
-        chardev_close(b->console);
+    chardev_stop(b->lines->serial);
+    if (b->lines->console)
+        chardev_stop(b->lines->console);
     board_virtio_fini(&b->virtio);
     uart_fini(&b->uart);
     rtc_fini(&b->rtc);
@@ -245,14 +231,14 @@ bool board_poll_htif(struct board *b)
 
 void board_hurry(struct board *b)
 {
-    chardev_hurry(b->serial);
-    if (b->console)
-        chardev_hurry(b->console);
+    chardev_hurry(b->lines->serial);
+    if (b->lines->console)
+        chardev_hurry(b->lines->console);
 }
 
 void board_console_put(struct board *b, uint8_t byte)
 {
-    chardev_put(b->serial, byte);
+    chardev_put(b->lines->serial, byte);
 }
 
 int board_console_get(struct board *b)

@@ -18,8 +18,7 @@
 #include "runtime/system/board_virtio.h"
 #include "runtime/system/boot.h"
 #include "runtime/system/config.h"
-
-struct chardev;
+#include "runtime/system/lines.h"
 
 /* A deadline that somebody waits for: board_timer(i) is to be called when it has
  * come. Hart i's CLINT timer is BOARD_TIMER_HART + i. */
@@ -57,23 +56,21 @@ struct board {
     struct finisher finisher;
     struct htif htif;
     struct board_virtio virtio;
-    struct chardev *serial;
-    struct chardev *console; /* the virtio console's end; NULL: there is none */
+    const struct lines *lines;
 };
 
 /* ---- The main thread, before the first hart runs, after the last has stopped ------ */
 
-/* Opens the serial line and adds the devices to `phys`. clock, drives and networks are borrowed.
- * Nothing to give back when it returns false. */
-bool board_init(struct board *b, struct phys *phys, const struct clock *clock,
+/* Adds the devices to `phys`. clock, drives, networks and lines are borrowed. */
+void board_init(struct board *b, struct phys *phys, const struct clock *clock,
                 const struct machine_config *cfg, const struct boot_plan *plan,
                 const struct drives *drives, const struct networks *networks,
-                const struct board_host *host, struct err *e) MUST_CHECK;
+                const struct lines *lines, const struct board_host *host);
 
 /* The terminal becomes raw, input begins to flow. */
 bool board_start(struct board *b, struct err *e) MUST_CHECK;
 
-/* Output is written out, the terminal given back. */
+/* The lines are another board's. */
 void board_fini(struct board *b);
 
 /* As after power-on; RAM is the caller's. */

@@ -353,7 +353,7 @@ static bool create_hart(struct machine *m, struct err *e)
     return m->hart != NULL;
 }
 
-static bool create_board(struct machine *m, struct err *e)
+static void create_board(struct machine *m)
 {
     const struct board_host host = {
         .set_mip = set_mip,
@@ -372,8 +372,9 @@ static bool create_board(struct machine *m, struct err *e)
                               .set_ticks = machine_set_ticks,
                               .wall_seconds = wall_ns,
                               .arg = m};
-    return board_init(&m->board, &m->phys, &m->clock, &m->cfg, &m->plan, m->run.drives,
-                      m->run.networks, &host, e);
+    board_init(&m->board, &m->phys, &m->clock, &m->cfg, &m->plan, m->run.drives, m->run.networks,
+               m->run.lines, &host);
+    m->have_board = true;
 }
 
 struct machine *machine_create(const struct machine_config *cfg,
@@ -393,11 +394,12 @@ struct machine *machine_create(const struct machine_config *cfg,
     pthread_mutex_init(&m->timers_lock, NULL);
     if (!(m->have_plan = boot_plan(&m->plan, &m->cfg, e)) ||
         !(m->have_phys = phys_init(&m->phys, MEMMAP_ram_gpa, cfg->ram_len, e)) ||
-        !create_hart(m, e) || !machine_monitor_init(m, e) ||
-        !(m->have_board = create_board(m, e))) {
+        !create_hart(m, e) || !lines_open(m->run.lines, &m->cfg, e)) {
         machine_destroy(m);
         return NULL;
     }
+    machine_monitor_init(m);
+    create_board(m);
     boot_commit(&m->plan, &m->phys);
     return m;
 }

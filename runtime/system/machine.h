@@ -7,6 +7,7 @@
 #include "runtime/system/board.h"
 #include "runtime/system/boot.h"
 #include "runtime/system/drive.h"
+#include "runtime/system/lines.h"
 #include "runtime/system/network.h"
 
 struct machine;
@@ -24,7 +25,8 @@ struct machine_run_config {
     /* Opened for this machine_config; borrowed; NULL: none. */
     const struct drives *drives;
     const struct networks *networks;
-    uint64_t max_insns; /* virtual time: stop after so many instructions; 0: never */
+    struct lines *lines; /* opened by the first machine that has them; not NULL */
+    uint64_t max_insns;  /* virtual time: stop after so many instructions; 0: never */
 };
 
 /* Reads and checks the inputs, maps memory, makes the devices. NULL with one line. */

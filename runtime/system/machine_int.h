@@ -61,8 +61,7 @@ void machine_finish(void *arg, enum finish_kind kind, int code);
 
 /* ---- machine_monitor.c ---------------------------------------------------------------- */
 
-/* Opens --monitor. False: *e says why. */
-bool machine_monitor_init(struct machine *m, struct err *e) MUST_CHECK;
+void machine_monitor_init(struct machine *m); /* when the lines are open */
 bool machine_monitor_start(struct machine *m, struct err *e) MUST_CHECK;
 void machine_monitor_fini(struct machine *m);
 /* board_host.to_monitor and board_host.monitor. */

@@ -172,7 +172,7 @@ static size_t line_receive(void *arg, const uint8_t *data, size_t n)
 
 /* ---- Life ------------------------------------------------------------------------------- */
 
-bool machine_monitor_init(struct machine *m, struct err *e)
+void machine_monitor_init(struct machine *m)
 {
     const struct monitor_host host = {
         .info = infos,
@@ -188,10 +188,7 @@ bool machine_monitor_init(struct machine *m, struct err *e)
     };
 
     m->monitor.monitor = monitor_create(&host);
-    if (!m->cfg.monitor)
-        return true;
-    m->monitor.line = chardev_open("--monitor", m->cfg.monitor, e);
-    return m->monitor.line != NULL;
+    m->monitor.line = m->run.lines->monitor;
 }
 
 bool machine_monitor_start(struct machine *m, struct err *e)
@@ -205,7 +202,7 @@ bool machine_monitor_start(struct machine *m, struct err *e)
 void machine_monitor_fini(struct machine *m)
 {
     if (m->monitor.line)
-        chardev_close(m->monitor.line);
+        chardev_stop(m->monitor.line);
     if (m->monitor.monitor)
         monitor_destroy(m->monitor.monitor);
 }

@@ -257,6 +257,41 @@ static void clients_come_and_go(void **state)
     free(front);
 }
 
+/* A machine that starts anew: its client stays, and what he typed meanwhile is the new one's. */
+static void another_front(void **state)
+{
+    char spec[128], path[64], text[8];
+    struct front *first = make_front(), *second = make_front();
+    const struct chardev_front wants = {.receive = receive, .arg = second};
+    struct chardev *c;
+    int fd;
+
+    (void)state;
+    alarm(20); /* for what hangs */
+    snprintf(path, sizeof path, "%s/sock", dir);
+    snprintf(spec, sizeof spec, "unix:%s,server,nowait", path);
+    c = start(spec, first);
+    fd = connect_to(path);
+    give_room(first, 5);
+    assert_int_equal(write(fd, "12345678", 8), 8); /* three find no room */
+    await(first, 5);
+    chardev_stop(c);
+    assert_int_equal(write(fd, "9", 1), 1);
+    put_all(c, "bye");
+    give_room(second, 1000);
+    assert_true(chardev_start(c, &wants, &e));
+    await(second, 4);
+    assert_memory_equal(second->data, "6789", 4);
+    put_all(c, "hi");
+    read_exactly(fd, text, 5);
+    assert_memory_equal(text, "byehi", 5);
+    alarm(0);
+    close(fd);
+    chardev_close(c);
+    free(first);
+    free(second);
+}
+
 /* Paste more than all rings hold while the front takes nothing: not a byte is lost. */
 static void pasted_input_waits(void **state)
 {
@@ -535,6 +570,7 @@ int main(void)
         cmocka_unit_test(a_file_gets_every_byte_in_order),
         cmocka_unit_test(flush_waits_for_the_bytes),
         cmocka_unit_test(clients_come_and_go),
+        cmocka_unit_test(another_front),
         cmocka_unit_test(pasted_input_waits),
         cmocka_unit_test(an_unread_pty_drops),
         cmocka_unit_test(who_is_impatient_waits_for_no_client),

@@ -284,14 +284,10 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
     const struct CMUnitTest tests[] = {
-        TEST(the_guest_writes),
-        TEST(a_very_long_line),
-        TEST(the_guest_reads),
-        TEST(a_pasted_text),
-        TEST(the_terminals_size),
-        TEST(the_size_changes_in_mid_write),
-        TEST(an_emergency),
-        TEST(reset),
+        TEST(the_guest_writes),   TEST(a_very_long_line),
+        TEST(the_guest_reads),    TEST(a_pasted_text),
+        TEST(the_terminals_size), TEST(the_size_changes_in_mid_write),
+        TEST(an_emergency),       TEST(reset),
         TEST(state_comes_back),
     };
 
