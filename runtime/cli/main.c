@@ -151,6 +151,7 @@ int main(int argc, char **argv)
     struct outputs files;
     struct drives drives;
     struct networks networks;
+    struct shares shares;
     int status;
 
     /* A file that may not grow (ulimit -f) is an error to whoever writes to it, be that a disk
@@ -174,8 +175,15 @@ int main(int argc, char **argv)
         return complain(CLI_EXIT_USAGE, &e);
     }
     run.drives = &drives;
+    if (!shares_open(&shares, &o.machine, o.virtual_time, &e)) {
+        networks_close(&networks);
+        drives_close(&drives);
+        return complain(CLI_EXIT_USAGE, &e);
+    }
     run.networks = &networks;
+    run.shares = &shares;
     status = run_machines(&o, &run, &files);
+    shares_close(&shares);
     networks_close(&networks);
     drives_close(&drives);
     return status;

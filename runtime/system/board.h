@@ -63,12 +63,13 @@ struct board {
 
 /* ---- The main thread, before the first hart runs, after the last has stopped ------ */
 
-/* Opens the serial line and adds the devices to `phys`. clock, drives and networks are borrowed.
- * Nothing to give back when it returns false. */
+/* Opens the serial line and adds the devices to `phys`. clock, drives, networks and shares are
+ * borrowed. Nothing to give back when it returns false. */
 bool board_init(struct board *b, struct phys *phys, const struct clock *clock,
                 const struct machine_config *cfg, const struct boot_plan *plan,
                 const struct drives *drives, const struct networks *networks,
-                const struct board_host *host, struct err *e) MUST_CHECK;
+                const struct shares *shares, const struct board_host *host,
+                struct err *e) MUST_CHECK;
 
 /* The terminal becomes raw, input begins to flow. */
 bool board_start(struct board *b, struct err *e) MUST_CHECK;

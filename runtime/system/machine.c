@@ -373,7 +373,7 @@ static bool create_board(struct machine *m, struct err *e)
                               .wall_seconds = wall_ns,
                               .arg = m};
     return board_init(&m->board, &m->phys, &m->clock, &m->cfg, &m->plan, m->run.drives,
-                      m->run.networks, &host, e);
+                      m->run.networks, m->run.shares, &host, e);
 }
 
 struct machine *machine_create(const struct machine_config *cfg,

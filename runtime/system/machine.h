@@ -24,6 +24,7 @@ struct machine_run_config {
     /* Opened for this machine_config; borrowed; NULL: none. */
     const struct drives *drives;
     const struct networks *networks;
+    const struct shares *shares;
     uint64_t max_insns; /* virtual time: stop after so many instructions; 0: never */
 };
 
