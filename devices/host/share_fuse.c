@@ -300,7 +300,7 @@ static void answer(struct share_call *c, struct share_request *r, int error)
     r->written = h.len;
 }
 
-void share_serve(void *arg, struct pool_job *job)
+void share_serve(void *share, struct pool_job *job)
 {
     struct share_request *r = (struct share_request *)(void *)job;
     const struct op *op;
@@ -308,7 +308,7 @@ void share_serve(void *arg, struct pool_job *job)
     int error;
 
     r->written = 0;
-    c.s = arg;
+    c.s = share;
     c.r = r;
     c.node = NULL;
     c.answer_len = 0;

@@ -202,7 +202,8 @@ struct share_call {
     uint8_t answer[SHARE_ANSWER_ROOM];
 };
 
-void share_serve(void *share, struct pool_job *request);
+/* Obeys a request of this share's. */
+void share_serve(void *share, struct pool_job *job);
 
 /* The next bytes of an answer, all of which fits into its room in share_call. */
 void share_answer(struct share_call *c, const void *bytes, size_t len);

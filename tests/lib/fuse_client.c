@@ -87,12 +87,12 @@ static int send_two(struct fuse_client *c, uint32_t opcode, uint64_t node, const
                     size_t args_len, const char *a, const char *b)
 {
     char text[16384];
-    size_t len = strlen(a) + 1;
+    size_t a_len = strlen(a) + 1, b_len = strlen(b) + 1;
 
-    CHECK(len + strlen(b) + 1 <= sizeof text);
-    strcpy(text, a);
-    strcpy(text + len, b);
-    return fc_send(c, opcode, node, args, args_len, text, len + strlen(b) + 1);
+    CHECK(a_len + b_len <= sizeof text);
+    memcpy(text, a, a_len);
+    memcpy(text + a_len, b, b_len);
+    return fc_send(c, opcode, node, args, args_len, text, a_len + b_len);
 }
 
 int fc_init(struct fuse_client *c)

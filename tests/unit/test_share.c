@@ -473,6 +473,36 @@ static void file_system(void **state)
     assert_true(out.st.blocks > 0 && out.st.bsize > 0 && out.st.namelen == 255);
 }
 
+/* What a person who may not is told. As root there is no such folder: then somebody else asks. */
+static void missing_rights(void **state)
+{
+    struct share_config config = {.dir = "in", .max_open = 8};
+    bool is_root = geteuid() == 0;
+    struct share *s;
+    struct err e;
+
+    (void)state;
+    assert_int_equal(chmod(folder.base, 0711) | chmod("in", 0555), 0);
+    if (is_root)
+        assert_int_equal(seteuid(65534), 0);
+    assert_null(share_open(&config, &e));
+    assert_non_null(strstr(e.text, "nothing can be written there: Permission denied; add ,ro"));
+    config.read_only = true;
+    s = share_open(&config, &e);
+    assert_non_null(s);
+    share_close(s);
+    if (is_root)
+        assert_int_equal(seteuid(0), 0);
+    assert_int_equal(chmod("in", 0311), 0);
+    if (is_root)
+        assert_int_equal(seteuid(65534), 0);
+    assert_null(share_open(&config, &e));
+    assert_non_null(strstr(e.text, "it cannot be read: Permission denied"));
+    if (is_root)
+        assert_int_equal(seteuid(0), 0);
+    assert_int_equal(chmod("in", 0755), 0);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, folder_begin, folder_end)
@@ -493,6 +523,7 @@ int main(void)
         TEST(setting),
         TEST(setuid_from_the_host),
         TEST(file_system),
+        TEST(missing_rights),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
