@@ -24,9 +24,6 @@ enum {
 
 /* ---- Sessions ------------------------------------------------------------------------------- */
 
-/* The version of before 7.36 ends earlier. */
-enum { INIT_BYTES = 16 };
-
 static int init(struct share_call *c)
 {
     const uint32_t wanted = FUSE_ASYNC_READ | FUSE_ATOMIC_O_TRUNC | FUSE_BIG_WRITES |
@@ -89,66 +86,35 @@ static int interrupt(struct share_call *c)
 /* ---- The requests ------------------------------------------------------------------------------
  */
 
+enum { CHANGES = 1, NO_NODE = 2, MORE = 4, SILENT = 8, ANY_TIME = 16 };
+
+/* Bytes. */
 enum {
-    CHANGES = 1,  /* not with ro */
-    NO_NODE = 2,  /* nodeid is not looked at */
-    MORE = 4,     /* what follows is not names */
-    SILENT = 8,   /* has no answer */
-    ANY_TIME = 16 /* before INIT, too */
+    ANSWER_none = 0,
+    ANSWER_entry_out = sizeof(struct fuse_entry_out),
+    ANSWER_attr_out = sizeof(struct fuse_attr_out),
+    ANSWER_open_out = sizeof(struct fuse_open_out),
+    ANSWER_created_out = ANSWER_entry_out + ANSWER_open_out,
+    ANSWER_write_out = sizeof(struct fuse_write_out),
+    ANSWER_statfs_out = sizeof(struct fuse_statfs_out),
+    ANSWER_init_out = sizeof(struct fuse_init_out),
+    ANSWER_lseek_out = sizeof(struct fuse_lseek_out),
 };
 
 struct op {
     int (*run)(struct share_call *c);
-    uint8_t args;    /* bytes of its part of share_call.in */
-    uint8_t n_names; /* strings behind them */
+    uint8_t args; /* bytes, as all here */
+    uint8_t n_names;
     uint8_t flags;
-    uint8_t room; /* that the answer needs at least */
+    uint8_t room;
 };
 
-#define ARGS(part)   sizeof(((struct share_call *)0)->in.part)
-#define ENTRY        sizeof(struct fuse_entry_out)
-#define ATTR         sizeof(struct fuse_attr_out)
-#define OPENED       sizeof(struct fuse_open_out)
-#define WRITTEN      sizeof(struct fuse_write_out)
-#define ROW(op, ...) [op] = {__VA_ARGS__}
-
-/* What is not here, or has no function, is ENOSYS, at which Linux does without, and does not ask
- * again: extended attributes are EOPNOTSUPP for its programs, locks hold among them, close()
- * need not flush since nothing is kept back. */
 static const struct op ops[] = {
-    /*  request            function          args           names flags             room */
-    ROW(FUSE_LOOKUP, share_lookup, 0, 1, 0, ENTRY),
-    ROW(FUSE_FORGET, forget, ARGS(forget), 0, NO_NODE | SILENT, 0),
-    ROW(FUSE_GETATTR, share_getattr, ARGS(getattr), 0, 0, ATTR),
-    ROW(FUSE_SETATTR, share_setattr, ARGS(setattr), 0, CHANGES, ATTR),
-    ROW(FUSE_READLINK, share_readlink, 0, 0, 0, 0),
-    ROW(FUSE_SYMLINK, share_symlink, 0, 2, CHANGES, ENTRY),
-    ROW(FUSE_MKNOD, share_mknod, ARGS(mknod), 1, CHANGES, ENTRY),
-    ROW(FUSE_MKDIR, share_mkdir, ARGS(mkdir), 1, CHANGES, ENTRY),
-    ROW(FUSE_UNLINK, share_unlink, 0, 1, CHANGES, 0),
-    ROW(FUSE_RMDIR, share_rmdir, 0, 1, CHANGES, 0),
-    ROW(FUSE_RENAME, share_rename, ARGS(rename), 2, CHANGES, 0),
-    ROW(FUSE_LINK, share_link, ARGS(link), 1, CHANGES, ENTRY),
-    ROW(FUSE_OPEN, share_open_file, ARGS(open), 0, 0, OPENED),
-    ROW(FUSE_READ, share_read, ARGS(read), 0, 0, 0),
-    ROW(FUSE_WRITE, share_write, ARGS(write), 0, CHANGES | MORE, WRITTEN),
-    ROW(FUSE_STATFS, share_statfs, 0, 0, NO_NODE, sizeof(struct fuse_statfs_out)),
-    ROW(FUSE_RELEASE, share_release, ARGS(release), 0, 0, 0),
-    ROW(FUSE_FSYNC, share_fsync, ARGS(fsync), 0, 0, 0),
-    ROW(FUSE_INIT, init, INIT_BYTES, 0, NO_NODE | MORE | ANY_TIME, sizeof(struct fuse_init_out)),
-    ROW(FUSE_OPENDIR, share_opendir, ARGS(open), 0, 0, OPENED),
-    ROW(FUSE_READDIR, share_readdir, ARGS(read), 0, 0, 0),
-    ROW(FUSE_RELEASEDIR, share_releasedir, ARGS(release), 0, 0, 0),
-    ROW(FUSE_FSYNCDIR, share_fsyncdir, ARGS(fsync), 0, 0, 0),
-    ROW(FUSE_CREATE, share_create, ARGS(create), 1, CHANGES, ENTRY + OPENED),
-    ROW(FUSE_INTERRUPT, interrupt, sizeof(struct fuse_interrupt_in), 0, NO_NODE | SILENT, 0),
-    ROW(FUSE_DESTROY, destroy, 0, 0, NO_NODE, 0),
-    ROW(FUSE_BATCH_FORGET, batch_forget, ARGS(batch_forget), 0, NO_NODE | SILENT | MORE, 0),
-    ROW(FUSE_FALLOCATE, share_fallocate, ARGS(fallocate), 0, CHANGES, 0),
-    ROW(FUSE_READDIRPLUS, share_readdirplus, ARGS(read), 0, 0, 0),
-    ROW(FUSE_RENAME2, share_rename2, ARGS(rename2), 2, CHANGES, 0),
-    ROW(FUSE_LSEEK, share_lseek, ARGS(lseek), 0, 0, sizeof(struct fuse_lseek_out)),
-    ROW(FUSE_COPY_FILE_RANGE, share_copy, ARGS(copy), 0, CHANGES, WRITTEN),
+#define OP(request, run, args, n_names, flags, answer)                                             \
+    [FUSE_##request] = {run, sizeof(((struct share_call *)0)->in.args), n_names, flags,            \
+                        ANSWER_##answer},
+#include "devices/host/share_fuse.def"
+#undef OP
 };
 
 static const struct op *find_op(uint32_t opcode)

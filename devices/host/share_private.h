@@ -173,7 +173,11 @@ struct share_call {
     union {
         uint64_t align;
         uint8_t bytes[128];
-        struct fuse_init_in init;
+        uint8_t none[0];
+        struct {
+            uint32_t major, minor, max_readahead, flags; /* what follows came with 7.36 */
+        } init;
+        struct fuse_interrupt_in interrupt;
         struct fuse_forget_in forget;
         struct fuse_batch_forget_in batch_forget;
         struct fuse_getattr_in getattr;

@@ -30,7 +30,7 @@ static bool check_tag(const struct options *o, const char *tag, struct err *e)
 
     for (const char *p = tag; *p; p++)
         if ((unsigned char)*p <= ' ' || *p == 127)
-            return err_set(e, "tag=%s: letters, digits and signs only, no blanks", tag);
+            return err_set(e, "tag=: letters, digits and signs only, no blanks");
     for (unsigned i = 0; i < m->n_virtio; i++)
         if (m->virtio[i].kind == VIRTIO_KIND_FS && option_is(m->virtio[i].share.tag, tag))
             return err_set(e, "tag=%s is %s already; give this folder another one with tag=", tag,

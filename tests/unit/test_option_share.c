@@ -19,7 +19,7 @@ static int parse(const char *line)
     int argc = 1;
 
     assert_true(strlen(line) < sizeof text);
-    strcpy(text, line);
+    memcpy(text, line, strlen(line) + 1);
     for (char *word; (word = strtok_r(rest, " ", &rest)) && argc < 16;)
         argv[argc++] = word;
     return cli_parse(&o, argc, argv, &e);
