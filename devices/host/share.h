@@ -5,8 +5,9 @@
  * another node, up to the folder itself; there are no descriptors kept for nodes. Each request
  * finds its nodes anew, by openat2() from the folder, which follows no symbolic link and crosses no
  * mount, and is only obeyed if the file found is the one that the node stands for. So whatever
- * the guest sends and whatever other processes rename, a request acts beneath the folder. Only
- * a file that the guest has open stays open if it is moved away. */
+ * the guest sends and whatever other processes rename, a request acts on what lies beneath the
+ * folder at the moment in which it looks. Only a file that the guest has open stays open if it is
+ * moved away. */
 #pragma once
 
 #include <stdint.h>

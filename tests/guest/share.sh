@@ -38,7 +38,7 @@ ln -s greeting "$tree/link-in"
 ln -s /secret "$tree/link-absolute"
 ln -s ../outside/secret "$tree/link-up"
 echo x >"$tree/attributes"
-chown 1234:4321 "$tree/attributes" 2>/dev/null
+[ "$(id -u)" != 0 ] || chown 1234:4321 "$tree/attributes"
 chmod 4640 "$tree/attributes"
 touch -d @1000000000 "$tree/attributes"
 truncate -s $((5 << 30)) "$tree/sparse"
@@ -57,7 +57,8 @@ for i in range(n):
 end-of-python
 find "$dir/ro" "$dir/outside" -exec stat -c '%n %s %f %Y %Z' {} + | sort >"$dir/before"
 
-files=()
+stat -c '%a %u %g %Y' "$tree/attributes" >"$dir/expected-attributes"
+files=("$dir/expected-attributes:/expected-attributes")
 for module in "$(scripts/fetch-guest.sh --print MODULES)"/*.ko; do
     case ${module##*/} in
     virtio_mmio.ko | fuse.ko | virtiofs.ko) files+=("$module:/modules/$(basename "$module")") ;;

@@ -24,9 +24,10 @@ static struct fuse_client c;
 static char base[64];
 static unsigned n_refused;
 
-static void start(const char *dir)
+static void start(const char *dir, bool read_only)
 {
-    const struct share_config config = {.dir = dir, .synchronous = true, .max_open = 64};
+    const struct share_config config = {
+        .dir = dir, .read_only = read_only, .synchronous = true, .max_open = 64};
     struct err e;
     struct share *s = share_open(&config, &e);
 
@@ -63,7 +64,7 @@ static int begin(void **state)
     assert_int_equal(symlink("../outside/new", "in/to-new"), 0);
     assert_int_equal(symlink("/proc/self/root", "in/to-root"), 0);
     assert_int_equal(symlink(base, "in/to-base"), 0);
-    start("in");
+    start("in", false);
     return 0;
 }
 
@@ -476,7 +477,7 @@ static void other_file_systems(void **state)
 
     (void)state;
     share_close(c.share);
-    start("/");
+    start("/", true);
     assert_int_equal(stat("/", &root), 0);
     for (unsigned i = 0; i < 3; i++) {
         snprintf(path, sizeof path, "/%s", mounts[i]);
