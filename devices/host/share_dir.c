@@ -69,15 +69,11 @@ static int check_there(struct share_call *c, const struct share_file *f, bool *i
 }
 
 /* Reads the entries that follow those that were handed out; none are left at the end. */
-static int refill(struct share_call *c, struct share_file *f)
+static int refill(struct share_file *f)
 {
-    bool is_removed;
-    int error = check_there(c, f, &is_removed);
     ssize_t n;
 
     f->at = f->len = 0;
-    if (error || is_removed)
-        return error;
     if (!f->entries)
         f->entries = malloc(ENTRIES_ROOM);
     CHECK(f->entries && "memory for a folder's entries");
@@ -89,9 +85,9 @@ static int refill(struct share_call *c, struct share_file *f)
 }
 
 /* The entry at the file's offset; *d is NULL at the end. */
-static int next_entry(struct share_call *c, struct share_file *f, const struct dirent64 **d)
+static int next_entry(struct share_file *f, const struct dirent64 **d)
 {
-    int error = f->at == f->len ? refill(c, f) : 0;
+    int error = f->at == f->len ? refill(f) : 0;
 
     *d = !error && f->at < f->len ? (const void *)(f->entries + f->at) : NULL;
     return error;
@@ -168,7 +164,7 @@ static int hand_out(struct share_call *c, struct share_file *f, bool plus)
 
     if (room > c->in.read.size)
         room = c->in.read.size;
-    while (!(error = next_entry(c, f, &d)) && d) {
+    while (!(error = next_entry(f, &d)) && d) {
         struct fuse_entry_out entry;
         size_t len =
             FUSE_DIRENT_ALIGN(FUSE_NAME_OFFSET + strlen(d->d_name)) + (plus ? sizeof entry : 0);
@@ -190,13 +186,16 @@ static int hand_out(struct share_call *c, struct share_file *f, bool plus)
 static int read_entries(struct share_call *c, bool plus)
 {
     struct share_file *f = share_file_get(c->s, c->node, c->in.read.fh, true);
+    bool is_removed = false;
     int error;
 
     if (!f)
         return EBADF;
     pthread_mutex_lock(&f->lock);
-    error = seek(f, c->in.read.offset);
-    if (!error)
+    error = check_there(c, f, &is_removed);
+    if (!error && !is_removed)
+        error = seek(f, c->in.read.offset);
+    if (!error && !is_removed)
         error = hand_out(c, f, plus);
     pthread_mutex_unlock(&f->lock);
     share_file_put(c->s, f);

@@ -316,7 +316,7 @@ static void removing(void **state)
 static void renaming(void **state)
 {
     const struct fuse_rename_in to_root = {.newdir = FOLDER_ROOT};
-    uint64_t dir, f, fh;
+    uint64_t dir, f, g, fh;
     struct fuse_attr attr;
 
     (void)state;
@@ -333,10 +333,12 @@ static void renaming(void **state)
     assert_int_equal(fc_getattr(&folder.c, f, &attr), 0);
     assert_int_equal(fc_rename(&folder.c, FOLDER_ROOT, "f", FOLDER_ROOT, "g", 1),
                      EEXIST); /* RENAME_NOREPLACE */
+    g = folder_node(FOLDER_ROOT, "g");
     assert_int_equal(fc_rename(&folder.c, FOLDER_ROOT, "f", FOLDER_ROOT, "g", 2),
                      0); /* RENAME_EXCHANGE */
     folder_file_is("in/g", "f");
     folder_file_is("in/f", "g");
+    assert_int_equal(fc_getattr(&folder.c, g, &attr), 0);
     assert_int_equal(fc_getattr(&folder.c, f, &attr), 0);
     assert_int_equal(folder_node(FOLDER_ROOT, "g"), f);
     assert_int_equal(

@@ -364,15 +364,21 @@ static void a_folder_is_moved_out(void **state)
 {
     uint64_t sub = node(FUSE_ROOT_ID, "sub"), deep = node(sub, "deep"), file = node(deep, "file");
     uint64_t dir, sub_dir;
+    struct fuse_dirent first;
 
     (void)state;
     assert_int_equal(fc_opendir(&c, sub, &sub_dir), 0);
     assert_int_equal(fc_opendir(&c, deep, &dir), 0);
+    /* One entry: the others wait. */
+    assert_int_equal(fc_readdir(&c, FUSE_READDIR, sub, sub_dir, 0, 40), 0);
+    assert_int_equal(c.answer_len, 32);
+    memcpy(&first, c.answer, sizeof first);
     assert_int_equal(rename("in/sub", "outside/sub"), 0);
     write_file("outside/sub/new-secret", "secret");
     try_in(deep, file, "moved out with the folder above it");
     try_in(sub, node(FUSE_ROOT_ID, "file") + (UINT64_C(1) << 32), "moved out");
     refused(fc_readdir(&c, FUSE_READDIR, sub, sub_dir, 0, 4096), "read what was moved out");
+    refused(fc_readdir(&c, FUSE_READDIRPLUS, sub, sub_dir, first.off, 4096), "read on");
     refused(fc_readdir(&c, FUSE_READDIRPLUS, sub, sub_dir, 0, 4096), "read what was moved out");
     refused(fc_readdir(&c, FUSE_READDIRPLUS, deep, dir, 0, 4096), "read what was moved out");
     /* With a link in its place that leads to where it is now. */
