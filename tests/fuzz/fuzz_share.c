@@ -155,7 +155,7 @@ static uint64_t any_node(struct fuzz_input *in)
 {
     unsigned n = fuzz_below(in, N_KNOWN + 4);
 
-    if (n < n_nodes)
+    if (n < n_nodes && n < N_KNOWN)
         return known_node[n];
     return n < N_KNOWN + 3 ? FUSE_ROOT_ID : fuzz_take(in, 8);
 }
