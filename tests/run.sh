@@ -147,7 +147,7 @@ part_guest()
     many disk-boot 300 tests/guest/disk-boot.sh
     many disk-kill 120 tests/guest/disk-kill.py
     many net 120 tests/guest/net.py
-    many share 200 tests/guest/share.sh
+    many share 300 tests/guest/share.sh
 }
 
 part_diff()
