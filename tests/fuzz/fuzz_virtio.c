@@ -325,7 +325,6 @@ static void request(struct fuzz_input *in)
     vd_notify(&d);
 }
 
-/* For the kind of device that there is. */
 /* A message to a folder, as it should be, or nearly: what stands in it is fuzz_share.c's. */
 static void message(struct fuzz_input *in)
 {
@@ -347,6 +346,7 @@ static void message(struct fuzz_input *in)
     vd_notify(&d);
 }
 
+/* For the kind of device that there is. */
 static void one_request(struct fuzz_input *in)
 {
     vd_select(&d, fuzz_below(in, VD_N_QUEUES));
