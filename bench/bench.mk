@@ -1,7 +1,7 @@
 # Measurements: bench/README.md. What they choose comes from the environment: RUNS, KERNELS, DBT.
 
 ## bench        CPU time of kernels and of a boot, against native code and QEMU (15 minutes)
-.PHONY: bench bench-ablation bench-compare bench-hot bench-net bench-debian
+.PHONY: bench bench-ablation bench-compare bench-hot bench-net bench-share bench-debian
 bench: all
 	@bench/run.py
 
@@ -25,3 +25,7 @@ bench-net: all
 bench-debian: debian-image
 	@scripts/deps.sh bench
 	@bench/debian.py
+
+## bench-share     a shared folder of small files and a large one, against QEMU's 9p
+bench-share: all
+	@bench/share.py

@@ -147,6 +147,7 @@ part_guest()
     many disk-boot 300 tests/guest/disk-boot.sh
     many disk-kill 120 tests/guest/disk-kill.py
     many net 120 tests/guest/net.py
+    many share 300 tests/guest/share.sh
 }
 
 part_diff()
@@ -253,9 +254,12 @@ part_long()
     one asan-boot 300 bash -c "boots out/asan/dbt-run"
     many asan-net 600 tests/guest/net.py --dbt out/asan/dbt-run
     one asan-check 900 env DBT=out/asan/dbt-run tests/guest/check-boot.sh 100000000
+    many asan-share 900 tests/guest/share.sh out/asan/dbt-run
     unset ASAN_OPTIONS
     one debian-image 3600 scripts/debian-image.sh
     many debian 1800 python3 tests/guest/debian.py --dbt ./dbt-run
+    many share-20000 900 env FILES=20000 tests/guest/share.sh
+    many share-virtual 600 tests/guest/share.sh ./dbt-run --time virtual
     for test in x64_emit ir_fp; do
         one "long-$test" 1800 env DBT_FUZZ_CASES=1000000 "out/release/tests/unit/test_$test"
     done

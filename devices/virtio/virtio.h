@@ -23,7 +23,13 @@
 enum { VIRTIO_MAX_QUEUES = 8 };
 
 /* Device types (virtio 1.2, chapter 5). */
-enum { VIRTIO_ID_NET = 1, VIRTIO_ID_BLK = 2, VIRTIO_ID_CONSOLE = 3, VIRTIO_ID_RNG = 4 };
+enum {
+    VIRTIO_ID_NET = 1,
+    VIRTIO_ID_BLK = 2,
+    VIRTIO_ID_CONSOLE = 3,
+    VIRTIO_ID_RNG = 4,
+    VIRTIO_ID_FS = 26,
+};
 
 /* Features that are not of one device type (virtio 1.2, chapter 6). The common part offers
  * these four itself and serves them. */

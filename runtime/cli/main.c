@@ -156,6 +156,7 @@ int main(int argc, char **argv)
     struct outputs files;
     struct drives drives;
     struct networks networks;
+    struct shares shares;
     struct lines lines = {0};
     int status;
 
@@ -180,9 +181,16 @@ int main(int argc, char **argv)
         return complain(CLI_EXIT_USAGE, &e);
     }
     run.drives = &drives;
+    if (!shares_open(&shares, &o.machine, o.virtual_time, &e)) {
+        networks_close(&networks);
+        drives_close(&drives);
+        return complain(CLI_EXIT_USAGE, &e);
+    }
     run.networks = &networks;
+    run.shares = &shares;
     run.lines = &lines;
     status = run_machines(&o, &run, &files);
+    shares_close(&shares);
     networks_close(&networks);
     drives_close(&drives);
     return status;

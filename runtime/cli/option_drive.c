@@ -183,6 +183,8 @@ bool option_device(struct options *o, const char *value, struct err *e)
         return err_set(e, "%.*s: write --console stdio, pty or unix:PATH", (int)len, value);
     if (len == 17 && memcmp(value, "virtio-net-device", len) == 0)
         return option_device_net(o, rest, e);
+    if (option_is_share_device(value, len))
+        return option_share_device(value, e);
     if (len > 4 && strncmp(value, "virtio-", 7) == 0 && memcmp(value + len - 4, "-pci", 4) == 0)
         return err_set(e, "%.*s: there is no PCI yet; write %.*s-device", (int)len, value,
                        (int)len - 4, value);

@@ -125,6 +125,15 @@ bool option_device_net(struct options *o, const char *rest, struct err *e) MUST_
 /* When all options are read: as option_attach_drives(), and gives each card its address. */
 bool option_attach_nets(struct options *o, struct err *e) MUST_CHECK;
 
+/* ---- option_share.c: shared folders ---------------------------------------------------- */
+
+bool option_share(struct options *o, const char *value, struct err *e) MUST_CHECK;
+/* -virtfs, -fsdev: says what to write instead. */
+bool option_virtfs(struct options *o, const char *value, struct err *e) MUST_CHECK;
+/* A -device that shares a folder: the same. */
+bool option_is_share_device(const char *value, size_t len);
+bool option_share_device(const char *value, struct err *e) MUST_CHECK;
+
 /* ---- help.c ------------------------------------------------------------------------- */
 
 void help_print(void);

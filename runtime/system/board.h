@@ -61,11 +61,12 @@ struct board {
 
 /* ---- The main thread, before the first hart runs, after the last has stopped ------ */
 
-/* Adds the devices to `phys`. clock, drives, networks and lines are borrowed. */
+/* Adds the devices to `phys`. clock, drives, networks, shares and lines are borrowed. */
 void board_init(struct board *b, struct phys *phys, const struct clock *clock,
                 const struct machine_config *cfg, const struct boot_plan *plan,
                 const struct drives *drives, const struct networks *networks,
-                const struct lines *lines, const struct board_host *host);
+                const struct shares *shares, const struct lines *lines,
+                const struct board_host *host);
 
 /* The terminal becomes raw, input begins to flow. */
 bool board_start(struct board *b, struct err *e) MUST_CHECK;

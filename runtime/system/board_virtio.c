@@ -51,7 +51,8 @@ static void fill(void *arg, void *to, size_t len_bytes)
 /* ---- Life --------------------------------------------------------------------------- */
 
 static void add_device(struct board_virtio *b, unsigned slot, const struct virtio_config *c,
-                       struct block *block, struct net *net, const struct board_virtio_host *host)
+                       struct block *block, struct net *net, struct share *share,
+                       const struct board_virtio_host *host)
 {
     struct virtio_host h = {.dma = host->dma,
                             .irq = plic_line(host->plic, MEMMAP_virtio_irq + slot),
@@ -69,13 +70,14 @@ static void add_device(struct board_virtio *b, unsigned slot, const struct virti
     case VIRTIO_KIND_NET:
         virtio_net_init(&b->device[slot].net, net, c->card.mac, (uint16_t)c->card.net.mtu, &h);
         break;
+    case VIRTIO_KIND_FS: virtio_fs_init(&b->device[slot].fs, share, c->share.tag, &h); break;
     }
     b->slot[slot].device = &b->device[slot].v;
 }
 
 void board_virtio_init(struct board_virtio *b, const struct machine_config *cfg,
                        const struct drives *drives, const struct networks *networks,
-                       const struct board_virtio_host *host)
+                       const struct shares *shares, const struct board_virtio_host *host)
 {
     memset(b, 0, sizeof *b);
     b->wake = host->wake;
@@ -84,7 +86,7 @@ void board_virtio_init(struct board_virtio *b, const struct machine_config *cfg,
     CHECK(cfg->n_virtio <= CONFIG_MAX_VIRTIO);
     for (unsigned i = 0; i < cfg->n_virtio; i++)
         add_device(b, CONFIG_MAX_VIRTIO - 1 - i, &cfg->virtio[i], drives ? drives->block[i] : NULL,
-                   networks ? networks->net[i] : NULL, host);
+                   networks ? networks->net[i] : NULL, shares ? shares->share[i] : NULL, host);
     for (unsigned slot = 0; slot < CONFIG_MAX_VIRTIO; slot++)
         phys_add_mmio(host->dma.phys, MEMMAP_virtio_gpa + SLOT_LEN * (uint64_t)slot, SLOT_LEN,
                       "virtio", &virtio_mmio, &b->slot[slot]);
@@ -98,6 +100,7 @@ void board_virtio_fini(struct board_virtio *b)
         switch (b->device[slot].v.ops->id) {
         case VIRTIO_ID_BLK: virtio_blk_fini(&b->device[slot].blk); break;
         case VIRTIO_ID_NET: virtio_net_fini(&b->device[slot].net); break;
+        case VIRTIO_ID_FS: virtio_fs_fini(&b->device[slot].fs); break;
         case VIRTIO_ID_RNG: virtio_rng_fini(&b->device[slot].rng); break;
         case VIRTIO_ID_CONSOLE: virtio_console_fini(&b->device[slot].console); break;
         default: CHECK(!"a device that nobody made");

@@ -6,11 +6,13 @@
 #include "devices/plic.h"
 #include "devices/virtio/virtio_blk.h"
 #include "devices/virtio/virtio_console.h"
+#include "devices/virtio/virtio_fs.h"
 #include "devices/virtio/virtio_mmio.h"
 #include "devices/virtio/virtio_net.h"
 #include "devices/virtio/virtio_rng.h"
 #include "runtime/system/drive.h"
 #include "runtime/system/network.h"
+#include "runtime/system/shares.h"
 
 struct board_virtio;
 
@@ -28,6 +30,7 @@ struct board_virtio {
         struct virtio_rng rng;
         struct virtio_console console;
         struct virtio_net net;
+        struct virtio_fs fs;
     } device[CONFIG_MAX_VIRTIO]; /* of the slot with the same number */
     struct board_virtio_kick kick[CONFIG_MAX_VIRTIO];
     _Atomic uint32_t kicked;        /* a bit a slot: virtio_poll() is wanted */
@@ -50,10 +53,11 @@ struct board_virtio_host {
 
 /* ---- The main thread, before the first hart runs, after the last has stopped ------ */
 
-/* Makes cfg's devices, and adds all slots to RAM's regions. Drives and networks are borrowed. */
+/* Makes cfg's devices, and adds all slots to RAM's regions. Drives, networks and shares are
+ * borrowed. */
 void board_virtio_init(struct board_virtio *b, const struct machine_config *cfg,
                        const struct drives *drives, const struct networks *networks,
-                       const struct board_virtio_host *host);
+                       const struct shares *shares, const struct board_virtio_host *host);
 void board_virtio_fini(struct board_virtio *b);
 void board_virtio_reset(struct board_virtio *b);
 void board_virtio_state(struct board_virtio *b, struct state_io *io);

@@ -23,9 +23,15 @@ enum image_as {
 };
 
 /* A virtio device of the board. */
-enum { CONFIG_MAX_VIRTIO = 8, DRIVE_PATH_ROOM = 4096, DRIVE_SERIAL_ROOM = 21 };
+enum { CONFIG_MAX_VIRTIO = 8, DRIVE_PATH_ROOM = 4096, DRIVE_SERIAL_ROOM = 21, SHARE_TAG_ROOM = 37 };
 
-enum virtio_kind { VIRTIO_KIND_BLK, VIRTIO_KIND_RNG, VIRTIO_KIND_CONSOLE, VIRTIO_KIND_NET };
+enum virtio_kind {
+    VIRTIO_KIND_BLK,
+    VIRTIO_KIND_RNG,
+    VIRTIO_KIND_CONSOLE,
+    VIRTIO_KIND_NET,
+    VIRTIO_KIND_FS
+};
 
 struct drive_config {
     char path[DRIVE_PATH_ROOM];
@@ -40,10 +46,18 @@ struct net_device_config {
     uint8_t mac[6];
 };
 
+/* A folder of the host's. */
+struct config_share {
+    char path[DRIVE_PATH_ROOM];
+    char tag[SHARE_TAG_ROOM]; /* the guest's name for it */
+    bool read_only;
+};
+
 struct virtio_config {
     enum virtio_kind kind;
     struct drive_config drive;     /* VIRTIO_KIND_BLK */
     struct net_device_config card; /* VIRTIO_KIND_NET */
+    struct config_share share;     /* VIRTIO_KIND_FS */
 };
 
 struct machine_config {

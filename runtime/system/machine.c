@@ -373,7 +373,7 @@ static void create_board(struct machine *m)
                               .wall_seconds = wall_ns,
                               .arg = m};
     board_init(&m->board, &m->phys, &m->clock, &m->cfg, &m->plan, m->run.drives, m->run.networks,
-               m->run.lines, &host);
+               m->run.shares, m->run.lines, &host);
     m->have_board = true;
 }
 

@@ -25,6 +25,7 @@ struct machine_run_config {
     /* Opened for this machine_config; borrowed; NULL: none. */
     const struct drives *drives;
     const struct networks *networks;
+    const struct shares *shares;
     struct lines *lines; /* opened by the first machine that has them; not NULL */
     uint64_t max_insns;  /* virtual time: stop after so many instructions; 0: never */
 };

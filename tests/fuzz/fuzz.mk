@@ -30,10 +30,10 @@ $(FUZZ): $(OUT)/tests/fuzz/fuzz_%: $(OUT)/tests/fuzz/fuzz_%.o $(FUZZ_LIB) $(FUZZ
 
 -include $(FUZZ:=.d) $(FUZZ_LIB:.o=.d) $(FUZZ_MAIN:.o=.d)
 
-## fuzz-virtio  T=600: the virtio devices only
+## fuzz-virtio  T=600: the virtio devices and shared folders only
 .PHONY: fuzz-virtio
 fuzz-virtio:
-	@$(MAKE) --no-print-directory fuzz-input T=$(or $(T),600) NAMES=virtio
+	@$(MAKE) --no-print-directory fuzz-input T=$(or $(T),600) NAMES="virtio share"
 
 ## fuzz         T=600: everything that searches, in turn: input, floating point, system programs
 .PHONY: fuzz

@@ -2,6 +2,7 @@
  * any content, resets while the device works. RAM has guard pages, so a byte outside of it faults;
  * what the device says that it wrote lies in RAM; the file keeps its length. */
 #define _GNU_SOURCE
+#include <linux/fuse.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include "devices/host/net_private.h"
 #include "devices/virtio/virtio_blk.h"
 #include "devices/virtio/virtio_console.h"
+#include "devices/virtio/virtio_fs.h"
 #include "devices/virtio/virtio_net.h"
 #include "devices/virtio/virtio_rng.h"
 #include "tests/fuzz/fuzz.h"
@@ -19,7 +21,19 @@
 enum { MAX_STEPS = 600, DISK_BYTES = 1 << 16, SECTOR = 512, N_TABLE = 64 };
 
 /* What stands at the beginning of an input. */
-enum kind { BLK, BLK_READ_ONLY, BLK_SNAPSHOT, BLK_THREADS, RNG, CONSOLE, NET, NET_ABLE, N_KINDS };
+enum kind {
+    BLK,
+    BLK_READ_ONLY,
+    BLK_SNAPSHOT,
+    BLK_THREADS,
+    RNG,
+    CONSOLE,
+    NET,
+    NET_ABLE,
+    FS,
+    FS_THREADS,
+    N_KINDS
+};
 
 static struct virtio_driver d;
 static union {
@@ -28,11 +42,13 @@ static union {
     struct virtio_rng rng;
     struct virtio_console console;
     struct virtio_net net;
+    struct virtio_fs fs;
 } device;
 static enum kind kind;
 static int file = -1;
 static struct net *net; /* NULL: the device has none */
 static bool net_stuck;
+static struct share *share; /* NULL: the device has none */
 
 static void fill(void *arg, void *to, size_t len_bytes)
 {
@@ -152,6 +168,31 @@ static void packet(struct fuzz_input *in)
     vd_desc(&d, 0, VD_RAM + at, 12 + fuzz_below(in, 150), 0, 0);
     vd_offer(&d, 0);
     vd_notify(&d);
+}
+
+/* An empty folder, for good. */
+static char folder[64];
+
+static void remove_folder(void)
+{
+    rmdir(folder);
+}
+
+static struct share *open_folder(void)
+{
+    struct share_config config = {
+        .dir = folder, .read_only = true, .synchronous = kind == FS, .max_open = 4};
+    struct share *s;
+    struct err e;
+
+    if (folder[0] == '\0') {
+        strcpy(folder, "/dev/shm/dbt-fuzz-virtio.XXXXXX");
+        CHECK(mkdtemp(folder));
+        atexit(remove_folder);
+    }
+    s = share_open(&config, &e);
+    CHECK(s && "the folder is shared");
+    return s;
 }
 
 /* ---- What a driver chooses ---------------------------------------------------------------- */
@@ -284,12 +325,35 @@ static void request(struct fuzz_input *in)
     vd_notify(&d);
 }
 
+/* A message to a folder, as it should be, or nearly: what stands in it is fuzz_share.c's. */
+static void message(struct fuzz_input *in)
+{
+    static const uint32_t ops[] = {FUSE_INIT,    FUSE_GETATTR, FUSE_OPENDIR, FUSE_READDIR,
+                                   FUSE_STATFS,  FUSE_FORGET,  FUSE_LOOKUP,  FUSE_READ,
+                                   FUSE_DESTROY, FUSE_READLINK};
+    uint32_t args = fuzz_below(in, 6) * 8;
+    struct fuse_in_header h = {.len = (uint32_t)sizeof h + args,
+                               .opcode = ops[fuzz_below(in, 10)],
+                               .nodeid = FUSE_ROOT_ID};
+    uint64_t at = VD_DATA + 256 * fuzz_below(in, 64);
+    const uint32_t numbers[2] = {7, 36};
+
+    memcpy(vd_at(&d, at), &h, sizeof h);
+    memcpy(vd_at(&d, at + sizeof h), numbers, sizeof numbers);
+    vd_desc(&d, 0, VD_RAM + at, h.len, VD_NEXT, 1);
+    vd_desc(&d, 1, address(in), length(in), VD_WRITE, 0);
+    vd_offer(&d, 0);
+    vd_notify(&d);
+}
+
 /* For the kind of device that there is. */
 static void one_request(struct fuzz_input *in)
 {
     vd_select(&d, fuzz_below(in, VD_N_QUEUES));
     if (net)
         packet(in);
+    else if (share)
+        message(in);
     else
         request(in);
 }
@@ -377,6 +441,11 @@ static struct block *make_device(void)
         break;
     case NET:
     case NET_ABLE: make_net(); break;
+    case FS:
+    case FS_THREADS:
+        share = open_folder();
+        virtio_fs_init(&device.fs, share, "fuzz", &d.host);
+        break;
     default:
         block = open_disk();
         virtio_blk_init(&device.blk, block, "fuzz", &d.host);
@@ -395,6 +464,12 @@ static void destroy_device(struct block *block)
     case NET_ABLE:
         virtio_net_fini(&device.net);
         net_close(net);
+        break;
+    case FS:
+    case FS_THREADS:
+        virtio_fs_fini(&device.fs);
+        share_close(share);
+        share = NULL;
         break;
     default:
         virtio_blk_fini(&device.blk);

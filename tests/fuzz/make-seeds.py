@@ -102,7 +102,8 @@ def seeds():
         programs.append(bytes([n % 8]) + chance.randbytes(14) + words)
     yield "translate", programs
     yield "devices", [chance.randbytes(200 + 20 * n) for n in range(20)]
-    yield "virtio", [bytes([n % 16, 0]) + chance.randbytes(300 + 40 * n) for n in range(30)]
+    yield "share", [bytes([n % 8]) + chance.randbytes(200 + 40 * n) for n in range(24)]
+    yield "virtio", [bytes([n % 20, 0]) + chance.randbytes(300 + 40 * n) for n in range(40)]
     yield "sbi", [chance.randbytes(300) for n in range(20)]
 
 

@@ -305,6 +305,36 @@ bad 1 'another program has it, choose another port' Image --net user,hostfwd="tc
 bad 1 'Address already in use' Image --net user,hostfwd="tcp::$(cat port)-:22"
 kill $holder
 
+# ---- Shared folders --------------------------------------------------------------------
+
+bad 1 'cannot share nowhere: No such file' Image --share nowhere
+bad 1 'cannot share text: it is no folder' Image --share text,ro
+bad 1 "cannot share /proc: it is a door into the host's kernel" Image --share /proc
+bad 1 'which folder?' Image --share tag=t
+bad 1 'size is not known' Image --share folder,size=5
+bad 1 'ro=maybe: on or off' Image --share folder,ro=maybe
+bad 1 'tag= needs a value' Image --share folder,tag=
+bad 1 'at most 36 characters' Image --share folder,tag=1234567890123456789012345678901234567
+bad 1 'no blanks' Image --share 'folder,tag=a b'
+bad 1 'tag=share is folder already; give this folder another one' Image --share folder --share .
+bad 1 'the board has 8 virtio slots' Image --share folder -device virtio-rng-device \
+    -device virtio-rng-device -device virtio-rng-device -device virtio-rng-device \
+    -device virtio-rng-device -device virtio-rng-device -device virtio-rng-device \
+    -device virtio-rng-device
+bad 1 'write --share /a,tag=t, and in the guest mount -t virtiofs t /mnt' Image \
+    -virtfs local,path=/a,mount_tag=t,security_model=none
+bad 1 'write --share /a,tag=t,ro, and' Image -virtfs local,path=/a,mount_tag=t,readonly=on
+bad 1 'write --share /a,tag=share, and' Image -fsdev local,id=f,path=/a,security_model=none
+bad 1 'write --share FOLDER,tag=t, and' Image -device virtio-9p-device,fsdev=f,mount_tag=t
+bad 1 'write --share FOLDER,tag=t, and' Image -device virtio-9p-pci,fsdev=f,mount_tag=t
+bad 1 'without 9p or a daemon' Image -device vhost-user-fs-device,chardev=c,tag=t
+if [ "$(id -u)" != 0 ]; then
+    mkdir -m 500 unwritable
+    mkdir -m 300 unreadable
+    bad 1 'nothing can be written there: Permission denied; add ,ro' Image --share unwritable
+    bad 1 'it cannot be read: Permission denied' Image --share unreadable,ro
+fi
+
 # ---- Signatures ---------------------------------------------------------------------------
 
 cat >bare.S <<'end'
