@@ -253,8 +253,9 @@ def monitor_case(term):
         raise Wrong(f"the guest's clock went on to {uptime} s while it was stopped")
     # A machine that starts anew does not cut off who types at it.
     term.send("\x01csystem_reset\r")
-    term.wait_for("Run /init", 60)
-    term.send("info status\r")
+    term.wait_for("/ # ", 60)
+    # The terminal's answer to the new shell went to the monitor, too: Ctrl-U.
+    term.send("\x15info status\r")
     term.wait_for("running", 30)
     term.send("q\r")
     term.wait_for_end(0, 30)
