@@ -43,9 +43,10 @@ def host(command, **options):
 
 
 def root_offset(image):
-    """Where the last partition begins, in bytes."""
+    """Where the root partition begins, in bytes."""
     table = json.loads(host(["sfdisk", "-J", image]))["partitiontable"]
-    return table["partitions"][-1]["start"] * table.get("sectorsize", 512)
+    root = next(part for part in table["partitions"] if part["name"] == "root")
+    return root["start"] * table.get("sectorsize", 512)
 
 
 class Guest:
@@ -90,8 +91,8 @@ class Guest:
     def machine(self):
         """The board's disk, console and clock are in use."""
         self.expect("uname -m", "riscv64")
-        self.expect("findmnt -no SOURCE,FSTYPE /", "/dev/vda2 ext4")
-        self.expect("findmnt -no SOURCE,FSTYPE /boot/efi", "/dev/vda1 vfat")
+        self.expect("findmnt -no SOURCE,FSTYPE /", "/dev/vda1 ext4")
+        self.expect("findmnt -no SOURCE,FSTYPE /boot/efi", "/dev/vda15 vfat")
         self.expect("tty", "/dev/ttyS0")
         now, _ = self.run("date +%s")
         if abs(int(now) - time.time()) > 60:
@@ -138,6 +139,12 @@ class Guest:
             self.run(f"echo {text[at:at + 1000]} >>/tmp/text")
         self.run(f"base64 -d /tmp/text >/tmp/{name}")
         self.expect(f"f=/tmp/{name}; {how}", want, 600)
+
+    def extlinux(self):
+        """U-Boot found extlinux.conf and loaded this kernel itself."""
+        if not re.search("Retrieving file: /boot/vmlinux", self.term.text):
+            raise Wrong("U-Boot loaded no kernel by extlinux.conf")
+        self.expect("test ! -d /sys/firmware/efi", "")
 
     def efi(self):
         """It was U-Boot's EFI and systemd-boot that loaded this kernel."""
@@ -191,7 +198,7 @@ class Guest:
 
 # By extlinux, from whose partition U-Boot boots first; then by EFI, with a network card.
 BOOTS = {
-    "extlinux": ["login", "running", "machine", "packages", "programs", "reboot", "running",
+    "extlinux": ["login", "extlinux", "running", "machine", "packages", "programs", "reboot", "running",
                  "power_off", "file_system"],
     "EFI, network": ["login", "efi", "running", "network", "apt", "power_off", "file_system"],
 }
@@ -218,8 +225,8 @@ def boot_image(image, command):
     passed = failed = 0
     for boot in BOOTS:
         if boot == "EFI, network":
-            # Without the mark on the root partition U-Boot looks at the first one.
-            host(["sfdisk", "-q", "--part-attrs", image, "2", ""])
+            # Without the mark on the root partition U-Boot looks at the EFI system partition only.
+            host(["sfdisk", "-q", "--part-attrs", image, "1", ""])
             command = command + ["--net", "user"]
         term = Terminal(command)
         try:
