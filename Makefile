@@ -79,7 +79,7 @@ run: all deps-guest
 debian-image: all
 	@scripts/debian-image.sh
 run-debian: debian-image
-	./dbt-run --net user "$$(scripts/debian-image.sh --print)"
+	./dbt-run --net user $(if $(SHARE),--share "$(SHARE)") "$$(scripts/debian-image.sh --print)"
 
 ## test         everything that CI runs; ends with "N passed, N failed"
 .PHONY: test

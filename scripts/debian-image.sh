@@ -36,7 +36,7 @@ packages="apt ca-certificates dbus debian-archive-keyring dosfstools e2fsprogs i
 # kernel has built in, or not at all, is left out.
 modules="virtio_mmio virtio_blk crc16 crc32c_generic libcrc32c mbcache jbd2 ext4 nls_cp437
     nls_ascii nls_utf8 fat vfat"
-# MiB. The first partition holds two kernels with their initramfs, and more.
+# MiB. The EFI system partition holds two kernels with their initramfs, and more.
 esp_at=1
 esp_size=256
 root_at=$((esp_at + esp_size))
@@ -99,6 +99,8 @@ unpack()
 
 # ---- The disk ---------------------------------------------------------------------------------
 
+# U-Boot goes by the partitions' numbers, and for it an EFI system partition is always bootable; so the
+# numbers are those of Debian's cloud images. The root stands last, where it can grow.
 make_disk() # OUT
 {
     local root_kib
@@ -108,8 +110,8 @@ make_disk() # OUT
     truncate -s "$bytes" "$1"
     sfdisk -q "$1" <<END
 label: gpt
-start=${esp_at}MiB, size=${esp_size}MiB, type=uefi, name=esp
-start=${root_at}MiB, size=${root_kib}KiB, type=linux, name=root, attrs=LegacyBIOSBootable
+15: start=${esp_at}MiB, size=${esp_size}MiB, type=uefi, name=esp
+1: start=${root_at}MiB, size=${root_kib}KiB, type=linux, name=root, attrs=LegacyBIOSBootable
 END
     mkfs.vfat -F 32 -s 2 -n DBT-ESP -C "$work/esp" $((esp_size * 1024)) >/dev/null
     dd if="$work/esp" of="$1" bs=1M seek=$esp_at conv=notrunc,sparse status=none

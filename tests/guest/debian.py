@@ -43,17 +43,19 @@ def host(command, **options):
 
 
 def root_offset(image):
-    """Where the last partition begins, in bytes."""
+    """Where the root partition begins, in bytes."""
     table = json.loads(host(["sfdisk", "-J", image]))["partitiontable"]
-    return table["partitions"][-1]["start"] * table.get("sectorsize", 512)
+    root = next(part for part in table["partitions"] if part["name"] == "root")
+    return root["start"] * table.get("sectorsize", 512)
 
 
 class Guest:
     """A booted Debian. Each case is a method and builds on those before it."""
 
-    def __init__(self, term, image):
+    def __init__(self, term, image, folder):
         self.term = term
         self.image = image
+        self.folder = folder
 
     def run(self, line, seconds=120):
         """What a command prints, and its status."""
@@ -90,8 +92,8 @@ class Guest:
     def machine(self):
         """The board's disk, console and clock are in use."""
         self.expect("uname -m", "riscv64")
-        self.expect("findmnt -no SOURCE,FSTYPE /", "/dev/vda2 ext4")
-        self.expect("findmnt -no SOURCE,FSTYPE /boot/efi", "/dev/vda1 vfat")
+        self.expect("findmnt -no SOURCE,FSTYPE /", "/dev/vda1 ext4")
+        self.expect("findmnt -no SOURCE,FSTYPE /boot/efi", "/dev/vda15 vfat")
         self.expect("tty", "/dev/ttyS0")
         now, _ = self.run("date +%s")
         if abs(int(now) - time.time()) > 60:
@@ -139,6 +141,12 @@ class Guest:
         self.run(f"base64 -d /tmp/text >/tmp/{name}")
         self.expect(f"f=/tmp/{name}; {how}", want, 600)
 
+    def extlinux(self):
+        """U-Boot found extlinux.conf and loaded this kernel itself."""
+        if not re.search("Retrieving file: /boot/vmlinux", self.term.text):
+            raise Wrong("U-Boot loaded no kernel by extlinux.conf")
+        self.expect("test ! -d /sys/firmware/efi", "")
+
     def efi(self):
         """It was U-Boot's EFI and systemd-boot that loaded this kernel."""
         if "EFI stub: Booting Linux Kernel" not in self.term.text:
@@ -166,6 +174,17 @@ class Guest:
         self.expect("dpkg-query -W 'dbt-hello*' 2>/dev/null | wc -l", "0")
         self.run("rm -rf /root/test.list /usr/share/dbt-hello")
 
+    def share(self):
+        """A folder of this host's, both ways."""
+        with open(os.path.join(self.folder, "from-host"), "w", encoding="utf-8") as f:
+            f.write("hello from the host\n")
+        self.expect("mount -t virtiofs share /mnt && cat /mnt/from-host", "hello from the host")
+        self.expect("tar -C /usr/lib -cf /mnt/archive.tar systemd && umount /mnt", "")
+        want, _ = self.run("tar -C /usr/lib -cf - systemd | sha256sum | cut -d' ' -f1")
+        got = host(["sha256sum", os.path.join(self.folder, "archive.tar")]).split()[0]
+        if got != want:
+            raise Wrong(f"an archive made by the guest has the sum {got} here, {want} there")
+
     def reboot(self):
         """`reboot` goes through the firmware and U-Boot again."""
         self.term.send("reboot\r")
@@ -189,11 +208,11 @@ class Guest:
             raise Wrong("the file system was not unmounted")
 
 
-# By extlinux, from whose partition U-Boot boots first; then by EFI, with a network card.
+# By extlinux, from whose partition U-Boot boots first; then by EFI, with a network card and a shared folder.
 BOOTS = {
-    "extlinux": ["login", "running", "machine", "packages", "programs", "reboot", "running",
+    "extlinux": ["login", "extlinux", "running", "machine", "packages", "programs", "reboot", "running",
                  "power_off", "file_system"],
-    "EFI, network": ["login", "efi", "running", "network", "apt", "power_off", "file_system"],
+    "EFI, network, folder": ["login", "efi", "running", "network", "apt", "share", "power_off", "file_system"],
 }
 
 
@@ -213,17 +232,17 @@ def run_cases(boot, guest):
     return len(cases), 0
 
 
-def boot_image(image, command):
+def boot_image(image, folder, command):
     """Both boots of a disk, the second after what the first wrote to it."""
     passed = failed = 0
     for boot in BOOTS:
-        if boot == "EFI, network":
-            # Without the mark on the root partition U-Boot looks at the first one.
-            host(["sfdisk", "-q", "--part-attrs", image, "2", ""])
-            command = command + ["--net", "user"]
+        if boot.startswith("EFI"):
+            # Without the mark on the root partition U-Boot looks at the EFI system partition only.
+            host(["sfdisk", "-q", "--part-attrs", image, "1", ""])
+            command = command + ["--net", "user", "--share", folder]
         term = Terminal(command)
         try:
-            counts = run_cases(boot, Guest(term, image))
+            counts = run_cases(boot, Guest(term, image, folder))
         finally:
             term.close()
         passed, failed = passed + counts[0], failed + counts[1]
@@ -239,9 +258,10 @@ def main():
     if not os.path.exists(image):
         sys.exit(f"debian.py: no {image}: run make debian-image")
     with tempfile.TemporaryDirectory(prefix="dbt-debian.", dir=os.environ.get("TMPDIR", "/var/tmp")) as d:
-        copy = os.path.join(d, "debian.img")
+        copy, share = os.path.join(d, "debian.img"), os.path.join(d, "share")
+        os.mkdir(share)
         subprocess.run(["cp", "--sparse=always", "--reflink=auto", image, copy], check=True)
-        passed, failed = boot_image(copy, [flags.dbt, copy] + options)
+        passed, failed = boot_image(copy, share, [flags.dbt, copy] + options)
     print(f"{passed} passed, {failed} failed")
     sys.exit(failed > 0)
 
