@@ -436,7 +436,8 @@ bool chardev_start(struct chardev *c, const struct chardev_front *front, struct 
     c->front = *front;
     c->size = (struct winsize){0};
     c->stop_reader = c->hurry = false;
-    c->backend.drops |= front->impatient;
+    if (!c->writer_runs) /* which looks at it */
+        c->backend.drops |= front->impatient;
     if (!front->receive)
         c->front.receive = take_all;
     if (!front->brk)

@@ -35,7 +35,7 @@ struct chardev_front {
     void (*resized)(void *arg, unsigned columns, unsigned rows);
     void *arg;
     /* What is put must not wait for somebody who does not read: what he has not taken for a second
-     * is dropped, as at a pty. */
+     * is dropped, as at a pty. The first front says it for all. */
     bool impatient;
 };
 
