@@ -60,7 +60,8 @@ void chardev_close(struct chardev *c);
 
 /* ---- Any thread ----------------------------------------------------------------------- */
 
-/* Sends a byte; waits while the ring is full. */
+/* Sends a byte; waits while the ring is full. What the front sends is dropped then: the reader has
+ * Ctrl-A x to hear. */
 void chardev_put(struct chardev *c, uint8_t byte);
 
 /* The run is to end: nobody waits in chardev_put() any more, and what finds no room is dropped. */
