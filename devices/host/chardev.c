@@ -51,6 +51,8 @@ struct chardev {
     bool hurry;       /* chardev_hurry() was called */
     bool stop;        /* the writer ends when the ring is empty */
     bool stop_reader;
+    bool reads; /* there is a reader, and this is it */
+    pthread_t reader_self;
 };
 
 /* ---- Rings ------------------------------------------------------------------------------- */
@@ -76,10 +78,15 @@ static void ring_drop(struct ring *r, size_t n)
 
 /* ---- Output ------------------------------------------------------------------------------ */
 
+static bool is_reader_locked(const struct chardev *c)
+{
+    return c->reads && pthread_equal(c->reader_self, pthread_self());
+}
+
 void chardev_put(struct chardev *c, uint8_t byte)
 {
     pthread_mutex_lock(&c->lock);
-    while (c->out.len == c->out.size && c->writer_runs && !c->hurry)
+    while (c->out.len == c->out.size && c->writer_runs && !c->hurry && !is_reader_locked(c))
         pthread_cond_wait(&c->progress, &c->lock);
     if (c->out.len < c->out.size)
         ring_push(&c->out, byte);
@@ -328,6 +335,10 @@ static void *reader_main(void *arg)
 {
     struct chardev *c = arg;
 
+    pthread_mutex_lock(&c->lock);
+    c->reads = true;
+    c->reader_self = pthread_self();
+    pthread_mutex_unlock(&c->lock);
     for (;;) {
         look_at_size(c);
 
@@ -436,7 +447,8 @@ bool chardev_start(struct chardev *c, const struct chardev_front *front, struct 
     c->front = *front;
     c->size = (struct winsize){0};
     c->stop_reader = c->hurry = false;
-    c->backend.drops |= front->impatient;
+    if (!c->writer_runs) /* which looks at it */
+        c->backend.drops |= front->impatient;
     if (!front->receive)
         c->front.receive = take_all;
     if (!front->brk)
@@ -465,6 +477,9 @@ void chardev_stop(struct chardev *c)
     if (c->reader_runs)
         pthread_join(c->reader, NULL);
     c->reader_runs = false;
+    pthread_mutex_lock(&c->lock);
+    c->reads = false;
+    pthread_mutex_unlock(&c->lock);
 }
 
 /* The writer may be stuck in a write to a terminal that has been stopped. Then it,

@@ -35,7 +35,7 @@ struct chardev_front {
     void (*resized)(void *arg, unsigned columns, unsigned rows);
     void *arg;
     /* What is put must not wait for somebody who does not read: what he has not taken for a second
-     * is dropped, as at a pty. */
+     * is dropped, as at a pty. The first front says it for all. */
     bool impatient;
 };
 
@@ -60,7 +60,8 @@ void chardev_close(struct chardev *c);
 
 /* ---- Any thread ----------------------------------------------------------------------- */
 
-/* Sends a byte; waits while the ring is full. */
+/* Sends a byte; waits while the ring is full. What the front sends is dropped then: the reader has
+ * Ctrl-A x to hear. */
 void chardev_put(struct chardev *c, uint8_t byte);
 
 /* The run is to end: nobody waits in chardev_put() any more, and what finds no room is dropped. */

@@ -179,11 +179,16 @@ bool board_start(struct board *b, struct err *e)
            (!b->lines->console || chardev_start(b->lines->console, &console, e));
 }
 
-void board_fini(struct board *b)
+void board_stop(struct board *b)
 {
     chardev_stop(b->lines->serial);
     if (b->lines->console)
         chardev_stop(b->lines->console);
+}
+
+void board_fini(struct board *b)
+{
+    board_stop(b);
     board_virtio_fini(&b->virtio);
     uart_fini(&b->uart);
     rtc_fini(&b->rtc);

@@ -71,6 +71,9 @@ void board_init(struct board *b, struct phys *phys, const struct clock *clock,
 /* The terminal becomes raw, input begins to flow. */
 bool board_start(struct board *b, struct err *e) MUST_CHECK;
 
+/* Input flows no more, and waits for another board. */
+void board_stop(struct board *b);
+
 /* The lines are another board's. */
 void board_fini(struct board *b);
 

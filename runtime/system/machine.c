@@ -136,15 +136,20 @@ static void set_supervisor_timer(void *arg, uint64_t deadline_ticks)
     set_deadline(arg, TIMER_STIME, deadline_ticks);
 }
 
+static void end_run(struct machine *m)
+{
+    atomic_store(&m->finished, true);
+    monitor_wake(m->monitor.monitor);
+    hart_kick(m->hart, PENDING_EVENT);
+}
+
 void machine_finish(void *arg, enum finish_kind kind, int code)
 {
     struct machine *m = arg;
 
     m->end.reset = kind == FINISH_RESET && !m->cfg.no_reboot;
     m->end.code = code;
-    atomic_store(&m->finished, true);
-    monitor_wake(m->monitor.monitor);
-    hart_kick(m->hart, PENDING_EVENT);
+    end_run(m);
 }
 
 static void wake(void *arg)
@@ -152,11 +157,15 @@ static void wake(void *arg)
     hart_kick(((struct machine *)arg)->hart, PENDING_EVENT);
 }
 
-/* The hart may be waiting for whoever does not read what it writes. */
+/* The hart may be waiting for whoever does not read what it writes; or the guest may be ending the
+ * run this moment, to start anew. */
 static void quit(void *arg)
 {
-    board_hurry(&((struct machine *)arg)->board);
-    machine_finish(arg, FINISH_POWEROFF, 0);
+    struct machine *m = arg;
+
+    atomic_store(&m->user_quits, true);
+    board_hurry(&m->board);
+    end_run(m);
 }
 
 static void timer_due(struct machine *m, unsigned timer)
@@ -468,7 +477,10 @@ bool machine_run(struct machine *m, struct machine_end *end, struct err *e)
     arm_host_locked(m);
     pthread_mutex_unlock(&m->timers_lock);
     hart_run(m->hart);
-    *end = m->end;
+    /* What the user typed to this machine is heard; what he types from now on, the next one hears.
+     */
+    board_stop(&m->board);
+    *end = atomic_load(&m->user_quits) ? (struct machine_end){0} : m->end;
     return true;
 }
 

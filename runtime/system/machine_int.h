@@ -35,7 +35,8 @@ struct machine {
     struct machine_monitor monitor;
     struct clock clock;
     struct host_time host_time;
-    struct machine_end end;
+    struct machine_end end;  /* the hart's thread's */
+    _Atomic bool user_quits; /* which overrides it */
     _Atomic bool finished;
 
     /* Deadlines in ticks; the earliest is armed with the host. */
@@ -56,7 +57,7 @@ uint64_t machine_ticks(void *arg);
 /* Sets it, with everything that waits for time to pass waiting as long as before. The hart's
  * thread. */
 void machine_set_ticks(void *arg, uint64_t ticks);
-/* Ends the run at the next block boundary. Any thread. */
+/* Ends the run at the next block boundary. The hart's thread. */
 void machine_finish(void *arg, enum finish_kind kind, int code);
 
 /* ---- machine_monitor.c ---------------------------------------------------------------- */

@@ -387,6 +387,22 @@ riscv64-linux-gnu-gcc -nostdlib -static -Wl,-N,-Ttext=0x80000000 -Wl,--build-id=
 closed --engine jit
 closed --engine interp
 
+# ---- A guest that starts anew as fast as it can ---------------------------------------
+
+# Ctrl-A x ends it, whenever it is typed.
+printf '.globl _start\n_start: li t0, 0x100000\nli t1, 0x7777\nsw t1, (t0)\n1: j 1b\n' >anew.S
+riscv64-linux-gnu-gcc -nostdlib -static -Wl,-N,-Ttext=0x80000000 -Wl,--build-id=none \
+    -Wl,--no-warn-rwx-segments -o anew anew.S
+for delay in 0.30 0.31 0.32 0.33 0.34 0.35; do
+    if { sleep $delay; printf '\001x'; } | timeout 20 "$run" -m 16M -serial mon:stdio anew >out 2>err &&
+        [ ! -s err ]; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "FAILED: Ctrl-A x after $delay s of resets: $(tail -n 1 err)"
+    fi
+done
+
 # ---- What the host has not ------------------------------------------------------------
 
 bad 1 'this host has' Image -m 1T

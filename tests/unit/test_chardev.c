@@ -421,6 +421,40 @@ static void hurry_ends_the_waiting(void **state)
     free(front);
 }
 
+/* Echoes much of each byte. */
+static size_t receive_loudly(void *arg, const uint8_t *data, size_t n)
+{
+    struct chardev **c = arg;
+
+    (void)data;
+    put_much(*c);
+    __atomic_store_n(c, NULL, __ATOMIC_SEQ_CST);
+    return n;
+}
+
+static void the_reader_waits_for_no_client(void **state)
+{
+    char spec[128], path[64];
+    struct chardev *c, *echoing;
+    const struct chardev_front wants = {.receive = receive_loudly, .arg = &echoing};
+    int fd;
+
+    (void)state;
+    alarm(20); /* for what hangs */
+    snprintf(path, sizeof path, "%s/sock", dir);
+    snprintf(spec, sizeof spec, "unix:%s,server,nowait", path);
+    echoing = c = chardev_open("-serial", spec, &e);
+    assert_true(c && chardev_start(c, &wants, &e));
+    fd = connect_to(path);
+    assert_int_equal(write(fd, "x", 1), 1);
+    while (__atomic_load_n(&echoing, __ATOMIC_SEQ_CST))
+        usleep(1000);
+    chardev_stop(c);
+    alarm(0);
+    close(fd);
+    chardev_close(c);
+}
+
 static void bad_names(void **state)
 {
     static const char *const specs[] = {"",
@@ -575,6 +609,7 @@ int main(void)
         cmocka_unit_test(an_unread_pty_drops),
         cmocka_unit_test(who_is_impatient_waits_for_no_client),
         cmocka_unit_test(hurry_ends_the_waiting),
+        cmocka_unit_test(the_reader_waits_for_no_client),
         cmocka_unit_test(bad_names),
         cmocka_unit_test(ctrl_a_x_ends_and_gives_the_terminal_back),
         cmocka_unit_test(signals_give_the_terminal_back),
