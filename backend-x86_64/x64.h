@@ -34,9 +34,23 @@ enum {
 struct x64_mmu_layout {
     unsigned tlb_bits;            /* entries of 16 bytes: tag, addend */
     uint32_t load_off, store_off; /* of the tables in the view */
+    /* Cells, as softmmu/mmu.h has them: loads' first, then as many of stores. */
+    uint32_t cell_off, chunks_of_off, cell_chunks_off;
+    unsigned n_cells;
+    /* Does the instruction at gpa, in this mode, jump from page to page, so that it is better off
+     * without a cell? NULL: none does. */
+    bool (*is_wild)(void *arg, uint64_t gpa, uint32_t mode);
+    void *is_wild_arg;
+    bool (*is_hot)(void *arg, uint64_t gpa, uint32_t mode);
     uint64_t (*load)(struct cpu_state *s, uint64_t va, uint8_t aux);
     bool (*store)(struct cpu_state *s, uint64_t va, uint8_t aux, uint64_t value);
 };
+
+/* Of slow_info: the offset of the guest's instruction from page_va. */
+static inline uint32_t x64_info_insn_off(uint32_t slow_info)
+{
+    return slow_info & 0xffff;
+}
 
 /* A direct exit. All offsets are from the block's first byte. */
 struct x64_exit {
@@ -82,6 +96,10 @@ enum x64_stub {
     X64_STUB_FP_CALL,
     X64_STUB_FP_IN,  /* loads them; keeps all registers but those */
     X64_STUB_FP_OUT, /* stores them; keeps all registers */
+    /* A cell did not hit. rax tag as the table's, ecx cell * 16: when the table has it, it is in
+     * the cell, too, then: ZF and rcx addend; else no ZF. Loses rax and rcx. */
+    X64_STUB_FILL_LOAD,
+    X64_STUB_FILL_STORE,
     X64_STUB_COUNT
 };
 
@@ -106,7 +124,7 @@ unsigned x64_n_xmm(uint64_t stress_seed);
 
 /* Writes the stubs to rw, which runs at rx; CHECKs that they fit in cap. */
 void x64_make_stubs(struct x64_stubs *out, uint8_t *rw, const uint8_t *rx, size_t cap_bytes,
-                    unsigned n_xmm);
+                    const struct x64_mmu_layout *layout, unsigned n_xmm);
 
 /* Sets the fields of s that belong to the back end. */
 void x64_init_state(struct cpu_state *s, const struct x64_stubs *stubs,

@@ -102,6 +102,43 @@ static void cold_entry(struct x64_emitter *x, const struct x64_cold *k)
     cold_pending(x, k);
 }
 
+static void cold_hot(struct x64_emitter *x, const struct x64_cold *k)
+{
+    x64_mov32_mi(&x->c, x64_state_at(offsetof(struct cpu_state, runs_left) + 4 * k->imm),
+                 STATE_HEAT);
+    x64_mov32_mi(&x->c, STATE_MEM(is_hot), 1);
+    x64_mov_imm(&x->c, RAX, x->b->start);
+    x64_jmp_m(&x->c, STATE_MEM(stub[X64_STUB_PENDING]));
+}
+
+static bool has_access(const struct ir_block *b)
+{
+    for (unsigned i = 0; i < b->n; i++)
+        if (ir_ops[b->insn[i].op].flags & (LOAD | STORE))
+            return true;
+    return false;
+}
+
+/* Code that is seldom run gets no cells: each would be filled once more for each process, and hit a
+ * few times. So a block without them counts its runs. Upper halves are kernels', whose accesses go
+ * from structure to structure. */
+static void choose_cells(struct x64_emitter *x)
+{
+    const struct x64_mmu_layout *l = &x->layout;
+    const struct ir_block *b = x->b;
+
+    x->cells = b->cells && l->n_cells && !b->upper_half && has_access(b);
+    if (!x->cells || !l->is_hot || l->is_hot(l->is_wild_arg, b->gpa, b->mode))
+        return;
+    x->cells = false;
+    unsigned n = x->next_heat++ % STATE_N_HEAT;
+
+    x64_sub32_mi(&x->c, x64_state_at(offsetof(struct cpu_state, runs_left) + 4 * n), 1);
+    struct x64_cold *k = x64_cold_add(x, cold_hot, x64_jcc(&x->c, CC_E));
+
+    k->imm = n;
+}
+
 static void check_entry(struct x64_emitter *x)
 {
     _Static_assert(offsetof(struct cpu_state, fp_away) == offsetof(struct cpu_state, pending) + 4 &&
@@ -182,6 +219,7 @@ const struct x64_unit *x64_emit(struct x64_emitter *x, const struct ir_block *b,
     x64_share_start(x);
     x->i = 0;
     check_entry(x);
+    choose_cells(x);
     for (; x->i < b->n && !x->c.full; x->i++) {
         const struct ir_insn *in = &b->insn[x->i];
 

@@ -51,10 +51,12 @@ struct x64_cold {
     void (*emit)(struct x64_emitter *x, const struct x64_cold *k);
     uint32_t fix[2]; /* rel32 fields that lead here */
     unsigned n_fix;
-    uint32_t back;     /* where it goes on */
-    uint32_t landing;  /* call: what follows it */
-    uint32_t site;     /* store: offset of the instruction that may fault, else 0 */
-    uint32_t info;     /* memory access: see x64_info() */
+    uint32_t back;    /* where it goes on */
+    uint32_t landing; /* call: what follows it */
+    uint32_t site;    /* store: offset of the instruction that may fault, else 0 */
+    uint32_t info;    /* memory access: see x64_info() */
+    uint32_t hit;     /* of one that has a cell: where it goes on with an addend in rcx; else 0 */
+    uint16_t cell;
     uint16_t xmm_live; /* registers that must survive a call */
     uint8_t dst, base, val;
     uint8_t op, aux;
@@ -111,7 +113,10 @@ struct x64_emitter {
     uint16_t next_event[IR_MAX_INSNS]; /* of a get or set: the one behind it */
     uint16_t barrier[IR_MAX_INSNS];    /* the first barrier at or behind an instruction */
     unsigned n_cold;
-    uint64_t stress; /* random state, 0: off */
+    uint64_t stress;       /* random state, 0: off */
+    bool cells;            /* this block's accesses may have some */
+    unsigned next_heat;    /* of state.runs_left */
+    unsigned next_cell[2]; /* to be given out, to a load and to a store */
     unsigned n_shares;
     struct x64_share share[X64_MAX_SHARES];
     uint8_t share_of[IR_MAX_INSNS]; /* index in share[] of an access, or X64_NO_SHARE */

@@ -289,8 +289,58 @@ static void make_fp_out(struct x64_code *c, unsigned n_fpins)
     x64_ret(c);
 }
 
+/* The layout of tables and cells is in x64.h and emit/emit_mem.c. When the cell's misses have run
+ * out, its access takes the slow path, where C finds worn_code. */
+static void make_fill(struct x64_code *c, const struct x64_mmu_layout *l, uint32_t table)
+{
+    struct x64_mem left = x64_state_at(offsetof(struct cpu_state, misses_left));
+    struct x64_mem entry = {RDX, X64_NO_REG, 0, true, (int32_t)table};
+    struct x64_mem cell = {RCX, X64_NO_REG, 0, true, (int32_t)l->cell_off};
+    struct x64_mem chunks = {X64_NO_REG, X64_NO_REG, 0, true, (int32_t)l->cell_chunks_off};
+    struct x64_mem chunks_of = {RDX, X64_NO_REG, 0, true, (int32_t)l->chunks_of_off};
+
+    x64_push(c, RDX);
+    x64_mov32_rr(c, RDX, RCX);
+    x64_shr32_ri8(c, RDX, 2);
+    left.index = RDX;
+    x64_sub32_mi(c, left, 1);
+    uint32_t worn = x64_jcc(c, CC_B);
+
+    x64_rorx(c, RDX, RAX, PAGE_BITS - 4);
+    x64_and32_ri(c, RDX, (int32_t)(((1u << l->tlb_bits) - 1) << 4));
+    x64_cmp_rm(c, RAX, entry);
+    uint32_t miss = x64_jcc(c, CC_NE);
+
+    x64_mov_mr(c, cell, RAX);
+    entry.disp += 8;
+    x64_mov_rm(c, RAX, entry);
+    cell.disp += 8;
+    x64_mov_mr(c, cell, RAX);
+    x64_shr32_ri8(c, RCX, 4 + (unsigned)__builtin_ctz(l->n_cells / 16));
+    x64_mov_imm(c, RAX, 1);
+    x64_shlx_rrr(c, RCX, RCX, RAX);
+    x64_shr32_ri8(c, RDX, 2);
+    x64_or32_mr(c, chunks, RCX);
+    x64_or32_mr(c, chunks_of, RCX);
+    entry = (struct x64_mem){X64_NO_REG, RDX, 2, true, entry.disp};
+    x64_mov_rm(c, RCX, entry);
+    x64_pop(c, RDX);
+    x64_xor32_rr(c, RAX, RAX);
+    x64_ret(c);
+
+    x64_fix(c, worn, x64_at(c));
+    x64_shr32_ri8(c, RCX, 4);
+    x64_mov32_mr(c, STATE_MEM(worn_cell), RCX);
+    x64_mov_rm(c, RDX, x64_mem(RSP, 8));
+    x64_mov_mr(c, STATE_MEM(worn_code), RDX);
+    x64_test_rr(c, RDX, RDX);
+    x64_fix(c, miss, x64_at(c));
+    x64_pop(c, RDX); /* leaves the flags, which say no */
+    x64_ret(c);
+}
+
 void x64_make_stubs(struct x64_stubs *out, uint8_t *rw, const uint8_t *rx, size_t cap_bytes,
-                    unsigned n_xmm)
+                    const struct x64_mmu_layout *layout, unsigned n_xmm)
 {
     static void (*const make[X64_STUB_COUNT])(struct x64_code *) = {
         [X64_STUB_LINK] = make_link,
@@ -317,6 +367,10 @@ void x64_make_stubs(struct x64_stubs *out, uint8_t *rw, const uint8_t *rx, size_
             make_fp_in(&c, x64_n_fpins(n_xmm));
         else if (k == X64_STUB_FP_OUT)
             make_fp_out(&c, x64_n_fpins(n_xmm));
+        else if (k == X64_STUB_FILL_LOAD)
+            make_fill(&c, layout, layout->load_off);
+        else if (k == X64_STUB_FILL_STORE)
+            make_fill(&c, layout, layout->store_off);
         else
             make[k](&c);
     }
@@ -344,6 +398,12 @@ void x64_init_state(struct cpu_state *s, const struct x64_stubs *stubs,
     s->fp_away = 1;
     s->slow_load = layout->load;
     s->slow_store = layout->store;
+    s->worn_code = NULL;
+    s->is_hot = 0;
+    for (unsigned n = 0; n < STATE_N_HEAT; n++)
+        s->runs_left[n] = STATE_HEAT;
+    for (unsigned n = 0; n < STATE_N_CELLS; n++)
+        s->misses_left[n] = STATE_CELL_MISSES;
 }
 
 unsigned x64_n_xmm(uint64_t stress_seed)

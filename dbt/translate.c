@@ -117,6 +117,7 @@ const struct ir_block *translate_build(struct translator *t, const struct transl
     b->virtual_time = t->options.virtual_time;
     b->upper_half = job->gva >> 63;
     b->share_lookups = false;
+    b->cells = false;
     b->helpers = t->helpers;
     b->n_helpers = t->n_helpers;
     if (max_insns > t->options.max_insns)

@@ -42,12 +42,33 @@ static void salts_wrapped(void *arg)
     atomic_fetch_or(&h->s->pending, PENDING_LEAVE);
 }
 
-static const struct x64_mmu_layout layout = {
+static uint64_t slow_load(struct cpu_state *s, uint64_t va, uint8_t aux)
+{
+    if (s->worn_code)
+        wild_worn(s->owner, va);
+    return mmu_load(s, va, aux);
+}
+
+static bool slow_store(struct cpu_state *s, uint64_t va, uint8_t aux, uint64_t value)
+{
+    if (s->worn_code)
+        wild_worn(s->owner, va);
+    return mmu_store(s, va, aux, value);
+}
+
+_Static_assert(2 * N_CELLS == STATE_N_CELLS, "each cell's misses are counted");
+
+static const struct x64_mmu_layout mmu_layout = {
     .tlb_bits = TLB_BITS,
     .load_off = offsetof(struct mmu_view, load),
     .store_off = offsetof(struct mmu_view, store),
-    .load = mmu_load,
-    .store = mmu_store,
+    .cell_off = offsetof(struct mmu_view, cell),
+    .chunks_of_off = offsetof(struct mmu_view, chunks_of),
+    .cell_chunks_off = offsetof(struct mmu_view, cell_chunks),
+    .n_cells = N_CELLS,
+    .load = slow_load,
+    .store = slow_store,
+    .is_wild = wild_is_noted,
 };
 
 struct hart *hart_create(struct cpu_state *s, struct phys *phys, const struct hart_config *config,
@@ -55,6 +76,7 @@ struct hart *hart_create(struct cpu_state *s, struct phys *phys, const struct ha
 {
     struct hart *h = calloc(1, sizeof *h);
     struct translate_options translate = config->translate;
+    struct x64_mmu_layout layout = mmu_layout;
     unsigned n_helpers;
 
     CHECK(h && "memory for a hart");
@@ -70,6 +92,9 @@ struct hart *hart_create(struct cpu_state *s, struct phys *phys, const struct ha
     h->blocks = block_table_create(phys, s);
     h->rewrite = rewrite_create();
     h->seen = seen_create();
+    h->wild = wild_create();
+    layout.is_wild_arg = h->wild;
+    layout.is_hot = config->evaluate_first ? wild_is_hot : NULL;
     h->track = track_create(phys, on_write, h);
     h->cache = cache_create(config->cache_bytes, config->cache_segments, drop_block, h, e);
     if (!h->cache)
@@ -86,7 +111,7 @@ struct hart *hart_create(struct cpu_state *s, struct phys *phys, const struct ha
     translate.host_code = config->engine != ENGINE_INTERP;
     h->translator = translator_create(config->guest, &layout, &translate);
     x64_make_stubs(&h->stubs, cache_stubs_rw(h->cache), cache_stubs_rx(h->cache), CACHE_STUB_BYTES,
-                   x64_n_xmm(translate.stress_regs));
+                   &layout, x64_n_xmm(translate.stress_regs));
     const struct ir_helper *helpers = config->guest->helpers(&n_helpers);
 
     x64_init_state(s, &h->stubs, &layout, helpers, n_helpers);
@@ -117,6 +142,8 @@ void hart_destroy(struct hart *h)
         rewrite_destroy(h->rewrite);
     if (h->seen)
         seen_destroy(h->seen);
+    if (h->wild)
+        wild_destroy(h->wild);
     free(h);
 }
 

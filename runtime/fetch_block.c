@@ -202,6 +202,12 @@ struct block *fetch_block(struct hart *h)
                        .partial = !mmu_fetched_whole(h->mmu, s->pc)};
     struct block *b = block_find(h->blocks, gpa, mode, gpa2_of, &w);
 
+    /* Another block, where an interrupt came in between: then that one gets cells early. */
+    if (s->is_hot && b) {
+        wild_note_hot(h, b);
+        b = NULL;
+    }
+    s->is_hot = 0;
     if (b && !w.partial)
         return b;
 

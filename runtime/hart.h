@@ -48,6 +48,8 @@ struct hart_stats {
     uint64_t exits[4];                /* by exit_reason */
     uint64_t evaluated;               /* blocks that ran for the first time, and were not kept */
     uint64_t traps, interrupts, runs, store_faults;
+    uint64_t hot;  /* blocks translated again, with cells */
+    uint64_t wild; /* accesses that lost their cell */
 };
 
 struct hart;

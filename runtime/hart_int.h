@@ -5,6 +5,7 @@
 #include "runtime/hart.h"
 #include "runtime/rewrite.h"
 #include "runtime/seen.h"
+#include "runtime/wild.h"
 
 struct check;
 
@@ -17,6 +18,7 @@ struct hart {
     struct block_table *blocks;
     struct rewrite *rewrite;
     struct seen *seen;
+    struct wild *wild;
     struct block
         evaluated; /* what runs for the first time, known to no list; len_bytes 0: nothing */
     struct translator *translator;

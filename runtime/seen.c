@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dbt/base/bits.h"
 #include "dbt/base/check.h"
 
 /* Forgotten all at once when a quarter is set: beyond that too many new blocks would be taken for
@@ -27,19 +28,31 @@ void seen_destroy(struct seen *s)
     free(s);
 }
 
-bool seen_before(struct seen *s, uint64_t gpa, uint32_t mode)
+static unsigned place_of(uint64_t gpa, uint32_t mode)
 {
     uint64_t h = (gpa >> 1 ^ (uint64_t)mode << 40) * UINT64_C(0x9e3779b97f4a7c15);
-    uint64_t *word = &s->word[h >> (64 - SEEN_BITS + 6)];
-    uint64_t bit = UINT64_C(1) << (h >> (64 - SEEN_BITS) & 63);
 
-    if (*word & bit)
+    return (unsigned)(h >> (64 - SEEN_BITS));
+}
+
+bool seen_has(const struct seen *s, uint64_t gpa, uint32_t mode)
+{
+    unsigned n = place_of(gpa, mode);
+
+    return s->word[n / 64] >> (n % 64) & 1;
+}
+
+bool seen_before(struct seen *s, uint64_t gpa, uint32_t mode)
+{
+    unsigned n = place_of(gpa, mode);
+
+    if (seen_has(s, gpa, mode))
         return true;
     if (s->n == SEEN_MAX) {
         memset(s->word, 0, sizeof s->word);
         s->n = 0;
     }
-    *word |= bit;
+    s->word[n / 64] |= bit(n % 64);
     s->n++;
     return false;
 }

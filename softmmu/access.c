@@ -88,14 +88,24 @@ void mmu_stress(struct mmu *m)
     m->stress = true;
 }
 
-/* The entry that was filled longest ago goes. Views are never given back, so that it is
- * there still. */
+static struct mmu_view *view_of(struct mmu *m, const struct tlb_entry *e)
+{
+    size_t each = view_bytes();
+    size_t n = (size_t)((const uint8_t *)e - m->view_pool) / each;
+
+    return (struct mmu_view *)(void *)(m->view_pool + n * each);
+}
+
+/* The entry that was filled longest ago goes, and what was copied from it. Views are never given
+ * back, so that it is there still. */
 static void stress_fill(struct mmu *m, struct tlb_entry *e)
 {
     struct tlb_entry **oldest = &m->recent[m->n_recent++ % N_RECENT];
 
-    if (*oldest)
+    if (*oldest) {
+        cells_drop_page(view_of(m, *oldest), (*oldest)->tag);
         (*oldest)->tag = TLB_EMPTY;
+    }
     *oldest = e;
 }
 

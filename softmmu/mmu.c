@@ -15,7 +15,7 @@
 
 static size_t view_pool_bytes(void)
 {
-    return align_up(sizeof(struct mmu_view), PAGE_SIZE) * N_SPACES * N_VIEWS;
+    return view_bytes() * N_SPACES * N_VIEWS;
 }
 static void *map_zero(size_t bytes)
 {

@@ -36,9 +36,19 @@ struct tlb_entry {
     uint64_t addend;
 };
 
+/* A cell is a copy of an entry, for the accesses of one place in the code: the same question
+ * without a look into the table. Cells [0, N_CELLS) are of loads, those behind of stores.
+ * Translated code fills them, from an entry that it has found; softmmu drops them with the
+ * translations that they are of (cell.c). Whoever fills cell n from entry i sets bit
+ * n / CELL_CHUNK of cell_chunks and of chunks_of[i]. */
+enum { N_CELLS = 1024, CELL_CHUNK = 2 * N_CELLS / 32 };
+
 struct mmu_view {
     struct tlb_entry load[TLB_SIZE];
     struct tlb_entry store[TLB_SIZE];
+    struct tlb_entry cell[2 * N_CELLS];
+    uint32_t chunks_of[TLB_SIZE]; /* bit c: a cell of chunk c may be a copy of this entry */
+    uint32_t cell_chunks;         /* of any entry */
     /* What follows is for C only. */
     uint8_t load_flags[TLB_SIZE]; /* TLB_GLOBAL, TLB_HUGE */
     uint8_t store_flags[TLB_SIZE];
@@ -124,6 +134,9 @@ void mmu_forget_store(struct mmu *m, uint64_t gva);
 /* The pages that are known in the present space and rights, a line each: virtual and physical
  * address, r and w for what may be done. */
 void mmu_print(const struct mmu *m, FILE *out);
+
+/* Empties a cell of the view in force. */
+void mmu_drop_cell(struct mmu *m, unsigned cell);
 
 /* ---- Accesses that missed, from translated code, the evaluator or C ------------- */
 

@@ -140,6 +140,12 @@ struct mmu {
     struct space spaces[N_SPACES];
 };
 
+/* From one view in the pool to the next. */
+static inline size_t view_bytes(void)
+{
+    return align_up(sizeof(struct mmu_view), PAGE_SIZE);
+}
+
 static inline unsigned tlb_index(uint64_t va)
 {
     return (unsigned)(va >> PAGE_BITS) & (TLB_SIZE - 1);
@@ -164,6 +170,14 @@ void mmu_refresh(struct mmu *m);
 struct space *space_get(struct mmu *m, uint64_t space_key, uint32_t asid);
 /* Its view for these rights, made if need be. */
 struct view_slot *space_view(struct mmu *m, struct space *sp, uint64_t data_rights);
+
+/* ---- cell.c ------------------------------------------------------------------------ */
+
+/* Of a view that was never used. */
+void cells_init(struct mmu_view *v);
+void cells_drop_all(struct mmu_view *v);
+/* Those of va's page, and of what shares its index. */
+void cells_drop_page(struct mmu_view *v, uint64_t va);
 
 /* ---- salt.c ------------------------------------------------------------------------ */
 

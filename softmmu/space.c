@@ -34,6 +34,7 @@ static void drop_from_view(struct mmu_view *v, const struct drop *d)
 {
     uint64_t touched = v->touched;
 
+    cells_drop_all(v);
     while (touched) {
         unsigned chunk = (unsigned)__builtin_ctzll(touched);
         bool remains = drop_chunk(v->load, v->load_flags, chunk * CHUNK, d);
@@ -139,13 +140,13 @@ struct space *space_get(struct mmu *m, uint64_t space_key, uint32_t asid)
  * access whose look-up covers both. */
 static struct mmu_view *take_view(struct mmu *m)
 {
-    size_t each = align_up(sizeof(struct mmu_view), PAGE_SIZE);
     struct mmu_view *v;
 
     CHECK(m->n_views < N_SPACES * N_VIEWS && "a slot takes one view, once");
-    v = (struct mmu_view *)(void *)(m->view_pool + each * m->n_views++);
+    v = (struct mmu_view *)(void *)(m->view_pool + view_bytes() * m->n_views++);
     v->load[0].tag = v->load[TLB_SIZE - 1].tag = TLB_EMPTY;
     v->store[0].tag = v->store[TLB_SIZE - 1].tag = TLB_EMPTY;
+    cells_init(v);
     return v;
 }
 
@@ -179,6 +180,7 @@ static void fence_view_page(struct view_slot *slot, uint64_t va, bool global_too
     uint8_t keep = global_too ? 0 : TLB_GLOBAL;
     unsigned i = tlb_index(va);
 
+    cells_drop_page(v, va);
     if (v->load[i].tag == page_of(va) && !(v->load_flags[i] & keep))
         v->load[i].tag = TLB_EMPTY;
     if (v->store[i].tag == page_of(va) && !(v->store_flags[i] & keep))
@@ -286,6 +288,7 @@ void mmu_forget_store(struct mmu *m, uint64_t gva)
 {
     struct tlb_entry *e = &m->slot->view->store[tlb_index(gva)];
 
+    cells_drop_page(m->slot->view, gva);
     if (e->tag == page_of(gva))
         e->tag = TLB_EMPTY;
 }

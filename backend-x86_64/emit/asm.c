@@ -1,5 +1,7 @@
 #include "backend-x86_64/emit/asm.h"
 
+#include "dbt/base/check.h"
+
 static void put(struct x64_code *c, const uint8_t *bytes, unsigned n)
 {
     if (c->end - c->p < (long)n) {
@@ -39,6 +41,11 @@ static uint8_t rex_of(bool w, unsigned reg, unsigned index, unsigned base, bool 
     return rex || force ? (uint8_t)(rex | 0x40) : 0;
 }
 
+static unsigned base_bits(struct x64_mem m)
+{
+    return m.base == X64_RIP || m.base == X64_NO_REG ? 0 : m.base;
+}
+
 /* ModRM, SIB and displacement of a memory operand. EVEX counts a short displacement in
  * operands: there it is used for 0 only. at: bytes written before,
  * from the instruction's start. */
@@ -54,6 +61,14 @@ static unsigned modrm(const struct x64_code *c, uint8_t *out, unsigned at, unsig
 
         out[n++] = r | 5;
         memcpy(out + n, &rel, 4);
+        return n + 4;
+    }
+    if (m.base == X64_NO_REG) {
+        unsigned index = m.index == X64_NO_REG ? 4 : m.index & 7;
+
+        out[n++] = r | 4;
+        out[n++] = (uint8_t)((m.index == X64_NO_REG ? 0 : m.scale << 6) | index << 3 | 5);
+        memcpy(out + n, &m.disp, 4);
         return n + 4;
     }
     if (m.disp == 0 && (m.base & 7) != RBP)
@@ -95,8 +110,8 @@ void x64_enc_m(struct x64_code *c, bool w, uint8_t pp, uint8_t map, uint8_t op, 
 {
     uint8_t out[24];
     unsigned index = m.index == X64_NO_REG ? 0 : m.index;
-    unsigned base = m.base == X64_RIP ? 0 : m.base;
-    unsigned n = head(out, m.gs, pp, rex_of(w, reg, index, base, byte_reg && reg >= 4), map, op);
+    unsigned n =
+        head(out, m.gs, pp, rex_of(w, reg, index, base_bits(m), byte_reg && reg >= 4), map, op);
 
     n += modrm(c, out + n, n, reg, m, imm_bytes, false);
     put(c, out, n);
@@ -163,6 +178,7 @@ void x64_vex_r(struct x64_code *c, bool w, uint8_t pp, uint8_t map, uint8_t op, 
 void x64_vex_m(struct x64_code *c, bool w, uint8_t pp, uint8_t map, uint8_t op, unsigned reg,
                unsigned v, struct x64_mem m)
 {
+    CHECK(m.base != X64_NO_REG && "capstone could not tell whether it is right");
     uint8_t out[24];
     unsigned index = m.index == X64_NO_REG ? 0 : m.index;
     unsigned base = m.base == X64_RIP ? 0 : m.base;

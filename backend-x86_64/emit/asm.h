@@ -30,7 +30,7 @@ enum x64_reg {
 /* [base + index << scale + disp], optionally in gs; base X64_RIP: disp is the
  * offset of the target in the code buffer. */
 struct x64_mem {
-    uint8_t base;
+    uint8_t base;  /* X64_NO_REG: none; not of VEX forms */
     uint8_t index; /* X64_NO_REG: none; never RSP */
     uint8_t scale;
     bool gs;

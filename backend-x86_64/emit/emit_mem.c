@@ -9,6 +9,15 @@
  *      mov   rcx, gs:[rcx + table + 8]     addend
  *      mov   dst, [base + rcx + disp]
  *
+ * In a hot block the access has a cell, and asks the table only when that is of another page,
+ *
+ *      lea   rax, [base + disp]
+ *      and   rax, ~0xfff | (size - 1)
+ *      cmp   rax, gs:[cell]
+ *      jne   cold                          the table; fills the cell, goes on at the access
+ *      mov   rcx, gs:[cell + 8]
+ *      mov   dst, [base + rcx + disp]
+ *
  * Accesses near each other (x64_share.c) pay that once; the leader's looks a span up,
  *
  *      rorx  rcx, base, 12 - 4             or of base + first, by a lea
@@ -59,6 +68,42 @@ struct x64_mem x64_look_up(struct x64_emitter *x, unsigned base, int32_t disp, u
     *miss = x64_jcc(c, CC_NE);
     entry.disp += ENTRY_ADDEND;
     x64_mov_rm(c, RCX, entry);
+    return (struct x64_mem){(uint8_t)base, RCX, 0, false, disp};
+}
+
+static bool wants_cell(const struct x64_emitter *x)
+{
+    const struct x64_mmu_layout *l = &x->layout;
+    uint64_t page = x->b->gpa & ~(uint64_t)(PAGE_SIZE - 1);
+
+    return x->cells && !(l->is_wild && l->is_wild(l->is_wild_arg, page + x->insn_off, x->b->mode));
+}
+
+static struct x64_mem cell_at(const struct x64_emitter *x, unsigned cell)
+{
+    return (struct x64_mem){X64_NO_REG, X64_NO_REG, 0, true,
+                            (int32_t)(x->layout.cell_off + (cell << ENTRY_LOG2))};
+}
+
+/* As x64_look_up(), with a cell. */
+static struct x64_mem look_up_cell(struct x64_emitter *x, unsigned base, int32_t disp,
+                                   unsigned size, bool store, struct x64_cold *how, uint32_t *miss)
+{
+    struct x64_code *c = &x->c;
+    unsigned n = x->next_cell[store]++ % x->layout.n_cells + (store ? x->layout.n_cells : 0);
+    struct x64_mem cell = cell_at(x, n);
+
+    how->cell = (uint16_t)n;
+    if (disp)
+        x64_lea_rm(c, RAX, x64_mem(base, disp));
+    else
+        x64_mov_rr(c, RAX, base);
+    x64_and_ri(c, RAX, (int32_t)(0xfffff000u | (size - 1)));
+    x64_cmp_rm(c, RAX, cell);
+    *miss = x64_jcc(c, CC_NE);
+    cell.disp += ENTRY_ADDEND;
+    x64_mov_rm(c, RCX, cell);
+    how->hit = x64_at(c);
     return (struct x64_mem){(uint8_t)base, RCX, 0, false, disp};
 }
 
@@ -146,10 +191,20 @@ static void spoil(struct x64_emitter *x, const struct x64_cold *k)
         x64_mov_imm(&x->c, k->addend, 0);
 }
 
+/* rax has the tag still. */
+static void fill_cell(struct x64_emitter *x, const struct x64_cold *k, enum x64_stub fill)
+{
+    struct x64_code *c = &x->c;
+
+    x64_mov_imm(c, RCX, (uint64_t)k->cell << ENTRY_LOG2);
+    x64_call_m(c, STATE_MEM(stub[fill]));
+    x64_fix(c, x64_jcc(c, CC_E), k->hit);
+}
+
 /* Where the shared look-up did not serve (the span crosses a page's end, say), the access's
  * own one, as it is without sharing. */
-static struct x64_mem look_up_alone(struct x64_emitter *x, const struct x64_cold *k, uint32_t table,
-                                    uint32_t *miss)
+static struct x64_mem look_up_cold(struct x64_emitter *x, const struct x64_cold *k, uint32_t table,
+                                   uint32_t *miss)
 {
     if (k->share == SHARE_LEADER)
         spoil(x, k);
@@ -160,7 +215,7 @@ static void load_alone(struct x64_emitter *x, const struct x64_cold *k)
 {
     struct x64_code *c = &x->c;
     uint32_t miss;
-    struct x64_mem m = look_up_alone(x, k, x->layout.load_off, &miss);
+    struct x64_mem m = look_up_cold(x, k, x->layout.load_off, &miss);
 
     load_from(x, k->op, k->aux, k->dst, m);
     x64_fix(c, x64_jmp(c), k->back);
@@ -171,7 +226,7 @@ static uint32_t store_alone(struct x64_emitter *x, const struct x64_cold *k)
 {
     struct x64_code *c = &x->c;
     uint32_t miss;
-    struct x64_mem m = look_up_alone(x, k, x->layout.store_off, &miss);
+    struct x64_mem m = look_up_cold(x, k, x->layout.store_off, &miss);
     uint32_t site = store_to(x, k->op, k->aux, k->val, (int32_t)k->imm, m);
 
     x64_fix(c, x64_jmp(c), k->back);
@@ -185,6 +240,8 @@ static void cold_load(struct x64_emitter *x, const struct x64_cold *k)
 
     if (k->share != SHARE_NONE)
         load_alone(x, k);
+    if (k->hit)
+        fill_cell(x, k, X64_STUB_FILL_LOAD);
     x64_keep_xmm(x, k->xmm_live, false);
     x64_lea_rm(c, RAX, x64_mem(k->base, k->disp));
     x64_mov32_mi(c, STATE_MEM(slow_info), (int32_t)k->info);
@@ -206,6 +263,8 @@ static void cold_store(struct x64_emitter *x, const struct x64_cold *k)
     struct x64_code *c = &x->c;
     uint32_t alone = k->share == SHARE_NONE ? 0 : store_alone(x, k);
 
+    if (k->hit)
+        fill_cell(x, k, X64_STUB_FILL_STORE);
     x64_site_add(x, k->site, x64_at(c));
     if (alone)
         x64_site_add(x, alone, x64_at(c));
@@ -309,9 +368,23 @@ static struct x64_cold *cold_part(struct x64_emitter *x, const struct ir_insn *i
     k->share = how->share;
     k->addend = how->addend;
     k->slot = how->slot;
+    k->cell = how->cell;
+    k->hit = how->hit;
     k->disp = (int32_t)in->imm;
     k->xmm_live = x64_xmm_live(x);
     return k;
+}
+
+static struct x64_mem look_up_alone(struct x64_emitter *x, const struct ir_insn *in, unsigned base,
+                                    struct x64_cold *how, uint32_t *miss)
+{
+    bool store = (ir_ops[in->op].flags & STORE) != 0;
+    unsigned size = ir_mem_size(in->aux);
+
+    if (wants_cell(x))
+        return look_up_cell(x, base, (int32_t)in->imm, size, store, how, miss);
+    return x64_look_up(x, base, (int32_t)in->imm, size,
+                       store ? x->layout.store_off : x->layout.load_off, miss);
 }
 
 static void load(struct x64_emitter *x, const struct ir_insn *in)
@@ -325,7 +398,7 @@ static void load(struct x64_emitter *x, const struct ir_insn *in)
     if (share_of(x))
         m = look_up_shared(x, in, base, &how, &miss);
     else
-        m = x64_look_up(x, base, (int32_t)in->imm, ir_mem_size(in->aux), x->layout.load_off, &miss);
+        m = look_up_alone(x, in, base, &how, &miss);
     load_from(x, in->op, in->aux, d, m);
     x->val[x->i].boxed = in->op == IR_ldf && in->aux != IR_64;
 
@@ -352,8 +425,7 @@ static void store(struct x64_emitter *x, const struct ir_insn *in)
     if (share_of(x))
         m = look_up_shared(x, in, base, &how, &miss);
     else
-        m = x64_look_up(x, base, (int32_t)in->imm, ir_mem_size(in->aux), x->layout.store_off,
-                        &miss);
+        m = look_up_alone(x, in, base, &how, &miss);
     uint32_t site = store_to(x, in->op, in->aux, val, imm, m);
     struct x64_cold *k = cold_part(x, in, &how, miss);
 

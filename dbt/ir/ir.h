@@ -139,6 +139,7 @@ struct ir_block {
     bool virtual_time;  /* `count` is wanted */
     bool upper_half;    /* a guess: it runs at addresses with bit 63 set; costs time when wrong */
     bool share_lookups; /* accesses from one base may share a look-up in the tables */
+    bool cells;         /* accesses may have cells (softmmu/mmu.h) */
     const struct ir_helper *helpers; /* indexed by id; borrowed, lives as long as the program */
     unsigned n_helpers;
     struct ir_insn insn[IR_MAX_INSNS];

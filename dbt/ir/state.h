@@ -56,6 +56,13 @@ struct page_cell {
 };
 #define PAGE_CELL_EMPTY UINT64_C(1) /* no page_tag has bit 0 set */
 
+enum {
+    STATE_N_CELLS = 2048, /* loads' and stores', of a view (softmmu/mmu.h) */
+    STATE_CELL_MISSES = 4096,
+    STATE_N_HEAT = 4096,
+    STATE_HEAT = 20000,
+};
+
 struct cpu_state {
     uint64_t reg[STATE_N_REGS];
 
@@ -124,6 +131,17 @@ struct cpu_state {
     _Bool (*slow_store)(struct cpu_state *s, uint64_t va, uint8_t aux, uint64_t value);
     const void *helper[STATE_N_HELPERS];
     struct jump_entry jump[1 << JUMP_BITS];
+
+    /* How often a block (of a few, where there are more of them) may run until it is taken for hot,
+     * and translated again with cells: it then leaves at its entry, with `is_hot` set. */
+    uint32_t runs_left[STATE_N_HEAT];
+    uint32_t is_hot;
+    /* How often each cell may miss until C is told (runtime/wild.h). When it has none left, the
+     * access takes its slow path, and these say whose it is: a cell and an address in the block's
+     * code, NULL when C was told. */
+    uint32_t worn_cell;
+    const void *worn_code;
+    uint32_t misses_left[STATE_N_CELLS];
 };
 
 /* Leaves the running block from a helper: reason is what dispatch will see.

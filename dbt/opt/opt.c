@@ -62,7 +62,7 @@ bool opt_parse(const char *list, uint32_t *enabled, struct err *e)
             return err_set(
                 e,
                 "--opt: no pass is called '%.*s'; there are state, fold, demand, cse, calls, "
-                "dce, share, all, none",
+                "dce, share, cells, all, none",
                 (int)len, list);
         else if (*list == '-')
             *enabled &= ~bits;

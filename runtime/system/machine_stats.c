@@ -41,6 +41,8 @@ void machine_print_stats(const struct machine *m, FILE *text, FILE *json)
         {"code_pages_protected", "pages that became code", t->protects},
         {"code_page_writes", "stores into code pages", t->writes},
         {"store_faults", "host faults on code pages", h->store_faults},
+        {"hot", "blocks translated again, for cells", h->hot},
+        {"wild", "accesses that lost their cell", h->wild},
     };
     unsigned n = sizeof figure / sizeof figure[0];
 

@@ -405,6 +405,217 @@ static void a_page_that_becomes_code_loses_its_store_entries(void **state)
     assert_true(hits_both(LOW + 0x8000));
 }
 
+/* ---- Cells ----------------------------------------------------------------------------------- */
+
+enum { LOAD_CELL = 3, STORE_CELL = N_CELLS + 70 };
+
+/* As translated code fills one from an entry that it has found. */
+static void fill_cell(unsigned n, const struct tlb_entry *table, uint64_t gva)
+{
+    struct mmu_view *v = t->s.view;
+    unsigned i = tlb_index(gva);
+
+    assert_int_equal(table[i].tag, page_of(gva));
+    v->cell[n] = table[i];
+    v->chunks_of[i] |= 1u << n / CELL_CHUNK;
+    v->cell_chunks |= 1u << n / CELL_CHUNK;
+}
+
+static void fill_cells(uint64_t gva)
+{
+    struct mmu_view *v = t->s.view;
+
+    touch(gva);
+    fill_cell(LOAD_CELL, v->load, gva);
+    fill_cell(STORE_CELL, v->store, gva);
+}
+
+static bool cells_hold(uint64_t gva)
+{
+    const struct mmu_view *v = t->s.view;
+
+    assert_int_equal(v->cell[LOAD_CELL].tag, v->cell[STORE_CELL].tag);
+    return v->cell[LOAD_CELL].tag == page_of(gva);
+}
+
+static void cells_begin_empty(void **state)
+{
+    const struct mmu_view *v;
+
+    (void)state;
+    toy_enter(t, 1, 0);
+    v = t->s.view;
+    for (unsigned n = 0; n < 2 * N_CELLS; n++)
+        assert_int_equal(v->cell[n].tag, TLB_EMPTY);
+}
+
+/* Each form of a fence against cells of each kind of leaf; those that must go, go. */
+static void cells_go_with_what_a_fence_names(void **state)
+{
+    static const struct {
+        unsigned kind; /* of the leaf */
+        bool all_va;
+        uint64_t va;
+        bool all_asid;
+        uint32_t asid;
+        bool goes;
+    } cases[] = {
+        {0, true, 0, true, 0, true},
+        {0, true, 0, false, 7, true},
+        {0, true, 0, false, 8, false},
+        {0, false, 0x10123, true, 0, true},
+        {0, false, 0x10123, false, 7, true},
+        {0, false, 0x10123, false, 8, false},
+        {0, false, 0x11000, true, 0, false},
+        {1, true, 0, true, 0, true},
+        {1, false, 0x20008, true, 0, true},
+        {2, false, 0x5ff000, true, 0, true}, /* in the leaf, another page */
+        {2, false, 0x5ff000, false, 7, true},
+        {2, false, 0x600000, true, 0, false},
+        {3, false, 0xffffffffc01ff000, true, 0, true},
+    };
+
+    (void)state;
+    for (unsigned k = 0; k < N_KINDS; k++)
+        toy_add(t, 0, kinds[k].va, TOY_RAM + k * 0x200000, kinds[k].len, kinds[k].flags);
+    for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        uint64_t va = kinds[cases[i].kind].va;
+
+        for (unsigned away = 0; away < 2; away++) {
+            mmu_flush_all(t->mmu);
+            toy_enter(t, 1, 7);
+            fill_cells(va);
+            if (away) /* another space is in force */
+                toy_enter(t, 2, 9);
+            mmu_fence(t->mmu, cases[i].all_va, cases[i].va, cases[i].all_asid, cases[i].asid);
+            toy_enter(t, 1, 7);
+            if (cells_hold(va) == cases[i].goes)
+                fail_msg("case %u, away %u", i, away);
+        }
+    }
+}
+
+/* A cell outlives the entry that it is a copy of, and must be found by its page all the same. */
+static void a_fence_finds_cells_without_an_entry(void **state)
+{
+    uint64_t other = LOW + ((uint64_t)PAGE_SIZE << TLB_BITS);
+
+    (void)state;
+    toy_add(t, 1, LOW, TOY_RAM, 0x1000, ALL);
+    toy_add(t, 1, other, TOY_RAM + 0x1000, 0x1000, ALL);
+    toy_enter(t, 1, 0);
+    fill_cells(LOW);
+    touch(other);
+    assert_true(hits_none(LOW) && cells_hold(LOW));
+    mmu_fence(t->mmu, false, LOW, true, 0);
+    assert_false(cells_hold(LOW));
+}
+
+static void a_fence_finds_cells_of_every_view(void **state)
+{
+    (void)state;
+    toy_add(t, 1, LOW, TOY_RAM, 0x1000, ALL | TOY_U);
+    toy_switch(t, 1, 0, TOY_SUM, TOY_SUPER, 0);
+    fill_cells(LOW);
+    toy_switch(t, 1, 0, TOY_USER, TOY_USER, 0);
+    fill_cells(LOW);
+    mmu_fence(t->mmu, false, LOW, false, 0);
+    assert_false(cells_hold(LOW));
+    toy_switch(t, 1, 0, TOY_SUM, TOY_SUPER, 0);
+    assert_false(cells_hold(LOW));
+}
+
+/* Two cells of one page, and one of another page: all of the first go, whatever chunk they are in.
+ */
+static void all_cells_of_a_page_go(void **state)
+{
+    struct mmu_view *v;
+
+    (void)state;
+    toy_add(t, 1, LOW, TOY_RAM, 0x1000, ALL);
+    toy_add(t, 1, LOW + 0x1000, TOY_RAM + 0x1000, 0x1000, ALL);
+    toy_enter(t, 1, 0);
+    touch(LOW);
+    touch(LOW + 0x1000);
+    v = t->s.view;
+    for (unsigned n = 0; n < N_CELLS; n += 31)
+        fill_cell(n, v->load, n % 2 ? LOW + 0x1000 : LOW);
+    mmu_fence(t->mmu, false, LOW, true, 0);
+    for (unsigned n = 0; n < N_CELLS; n += 31)
+        assert_int_equal(v->cell[n].tag, n % 2 ? LOW + 0x1000 : TLB_EMPTY);
+    mmu_fence(t->mmu, false, LOW + 0x1000, true, 0);
+    for (unsigned n = 0; n < N_CELLS; n += 31)
+        assert_int_equal(v->cell[n].tag, TLB_EMPTY);
+}
+
+static void flush_all_takes_cells(void **state)
+{
+    (void)state;
+    toy_enter(t, 0, 0);
+    fill_cells(TOY_RAM);
+    mmu_fence(t->mmu, true, 0, true, 0);
+    assert_true(cells_hold(TOY_RAM)); /* no page table lies behind it */
+    mmu_flush_all(t->mmu);
+    assert_false(cells_hold(TOY_RAM));
+}
+
+static void a_page_that_becomes_code_loses_its_cells(void **state)
+{
+    uint64_t other = LOW + ((uint64_t)PAGE_SIZE << TLB_BITS);
+
+    (void)state;
+    toy_add(t, 1, LOW, TOY_RAM, 0x2000, ALL);
+    toy_add(t, 1, other, TOY_RAM + 0x2000, 0x1000, ALL);
+    toy_enter(t, 1, 0);
+    fill_cells(LOW);
+    mmu_forget_store(t->mmu, LOW + 0x1000);
+    assert_true(cells_hold(LOW));
+    touch(other); /* without an entry of its own, too */
+    mmu_forget_store(t->mmu, LOW + 8);
+    assert_int_equal(((struct mmu_view *)t->s.view)->cell[STORE_CELL].tag, TLB_EMPTY);
+}
+
+static void a_view_that_serves_others_has_no_cells(void **state)
+{
+    void *first;
+
+    (void)state;
+    toy_add(t, 1, LOW, TOY_RAM, 0x1000, ALL | TOY_U);
+    toy_switch(t, 1, 0, 10, TOY_SUPER, 0);
+    first = t->s.view;
+    fill_cells(LOW);
+    for (uint64_t rights = 11; rights < 18; rights++)
+        toy_switch(t, 1, 0, rights, TOY_SUPER, 0);
+    toy_switch(t, 1, 0, 18, TOY_SUPER, 0);
+    assert_ptr_equal(t->s.view, first);
+    assert_false(cells_hold(LOW));
+}
+
+/* Under --stress=table a cell lives no longer than the entry that it is of. */
+static void stress_takes_cells(void **state)
+{
+    (void)state;
+    toy_add(t, 1, LOW, TOY_RAM, 0x8000, ALL);
+    mmu_stress(t->mmu);
+    toy_enter(t, 1, 0);
+    fill_cells(LOW);
+    for (unsigned page = 1; page <= N_RECENT; page++)
+        touch(LOW + page * 0x1000);
+    assert_true(hits_none(LOW));
+    assert_false(cells_hold(LOW));
+}
+
+static void one_cell_is_emptied(void **state)
+{
+    (void)state;
+    toy_add(t, 1, LOW, TOY_RAM, 0x1000, ALL);
+    toy_enter(t, 1, 0);
+    fill_cells(LOW);
+    mmu_drop_cell(t->mmu, LOAD_CELL);
+    assert_int_equal(((struct mmu_view *)t->s.view)->cell[LOAD_CELL].tag, TLB_EMPTY);
+    assert_int_equal(((struct mmu_view *)t->s.view)->cell[STORE_CELL].tag, LOW);
+}
+
 /* ---- Fetches --------------------------------------------------------------------------------- */
 
 static void fetches_need_x_and_ram(void **state)
@@ -705,6 +916,16 @@ int main(void)
         CASE(flush_all_takes_untranslated_pages_too),
         CASE(fences_find_entries_in_every_view),
         CASE(a_page_that_becomes_code_loses_its_store_entries),
+        CASE(cells_begin_empty),
+        CASE(cells_go_with_what_a_fence_names),
+        CASE(a_fence_finds_cells_without_an_entry),
+        CASE(a_fence_finds_cells_of_every_view),
+        CASE(all_cells_of_a_page_go),
+        CASE(flush_all_takes_cells),
+        CASE(a_page_that_becomes_code_loses_its_cells),
+        CASE(a_view_that_serves_others_has_no_cells),
+        CASE(stress_takes_cells),
+        CASE(one_cell_is_emptied),
         CASE(fetches_need_x_and_ram),
         CASE(fetch_rights_are_told_apart),
         CASE(fetches_obey_fences),

@@ -58,7 +58,7 @@ static int set_up(void **state)
     code_rw = map_code(fd, PROT_READ | PROT_WRITE);
     code_rx = map_code(fd, PROT_READ | PROT_EXEC);
     close(fd);
-    x64_make_stubs(&stubs, code_rw, code_rx, STUB_BYTES, n_xmm);
+    x64_make_stubs(&stubs, code_rw, code_rx, STUB_BYTES, &layout, n_xmm);
     emitter = x64_emitter_create(&layout, n_xmm);
     view = calloc(1, sizeof *view);
     assert_non_null(view);

@@ -69,7 +69,8 @@ static bool is_memory(const cs_x86_op *o, const struct operand *w, const cs_insn
     if (want->base == X64_RIP)
         return m->base == X86_REG_RIP && m->index == X86_REG_INVALID &&
                (int64_t)insn->address + insn->size + m->disp == want->disp;
-    if (!is_reg(m->base, reg_name(want->base, 8)) || m->disp != want->disp)
+    if (!is_reg(m->base, want->base == X64_NO_REG ? "" : reg_name(want->base, 8)) ||
+        m->disp != want->disp)
         return false;
     if (want->index == X64_NO_REG)
         return m->index == X86_REG_INVALID;
@@ -149,7 +150,7 @@ static int32_t any_disp(void)
     return (int32_t)ir_random_next(&rnd);
 }
 
-static struct x64_mem any_mem(void)
+static struct x64_mem mem_with_base(void)
 {
     struct x64_mem m = x64_mem(any_reg(), any_disp());
 
@@ -162,6 +163,15 @@ static struct x64_mem any_mem(void)
         m.index = (uint8_t)any_reg();
     } while (m.index == RSP);
     m.scale = (uint8_t)ir_random_below(&rnd, 4);
+    return m;
+}
+
+static struct x64_mem any_mem(void)
+{
+    struct x64_mem m = mem_with_base();
+
+    if (m.base != X64_RIP && ir_random_below(&rnd, 8) == 0)
+        m.base = X64_NO_REG;
     return m;
 }
 
@@ -474,7 +484,7 @@ static void row_v(const struct row *r, uint8_t *buffer)
     unsigned d = any_operand(r->name, form[0]);
     unsigned v = has_v ? any_operand(r->name, *(strchr(form, 'v') - 1)) : 0;
     unsigned rm = any_operand(r->name, form[strlen(form) - 2]);
-    struct x64_mem m = any_mem();
+    struct x64_mem m = mem_with_base();
     bool memory = ir_random_below(&rnd, 2) || strcmp(r->name, "vmovss_xm") == 0;
 
     if (memory && (d | v) >= 16)
@@ -505,7 +515,7 @@ static void row_vmr(const struct row *r, uint8_t *buffer)
     uint32_t at = x64_at(&c);
     unsigned reg = ir_random_below(&rnd, 32);
     unsigned rm = ir_random_below(&rnd, strcmp(r->name, "vmovq_rx") == 0 ? 16 : 32);
-    struct x64_mem m = any_mem();
+    struct x64_mem m = mem_with_base();
 
     if (reg >= 16)
         m = without_index(m);
@@ -612,7 +622,7 @@ static void other_forms(void **state)
     (void)state;
     for (unsigned n = 0; n < 2000; n++) {
         unsigned d = any_reg(), s = any_reg(), k = ir_random_below(&rnd, 64);
-        struct x64_mem m = any_mem();
+        struct x64_mem m = mem_with_base();
         int32_t imm = any_disp();
         struct x64_code c;
         uint32_t at;
@@ -700,10 +710,10 @@ static void a_full_buffer_stays_whole(void **state)
 
             memset(buffer, 0xcc, sizeof buffer);
             for (unsigned k = 0; k < 3; k++) {
-                x64_add_mi(&c, any_mem(), any_disp());
+                x64_add_mi(&c, mem_with_base(), any_disp());
                 x64_mov_imm(&c, any_reg(), ir_random_next(&rnd));
                 if (r->kind == ROW_V)
-                    r->v.rrm(&c, any_reg(), any_reg(), any_mem());
+                    r->v.rrm(&c, any_reg(), any_reg(), mem_with_base());
                 x64_align(&c, 16, 0);
                 x64_fix(&c, x64_jmp(&c), 0);
             }

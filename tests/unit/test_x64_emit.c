@@ -45,6 +45,7 @@ struct seen {
     unsigned jump_hit, jump_miss, jump_alias;
     unsigned faults; /* stores that the signal handler sent to their slow path */
     unsigned entry_pending;
+    unsigned filled[2], worn; /* cells */
 };
 
 struct rig {
@@ -66,6 +67,10 @@ static const struct x64_mmu_layout layout = {
     .tlb_bits = TLB_BITS,
     .load_off = offsetof(struct mmu_view, load),
     .store_off = offsetof(struct mmu_view, store),
+    .cell_off = offsetof(struct mmu_view, cell),
+    .chunks_of_off = offsetof(struct mmu_view, chunks_of),
+    .cell_chunks_off = offsetof(struct mmu_view, cell_chunks),
+    .n_cells = N_CELLS,
 };
 
 /* ---- The rig -------------------------------------------------------------------------- */
@@ -150,7 +155,7 @@ static int set_up(void **state)
     rig.rw = map_code(fd, PROT_READ | PROT_WRITE);
     rig.rx = map_code(fd, PROT_READ | PROT_EXEC);
     close(fd);
-    x64_make_stubs(&rig.stubs, rig.rw, rig.rx, STUB_BYTES, n_xmm);
+    x64_make_stubs(&rig.stubs, rig.rw, rig.rx, STUB_BYTES, &layout, n_xmm);
     rig.emitter = x64_emitter_create(&layout, n_xmm);
     rig.view = calloc(1, sizeof *rig.view);
     assert_non_null(rig.view);
@@ -202,6 +207,57 @@ static bool random_entry(struct ir_random *r, struct tlb_entry *table, unsigned 
         *t = (struct tlb_entry){va, (uint64_t)(uintptr_t)rig.open + APART(page) - va};
         return true;
     }
+}
+
+static bool wrong(const char *what)
+{
+    fprintf(stderr, "  %s\n", what);
+    return false;
+}
+
+/* Empty cells, or such as are copies of entries that have gone meanwhile. True: they are empty. */
+static bool random_cells(struct ir_random *r)
+{
+    bool empty = ir_random_below(r, 2) == 0;
+    struct mmu_view *v = rig.view;
+
+    v->cell_chunks = 0;
+    memset(v->chunks_of, 0, sizeof v->chunks_of);
+    for (unsigned n = 0; n < 2 * N_CELLS; n++) {
+        bool store = n >= N_CELLS;
+        unsigned page = ir_random_below(r, store ? 2 : 3);
+        uint64_t va = IR_WORLD_VA + page * PAGE_SIZE;
+        const uint8_t *to = store && ir_random_below(r, 4) == 0 ? rig.closed : rig.open;
+
+        v->cell[n] = (struct tlb_entry){va, (uint64_t)(uintptr_t)to + APART(page) - va};
+        if (empty || ir_random_below(r, 4) == 0)
+            v->cell[n].tag = TLB_EMPTY;
+    }
+    return empty;
+}
+
+/* What host code has filled is a copy of an entry of its own table, and noted. */
+static bool cells_are_copies(void)
+{
+    const struct mmu_view *v = rig.view;
+    uint32_t noted = 0;
+
+    for (unsigned i = 0; i < TLB_SIZE; i++)
+        noted |= v->chunks_of[i];
+    for (unsigned n = 0; n < 2 * N_CELLS; n++) {
+        const struct tlb_entry *c = &v->cell[n], *table = n < N_CELLS ? v->load : v->store;
+        unsigned i = c->tag >> PAGE_BITS & (TLB_SIZE - 1);
+        uint32_t chunk = 1u << n / CELL_CHUNK;
+
+        if (c->tag == TLB_EMPTY)
+            continue;
+        seen.filled[n >= N_CELLS]++;
+        if (table[i].tag != c->tag || table[i].addend != c->addend)
+            return wrong("a cell is no copy");
+        if (!(v->chunks_of[i] & chunk) || !(v->cell_chunks & chunk))
+            return wrong("a cell was filled and not noted");
+    }
+    return noted == v->cell_chunks || wrong("chunks are not noted alike");
 }
 
 /* True when every access takes the slow path, so that the traces must agree. */
@@ -308,12 +364,6 @@ static bool must_arrive(enum exit_reason reason, const uint8_t *done, bool in_ca
     case 2: seen.cell_stale++; return in_cache;
     default: seen.cell_empty++; return false; /* it is linked first */
     }
-}
-
-static bool wrong(const char *what)
-{
-    fprintf(stderr, "  %s\n", what);
-    return false;
 }
 
 /* Where the host code came out is what the evaluator says. Makes the two comparable. */
@@ -597,7 +647,7 @@ static void random_block(struct ir_random *r)
         if (last->op == IR_exit_goto && ir_random_below(r, 2))
             last->imm &= PAGE_SIZE - 2;
     }
-    block.share_lookups = false;
+    block.share_lookups = block.cells = false;
     block.virtual_time = ir_random_below(r, 2) != 0;
     block.upper_half = ir_random_below(r, 2) != 0;
 }
@@ -655,7 +705,7 @@ static bool same_reservation(void)
 static bool same_from_a_state(struct ir_random *r)
 {
     uint8_t done[X64_MAX_EXITS];
-    bool slow = random_view(r), arrives;
+    bool empty_cells = random_cells(r), slow = random_view(r) && empty_cells, arrives;
     enum exit_reason want, reason;
 
     random_state(r);
@@ -663,6 +713,8 @@ static bool same_from_a_state(struct ir_random *r)
     ir_world_copy(&got, &start);
     x64_init_state(&got.s, &rig.stubs, &layout, ir_world_helpers, ir_world_n_helpers);
     ir_world_clobber(&got.s);
+    if (ir_random_below(r, 4) == 0)
+        memset(got.s.misses_left, 0, sizeof got.s.misses_left);
     random_reservation(r);
     link_exits(r, done);
     want = run_eval();
@@ -678,6 +730,9 @@ static bool same_from_a_state(struct ir_random *r)
         got.trace = expected.trace;
     same &= ir_world_same(&expected, want, &got, reason, stderr);
     same &= same_reservation();
+    if (empty_cells)
+        same &= cells_are_copies();
+    seen.worn += got.s.worn_code != NULL;
     note_coverage(want);
     return same;
 }
@@ -747,6 +802,7 @@ static void everything_was_seen(void **state)
     assert_true(seen.linked && seen.unlinked && seen.cell_hit && seen.cell_stale);
     assert_true(seen.cell_empty && seen.jump_hit && seen.jump_miss && seen.jump_alias);
     assert_true(seen.faults && seen.entry_pending);
+    assert_true(seen.filled[0] && seen.filled[1] && seen.worn);
 }
 
 /* ---- Calls and returns
@@ -1056,6 +1112,126 @@ static void a_helper_may_change_the_mapping(void **state)
     assert_int_equal(load_three(true), 1);
 }
 
+/* ---- Cells ---------------------------------------------------------------------------------- */
+
+static bool all_are_wild(void *arg, uint64_t gpa, uint32_t mode)
+{
+    (void)mode;
+    *(uint64_t *)arg = gpa;
+    return true;
+}
+
+static bool none_is_hot(void *arg, uint64_t gpa, uint32_t mode)
+{
+    (void)arg, (void)gpa, (void)mode;
+    return false;
+}
+
+/* r6 = 0(r5), the only entry of the tables being of IR_WORLD_VA's page. */
+static void emit_one_load(const struct x64_mmu_layout *how)
+{
+    struct ir_random r = {.seed = 1};
+    struct x64_mmu_layout slow = *how;
+
+    x64_emitter_destroy(rig.emitter);
+    rig.emitter = x64_emitter_create(how, n_xmm);
+    block = (struct ir_block){.n = 0, .gpa = 0x1010, .start = 0x10, .cells = true};
+    begin_insn();
+    ir_ref base = put(IR_get, 0, IR_NONE, IR_NONE, IR_NONE, 5);
+
+    put(IR_set, 0, put(IR_ld, IR_64, base, IR_NONE, IR_NONE, 0), IR_NONE, IR_NONE, 6);
+    put(IR_exit_goto, 0, IR_NONE, IR_NONE, IR_NONE, 4);
+    rig.unit = x64_emit(rig.emitter, &block, rig.rw + BLOCK_AT, CODE_BYTES - BLOCK_AT);
+    assert_non_null(rig.unit);
+    ir_world_init(&got, &r);
+    slow.load = count_slow_load;
+    x64_init_state(&got.s, &rig.stubs, &slow, NULL, 0);
+    got.s.pending = 0;
+    for (unsigned n = 0; n < 2 * N_CELLS; n++)
+        rig.view->cell[n].tag = TLB_EMPTY;
+    empty_the_tables(&got.s, 0, 0, 0, 0);
+    rig.view->load[IR_WORLD_VA >> PAGE_BITS & (TLB_SIZE - 1)] =
+        (struct tlb_entry){IR_WORLD_VA, (uint64_t)(uintptr_t)rig.open - IR_WORLD_VA};
+    n_slow_loads = 0;
+}
+
+static unsigned slow_load_from(uint64_t va)
+{
+    got.s.reg[5] = va;
+    n_slow_loads = 0;
+    assert_int_equal(run_host(), EXIT_LINK);
+    return n_slow_loads;
+}
+
+static void a_cell_answers_without_the_table(void **state)
+{
+    (void)state;
+    emit_one_load(&layout);
+    assert_int_equal(slow_load_from(IR_WORLD_VA), 0); /* fills it */
+    empty_the_tables(&got.s, 0, 0, 0, 0);
+    assert_int_equal(slow_load_from(IR_WORLD_VA + 8), 0);
+    assert_int_equal(slow_load_from(IR_WORLD_VA + 9), 1);         /* misaligned */
+    assert_int_equal(slow_load_from(IR_WORLD_VA + PAGE_SIZE), 1); /* another page */
+    assert_int_equal(slow_load_from(IR_WORLD_VA), 0);
+}
+
+static void a_worn_cell_is_told_to_c(void **state)
+{
+    const uint8_t *code = rig.rx + BLOCK_AT;
+    unsigned n;
+
+    (void)state;
+    emit_one_load(&layout);
+    for (n = 0; n < N_CELLS; n++)
+        got.s.misses_left[n] = 1;
+    assert_int_equal(slow_load_from(IR_WORLD_VA), 0);
+    assert_null(got.s.worn_code);
+    for (n = 0; n < N_CELLS && got.s.misses_left[n]; n++)
+        continue;
+    assert_in_range(n, 0, N_CELLS - 1);
+    rig.view->cell[n].tag = TLB_EMPTY;
+    assert_int_equal(slow_load_from(IR_WORLD_VA), 1);
+    assert_int_equal(got.s.worn_cell, n);
+    assert_in_range((uintptr_t)got.s.worn_code, (uintptr_t)code,
+                    (uintptr_t)code + rig.unit->size_bytes);
+    assert_int_equal(rig.view->cell[n].tag, TLB_EMPTY);
+}
+
+static void what_is_wild_has_no_cell(void **state)
+{
+    struct x64_mmu_layout how = layout;
+    uint64_t asked = 0;
+
+    (void)state;
+    how.is_wild = all_are_wild;
+    how.is_wild_arg = &asked;
+    emit_one_load(&how);
+    assert_int_equal(asked, 0x1010);
+    assert_int_equal(slow_load_from(IR_WORLD_VA), 0);
+    empty_the_tables(&got.s, 0, 0, 0, 0);
+    assert_int_equal(slow_load_from(IR_WORLD_VA), 1);
+}
+
+static void a_block_that_is_not_hot_counts(void **state)
+{
+    struct x64_mmu_layout how = layout;
+
+    (void)state;
+    how.is_hot = none_is_hot;
+    emit_one_load(&how);
+    for (unsigned n = 1; n < STATE_HEAT; n++)
+        assert_int_equal(slow_load_from(IR_WORLD_VA), 0);
+    got.s.reg[6] = 77;
+    assert_int_equal(run_host(), EXIT_PENDING); /* at its start, nothing done */
+    assert_int_equal(got.s.pc, got.s.page_va + 0x10);
+    assert_int_equal(got.s.is_hot, 1);
+    assert_int_equal(got.s.reg[6], 77);
+    got.s.is_hot = 0;
+    assert_int_equal(slow_load_from(IR_WORLD_VA), 0); /* it counts anew */
+    empty_the_tables(&got.s, 0, 0, 0, 0);
+    assert_int_equal(slow_load_from(IR_WORLD_VA), 1);
+}
+
 /* ---- Printing ------------------------------------------------------------------------------- */
 
 /* Bytes that are no instruction are printed, and it goes on behind them. */
@@ -1086,6 +1262,10 @@ int main(void)
         cmocka_unit_test(values_of_dead_operations_give_their_slots_back),
         cmocka_unit_test(full_lists_refuse_the_block),
         cmocka_unit_test(a_helper_may_change_the_mapping),
+        cmocka_unit_test(a_cell_answers_without_the_table),
+        cmocka_unit_test(a_worn_cell_is_told_to_c),
+        cmocka_unit_test(what_is_wild_has_no_cell),
+        cmocka_unit_test(a_block_that_is_not_hot_counts),
         cmocka_unit_test(disassembly_goes_on_behind_data),
     };
 

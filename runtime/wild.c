@@ -1,0 +1,95 @@
+#include "runtime/wild.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "dbt/base/bits.h"
+#include "dbt/base/check.h"
+#include "dbt/base/log.h"
+#include "runtime/hart_int.h"
+
+/* Where fewer than WILD_SAME of WILD_TRIAL accesses touch the page of the one before, a cell costs
+ * more than it saves: a miss is some 10 ns, and a hit saves one. */
+enum { WILD_TRIAL = 32, WILD_SAME = 30 };
+
+struct trial {
+    uint64_t page; /* of the last access */
+    unsigned n, same;
+};
+
+struct wild {
+    struct seen *noted, *hot;
+    struct trial trial[STATE_N_CELLS];
+};
+
+struct wild *wild_create(void)
+{
+    struct wild *w = calloc(1, sizeof *w);
+
+    CHECK(w && "memory for the accesses that jump from page to page");
+    w->noted = seen_create();
+    w->hot = seen_create();
+    return w;
+}
+
+void wild_destroy(struct wild *w)
+{
+    seen_destroy(w->noted);
+    seen_destroy(w->hot);
+    free(w);
+}
+
+_Bool wild_is_noted(void *arg, uint64_t gpa, uint32_t mode)
+{
+    const struct wild *w = arg;
+
+    return seen_has(w->noted, gpa, mode);
+}
+
+_Bool wild_is_hot(void *arg, uint64_t gpa, uint32_t mode)
+{
+    const struct wild *w = arg;
+
+    return seen_has(w->hot, gpa, mode);
+}
+
+void wild_note_hot(struct hart *h, struct block *b)
+{
+    log_line(LOG_cache, "hot %" PRIx64, b->gpa);
+    seen_before(h->wild->hot, b->gpa, b->mode);
+    block_drop(h->blocks, b);
+    h->stats.hot++;
+}
+
+static void note(struct hart *h, struct block *b)
+{
+    uint64_t gpa = align_down(b->gpa, PAGE_SIZE) + x64_info_insn_off(h->s->slow_info);
+
+    log_line(LOG_cache, "the access at %" PRIx64 " jumps from page to page", gpa);
+    seen_before(h->wild->noted, gpa, b->mode);
+    block_drop(h->blocks, b);
+    h->stats.wild++;
+}
+
+void wild_worn(struct hart *h, uint64_t va)
+{
+    struct cpu_state *s = h->s;
+    unsigned cell = s->worn_cell;
+    struct trial *t = &h->wild->trial[cell];
+    struct block *b = cache_find(h->cache, s->worn_code);
+    uint64_t page = align_down(va, PAGE_SIZE);
+
+    s->worn_code = NULL;
+    s->misses_left[cell] = 0;
+    if (t->n == 0)
+        mmu_drop_cell(h->mmu, cell);
+    else
+        t->same += t->page == page;
+    t->page = page;
+    if (t->n++ < WILD_TRIAL)
+        return;
+    if (t->same < WILD_SAME && b)
+        note(h, b);
+    *t = (struct trial){.n = 0};
+    s->misses_left[cell] = STATE_CELL_MISSES;
+}

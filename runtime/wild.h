@@ -1,0 +1,32 @@
+/* Which accesses have cells (softmmu/mmu.h): those of blocks that run often, but not those that
+ * jump from page to page. Their cells would seldom hit, and a miss costs more than the table's
+ * look-up.
+ *
+ *   a block has run STATE_HEAT times -> noted and dropped, the next translation gives it cells
+ *   a cell has missed STATE_CELL_MISSES times -> trial: it is kept empty for some accesses, and C
+ *     looks how many of them touch the page of the one before; few: the instruction is noted,
+ *     its block is dropped, the next translation gives it none
+ *
+ * A trial tells many misses from few hits: nothing counts those. What is noted is advice, in
+ * bounded sets that are forgotten at times: see seen.h. */
+#pragma once
+
+#include <stdint.h>
+
+struct block;
+struct hart;
+struct wild;
+
+struct wild *wild_create(void);
+void wild_destroy(struct wild *w);
+
+/* What the back end asks of an instruction (struct x64_mmu_layout). arg: struct wild. */
+_Bool wild_is_noted(void *arg, uint64_t gpa, uint32_t mode);
+
+/* The same of a block. It is noted when it has left at its entry with s->is_hot, and dropped. */
+_Bool wild_is_hot(void *arg, uint64_t gpa, uint32_t mode);
+void wild_note_hot(struct hart *h, struct block *b);
+
+/* From the slow path of an access to va: its cell s->worn_cell has no misses left. May drop the
+ * running block, which can go on to its end: it is right, only slow. */
+void wild_worn(struct hart *h, uint64_t va);
