@@ -299,6 +299,8 @@ static void make_fill(struct x64_code *c, const struct x64_mmu_layout *l, uint32
     struct x64_mem chunks = {X64_NO_REG, X64_NO_REG, 0, true, (int32_t)l->cell_chunks_off};
     struct x64_mem chunks_of = {RDX, X64_NO_REG, 0, true, (int32_t)l->chunks_of_off};
 
+    if (!l->n_cells)
+        return; /* nobody calls it */
     x64_push(c, RDX);
     x64_mov32_rr(c, RDX, RCX);
     x64_shr32_ri8(c, RDX, 2);
