@@ -3,58 +3,17 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "devices/host/block_private.h"
 
-enum { MAX_THREADS = 4 };
-
-struct list {
-    struct block_request *first, **last;
-};
-
 struct block {
+    struct pool pool;
     struct block_file file;
     struct block_overlay overlay;
-    bool have_overlay, read_only, synchronous;
-    void (*done)(void *arg);
-    void *done_arg;
-
-    pthread_mutex_t lock; /* all below; nothing is called under it */
-    pthread_cond_t work;  /* queued is not empty, or closing */
-    pthread_cond_t idle;  /* n_open is 0 */
-    struct list queued, finished;
-    unsigned n_open; /* submitted and not finished */
-    unsigned n_threads, n_waiting;
-    bool closing;
-    pthread_t thread[MAX_THREADS];
+    bool have_overlay, read_only;
 };
-
-static void append(struct list *l, struct block_request *r)
-{
-    r->next = NULL;
-    *l->last = r;
-    l->last = &r->next;
-}
-
-static struct block_request *take_first(struct list *l)
-{
-    struct block_request *r = l->first;
-
-    l->first = r->next;
-    if (!l->first)
-        l->last = &l->first;
-    return r;
-}
-
-static void list_init(struct list *l)
-{
-    l->first = NULL;
-    l->last = &l->first;
-}
 
 /* ---- Doing a request ---------------------------------------------------------------------- */
 
@@ -108,115 +67,41 @@ static int perform(struct block *b, const struct block_request *r)
     return error || !r->durable ? error : flush(b);
 }
 
-/* ---- Threads --------------------------------------------------------------------------------- */
-
-static void finish_locked(struct block *b, struct block_request *r)
+static void run(void *arg, struct pool_job *job)
 {
-    append(&b->finished, r);
-    if (--b->n_open == 0)
-        pthread_cond_broadcast(&b->idle);
+    struct block_request *r = (struct block_request *)(void *)job;
+
+    r->error = perform(arg, r);
 }
 
-/* `done` is called before idle is told: who waits for idle may then take `done` away. */
-static void *work(void *arg)
-{
-    struct block *b = arg;
-
-    pthread_mutex_lock(&b->lock);
-    for (;;) {
-        while (!b->queued.first && !b->closing) {
-            b->n_waiting++;
-            pthread_cond_wait(&b->work, &b->lock);
-            b->n_waiting--;
-        }
-        if (!b->queued.first)
-            break;
-        struct block_request *r = take_first(&b->queued);
-        void (*done)(void *arg) = b->done;
-        void *done_arg = b->done_arg;
-
-        pthread_mutex_unlock(&b->lock);
-        r->error = perform(b, r);
-        pthread_mutex_lock(&b->lock);
-        append(&b->finished, r);
-        pthread_mutex_unlock(&b->lock);
-        if (done)
-            done(done_arg);
-        pthread_mutex_lock(&b->lock);
-        if (--b->n_open == 0)
-            pthread_cond_broadcast(&b->idle);
-    }
-    pthread_mutex_unlock(&b->lock);
-    return NULL;
-}
-
-/* Signals are for the others. */
-static bool add_thread_locked(struct block *b)
-{
-    sigset_t all, old;
-    bool ok;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    ok = pthread_create(&b->thread[b->n_threads], NULL, work, b) == 0;
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    b->n_threads += ok;
-    return ok;
-}
+/* ---- The pool of threads ----------------------------------------------------------------- */
 
 void block_submit(struct block *b, struct block_request *r)
 {
-    pthread_mutex_lock(&b->lock);
-    b->n_open++;
-    if (!b->synchronous) {
-        append(&b->queued, r);
-        if (b->n_waiting == 0 && b->n_threads < MAX_THREADS)
-            add_thread_locked(b);
-        if (b->n_threads > 0) {
-            pthread_cond_signal(&b->work);
-            pthread_mutex_unlock(&b->lock);
-            return;
-        }
-        take_first(&b->queued); /* No thread to be had: the queue is empty but for this. */
-    }
-    pthread_mutex_unlock(&b->lock);
-    r->error = perform(b, r);
-    pthread_mutex_lock(&b->lock);
-    finish_locked(b, r);
-    pthread_mutex_unlock(&b->lock);
-    if (b->done)
-        b->done(b->done_arg);
+    pool_submit(&b->pool, &r->job);
 }
 
 struct block_request *block_done(struct block *b)
 {
-    struct block_request *first;
+    return (struct block_request *)(void *)pool_done(&b->pool);
+}
 
-    pthread_mutex_lock(&b->lock);
-    first = b->finished.first;
-    list_init(&b->finished);
-    pthread_mutex_unlock(&b->lock);
-    return first;
+struct block_request *block_next(const struct block_request *r)
+{
+    return (struct block_request *)(void *)r->job.next;
 }
 
 void block_wait(struct block *b)
 {
-    pthread_mutex_lock(&b->lock);
-    while (b->n_open > 0)
-        pthread_cond_wait(&b->idle, &b->lock);
-    pthread_mutex_unlock(&b->lock);
+    pool_wait(&b->pool);
 }
 
 void block_on_done(struct block *b, void (*done)(void *arg), void *arg)
 {
-    pthread_mutex_lock(&b->lock);
-    b->done = done;
-    b->done_arg = arg;
-    pthread_mutex_unlock(&b->lock);
+    pool_on_done(&b->pool, done, arg);
 }
 
-/* ---- Life
- * ---------------------------------------------------------------------------------------- */
+/* ---- Life -------------------------------------------------------------------------------- */
 
 struct block *block_open(const struct block_config *config, struct err *e)
 {
@@ -225,18 +110,15 @@ struct block *block_open(const struct block_config *config, struct err *e)
 
     CHECK(b && "memory for a disk");
     b->read_only = config->read_only;
-    b->synchronous = config->synchronous;
     if (!block_file_open(&b->file, config->path, writable, e))
         goto fail;
     b->have_overlay = config->snapshot && !config->read_only;
     if (b->have_overlay && !block_overlay_open(&b->overlay, b->file.size, e))
         goto close;
-    list_init(&b->queued);
-    list_init(&b->finished);
-    pthread_mutex_init(&b->lock, NULL);
-    pthread_cond_init(&b->work, NULL);
-    pthread_cond_init(&b->idle, NULL);
-    return b;
+    if (pool_init(&b->pool, run, b, config->synchronous, e))
+        return b;
+    if (b->have_overlay)
+        block_overlay_close(&b->overlay);
 
 close:
     block_file_close(&b->file);
@@ -249,19 +131,10 @@ void block_close(struct block *b)
 {
     if (!b)
         return;
-    block_wait(b);
-    pthread_mutex_lock(&b->lock);
-    b->closing = true;
-    pthread_cond_broadcast(&b->work);
-    pthread_mutex_unlock(&b->lock);
-    for (unsigned i = 0; i < b->n_threads; i++)
-        pthread_join(b->thread[i], NULL);
+    pool_fini(&b->pool);
     if (b->have_overlay)
         block_overlay_close(&b->overlay);
     block_file_close(&b->file);
-    pthread_cond_destroy(&b->work);
-    pthread_cond_destroy(&b->idle);
-    pthread_mutex_destroy(&b->lock);
     free(b);
 }
 

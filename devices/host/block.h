@@ -8,6 +8,7 @@
 #include <sys/uio.h>
 
 #include "dbt/base/err.h"
+#include "devices/host/pool.h"
 
 struct block;
 
@@ -15,7 +16,7 @@ struct block_config {
     const char *path; /* borrowed until block_open() returns */
     bool read_only;
     bool snapshot; /* writes go to a temporary file, and are gone at the end */
-    /* No threads: a request is done when block_submit() returns. Makes runs repeatable. */
+    /* A request is done when block_submit() returns. Makes runs repeatable. */
     bool synchronous;
 };
 
@@ -29,6 +30,7 @@ enum block_op {
 
 /* Owned by whoever submits it, untouched by him until block_done() returns it. */
 struct block_request {
+    struct pool_job job; /* first */
     enum block_op op;
     bool durable;         /* WRITE, ZERO: flushed before it is done */
     bool unmap;           /* ZERO: give the space back if that is possible */
@@ -36,7 +38,6 @@ struct block_request {
     const struct iovec *iov;
     unsigned n_iov; /* READ, WRITE: len bytes, IOV_MAX pieces at most */
     int error;      /* afterwards: 0, or the host's errno */
-    struct block_request *next;
 };
 
 /* ---- The main thread --------------------------------------------------------------------- */
@@ -58,8 +59,10 @@ bool block_is_read_only(const struct block *b);
 
 void block_submit(struct block *b, struct block_request *r);
 
-/* The requests that are done since the last call, linked, oldest first; NULL: none. */
+/* The first of the requests that are done since the last call, oldest first; NULL: none. The one
+ * behind it is block_next(), to be asked before a request is given up. */
 struct block_request *block_done(struct block *b);
+struct block_request *block_next(const struct block_request *r);
 
 /* Returns when no request is in progress: block_done() has them all. */
 void block_wait(struct block *b);

@@ -98,7 +98,7 @@ static void finish_all(struct virtio_blk *b)
     struct block_request *next;
 
     for (struct block_request *r = block_done(b->block); r; r = next) {
-        next = r->next;
+        next = block_next(r);
         finish(b, (struct pending *)(void *)r);
     }
 }
@@ -252,7 +252,7 @@ static void forget(struct virtio_device *d, unsigned queue)
 
     (void)queue;
     for (struct block_request *r = block_done(b->block); r; r = next) {
-        next = r->next;
+        next = block_next(r);
         tell_of_data(b, (struct pending *)(void *)r);
         free(r);
     }

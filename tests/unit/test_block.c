@@ -417,7 +417,7 @@ static void many_at_once(void **state)
     }
     block_wait(b);
     assert_int_equal(n_done, N);
-    for (const struct block_request *done = block_done(b); done; done = done->next, n++)
+    for (const struct block_request *done = block_done(b); done; done = block_next(done), n++)
         assert_int_equal(done->error, 0);
     assert_int_equal(n, N);
     for (unsigned i = 0; i < N; i++)
