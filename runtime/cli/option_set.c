@@ -4,7 +4,7 @@
 
 #include "dbt/base/bits.h"
 #include "dbt/base/log.h"
-#include "runtime/cli/options.h"
+#include "runtime/cli/option_list.h"
 #include "runtime/system/signature.h"
 
 #define MIB (UINT64_C(1) << 20)
@@ -57,11 +57,6 @@ static int word_index(const char *value, const char *words)
     }
 }
 
-static bool is(const char *a, const char *b)
-{
-    return strcmp(a, b) == 0;
-}
-
 /* ---- What to run ---------------------------------------------------------------------- */
 
 static bool set_firmware_file(struct options *o, const char *path, struct err *e)
@@ -87,9 +82,9 @@ static bool set_firmware(struct options *o, const char *value, struct err *e)
 /* QEMU's default is a firmware that is there; so is ours. */
 static bool set_bios(struct options *o, const char *value, struct err *e)
 {
-    if (!is(value, "default") && !is(value, "none"))
+    if (!option_is(value, "default") && !option_is(value, "none"))
         return set_firmware_file(o, value, e);
-    o->machine.firmware = is(value, "none") ? FIRMWARE_NONE : FIRMWARE_AUTO;
+    o->machine.firmware = option_is(value, "none") ? FIRMWARE_NONE : FIRMWARE_AUTO;
     return true;
 }
 
@@ -97,7 +92,7 @@ static bool set_as(struct options *o, const char *value, struct err *e)
 {
     int i = word_index(value, "machine,supervisor");
 
-    if (is(value, "user"))
+    if (option_is(value, "user"))
         return err_set(e, "--as user: user mode is not there yet");
     if (i < 0)
         return err_set(e, "--as %s: not known; machine or supervisor", value);
@@ -135,7 +130,7 @@ static bool set_smp(struct options *o, const char *value, struct err *e)
 
 static bool set_cpu(struct options *o, const char *value, struct err *e)
 {
-    if (is(value, "help") || is(value, "?")) {
+    if (option_is(value, "help") || option_is(value, "?")) {
         help_cpu();
         o->shown = "--cpu help";
         return true;
@@ -161,7 +156,7 @@ static bool set_monitor(struct options *o, const char *value, struct err *e)
     if (o->machine.monitor)
         return err_set(e, "--monitor %s: there is one monitor, and it is at %s", value,
                        o->machine.monitor);
-    if (is(value, "none"))
+    if (option_is(value, "none"))
         return true;
     if (strncmp(value, "unix:", 5) != 0)
         return err_set(
@@ -287,7 +282,7 @@ static bool set_max_insns(struct options *o, const char *value, struct err *e)
 
 static bool set_log(struct options *o, const char *value, struct err *e)
 {
-    if (is(value, "help") || is(value, "?")) {
+    if (option_is(value, "help") || option_is(value, "?")) {
         help_log();
         o->shown = "-d help";
         return true;
@@ -373,7 +368,8 @@ static bool accept_any(struct options *o, const char *value, struct err *e)
 static bool accept_none(struct options *o, const char *value, struct err *e)
 {
     (void)o;
-    return is(value, "none") || err_set(e, "%s: it is not there yet; only `none` is taken", value);
+    return option_is(value, "none") ||
+           err_set(e, "%s: it is not there yet; only `none` is taken", value);
 }
 
 /* ---- The table ------------------------------------------------------------------- */

@@ -9,52 +9,20 @@
 
 #include <cmocka.h>
 
-#include "runtime/cli/options.h"
-
-static struct options o;
-static struct err e;
-
-static int parse(const char *line)
-{
-    static char text[2048];
-    char *argv[64] = {"dbt-run"}, *rest = text;
-    int argc = 1;
-
-    snprintf(text, sizeof text, "%s", line);
-    e.text[0] = '\0';
-    for (char *word; (word = strsep(&rest, " "));)
-        argv[argc++] = word;
-    return cli_parse(&o, argc, argv, &e);
-}
-
-static void good(const char *line)
-{
-    if (parse(line) != CLI_RUN)
-        fail_msg("%s: %s", line, e.text);
-}
-
-static void bad(const char *line, const char *words)
-{
-    if (parse(line) != CLI_EXIT_USAGE)
-        fail_msg("%s: accepted", line);
-    if (!strstr(e.text, words))
-        fail_msg("%s: says '%s', not '%s'", line, e.text, words);
-    if (strchr(e.text, '\n'))
-        fail_msg("%s: more than a line", line);
-}
+#include "tests/lib/cli_rig.h"
 
 static const struct drive_config *drive(unsigned i)
 {
-    assert_true(i < o.machine.n_virtio);
-    assert_int_equal(o.machine.virtio[i].kind, VIRTIO_KIND_BLK);
-    return &o.machine.virtio[i].drive;
+    assert_true(i < cli_o.machine.n_virtio);
+    assert_int_equal(cli_o.machine.virtio[i].kind, VIRTIO_KIND_BLK);
+    return &cli_o.machine.virtio[i].drive;
 }
 
 static void a_drive(void **state)
 {
     (void)state;
     good("--drive d.img x");
-    assert_int_equal(o.machine.n_virtio, 1);
+    assert_int_equal(cli_o.machine.n_virtio, 1);
     assert_string_equal(drive(0)->path, "d.img");
     assert_false(drive(0)->read_only || drive(0)->snapshot || drive(0)->raw);
     assert_string_equal(drive(0)->serial, "");
@@ -90,11 +58,11 @@ static void the_order_is_the_command_lines(void **state)
     (void)state;
     good("-device virtio-blk-device,drive=two,serial=X --drive one -device virtio-rng-device "
          "-drive if=none,id=two,file=2,serial=Y --drive three x");
-    assert_int_equal(o.machine.n_virtio, 4);
+    assert_int_equal(cli_o.machine.n_virtio, 4);
     assert_string_equal(drive(0)->path, "2");
     assert_string_equal(drive(0)->serial, "X");
     assert_string_equal(drive(1)->path, "one");
-    assert_int_equal(o.machine.virtio[2].kind, VIRTIO_KIND_RNG);
+    assert_int_equal(cli_o.machine.virtio[2].kind, VIRTIO_KIND_RNG);
     assert_string_equal(drive(3)->path, "three");
     good("-drive if=none,id=a,file=1,serial=Y -device virtio-blk-device,drive=a,id=dev x");
     assert_string_equal(drive(0)->serial, "Y");
@@ -104,7 +72,7 @@ static void random_numbers(void **state)
 {
     (void)state;
     good("-object rng-random,filename=/dev/urandom,id=r -device virtio-rng-device,rng=r x");
-    assert_int_equal(o.machine.n_virtio, 1);
+    assert_int_equal(cli_o.machine.n_virtio, 1);
     good("-object rng-builtin,id=r x");
     good("-global virtio-mmio.force-legacy=false x");
     bad("-object iothread,id=i x", "is not there; rng-random");
@@ -114,13 +82,13 @@ static void a_console(void **state)
 {
     (void)state;
     good("--console pty x");
-    assert_string_equal(o.machine.console, "pty");
-    assert_string_equal(o.machine.serial, "mon:stdio");
-    assert_int_equal(o.machine.virtio[0].kind, VIRTIO_KIND_CONSOLE);
+    assert_string_equal(cli_o.machine.console, "pty");
+    assert_string_equal(cli_o.machine.serial, "mon:stdio");
+    assert_int_equal(cli_o.machine.virtio[0].kind, VIRTIO_KIND_CONSOLE);
     good("--console mon:stdio x");
-    assert_string_equal(o.machine.serial, "null");
+    assert_string_equal(cli_o.machine.serial, "null");
     good("-serial pty --console stdio x");
-    assert_string_equal(o.machine.serial, "pty");
+    assert_string_equal(cli_o.machine.serial, "pty");
     bad("-serial mon:stdio --console stdio x", "standard input is for one of them");
     bad("--console pty --console null x", "there is one console");
     bad("-device virtio-serial-device x", "write --console stdio");
@@ -131,7 +99,7 @@ static void all_are_snapshots(void **state)
 {
     (void)state;
     good("-snapshot --drive d x");
-    assert_true(o.machine.snapshot);
+    assert_true(cli_o.machine.snapshot);
 }
 
 static void what_is_refused(void **state)
@@ -201,7 +169,7 @@ static void long_names(void **state)
     for (size_t len = DRIVE_PATH_ROOM - 2; len < DRIVE_PATH_ROOM + 60; len++) {
         memset(text, 'p', len);
         text[len] = '\0';
-        assert_int_equal(cli_parse(&o, 3, argv, &e),
+        assert_int_equal(cli_parse(&cli_o, 3, argv, &cli_e),
                          len < DRIVE_PATH_ROOM ? CLI_RUN : CLI_EXIT_USAGE);
         if (len < DRIVE_PATH_ROOM)
             assert_string_equal(drive(0)->path, text);

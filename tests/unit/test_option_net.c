@@ -10,45 +10,13 @@
 
 #include <cmocka.h>
 
-#include "runtime/cli/options.h"
-
-static struct options o;
-static struct err e;
-
-static int parse(const char *line)
-{
-    static char text[4096];
-    char *argv[64] = {"dbt-run"}, *rest = text;
-    int argc = 1;
-
-    snprintf(text, sizeof text, "%s", line);
-    e.text[0] = '\0';
-    for (char *word; (word = strsep(&rest, " "));)
-        argv[argc++] = word;
-    return cli_parse(&o, argc, argv, &e);
-}
-
-static void good(const char *line)
-{
-    if (parse(line) != CLI_RUN)
-        fail_msg("%s: %s", line, e.text);
-}
-
-static void bad(const char *line, const char *words)
-{
-    if (parse(line) != CLI_EXIT_USAGE)
-        fail_msg("%s: accepted", line);
-    if (!strstr(e.text, words))
-        fail_msg("%s: says '%s', not '%s'", line, e.text, words);
-    if (strchr(e.text, '\n'))
-        fail_msg("%s: more than a line", line);
-}
+#include "tests/lib/cli_rig.h"
 
 static const struct net_device_config *card(unsigned i)
 {
-    assert_true(i < o.machine.n_virtio);
-    assert_int_equal(o.machine.virtio[i].kind, VIRTIO_KIND_NET);
-    return &o.machine.virtio[i].card;
+    assert_true(i < cli_o.machine.n_virtio);
+    assert_int_equal(cli_o.machine.virtio[i].kind, VIRTIO_KIND_NET);
+    return &cli_o.machine.virtio[i].card;
 }
 
 static void assert_forward(unsigned i, bool udp, const char *host_ip, uint16_t host_port,
@@ -87,9 +55,9 @@ static void the_kinds(void **state)
     assert_int_equal(card(0)->net.kind, NET_PASST);
     assert_string_equal(card(0)->net.name, "/run/a,b");
     good("--net none x");
-    assert_int_equal(o.machine.n_virtio, 0);
+    assert_int_equal(cli_o.machine.n_virtio, 0);
     good("-nic none x");
-    assert_int_equal(o.machine.n_virtio, 0);
+    assert_int_equal(cli_o.machine.n_virtio, 0);
 }
 
 static void settings(void **state)
@@ -134,10 +102,10 @@ static void as_qemu_has_them(void **state)
     (void)state;
     good("-device virtio-net-device,netdev=n,mac=02:00:00:00:00:01,id=x --drive d "
          "-netdev user,id=n,hostfwd=tcp::2222-:22 -nic tap,ifname=t,script=no,downscript=no x");
-    assert_int_equal(o.machine.n_virtio, 3);
+    assert_int_equal(cli_o.machine.n_virtio, 3);
     assert_int_equal(card(0)->net.n_forwards, 1);
     assert_mac(0, 0x020000000001);
-    assert_int_equal(o.machine.virtio[1].kind, VIRTIO_KIND_BLK);
+    assert_int_equal(cli_o.machine.virtio[1].kind, VIRTIO_KIND_BLK);
     assert_string_equal(card(2)->net.name, "t");
     good("-netdev stream,id=n,server=off,addr.type=unix,addr.path=/run/p "
          "-device virtio-net-device,netdev=n,host_mtu=9000 x");

@@ -7,52 +7,20 @@
 
 #include <cmocka.h>
 
-#include "runtime/cli/options.h"
-
-static struct options o;
-static struct err e;
-
-static int parse(const char *line)
-{
-    static char text[8192];
-    char *argv[16] = {"dbt-run"}, *rest = text;
-    int argc = 1;
-
-    assert_true(strlen(line) < sizeof text);
-    memcpy(text, line, strlen(line) + 1);
-    for (char *word; (word = strtok_r(rest, " ", &rest)) && argc < 16;)
-        argv[argc++] = word;
-    return cli_parse(&o, argc, argv, &e);
-}
-
-static void good(const char *line)
-{
-    if (parse(line) != CLI_RUN)
-        fail_msg("%s: %s", line, e.text);
-}
-
-static void bad(const char *line, const char *words)
-{
-    if (parse(line) != CLI_EXIT_USAGE)
-        fail_msg("%s: accepted", line);
-    if (!strstr(e.text, words))
-        fail_msg("%s: says '%s', not '%s'", line, e.text, words);
-    if (strchr(e.text, '\n'))
-        fail_msg("%s: more than a line", line);
-}
+#include "tests/lib/cli_rig.h"
 
 static const struct config_share *share(unsigned i)
 {
-    assert_true(i < o.machine.n_virtio);
-    assert_int_equal(o.machine.virtio[i].kind, VIRTIO_KIND_FS);
-    return &o.machine.virtio[i].share;
+    assert_true(i < cli_o.machine.n_virtio);
+    assert_int_equal(cli_o.machine.virtio[i].kind, VIRTIO_KIND_FS);
+    return &cli_o.machine.virtio[i].share;
 }
 
 static void a_share(void **state)
 {
     (void)state;
     good("--share /a x");
-    assert_int_equal(o.machine.n_virtio, 1);
+    assert_int_equal(cli_o.machine.n_virtio, 1);
     assert_string_equal(share(0)->path, "/a");
     assert_string_equal(share(0)->tag, "share");
     assert_false(share(0)->read_only);
@@ -73,9 +41,9 @@ static void several(void **state)
 {
     (void)state;
     good("--share a --drive d --share b,tag=two x");
-    assert_int_equal(o.machine.n_virtio, 3);
+    assert_int_equal(cli_o.machine.n_virtio, 3);
     assert_string_equal(share(0)->path, "a");
-    assert_int_equal(o.machine.virtio[1].kind, VIRTIO_KIND_BLK);
+    assert_int_equal(cli_o.machine.virtio[1].kind, VIRTIO_KIND_BLK);
     assert_string_equal(share(2)->tag, "two");
 }
 

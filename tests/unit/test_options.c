@@ -9,57 +9,21 @@
 
 #include <cmocka.h>
 
-#include "dbt/base/log.h"
-#include "runtime/cli/options.h"
-
-static struct options o;
-static struct err e;
-
-/* Parses a line that is split at blanks (no quotes). */
-static int parse(const char *line)
-{
-    static char text[2048];
-    char *argv[64] = {"dbt-run"}, *rest = text;
-    int argc = 1;
-
-    snprintf(text, sizeof text, "%s", line);
-    e.text[0] = '\0';
-    log_state.mask = 0;
-    for (char *word; (word = strsep(&rest, " "));)
-        argv[argc++] = word;
-    return cli_parse(&o, *line ? argc : 1, argv, &e);
-}
-
-static void good(const char *line)
-{
-    if (parse(line) != CLI_RUN)
-        fail_msg("%s: %s", line, e.text);
-}
-
-/* Refused, with these words in the reason. */
-static void bad(const char *line, const char *words)
-{
-    if (parse(line) != CLI_EXIT_USAGE)
-        fail_msg("%s: accepted", line);
-    if (!strstr(e.text, words))
-        fail_msg("%s: says '%s', not '%s'", line, e.text, words);
-    if (strchr(e.text, '\n'))
-        fail_msg("%s: more than a line", line);
-}
+#include "tests/lib/cli_rig.h"
 
 static void defaults(void **state)
 {
     (void)state;
     good("x");
-    assert_string_equal(o.machine.image, "x");
-    assert_int_equal(o.machine.ram_len, 1 << 30);
-    assert_int_equal(o.machine.n_harts, 1);
-    assert_int_equal(o.machine.firmware, FIRMWARE_AUTO);
-    assert_string_equal(o.machine.serial, "mon:stdio");
-    assert_int_equal(o.engine, ENGINE_JIT);
-    assert_int_equal(o.cache_size, 256 << 20);
-    assert_false(o.virtual_time);
-    assert_true(o.filter_first == 0 && o.filter_last == UINT64_MAX);
+    assert_string_equal(cli_o.machine.image, "x");
+    assert_int_equal(cli_o.machine.ram_len, 1 << 30);
+    assert_int_equal(cli_o.machine.n_harts, 1);
+    assert_int_equal(cli_o.machine.firmware, FIRMWARE_AUTO);
+    assert_string_equal(cli_o.machine.serial, "mon:stdio");
+    assert_int_equal(cli_o.engine, ENGINE_JIT);
+    assert_int_equal(cli_o.cache_size, 256 << 20);
+    assert_false(cli_o.virtual_time);
+    assert_true(cli_o.filter_first == 0 && cli_o.filter_last == UINT64_MAX);
 }
 
 static void all_spellings_are_the_same(void **state)
@@ -72,15 +36,15 @@ static void all_spellings_are_the_same(void **state)
     (void)state;
     for (unsigned i = 0; i < sizeof lines / sizeof lines[0]; i++) {
         good(lines[i]);
-        assert_string_equal(o.machine.initrd, "i");
-        assert_string_equal(o.machine.image, "x");
+        assert_string_equal(cli_o.machine.initrd, "i");
+        assert_string_equal(cli_o.machine.image, "x");
     }
     good("-- -x");
-    assert_string_equal(o.machine.image, "-x");
+    assert_string_equal(cli_o.machine.image, "-x");
     good("-append=a=b x");
-    assert_string_equal(o.machine.cmdline, "a=b");
+    assert_string_equal(cli_o.machine.cmdline, "a=b");
     good("-append -v x");
-    assert_string_equal(o.machine.cmdline, "-v");
+    assert_string_equal(cli_o.machine.cmdline, "-v");
 }
 
 static void sizes(void **state)
@@ -97,7 +61,7 @@ static void sizes(void **state)
 
         snprintf(line, sizeof line, "x -m %s", cases[i].text);
         good(line);
-        assert_int_equal(o.machine.ram_len, cases[i].mib << 20);
+        assert_int_equal(cli_o.machine.ram_len, cases[i].mib << 20);
     }
     bad("x -m 12Q", "not a size");
     bad("x -m -1", "not a size");
@@ -109,7 +73,7 @@ static void sizes(void **state)
     bad("x -m 99999999999999999999G", "not a size");
     bad("x -m 17592186044416M", "not a size");
     good("x --cache-size 4M");
-    assert_int_equal(o.cache_size, 4 << 20);
+    assert_int_equal(cli_o.cache_size, 4 << 20);
     bad("x --cache-size 4K", "between 1M and 2G");
     bad("x --cache-size 3G", "between 1M and 2G");
 }
@@ -118,21 +82,21 @@ static void firmwares(void **state)
 {
     (void)state;
     good("x --firmware builtin");
-    assert_int_equal(o.machine.firmware, FIRMWARE_BUILTIN);
+    assert_int_equal(cli_o.machine.firmware, FIRMWARE_BUILTIN);
     good("x --firmware=opensbi");
-    assert_int_equal(o.machine.firmware, FIRMWARE_OPENSBI);
+    assert_int_equal(cli_o.machine.firmware, FIRMWARE_OPENSBI);
     good("x --firmware fw.bin");
-    assert_int_equal(o.machine.firmware, FIRMWARE_FILE);
-    assert_string_equal(o.machine.firmware_path, "fw.bin");
+    assert_int_equal(cli_o.machine.firmware, FIRMWARE_FILE);
+    assert_string_equal(cli_o.machine.firmware_path, "fw.bin");
     good("x -bios none");
-    assert_int_equal(o.machine.firmware, FIRMWARE_NONE);
+    assert_int_equal(cli_o.machine.firmware, FIRMWARE_NONE);
     good("x -bios default");
-    assert_int_equal(o.machine.firmware, FIRMWARE_AUTO);
+    assert_int_equal(cli_o.machine.firmware, FIRMWARE_AUTO);
     good("x -bios opensbi");
-    assert_string_equal(o.machine.firmware_path, "opensbi");
+    assert_string_equal(cli_o.machine.firmware_path, "opensbi");
     bad("x -bios=", "empty file name");
     good("x --as supervisor");
-    assert_int_equal(o.machine.as, AS_SUPERVISOR);
+    assert_int_equal(cli_o.machine.as, AS_SUPERVISOR);
     bad("x --as user", "not there yet");
     bad("x --as root", "machine or supervisor");
 }
@@ -141,22 +105,22 @@ static void the_translator(void **state)
 {
     (void)state;
     good("x --engine interp --opt none --stress regs,irq,seed=7");
-    assert_int_equal(o.engine, ENGINE_INTERP);
-    assert_string_equal(o.opt_list, "none");
-    assert_int_equal(o.stress, STRESS_REGS | STRESS_IRQ);
-    assert_int_equal(o.stress_seed, 7);
+    assert_int_equal(cli_o.engine, ENGINE_INTERP);
+    assert_string_equal(cli_o.opt_list, "none");
+    assert_int_equal(cli_o.stress, STRESS_REGS | STRESS_IRQ);
+    assert_int_equal(cli_o.stress_seed, 7);
     bad("x --engine turbo", "jit, interp or check");
     bad("x --stress regs,,irq", "not known");
     bad("x --stress seed=x", "not known");
     good("x --engine check");
-    assert_true(o.virtual_time && o.machine.fixed_seed);
+    assert_true(cli_o.virtual_time && cli_o.machine.fixed_seed);
     bad("x --engine check --time host", "--time virtual");
     good("x --max-insns 100");
-    assert_true(o.virtual_time);
+    assert_true(cli_o.virtual_time);
     bad("x --max-insns 0", "not a number");
     bad("x --max-insns many", "not a number");
     good("x --time virtual");
-    assert_true(o.virtual_time);
+    assert_true(cli_o.virtual_time);
     bad("x --time lunar", "host or virtual");
 }
 
@@ -165,30 +129,30 @@ static void looking_inside(void **state)
     (void)state;
     good("x -d trap,irq -d mmu -D log.txt");
     assert_int_equal(log_state.mask, LOG_trap | LOG_irq | LOG_mmu);
-    assert_string_equal(o.log_file, "log.txt");
+    assert_string_equal(cli_o.log_file, "log.txt");
     bad("x -d trap,nonsense", "no such category");
     bad("x -d trap,", "no such category");
     good("x --filter 0x100+0x40");
-    assert_true(o.filter_first == 0x100 && o.filter_last == 0x13f);
+    assert_true(cli_o.filter_first == 0x100 && cli_o.filter_last == 0x13f);
     good("x -dfilter 0x100-0x140");
-    assert_true(o.filter_first == 0x100 && o.filter_last == 0x13f);
+    assert_true(cli_o.filter_first == 0x100 && cli_o.filter_last == 0x13f);
     good("x --filter 0x100");
-    assert_true(o.filter_first == 0x100 && o.filter_last == 0x100);
+    assert_true(cli_o.filter_first == 0x100 && cli_o.filter_last == 0x100);
     bad("x --filter 0x100+0", "not a range");
     bad("x --filter 0x100-0x80", "not a range");
     bad("x --filter 0xffffffffffffffff+2", "not a range");
     bad("x --filter here", "not a range");
     good("x --stats");
-    assert_true(o.stats && !o.stats_file);
+    assert_true(cli_o.stats && !cli_o.stats_file);
     good("--stats x"); /* the value comes with '=' only */
-    assert_string_equal(o.machine.image, "x");
+    assert_string_equal(cli_o.machine.image, "x");
     good("x --stats=f.json");
-    assert_string_equal(o.stats_file, "f.json");
+    assert_string_equal(cli_o.stats_file, "f.json");
     bad("x --stats=", "empty file name");
     good("x --signature f");
-    assert_string_equal(o.machine.signature, "f");
+    assert_string_equal(cli_o.machine.signature, "f");
     good("x --signature=f,a,b");
-    assert_string_equal(o.machine.signature, "f,a,b");
+    assert_string_equal(cli_o.machine.signature, "f,a,b");
     bad("x --signature=", "no name of a file");
     bad("x --signature ,a,b", "no name of a file");
     bad("x --signature f,a", "not FILE or FILE,BEGIN,END");
@@ -201,17 +165,17 @@ static void qemus_habits(void **state)
 {
     (void)state;
     good("-M virt -cpu rv64 -smp 1 -nographic -kernel k -bios default -m 512M -no-reboot");
-    assert_string_equal(o.machine.kernel, "k");
-    assert_true(o.machine.no_reboot);
+    assert_string_equal(cli_o.machine.kernel, "k");
+    assert_true(cli_o.machine.no_reboot);
     good("-machine virt -display none -monitor none -serial mon:stdio -accel tcg,thread=single x");
     good("-M virt,dumpdtb=f.dtb -net none -nic none -vga none -nodefaults -name me x");
-    assert_string_equal(o.dump_dtb, "f.dtb");
+    assert_string_equal(cli_o.dump_dtb, "f.dtb");
     good("-cpu rv64,zba=off,sstc=false x");
-    assert_false(rv_has(&o.machine.model, RV_EXT_zba));
+    assert_false(rv_has(&cli_o.machine.model, RV_EXT_zba));
     good("-monitor unix:m,server=on,wait=off x");
-    assert_string_equal(o.machine.monitor, "unix:m,server=on,wait=off");
+    assert_string_equal(cli_o.machine.monitor, "unix:m,server=on,wait=off");
     good("--monitor unix:m x");
-    assert_string_equal(o.machine.monitor, "unix:m,server,nowait");
+    assert_string_equal(cli_o.machine.monitor, "unix:m,server,nowait");
     bad("--monitor telnet::4444 x", "use unix:PATH");
     bad("-M sifive_u x", "virt, the only one");
     bad("-M virt,aclint=on x", "no settings but dumpdtb");
@@ -274,7 +238,7 @@ static void help_fits(void **state)
     (void)state;
     fflush(stdout);
     dup2(fileno(f), STDOUT_FILENO);
-    assert_int_equal(parse("--help"), CLI_EXIT_OK);
+    assert_int_equal(cli_line("--help"), CLI_EXIT_OK);
     fflush(stdout);
     dup2(out, STDOUT_FILENO);
     close(out);
