@@ -130,7 +130,7 @@ static int run_machines(const struct options *o, const struct machine_run_config
         struct machine *m = machine_create(&o->machine, run, &e);
 
         if (!m) {
-            lines_close(run->lines);
+            lines_close(&run->ends->lines);
             return complain(CLI_EXIT_USAGE, &e);
         }
         ok = machine_run(m, &end, &e);
@@ -142,7 +142,7 @@ static int run_machines(const struct options *o, const struct machine_run_config
         machine_destroy(m);
     }
     /* The terminal is as it was before anything is said there. */
-    lines_close(run->lines);
+    lines_close(&run->ends->lines);
     if (!ok)
         return complain(CLI_EXIT_HOST, &e);
     return close_outputs(f, &e) ? end.code : complain(CLI_EXIT_HOST, &e);
@@ -154,10 +154,7 @@ int main(int argc, char **argv)
     struct err e;
     struct machine_run_config run;
     struct outputs files;
-    struct drives drives;
-    struct networks networks;
-    struct shares shares;
-    struct lines lines = {0};
+    struct ends ends;
     int status;
 
     /* A file that may not grow (ulimit -f) is an error to whoever writes to it, be that a disk
@@ -174,24 +171,10 @@ int main(int argc, char **argv)
         return complain(CLI_EXIT_USAGE, &e);
     if (o.dump_dtb)
         return dump_dtb(&o);
-    if (!open_outputs(&files, &o, &e) || !drives_open(&drives, &o.machine, o.virtual_time, &e))
+    if (!open_outputs(&files, &o, &e) || !ends_open(&ends, &o.machine, o.virtual_time, &e))
         return complain(CLI_EXIT_USAGE, &e);
-    if (!networks_open(&networks, &o.machine, &e)) {
-        drives_close(&drives);
-        return complain(CLI_EXIT_USAGE, &e);
-    }
-    run.drives = &drives;
-    if (!shares_open(&shares, &o.machine, o.virtual_time, &e)) {
-        networks_close(&networks);
-        drives_close(&drives);
-        return complain(CLI_EXIT_USAGE, &e);
-    }
-    run.networks = &networks;
-    run.shares = &shares;
-    run.lines = &lines;
+    run.ends = &ends;
     status = run_machines(&o, &run, &files);
-    shares_close(&shares);
-    networks_close(&networks);
-    drives_close(&drives);
+    ends_close(&ends);
     return status;
 }

@@ -129,8 +129,7 @@ static void init_devices(struct board *b, struct phys *phys, const struct clock 
 }
 
 static void init_virtio(struct board *b, struct phys *phys, const struct machine_config *cfg,
-                        const struct drives *drives, const struct networks *networks,
-                        const struct shares *shares)
+                        const struct ends *ends)
 {
     const struct board_virtio_host host = {
         .plic = &b->plic,
@@ -140,19 +139,17 @@ static void init_virtio(struct board *b, struct phys *phys, const struct machine
         .wake_arg = b->host.arg,
     };
 
-    board_virtio_init(&b->virtio, cfg, drives, networks, shares, &host);
+    board_virtio_init(&b->virtio, cfg, ends, &host);
 }
 
 void board_init(struct board *b, struct phys *phys, const struct clock *clock,
                 const struct machine_config *cfg, const struct boot_plan *plan,
-                const struct drives *drives, const struct networks *networks,
-                const struct shares *shares, const struct lines *lines,
-                const struct board_host *host)
+                const struct ends *ends, const struct board_host *host)
 {
-    *b = (struct board){.host = *host, .lines = lines};
+    *b = (struct board){.host = *host, .lines = &ends->lines};
     init_interrupts(b, clock, cfg->n_harts);
     init_devices(b, phys, clock, plan);
-    init_virtio(b, phys, cfg, drives, networks, shares);
+    init_virtio(b, phys, cfg, ends);
 #define ADD(name, ops, device)                                                                     \
     phys_add_mmio(phys, MEMMAP_##name##_gpa, MEMMAP_##name##_len, #name, ops, device)
     ADD(finisher, &finisher_mmio, &b->finisher);

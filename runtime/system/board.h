@@ -18,7 +18,7 @@
 #include "runtime/system/board_virtio.h"
 #include "runtime/system/boot.h"
 #include "runtime/system/config.h"
-#include "runtime/system/lines.h"
+#include "runtime/system/ends.h"
 
 /* A deadline that somebody waits for: board_timer(i) is to be called when it has
  * come. Hart i's CLINT timer is BOARD_TIMER_HART + i. */
@@ -61,12 +61,10 @@ struct board {
 
 /* ---- The main thread, before the first hart runs, after the last has stopped ------ */
 
-/* Adds the devices to `phys`. clock, drives, networks, shares and lines are borrowed. */
+/* Adds the devices to `phys`. clock and ends are borrowed. */
 void board_init(struct board *b, struct phys *phys, const struct clock *clock,
                 const struct machine_config *cfg, const struct boot_plan *plan,
-                const struct drives *drives, const struct networks *networks,
-                const struct shares *shares, const struct lines *lines,
-                const struct board_host *host);
+                const struct ends *ends, const struct board_host *host);
 
 /* The terminal becomes raw, input begins to flow. */
 bool board_start(struct board *b, struct err *e) MUST_CHECK;

@@ -76,8 +76,7 @@ static void add_device(struct board_virtio *b, unsigned slot, const struct virti
 }
 
 void board_virtio_init(struct board_virtio *b, const struct machine_config *cfg,
-                       const struct drives *drives, const struct networks *networks,
-                       const struct shares *shares, const struct board_virtio_host *host)
+                       const struct ends *ends, const struct board_virtio_host *host)
 {
     memset(b, 0, sizeof *b);
     b->wake = host->wake;
@@ -85,8 +84,8 @@ void board_virtio_init(struct board_virtio *b, const struct machine_config *cfg,
     b->repeatable = cfg->fixed_seed;
     CHECK(cfg->n_virtio <= CONFIG_MAX_VIRTIO);
     for (unsigned i = 0; i < cfg->n_virtio; i++)
-        add_device(b, CONFIG_MAX_VIRTIO - 1 - i, &cfg->virtio[i], drives ? drives->block[i] : NULL,
-                   networks ? networks->net[i] : NULL, shares ? shares->share[i] : NULL, host);
+        add_device(b, CONFIG_MAX_VIRTIO - 1 - i, &cfg->virtio[i], ends->drives.block[i],
+                   ends->networks.net[i], ends->shares.share[i], host);
     for (unsigned slot = 0; slot < CONFIG_MAX_VIRTIO; slot++)
         phys_add_mmio(host->dma.phys, MEMMAP_virtio_gpa + SLOT_LEN * (uint64_t)slot, SLOT_LEN,
                       "virtio", &virtio_mmio, &b->slot[slot]);

@@ -10,9 +10,7 @@
 #include "devices/virtio/virtio_mmio.h"
 #include "devices/virtio/virtio_net.h"
 #include "devices/virtio/virtio_rng.h"
-#include "runtime/system/drive.h"
-#include "runtime/system/network.h"
-#include "runtime/system/shares.h"
+#include "runtime/system/ends.h"
 
 struct board_virtio;
 
@@ -56,8 +54,7 @@ struct board_virtio_host {
 /* Makes cfg's devices, and adds all slots to RAM's regions. Drives, networks and shares are
  * borrowed. */
 void board_virtio_init(struct board_virtio *b, const struct machine_config *cfg,
-                       const struct drives *drives, const struct networks *networks,
-                       const struct shares *shares, const struct board_virtio_host *host);
+                       const struct ends *ends, const struct board_virtio_host *host);
 void board_virtio_fini(struct board_virtio *b);
 void board_virtio_reset(struct board_virtio *b);
 void board_virtio_state(struct board_virtio *b, struct state_io *io);

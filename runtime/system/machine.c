@@ -152,7 +152,7 @@ void machine_finish(void *arg, enum finish_kind kind, int code)
     end_run(m);
 }
 
-static void wake(void *arg)
+void machine_wake(void *arg)
 {
     hart_kick(((struct machine *)arg)->hart, PENDING_EVENT);
 }
@@ -372,7 +372,7 @@ static void create_board(struct machine *m)
         .quit = quit,
         .to_monitor = machine_to_monitor,
         .monitor = machine_typed,
-        .wake = wake,
+        .wake = machine_wake,
         .wrote = wrote,
         .arg = m,
     };
@@ -381,8 +381,7 @@ static void create_board(struct machine *m)
                               .set_ticks = machine_set_ticks,
                               .wall_seconds = wall_ns,
                               .arg = m};
-    board_init(&m->board, &m->phys, &m->clock, &m->cfg, &m->plan, m->run.drives, m->run.networks,
-               m->run.shares, m->run.lines, &host);
+    board_init(&m->board, &m->phys, &m->clock, &m->cfg, &m->plan, m->run.ends, &host);
     m->have_board = true;
 }
 
@@ -403,7 +402,7 @@ struct machine *machine_create(const struct machine_config *cfg,
     pthread_mutex_init(&m->timers_lock, NULL);
     if (!(m->have_plan = boot_plan(&m->plan, &m->cfg, e)) ||
         !(m->have_phys = phys_init(&m->phys, MEMMAP_ram_gpa, cfg->ram_len, e)) ||
-        !create_hart(m, e) || !lines_open(m->run.lines, &m->cfg, e)) {
+        !create_hart(m, e) || !lines_open(&m->run.ends->lines, &m->cfg, e)) {
         machine_destroy(m);
         return NULL;
     }

@@ -6,9 +6,7 @@
 #include "runtime/hart.h"
 #include "runtime/system/board.h"
 #include "runtime/system/boot.h"
-#include "runtime/system/drive.h"
-#include "runtime/system/lines.h"
-#include "runtime/system/network.h"
+#include "runtime/system/ends.h"
 
 struct machine;
 
@@ -22,12 +20,8 @@ struct machine_run_config {
     bool virtual_time;
     bool evaluate_first;
     bool stress_irq, stress_table; /* see struct hart_config */
-    /* Opened for this machine_config; borrowed; NULL: none. */
-    const struct drives *drives;
-    const struct networks *networks;
-    const struct shares *shares;
-    struct lines *lines; /* opened by the first machine that has them; not NULL */
-    uint64_t max_insns;  /* virtual time: stop after so many instructions; 0: never */
+    struct ends *ends;             /* opened for this machine_config; borrowed, not NULL */
+    uint64_t max_insns;            /* virtual time: stop after so many instructions; 0: never */
 };
 
 /* Reads and checks the inputs, maps memory, makes the devices. NULL with one line. */

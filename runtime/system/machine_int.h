@@ -57,6 +57,8 @@ uint64_t machine_ticks(void *arg);
 /* Sets it, with everything that waits for time to pass waiting as long as before. The hart's
  * thread. */
 void machine_set_ticks(void *arg, uint64_t ticks);
+/* The hart's loop looks at its events soon. Any thread. */
+void machine_wake(void *arg);
 /* Ends the run at the next block boundary. The hart's thread. */
 void machine_finish(void *arg, enum finish_kind kind, int code);
 

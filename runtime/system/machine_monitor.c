@@ -36,11 +36,11 @@ static void print_networks(void *arg, FILE *out)
 {
     const struct machine *m = arg;
 
-    for (unsigned i = 0; m->run.networks && i < CONFIG_MAX_VIRTIO; i++) {
-        if (!m->run.networks->net[i])
+    for (unsigned i = 0; i < CONFIG_MAX_VIRTIO; i++) {
+        if (!m->run.ends->networks.net[i])
             continue;
         fprintf(out, "network of virtio device %u: ", i);
-        net_print(m->run.networks->net[i], out);
+        net_print(m->run.ends->networks.net[i], out);
     }
 }
 
@@ -60,9 +60,8 @@ static const struct monitor_info infos[] = {
 static struct net *users_net(const struct machine *m, FILE *out)
 {
     for (unsigned i = 0; i < m->cfg.n_virtio; i++)
-        if (m->cfg.virtio[i].kind == VIRTIO_KIND_NET &&
-            m->cfg.virtio[i].card.net.kind == NET_USER && m->run.networks)
-            return m->run.networks->net[i];
+        if (m->cfg.virtio[i].kind == VIRTIO_KIND_NET && m->cfg.virtio[i].card.net.kind == NET_USER)
+            return m->run.ends->networks.net[i];
     fprintf(out, "there is no --net user\n");
     return NULL;
 }
@@ -126,11 +125,6 @@ static bool is_over(void *arg)
     return atomic_load(&((struct machine *)arg)->finished);
 }
 
-static void wake(void *arg)
-{
-    hart_kick(((struct machine *)arg)->hart, PENDING_EVENT);
-}
-
 /* A raw terminal wants a carriage return, too. */
 static void put(void *arg, enum monitor_port port, const char *text, size_t n)
 {
@@ -182,13 +176,13 @@ void machine_monitor_init(struct machine *m)
         .stopped = stopped,
         .continued = continued,
         .is_over = is_over,
-        .wake = wake,
+        .wake = machine_wake,
         .put = put,
         .arg = m,
     };
 
     m->monitor.monitor = monitor_create(&host);
-    m->monitor.line = m->run.lines->monitor;
+    m->monitor.line = m->run.ends->lines.monitor;
 }
 
 bool machine_monitor_start(struct machine *m, struct err *e)
