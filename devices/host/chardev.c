@@ -359,12 +359,13 @@ static void *reader_main(void *arg)
         pthread_mutex_lock(&c->lock);
         stop = c->stop_reader;
         pthread_mutex_unlock(&c->lock);
+        /* What was typed before the end is heard, however short the time in between. */
+        if (p[1].revents && !listens)
+            read_input(c);
         if (stop)
             break;
         if (p[1].revents && listens)
             welcome(c);
-        else if (p[1].revents)
-            read_input(c);
         deliver(c);
     }
     return NULL;
