@@ -9,12 +9,14 @@
 #include "dbt/base/bits.h"
 #include "dbt/base/check.h"
 #include "dbt/base/log.h"
+#include "runtime/tcache.h"
 
 enum { HASH_BITS = 16 };
 
 struct block_table {
     const struct phys *phys;
-    struct cpu_state *s; /* whose jump cache holds addresses of code */
+    struct cpu_state *state[MAX_HARTS]; /* whose jump caches hold addresses of code */
+    unsigned n_states;
     struct cache *cache;
     struct block **page; /* one list head a page of RAM */
     struct block_stats stats;
@@ -26,13 +28,12 @@ static size_t page_list_bytes(const struct block_table *t)
     return (t->phys->ram_len >> PAGE_BITS) * sizeof(struct block *);
 }
 
-struct block_table *block_table_create(const struct phys *phys, struct cpu_state *s)
+struct block_table *block_table_create(const struct phys *phys)
 {
     struct block_table *t = calloc(1, sizeof *t);
 
     CHECK(t && "memory for the block table");
     t->phys = phys;
-    t->s = s;
     t->page = mmap(NULL, page_list_bytes(t), PROT_READ | PROT_WRITE,
                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     CHECK(t->page != MAP_FAILED);
@@ -43,6 +44,11 @@ void block_table_destroy(struct block_table *t)
 {
     munmap(t->page, page_list_bytes(t));
     free(t);
+}
+
+void block_table_add_state(struct block_table *t, struct cpu_state *s)
+{
+    t->state[t->n_states++] = s;
 }
 
 void block_table_set_cache(struct block_table *t, struct cache *cache)
@@ -144,12 +150,12 @@ static void unlink_exit(struct block_table *t, struct block_exit *e)
 
 /* The index is made of bits 1..13 of the virtual address; bits 12 and 13 are those
  * of a page that we do not know. */
-static void forget_in_jump_cache(struct block_table *t, const struct block *b)
+static void forget_in_jump_cache(struct cpu_state *s, const struct block *b)
 {
     unsigned low = jump_index(b->gpa & (PAGE_SIZE - 1));
 
     for (unsigned page = 0; page < (1u << JUMP_BITS); page += PAGE_SIZE / 2) {
-        struct jump_entry *e = &t->s->jump[page | low];
+        struct jump_entry *e = &s->jump[page | low];
 
         if (e->code == b->code)
             *e = (struct jump_entry){.tag = JUMP_EMPTY};
@@ -175,8 +181,8 @@ void block_drop(struct block_table *t, struct block *b)
     for (unsigned k = 0; k < b->n_exits; k++)
         if (b->exit[k].to)
             unlink_exit(t, &b->exit[k]);
-    if (b->code)
-        forget_in_jump_cache(t, b);
+    for (unsigned k = 0; b->code && k < t->n_states; k++)
+        forget_in_jump_cache(t->state[k], b);
     t->stats.dropped++;
     log_line(LOG_cache, "drop %" PRIx64 " mode %x", b->gpa, b->mode);
 }

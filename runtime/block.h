@@ -44,8 +44,10 @@ struct block_table;
 
 /* ---- The hart's thread ------------------------------------------------------------ */
 
-struct block_table *block_table_create(const struct phys *phys, struct cpu_state *s);
+struct block_table *block_table_create(const struct phys *phys);
 void block_table_destroy(struct block_table *t);
+/* A hart whose jump cache holds addresses of code: before the first block is made. */
+void block_table_add_state(struct block_table *t, struct cpu_state *s);
 /* Set once, after the cache was made. */
 void block_table_set_cache(struct block_table *t, struct cache *cache);
 

@@ -19,7 +19,7 @@ struct window {
 /* Before bytes of a page are read its store view becomes read-only: see track.h. */
 static void protect(struct hart *h, uint64_t gva, uint64_t gpa)
 {
-    if (track_protect(h->track, gpa))
+    if (track_protect(h->tc->track, gpa))
         mmu_forget_store(h->mmu, gva);
 }
 
@@ -56,7 +56,7 @@ static bool parcel(void *arg, uint32_t offset, uint16_t *out, uint64_t *cause, u
             return false;
         }
     }
-    memcpy(out, phys_read_ptr(w->h->phys, gpa), sizeof *out);
+    memcpy(out, phys_read_ptr(w->h->tc->phys, gpa), sizeof *out);
     return true;
 }
 
@@ -72,9 +72,9 @@ static bool gpa2_of(void *arg, uint64_t *gpa2)
 
 static bool keep_lists(struct hart *h, struct block *b, const struct x64_unit *u)
 {
-    struct block_exit *exit = cache_meta(h->cache, u->n_exits * sizeof *exit);
-    struct x64_map *map = cache_meta(h->cache, u->n_map * sizeof *map);
-    struct x64_site *site = cache_meta(h->cache, u->n_sites * sizeof *site);
+    struct block_exit *exit = cache_meta(h->tc->cache, u->n_exits * sizeof *exit);
+    struct x64_map *map = cache_meta(h->tc->cache, u->n_map * sizeof *map);
+    struct x64_site *site = cache_meta(h->tc->cache, u->n_sites * sizeof *site);
 
     if (!exit || !map || !site)
         return false;
@@ -94,7 +94,7 @@ static bool keep_lists(struct hart *h, struct block *b, const struct x64_unit *u
 static bool keep_ir(struct hart *h, struct block *b, const struct ir_block *ir)
 {
     size_t bytes = offsetof(struct ir_block, insn) + ir->n * sizeof ir->insn[0];
-    struct ir_block *copy = cache_meta(h->cache, bytes);
+    struct ir_block *copy = cache_meta(h->tc->cache, bytes);
 
     if (!copy)
         return false;
@@ -107,24 +107,24 @@ static bool keep_ir(struct hart *h, struct block *b, const struct ir_block *ir)
 static struct block *place(struct hart *h, const struct translate_job *job,
                            const struct ir_block *ir)
 {
-    struct block *b = cache_meta(h->cache, sizeof *b);
+    struct block *b = cache_meta(h->tc->cache, sizeof *b);
 
     if (!b)
         return NULL;
     *b = (struct block){.gpa = ir->gpa, .mode = ir->mode, .len_bytes = ir->len_bytes};
-    if (h->config.engine != ENGINE_JIT && !keep_ir(h, b, ir))
+    if (h->tc->config.engine != ENGINE_JIT && !keep_ir(h, b, ir))
         return NULL;
-    if (h->config.engine != ENGINE_INTERP) {
+    if (h->tc->config.engine != ENGINE_INTERP) {
         size_t cap;
-        uint8_t *rw = cache_room(h->cache, &cap);
+        uint8_t *rw = cache_room(h->tc->cache, &cap);
         const struct x64_unit *u = translate_host(h->translator, job, rw, cap);
 
         if (!u || !keep_lists(h, b, u))
             return NULL;
         b->size_bytes = u->size_bytes;
-        b->code = cache_commit(h->cache, u->size_bytes, b);
+        b->code = cache_commit(h->tc->cache, u->size_bytes, b);
     }
-    cache_own(h->cache, b);
+    cache_own(h->tc->cache, b);
     return b;
 }
 
@@ -145,7 +145,7 @@ static void make_known(struct hart *h, const struct window *w, struct block *b)
             return;
         }
     }
-    block_insert(h->blocks, b);
+    block_insert(h->tc->blocks, b);
 }
 
 /* Its page is protected as for blocks that are kept, so that a store into the block is noticed and
@@ -176,11 +176,11 @@ static struct block *translate(struct hart *h, struct window *w, const struct tr
             return b;
         }
         /* The segment is full; a block that a whole one cannot hold is cut. */
-        if (cache_segment_empty(h->cache)) {
+        if (cache_segment_empty(h->tc->cache)) {
             CHECK(max > 1 && "a segment holds one instruction");
             max /= 2;
         }
-        cache_advance(h->cache);
+        cache_advance(h->tc->cache);
     }
 }
 
@@ -200,7 +200,7 @@ struct block *fetch_block(struct hart *h)
                        .gva = align_down(s->pc, PAGE_SIZE),
                        .gpa = align_down(gpa, PAGE_SIZE),
                        .partial = !mmu_fetched_whole(h->mmu, s->pc)};
-    struct block *b = block_find(h->blocks, gpa, mode, gpa2_of, &w);
+    struct block *b = block_find(h->tc->blocks, gpa, mode, gpa2_of, &w);
 
     /* Another block, where an interrupt came in between: then that one gets cells early. */
     if (s->is_hot && b) {
@@ -212,7 +212,7 @@ struct block *fetch_block(struct hart *h)
         return b;
 
     const struct guest_fetch fetch = {
-        .parcel = parcel, .arg = &w, .end = rewrite_block_end(h->rewrite, gpa)};
+        .parcel = parcel, .arg = &w, .end = rewrite_block_end(h->tc->rewrite, gpa)};
     const struct translate_job job = {
         .s = s, .gpa = gpa, .gva = s->pc, .mode = mode, .fetch = &fetch};
 

@@ -336,15 +336,15 @@ static void place_hart(struct machine *m)
 
 static bool create_hart(struct machine *m, struct err *e)
 {
+    const struct tcache_config shared = {.engine = m->run.engine,
+                                         .translate = m->run.translate,
+                                         .cache_bytes = m->run.cache_bytes,
+                                         .cache_segments = m->run.cache_segments};
     const struct hart_config config = {
         .guest = &rv_guest_ops,
         .time = ir_time,
         .mmu_guest = &rv_mmu_guest,
         .events = {.poll = poll_events, .wait = wait_event, .arg = m},
-        .engine = m->run.engine,
-        .translate = m->run.translate,
-        .cache_bytes = m->run.cache_bytes,
-        .cache_segments = m->run.cache_segments,
         .no_links = m->run.no_links,
         .evaluate_first = m->run.evaluate_first,
         .stress_irq = m->run.stress_irq,
@@ -358,7 +358,8 @@ static bool create_hart(struct machine *m, struct err *e)
     m->cpu.set_timer = set_supervisor_timer;
     m->cpu.sbi = &sbi_host;
     m->cpu.machine = m;
-    m->hart = hart_create(&m->cpu.s, &m->phys, &config, e);
+    m->tcache = tcache_create(&m->phys, &shared, e);
+    m->hart = m->tcache ? hart_create(&m->cpu.s, m->tcache, &config, e) : NULL;
     return m->hart != NULL;
 }
 
@@ -421,6 +422,8 @@ void machine_destroy(struct machine *m)
     machine_monitor_fini(m);
     if (m->hart)
         hart_destroy(m->hart);
+    if (m->tcache)
+        tcache_destroy(m->tcache);
     if (m->have_phys)
         phys_fini(&m->phys);
     if (m->have_plan)

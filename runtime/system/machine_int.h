@@ -27,6 +27,7 @@ struct machine {
     struct rv_hart cpu;
     struct machine_config cfg;
     struct machine_run_config run;
+    struct tcache *tcache;
     struct hart *hart;
     struct phys phys;
     bool have_phys, have_board, have_plan;
