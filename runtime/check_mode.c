@@ -136,7 +136,11 @@ static bool on_code_write(void *arg, uint64_t gpa, unsigned size)
 {
     struct check *c = arg;
 
-    return block_would_drop(c->h->tc->blocks, gpa, size);
+    tcache_lock(c->h->tc);
+    bool would = block_would_drop(c->h->tc->blocks, gpa, size);
+
+    tcache_unlock(c->h->tc);
+    return would;
 }
 
 /* ---- States ---------------------------------------------------------------------------------- */

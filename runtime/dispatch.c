@@ -64,7 +64,7 @@ struct hart *hart_create(struct cpu_state *s, struct tcache *t, const struct har
     unsigned n_helpers;
 
     CHECK(h && "memory for a hart");
-    CHECK(t->n_harts < (t->config.n_harts ? t->config.n_harts : 1));
+    CHECK(t->n_harts < t->config.n_harts);
     h->s = s;
     h->tc = t;
     atomic_init(&h->passed, UINT64_MAX);
@@ -92,6 +92,7 @@ struct hart *hart_create(struct cpu_state *s, struct tcache *t, const struct har
     x64_init_state(s, &t->stubs, &layout, helpers, n_helpers);
     if (t->config.engine == ENGINE_CHECK)
         h->check = check_create(h);
+    h->n = t->n_harts;
     t->hart[t->n_harts++] = h;
     block_table_add_state(t->blocks, s);
     return h;
@@ -200,6 +201,22 @@ static bool serve_pending(struct hart *h)
     return true;
 }
 
+/* The exit's block is there as long as the generation is what it was. */
+static bool may_link(const struct hart *h, const struct block_exit *e, const struct block *b,
+                     uint64_t next_va)
+{
+    if (h->link_generation != cache_generation(h->tc->cache) || e->from->dropped ||
+        e->from->mode != b->mode)
+        return false;
+    /* A guard holds the salt of the half that jumps; the other half may have changed. */
+    if (b->dropped || (h->s->page_va ^ next_va) >> 63)
+        return false;
+    /* An exit without a guard vouches for the physical page that its block is in. A block
+     * that straddles has bytes of another one too; and the page may have been mapped
+     * elsewhere, with no fence yet, since its block was entered. */
+    return e->at.cell || !(b->gpa2 || (e->from->gpa ^ b->gpa) >> PAGE_BITS);
+}
+
 /* Links the exit that led here to b, which is at s->pc. */
 static void link_exit(struct hart *h, struct block *b)
 {
@@ -210,24 +227,31 @@ static void link_exit(struct hart *h, struct block *b)
         .page_tag = s->page_tag, .next_va = next_va, .next_tag = next_va ^ s->salt[next_va >> 63]};
 
     h->link_from = NULL;
-    if (h->link_generation != cache_generation(h->tc->cache) || e->from->dropped ||
-        e->from->mode != b->mode)
-        return;
-    /* A guard holds the salt of the half that jumps; the other half may have changed. */
-    if (b->dropped || (s->page_va ^ next_va) >> 63)
-        return;
-    /* An exit without a guard vouches for the physical page that its block is in. A block
-     * that straddles has bytes of another one too; and the page may have been mapped
-     * elsewhere, with no fence yet, since its block was entered. */
-    if (!e->at.cell && (b->gpa2 || (e->from->gpa ^ b->gpa) >> PAGE_BITS))
-        return;
-    block_link(h->tc->blocks, e, b, &cell);
+    tcache_lock(h->tc);
+    if (may_link(h, e, b, next_va))
+        block_link(h->tc->blocks, e, b, &cell, h);
+    tcache_unlock(h->tc);
 }
 
 void log_exec(const struct hart *h, uint64_t gpa)
 {
     if (log_on(LOG_exec) && log_in_filter(h->s->pc))
         log_line(LOG_exec, "exec %016" PRIx64 " (physical %" PRIx64 ")", h->s->pc, gpa);
+}
+
+/* Another hart may drop b meanwhile and clear the entry: it sets `dropped` first, then looks here;
+ * we write, then look there. One of us sees the other. */
+static void note_jump(struct cpu_state *s, const struct block *b)
+{
+    struct jump_entry *e = &s->jump[jump_index(s->pc)];
+    uint64_t tag = s->pc ^ s->salt[s->pc >> 63];
+
+    if (__atomic_load_n(&e->tag, __ATOMIC_RELAXED) == tag && e->code == b->code)
+        return;
+    __atomic_store_n(&e->code, b->code, __ATOMIC_RELAXED);
+    __atomic_store_n(&e->tag, tag, __ATOMIC_SEQ_CST);
+    if (atomic_load(&b->dropped))
+        __atomic_store_n(&e->tag, JUMP_EMPTY, __ATOMIC_RELAXED);
 }
 
 static enum exit_reason run(struct hart *h, struct block *b)
@@ -239,8 +263,8 @@ static enum exit_reason run(struct hart *h, struct block *b)
         return ir_eval(b->ir, s, &h->env);
     if (h->tc->config.engine == ENGINE_CHECK)
         return check_run(h->check, b);
-    if (!h->config.no_links && !b->dropped && jump_is_tagged(s->pc))
-        s->jump[jump_index(s->pc)] = (struct jump_entry){s->pc ^ s->salt[s->pc >> 63], b->code};
+    if (!h->config.no_links && jump_is_tagged(s->pc))
+        note_jump(s, b);
     return h->tc->stubs.enter(s, b->code);
 }
 
@@ -263,7 +287,11 @@ void block_left(struct hart *h, enum exit_reason reason)
 {
     struct cpu_state *s = h->s;
 
-    h->evaluated.len_bytes = 0;
+    if (h->evaluated.len_bytes) {
+        tcache_lock(h->tc);
+        h->evaluated.len_bytes = 0;
+        tcache_unlock(h->tc);
+    }
     h->stats.exits[reason]++;
     switch (reason) {
     case EXIT_LINK:

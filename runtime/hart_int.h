@@ -20,6 +20,9 @@ struct tcache {
     struct x64_stubs stubs;
     struct hart *hart[MAX_HARTS];
     unsigned n_harts;
+    /* Of blocks (table, links, lists), of which segments are taken, of rewrite, of each hart's
+     * `making` and `evaluated`. Translated code and look-ups go without. */
+    pthread_mutex_t lock;
 
     /* quiesce.c */
     _Atomic uint64_t epoch;
@@ -29,12 +32,22 @@ struct tcache {
     _Atomic uint64_t turn, next_turn;
 };
 
+/* The pages that a hart reads to make a block. While they are here they count as code, so that
+ * their store views stay read-only, and a store to one is noted. */
+struct making {
+    bool now;
+    bool stale;      /* one was stored to: what was read may be old */
+    uint64_t gpa[2]; /* of pages; [1] 0: none */
+};
+
 struct hart {
     struct tcache *tc;
+    unsigned n; /* its number: of its room in the cache */
     struct cpu_state *s;
     struct mmu *mmu;
     struct seen *seen;
     struct wild *wild;
+    struct making making;
     struct block
         evaluated; /* what runs for the first time, known to no list; len_bytes 0: nothing */
     struct translator *translator;
@@ -50,6 +63,15 @@ struct hart {
     uint64_t link_generation;
     struct hart_stats stats;
 };
+
+static inline void tcache_lock(struct tcache *t)
+{
+    pthread_mutex_lock(&t->lock);
+}
+static inline void tcache_unlock(struct tcache *t)
+{
+    pthread_mutex_unlock(&t->lock);
+}
 
 /* ---- dispatch.c ------------------------------------------------------------------------ */
 

@@ -97,10 +97,10 @@ static bool has_passed(struct hart *h, uint64_t epoch)
     return atomic_load(&h->passed) >= epoch;
 }
 
-bool quiesce_is_over(struct tcache *t, uint64_t epoch)
+bool quiesce_is_over(struct tcache *t, const struct hart *self, uint64_t epoch)
 {
     for (unsigned k = 0; k < t->n_harts; k++) {
-        if (!has_passed(t->hart[k], epoch))
+        if (t->hart[k] != self && !has_passed(t->hart[k], epoch))
             return false;
     }
     return true;
@@ -133,7 +133,7 @@ static void await_all(struct tcache *t, const struct hart *self, uint64_t epoch)
 
 void quiesce_wait(struct tcache *t, struct hart *self, uint64_t epoch)
 {
-    if (quiesce_is_over(t, epoch))
+    if (quiesce_is_over(t, self, epoch))
         return;
     quiesce_leave(self);
     await_all(t, self, epoch);

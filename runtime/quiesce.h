@@ -24,8 +24,9 @@ void quiesce_pass(struct hart *h);
 
 /* ---- Any thread, that is in no critical section of tcache's lock -------------------------- */
 
-/* What is unreachable now may be reused when quiesce_is_over(epoch). */
+/* What is unreachable now may be reused when quiesce_is_over(epoch), asked by the hart `self` in
+ * its loop, which is itself no matter. */
 uint64_t quiesce_begin(struct tcache *t);
-bool quiesce_is_over(struct tcache *t, uint64_t epoch);
+bool quiesce_is_over(struct tcache *t, const struct hart *self, uint64_t epoch);
 /* Waits for that; self counts as passed meanwhile. Harts that run are asked to leave their code. */
 void quiesce_wait(struct tcache *t, struct hart *self, uint64_t epoch);

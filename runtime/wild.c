@@ -57,7 +57,9 @@ void wild_note_hot(struct hart *h, struct block *b)
 {
     log_line(LOG_cache, "hot %" PRIx64, b->gpa);
     seen_before(h->wild->hot, b->gpa, b->mode);
+    tcache_lock(h->tc);
     block_drop(h->tc->blocks, b);
+    tcache_unlock(h->tc);
     h->stats.hot++;
 }
 
@@ -67,7 +69,9 @@ static void note(struct hart *h, struct block *b)
 
     log_line(LOG_cache, "the access at %" PRIx64 " jumps from page to page", gpa);
     seen_before(h->wild->noted, gpa, b->mode);
+    tcache_lock(h->tc);
     block_drop(h->tc->blocks, b);
+    tcache_unlock(h->tc);
     h->stats.wild++;
 }
 
