@@ -9,7 +9,7 @@
 
 static void print_registers(void *arg, FILE *out)
 {
-    rv_print_state(&((struct machine *)arg)->cpu, out);
+    rv_print_state(&((struct machine *)arg)->hart[0].cpu, out);
 }
 
 static void print_jit(void *arg, FILE *out)
@@ -24,7 +24,7 @@ static void print_mtree(void *arg, FILE *out)
 
 static void print_tlb(void *arg, FILE *out)
 {
-    mmu_print(((struct machine *)arg)->cpu.s.mmu, out);
+    mmu_print(((struct machine *)arg)->hart[0].cpu.s.mmu, out);
 }
 
 static void print_irq(void *arg, FILE *out)

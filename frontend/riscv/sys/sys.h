@@ -179,3 +179,40 @@ uint64_t rv_sret(struct rv_hart *h);
 
 /* Serves the ecall at s.pc by the registers and steps over it. */
 void rv_sbi_call(struct rv_hart *h);
+
+/* ---- The other harts (cluster.c) --------------------------------------------------- */
+
+/* sfence.vma for [start, start + len), of one address space or all of them; start and len 0: all. */
+struct rv_fence {
+    uint64_t start, len;
+    bool all_asid;
+    uint32_t asid;
+};
+
+unsigned rv_n_harts(const struct rv_hart *h);
+/* Of hart hartid, which exists and is another one than h. */
+enum rv_hsm rv_hsm_state_of(const struct rv_hart *h, unsigned hartid);
+
+/* What the hart has to do before it goes on. */
+enum rv_attend {
+    RV_ATTEND_RUN,   /* nothing: it runs guest code */
+    RV_ATTEND_STAY,  /* it runs none (PENDING_WAIT): stopped, suspended, waiting for fences */
+    RV_ATTEND_BEGAN, /* it was started, or resumed, at another pc */
+};
+/* Does what others have asked for. Called by rv_interrupt(). */
+enum rv_attend rv_attend(struct rv_hart *h);
+
+/* Bit i of harts: hart i, which exists. */
+void rv_send_ipi(struct rv_hart *h, uint64_t harts);
+/* fence NULL: fence.i. The hart goes on when all have done it. */
+void rv_send_fence(struct rv_hart *h, uint64_t harts, const struct rv_fence *fence);
+void rv_fence_now(struct rv_hart *h, const struct rv_fence *fence);
+
+/* False: it is not stopped. */
+bool rv_start(struct rv_hart *h, unsigned hartid, uint64_t pc, uint64_t arg) MUST_CHECK;
+/* False: no other hart could start this one again. */
+bool rv_stop_unless_last(struct rv_hart *h) MUST_CHECK;
+/* Until an interrupt that mie enables is pending. */
+void rv_suspend(struct rv_hart *h);
+/* The same, but it goes on at pc, with hartid and arg in a0 and a1. */
+void rv_suspend_to(struct rv_hart *h, uint64_t pc, uint64_t arg);
