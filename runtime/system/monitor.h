@@ -51,6 +51,9 @@ struct monitor_host {
     bool (*is_over)(void *arg);
     /* monitor_serve() is wanted. Any thread. */
     void (*wake)(void *arg);
+    /* `quit` has been typed: the hart must come to it, also if it waits for somebody who does not
+     * read what the guest writes. A port's reader. */
+    void (*hurry)(void *arg);
     /* Shows text at a port. The hart's thread, and the port's reader. */
     void (*put)(void *arg, enum monitor_port port, const char *text, size_t n);
     void *arg;
