@@ -132,6 +132,7 @@ static void take(struct monitor *m, enum monitor_port port, char byte)
 
 void monitor_greet(struct monitor *m, enum monitor_port port)
 {
+    m->typing[port] = (struct typing){0};
     say(m, port, "\n(dbt) ");
 }
 

@@ -64,7 +64,8 @@ void monitor_destroy(struct monitor *m);
 
 /* ---- A port's reader thread ---------------------------------------------------------- */
 
-/* Shows the prompt: somebody begins to type here. */
+/* Shows the prompt: somebody begins to type here, and nothing of what another one did not finish is
+ * before it. */
 void monitor_greet(struct monitor *m, enum monitor_port port);
 
 /* Bytes as they were typed: echoed (at a terminal, which MONITOR_SERIAL is), edited by backspace

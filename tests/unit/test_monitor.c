@@ -198,6 +198,25 @@ static void ports_are_apart(void **state)
     tear_down(&w);
 }
 
+static void a_new_client_begins_a_new_line(void **state)
+{
+    struct world w;
+
+    (void)state;
+    set_up(&w);
+    type(&w, MONITOR_SOCKET, "system_reset of whom the network was lost");
+    type(&w, MONITOR_SERIAL, "info ");
+    monitor_greet(w.monitor, MONITOR_SOCKET);
+    w.len[MONITOR_SOCKET] = 0;
+    type(&w, MONITOR_SOCKET, "info status\n");
+    type(&w, MONITOR_SERIAL, "colour\r");
+    monitor_serve(w.monitor);
+    assert_string_equal(w.text[MONITOR_SOCKET], "running\n(dbt) ");
+    assert_int_equal(w.resets, 0);
+    assert_int_equal(w.shown, 1); /* the other port's line is as it was */
+    tear_down(&w);
+}
+
 static void a_line_can_be_edited(void **state)
 {
     struct world w;
@@ -291,6 +310,7 @@ int main(void)
         cmocka_unit_test(commands_are_done_and_answered),
         cmocka_unit_test(quit_hurries_at_once),
         cmocka_unit_test(ports_are_apart),
+        cmocka_unit_test(a_new_client_begins_a_new_line),
         cmocka_unit_test(a_line_can_be_edited),
         cmocka_unit_test(too_much_is_refused),
         cmocka_unit_test(stop_holds_the_hart_until_cont),
