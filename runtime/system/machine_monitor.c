@@ -125,6 +125,11 @@ static bool is_over(void *arg)
     return atomic_load(&((struct machine *)arg)->finished);
 }
 
+static void hurry(void *arg)
+{
+    board_hurry(&((struct machine *)arg)->board);
+}
+
 /* A raw terminal wants a carriage return, too. */
 static void put(void *arg, enum monitor_port port, const char *text, size_t n)
 {
@@ -177,6 +182,7 @@ void machine_monitor_init(struct machine *m)
         .continued = continued,
         .is_over = is_over,
         .wake = machine_wake,
+        .hurry = hurry,
         .put = put,
         .arg = m,
     };
