@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "devices/host/block_format.h"
 #include "devices/host/net.h"
 #include "frontend/riscv/rv.h"
 
@@ -38,7 +39,7 @@ struct drive_config {
     char serial[DRIVE_SERIAL_ROOM];
     bool read_only;
     bool snapshot; /* what the guest writes is thrown away */
-    bool raw;      /* format=raw: whatever it looks like */
+    const struct block_format *format; /* format=: whatever it looks like; NULL: it decides */
 };
 
 struct net_device_config {
