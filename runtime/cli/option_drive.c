@@ -177,6 +177,8 @@ bool option_device(struct options *o, const char *value, struct err *e)
         return device_blk(o, rest, e);
     if (len == 17 && memcmp(value, "virtio-rng-device", len) == 0)
         return device_rng(o, rest, e);
+    if (len == 21 && memcmp(value, "virtio-balloon-device", len) == 0)
+        return option_device_balloon(o, rest, e);
     if ((len == 20 && memcmp(value, "virtio-serial-device", len) == 0) ||
         (len == 11 && memcmp(value, "virtconsole", len) == 0))
         return err_set(e, "%.*s: write --console stdio, pty or unix:PATH", (int)len, value);
@@ -188,8 +190,8 @@ bool option_device(struct options *o, const char *value, struct err *e)
         return err_set(e, "%.*s: there is no PCI yet; write %.*s-device", (int)len, value,
                        (int)len - 4, value);
     return err_set(e,
-                   "%.*s is not there; virtio-blk-device,drive=ID, virtio-net-device,netdev=ID and "
-                   "virtio-rng-device are",
+                   "%.*s is not there; virtio-blk-device,drive=ID, virtio-net-device,netdev=ID, "
+                   "virtio-rng-device and virtio-balloon-device are",
                    (int)len, value);
 }
 

@@ -7,6 +7,7 @@
 
 #include "devices/host/block_format.h"
 #include "devices/host/net.h"
+#include "devices/virtio/virtio_balloon.h"
 #include "frontend/riscv/rv.h"
 
 enum firmware {
@@ -31,7 +32,8 @@ enum virtio_kind {
     VIRTIO_KIND_RNG,
     VIRTIO_KIND_CONSOLE,
     VIRTIO_KIND_NET,
-    VIRTIO_KIND_FS
+    VIRTIO_KIND_FS,
+    VIRTIO_KIND_BALLOON,
 };
 
 struct drive_config {
@@ -59,6 +61,7 @@ struct virtio_config {
     struct drive_config drive;     /* VIRTIO_KIND_BLK */
     struct net_device_config card; /* VIRTIO_KIND_NET */
     struct config_share share;     /* VIRTIO_KIND_FS */
+    struct virtio_balloon_config balloon; /* VIRTIO_KIND_BALLOON */
 };
 
 struct machine_config {
