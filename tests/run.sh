@@ -122,6 +122,7 @@ part_asan()
     many asan-bare 300 env DBT=out/asan/dbt-run tests/guest/bare.sh
     one asan-firmware 120 tests/guest/firmware.sh out/asan/dbt-run
     many asan-fuzz-replay 600 make -j2 --no-print-directory BUILD=asan fuzz-replay
+    many asan-virtio-count 300 make -j2 --no-print-directory BUILD=asan virtio-count N=100000
     unset ASAN_OPTIONS
 }
 

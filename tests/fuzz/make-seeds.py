@@ -103,7 +103,7 @@ def seeds():
     yield "translate", programs
     yield "devices", [chance.randbytes(200 + 20 * n) for n in range(20)]
     yield "share", [bytes([n % 8]) + chance.randbytes(200 + 40 * n) for n in range(24)]
-    yield "virtio", [bytes([n % 20, 0]) + chance.randbytes(300 + 40 * n) for n in range(40)]
+    yield "virtio", [bytes([n % 22, 0]) + chance.randbytes(300 + 40 * n) for n in range(44)]
     yield "sbi", [chance.randbytes(300) for n in range(20)]
 
 
