@@ -151,6 +151,7 @@ part_guest()
     many disk-kill-qcow2 120 tests/guest/disk-kill.py --format qcow2
     many net 120 tests/guest/net.py
     many share 300 tests/guest/share.sh
+    many balloon 300 tests/guest/balloon.py
 }
 
 part_diff()

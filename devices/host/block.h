@@ -1,5 +1,6 @@
 /* The host's side of a disk: a raw file or a block device, or an image of another format, which a
- * qemu-nbd of our own reads; read and written by threads of its own. Requests are independent of each other, as a disk's are: whoever needs an order waits. */
+ * qemu-nbd of our own reads; read and written by threads of its own. Requests are independent of
+ * each other, as a disk's are: whoever needs an order waits. */
 #pragma once
 
 #include <stdbool.h>

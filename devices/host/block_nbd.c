@@ -1,5 +1,5 @@
-/* A disk image that qemu-nbd serves. libnbd's calls wait for their answers, so there is a connection
- * a thread of the pool. What is scattered in guest memory goes through a buffer of the
+/* A disk image that qemu-nbd serves. libnbd's calls wait for their answers, so there is a
+ * connection a thread of the pool. What is scattered in guest memory goes through a buffer of the
  * connection's: a request apiece would unpack a compressed cluster once for each page.
  *
  * libnbd is loaded when the first image needs it: with what it needs itself (TLS, XML) it would
@@ -98,7 +98,8 @@ static void end_server(struct block_nbd *b)
     pthread_mutex_lock(&b->lock);
     if (!b->ended) {
         block_server_end(&b->server, said, sizeof said);
-        fprintf(stderr, "dbt-run: %s: qemu-nbd does not answer: %s; the guest's disk gives errors\n",
+        fprintf(stderr,
+                "dbt-run: %s: qemu-nbd does not answer: %s; the guest's disk gives errors\n",
                 b->path, said);
     }
     b->ended = true;

@@ -102,7 +102,8 @@ static char **make_environment(char *listen_pid)
     return env;
 }
 
-/* ---- The child: between fork and exec only what a signal handler may call --------------------- */
+/* ---- The child: between fork and exec only what a signal handler may call ---------------------
+ */
 
 static void write_number(char *at, unsigned long number)
 {
@@ -119,9 +120,8 @@ static void write_number(char *at, unsigned long number)
 
 /* Ctrl-C at the terminal is for us: it is taken out of our process group, so that it can end
  * cleanly. */
-_Noreturn static void
-become_server(const char *program, char *const *argv, char **env, char *listen_pid, int listener,
-              int said, pid_t parent)
+_Noreturn static void become_server(const char *program, char *const *argv, char **env,
+                                    char *listen_pid, int listener, int said, pid_t parent)
 {
     int null = open("/dev/null", O_RDWR);
     sigset_t none;
@@ -152,8 +152,8 @@ bool block_server_start(struct block_server *s, const char *path, const char *fo
 {
     char program[PATH_ROOM], image[PATH_ROOM + 2], f[32], shared[NUMBER_ROOM + 16];
     char listen_pid[16 + NUMBER_ROOM] = "LISTEN_PID=";
-    char *argv[] = {"qemu-nbd", f, shared, "--discard=unmap", writable ? image : "--read-only",
-                    image, NULL};
+    char *argv[] = {"qemu-nbd", f,   shared, "--discard=unmap", writable ? image : "--read-only",
+                    image,      NULL};
     int said[2], listener;
     pid_t parent = getpid();
     char **env;

@@ -34,7 +34,8 @@ static struct virtio_balloon *balloon_of(struct virtio_device *d)
 
 /* ---- Giving back ----------------------------------------------------------------------------- */
 
-/* The pages that lie wholly in [gpa, gpa+len), all of it RAM. Code that was made from them is old. */
+/* The pages that lie wholly in [gpa, gpa+len), all of it RAM. Code that was made from them is old.
+ */
 static void give_back(struct virtio_balloon *b, uint64_t gpa, uint64_t len_bytes)
 {
     const struct virtio_dma *dma = &b->v.host.dma;
@@ -48,7 +49,8 @@ static void give_back(struct virtio_balloon *b, uint64_t gpa, uint64_t len_bytes
     dma_wrote(dma, &iov, 1, 0, end - first);
 }
 
-/* ---- The balloon ------------------------------------------------------------------------------ */
+/* ---- The balloon ------------------------------------------------------------------------------
+ */
 
 static int by_number(const void *a, const void *b)
 {
@@ -98,7 +100,8 @@ static void deflate(struct virtio_device *d, struct virtq *q, struct virtq_chain
     virtq_give(q, c->head, 0);
 }
 
-/* ---- Free page reporting (section 5.5.6.7) ----------------------------------------------------- */
+/* ---- Free page reporting (section 5.5.6.7) -----------------------------------------------------
+ */
 
 /* The buffer is free memory itself. If the driver relies on what it filled it with, it must stay
  * so: zeros are what it gets (section 5.5.6.6). */
@@ -117,7 +120,8 @@ static void report(struct virtio_device *d, struct virtq *q, struct virtq_chain 
     virtq_give(q, c->head, 0);
 }
 
-/* ---- The guest's figures (section 5.5.6.3) ----------------------------------------------------- */
+/* ---- The guest's figures (section 5.5.6.3) -----------------------------------------------------
+ */
 
 static void give_stats(struct virtio_balloon *b)
 {
@@ -160,7 +164,8 @@ const char *virtio_balloon_stat_name(unsigned tag)
     return tag < VIRTIO_BALLOON_N_STATS ? names[tag] : NULL;
 }
 
-/* ---- Service ----------------------------------------------------------------------------------- */
+/* ---- Service -----------------------------------------------------------------------------------
+ */
 
 /* Section 5.5.2 has queue 3 for hints, which are not offered, and 4 for reports. Linux leaves no
  * gaps, so that reports come to 3, or to 2 without figures; QEMU agrees with it. */
@@ -203,9 +208,10 @@ static void write_config(struct virtio_device *d, uint64_t offset, unsigned size
 
     for (unsigned i = 0; i < size; i++) {
         uint64_t at = offset + i;
-        bool ours = at / sizeof(uint32_t) == offsetof(struct virtio_balloon_space, actual) / 4 ||
-                    (at / sizeof(uint32_t) == offsetof(struct virtio_balloon_space, poison_val) / 4 &&
-                     virtio_has(d, F_PAGE_POISON));
+        bool ours =
+            at / sizeof(uint32_t) == offsetof(struct virtio_balloon_space, actual) / 4 ||
+            (at / sizeof(uint32_t) == offsetof(struct virtio_balloon_space, poison_val) / 4 &&
+             virtio_has(d, F_PAGE_POISON));
 
         if (ours)
             ((uint8_t *)s)[at] = (uint8_t)(value >> 8 * i);
@@ -238,7 +244,8 @@ static const struct virtio_ops balloon_ops = {
     .state = state,
 };
 
-/* ---- Its user --------------------------------------------------------------------------------- */
+/* ---- Its user ---------------------------------------------------------------------------------
+ */
 
 void virtio_balloon_set(struct virtio_balloon *b, uint64_t guest_bytes)
 {
@@ -274,7 +281,8 @@ struct virtio_balloon_stats virtio_balloon_ask(struct virtio_balloon *b)
     return stats;
 }
 
-/* ---- Life ------------------------------------------------------------------------------------- */
+/* ---- Life -------------------------------------------------------------------------------------
+ */
 
 void virtio_balloon_init(struct virtio_balloon *b, const struct virtio_balloon_config *config,
                          const struct virtio_host *host)

@@ -43,7 +43,8 @@ void virtio_balloon_init(struct virtio_balloon *b, const struct virtio_balloon_c
                          const struct virtio_host *host);
 void virtio_balloon_fini(struct virtio_balloon *b);
 
-/* ---- The serving thread, between two blocks of the guest's code ------------------------------- */
+/* ---- The serving thread, between two blocks of the guest's code -------------------------------
+ */
 
 /* The guest is to have so much memory, no more than there is. It comes to that in its own time. */
 void virtio_balloon_set(struct virtio_balloon *b, uint64_t guest_bytes);

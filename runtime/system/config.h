@@ -40,7 +40,7 @@ struct drive_config {
     char path[DRIVE_PATH_ROOM];
     char serial[DRIVE_SERIAL_ROOM];
     bool read_only;
-    bool snapshot; /* what the guest writes is thrown away */
+    bool snapshot;                     /* what the guest writes is thrown away */
     const struct block_format *format; /* format=: whatever it looks like; NULL: it decides */
 };
 
@@ -58,9 +58,9 @@ struct config_share {
 
 struct virtio_config {
     enum virtio_kind kind;
-    struct drive_config drive;     /* VIRTIO_KIND_BLK */
-    struct net_device_config card; /* VIRTIO_KIND_NET */
-    struct config_share share;     /* VIRTIO_KIND_FS */
+    struct drive_config drive;            /* VIRTIO_KIND_BLK */
+    struct net_device_config card;        /* VIRTIO_KIND_NET */
+    struct config_share share;            /* VIRTIO_KIND_FS */
     struct virtio_balloon_config balloon; /* VIRTIO_KIND_BALLOON */
 };
 

@@ -3,7 +3,8 @@
  *     virtio_count STEPS [SEED [DEVICE...]]
  *
  * Inputs of fuzz_virtio.c of random bytes; a device is done when its steps are. The last line is
- * "N passed, N failed"; a device that fails ends all, and its input lies in out/fuzz/virtio-count. */
+ * "N passed, N failed"; a device that fails ends all, and its input lies in out/fuzz/virtio-count.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,9 +14,9 @@
 
 enum { MAX_LEN = 4096 };
 
-static const char *const names[N_KINDS] = {
-    "blk", "blk-read-only", "blk-snapshot", "blk-threads", "rng",    "console",
-    "net", "net-able",      "fs",           "fs-threads",  "balloon"};
+static const char *const names[N_KINDS] = {"blk", "blk-read-only", "blk-snapshot", "blk-threads",
+                                           "rng", "console",       "net",          "net-able",
+                                           "fs",  "fs-threads",    "balloon"};
 
 /* splitmix64 */
 static uint64_t next(uint64_t *seed)
@@ -61,12 +62,13 @@ static void do_device(int kind, uint64_t n_steps, uint64_t seed)
         LLVMFuzzerTestOneInput(data, len);
         free(data);
     }
-    printf("ok    %s: %llu steps: %llu register accesses, %llu descriptors, %llu requests, %llu ring "
-           "entries, %llu notifications, %llu starts, %llu resets\n",
-           names[kind], (unsigned long long)total(), (unsigned long long)(s[1] + s[2] + s[3]),
-           (unsigned long long)(s[4] + s[5] + s[6]), (unsigned long long)(s[7] + s[8]),
-           (unsigned long long)(s[9] + s[10] + s[11]), (unsigned long long)s[15],
-           (unsigned long long)s[0], (unsigned long long)s[13]);
+    printf(
+        "ok    %s: %llu steps: %llu register accesses, %llu descriptors, %llu requests, %llu ring "
+        "entries, %llu notifications, %llu starts, %llu resets\n",
+        names[kind], (unsigned long long)total(), (unsigned long long)(s[1] + s[2] + s[3]),
+        (unsigned long long)(s[4] + s[5] + s[6]), (unsigned long long)(s[7] + s[8]),
+        (unsigned long long)(s[9] + s[10] + s[11]), (unsigned long long)s[15],
+        (unsigned long long)s[0], (unsigned long long)s[13]);
     fflush(stdout);
 }
 

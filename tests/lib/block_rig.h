@@ -76,7 +76,8 @@ static inline void assert_refused(struct block_config c, const char *words)
 }
 
 /* Does one request, returns its error. */
-static inline int request(struct block *b, enum block_op op, uint64_t offset, void *bytes, uint64_t len)
+static inline int request(struct block *b, enum block_op op, uint64_t offset, void *bytes,
+                          uint64_t len)
 {
     struct iovec iov = {bytes, len};
     struct block_request r = {

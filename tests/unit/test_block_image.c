@@ -94,11 +94,8 @@ static void write_some(struct block *b, unsigned sector, unsigned n, uint8_t byt
     uint8_t *at = model + (size_t)sector * SECTOR;
     size_t len = (size_t)n * SECTOR;
     struct iovec iov[3] = {{at, 99}, {at + 99, 301}, {at + 400, len - 400}};
-    struct block_request r = {.op = BLOCK_WRITE,
-                              .offset = (uint64_t)sector * SECTOR,
-                              .len = len,
-                              .iov = iov,
-                              .n_iov = 3};
+    struct block_request r = {
+        .op = BLOCK_WRITE, .offset = (uint64_t)sector * SECTOR, .len = len, .iov = iov, .n_iov = 3};
 
     memset(at, byte, len);
     block_submit(b, &r);
@@ -150,9 +147,9 @@ static pid_t find_server(void)
 static void each_format(void **state)
 {
     static const char *const formats[][2] = {
-        {"qcow2", ""},  {"qcow2", "-c"}, {"qcow2", "-o compat=0.10"},
-        {"qcow", ""},   {"qed", ""},     {"vmdk", "-o subformat=monolithicSparse"},
-        {"vdi", ""},    {"vhdx", ""},    {"vpc", "-o force_size=on"},
+        {"qcow2", ""},     {"qcow2", "-c"}, {"qcow2", "-o compat=0.10"},
+        {"qcow", ""},      {"qed", ""},     {"vmdk", "-o subformat=monolithicSparse"},
+        {"vdi", ""},       {"vhdx", ""},    {"vpc", "-o force_size=on"},
         {"parallels", ""},
     };
 
@@ -199,7 +196,8 @@ static void a_backing_file(void **state)
     sh("cmp %s %s/copy", before, folder);
 }
 
-/* ---- format= ---------------------------------------------------------------------------------- */
+/* ---- format= ----------------------------------------------------------------------------------
+ */
 
 /* The bytes of an image are a raw disk, if that is said; and a raw disk is one whatever is said,
  * but for qemu-nbd, which says so. */
@@ -230,8 +228,7 @@ static void a_raw_disk_stays_one(void **state)
     static const uint8_t qcow2[8] = "QFI\373\0\0\0\3";
     uint8_t bytes[4 * SECTOR];
     struct iovec iov[2] = {{bytes, 5}, {bytes + 5, sizeof bytes - 5}};
-    struct block_request r = {
-        .op = BLOCK_WRITE, .len = sizeof bytes, .iov = iov, .n_iov = 2};
+    struct block_request r = {.op = BLOCK_WRITE, .len = sizeof bytes, .iov = iov, .n_iov = 2};
     struct block *b;
 
     (void)state;
@@ -386,7 +383,8 @@ static void discarded_space_is_given_back(void **state)
     block_close(b);
 }
 
-/* ---- The server ------------------------------------------------------------------------------- */
+/* ---- The server -------------------------------------------------------------------------------
+ */
 
 /* It is killed: the guest's requests fail, and nothing else happens. */
 static void a_server_that_is_killed(void **state)
