@@ -28,18 +28,17 @@ static bool take_habit(const struct option_item *it, struct err *e)
     if (option_is(it->name, "index") || option_is(it->name, "bus") || option_is(it->name, "unit"))
         return err_set(e, "%s=: disks are numbered in the order in which they are given", it->name);
     return err_set(
-        e, "%s is not known; file=, format=raw, readonly=on, snapshot=on, serial=, id=", it->name);
+        e, "%s is not known; file=, format=, readonly=on, snapshot=on, serial=, id=", it->name);
 }
 
 static bool take_format(struct drive_config *c, const struct option_item *it, struct err *e)
 {
     const char *format = it->value ? it->value : "";
+    char known[256];
 
-    c->raw = option_is(format, "raw");
-    return c->raw || err_set(e,
-                             "format=%s: an unknown format, only raw is read; make one with "
-                             "qemu-img convert -O raw FILE NEW",
-                             format);
+    c->format = block_format_find(format);
+    block_format_list(known, sizeof known);
+    return c->format || err_set(e, "format=%s: an unknown format; there are %s", format, known);
 }
 
 static bool take_setting(struct cli_drive *d, const struct option_item *it, bool first,
@@ -178,6 +177,8 @@ bool option_device(struct options *o, const char *value, struct err *e)
         return device_blk(o, rest, e);
     if (len == 17 && memcmp(value, "virtio-rng-device", len) == 0)
         return device_rng(o, rest, e);
+    if (len == 21 && memcmp(value, "virtio-balloon-device", len) == 0)
+        return option_device_balloon(o, rest, e);
     if ((len == 20 && memcmp(value, "virtio-serial-device", len) == 0) ||
         (len == 11 && memcmp(value, "virtconsole", len) == 0))
         return err_set(e, "%.*s: write --console stdio, pty or unix:PATH", (int)len, value);
@@ -189,8 +190,8 @@ bool option_device(struct options *o, const char *value, struct err *e)
         return err_set(e, "%.*s: there is no PCI yet; write %.*s-device", (int)len, value,
                        (int)len - 4, value);
     return err_set(e,
-                   "%.*s is not there; virtio-blk-device,drive=ID, virtio-net-device,netdev=ID and "
-                   "virtio-rng-device are",
+                   "%.*s is not there; virtio-blk-device,drive=ID, virtio-net-device,netdev=ID, "
+                   "virtio-rng-device and virtio-balloon-device are",
                    (int)len, value);
 }
 

@@ -70,6 +70,10 @@ static void add_device(struct board_virtio *b, unsigned slot, const struct virti
     case VIRTIO_KIND_NET:
         virtio_net_init(&b->device[slot].net, net, c->card.mac, (uint16_t)c->card.net.mtu, &h);
         break;
+    case VIRTIO_KIND_BALLOON:
+        b->balloon = &b->device[slot].balloon;
+        virtio_balloon_init(b->balloon, &c->balloon, &h);
+        break;
     case VIRTIO_KIND_FS: virtio_fs_init(&b->device[slot].fs, share, c->share.tag, &h); break;
     }
     b->slot[slot].device = &b->device[slot].v;
@@ -101,6 +105,7 @@ void board_virtio_fini(struct board_virtio *b)
         case VIRTIO_ID_NET: virtio_net_fini(&b->device[slot].net); break;
         case VIRTIO_ID_FS: virtio_fs_fini(&b->device[slot].fs); break;
         case VIRTIO_ID_RNG: virtio_rng_fini(&b->device[slot].rng); break;
+        case VIRTIO_ID_BALLOON: virtio_balloon_fini(&b->device[slot].balloon); break;
         case VIRTIO_ID_CONSOLE: virtio_console_fini(&b->device[slot].console); break;
         default: CHECK(!"a device that nobody made");
         }
