@@ -10,7 +10,7 @@ static bool is_barrier(unsigned op)
 
 static void use(struct x64_emitter *x, ir_ref r, unsigned at)
 {
-    if (!ir_is_none(r) && x->val[r.n].last == 0)
+    if (x->val[r.n].last == 0)
         x->val[r.n].last = (uint16_t)at;
 }
 
@@ -51,6 +51,7 @@ void x64_live(struct x64_emitter *x)
     x->touches_fp = false;
     for (unsigned i = 0; i < b->n; i++)
         x->val[i] = (struct x64_val){.where = V_NONE, .hint = X64_NO_REG};
+    x->val[IR_MAX_INSNS] = (struct x64_val){.where = V_NONE, .last = X64_NONE}; /* IR_NONE's */
     for (unsigned i = b->n; i-- > 0;) {
         const struct ir_insn *in = &b->insn[i];
         struct x64_val *v = &x->val[i];

@@ -161,12 +161,10 @@ void rv_operands(const struct rv_format *f, uint32_t word, int64_t field[RV_FIEL
 {
     memset(field, 0, RV_FIELD_COUNT * sizeof(field[0]));
     for (unsigned k = 0; k < f->n_pieces; k++) {
-        struct rv_piece p = f->piece[k];
+        const struct rv_piece p = f->piece[k];
+        uint64_t bits = (uint64_t)(word >> p.lo & ((UINT32_C(1) << p.n) - 1)) << p.to;
 
-        if (p.n == 0)
-            field[p.field] |= p.to;
-        else
-            field[p.field] |= (int64_t)((word >> p.lo & ((UINT32_C(1) << p.n) - 1))) << p.to;
+        field[p.field] |= (int64_t)(p.n ? bits : p.to);
     }
     if (f->sign)
         field[RV_FIELD_imm] = sign_extend((uint64_t)field[RV_FIELD_imm], f->sign);
