@@ -580,8 +580,7 @@ void x64_alloc_step(struct x64_emitter *x)
 {
     const struct ir_insn *in = &x->b->insn[x->i];
 
-    if (x64_reg_of(in) < 32)
-        x->event[in->imm] = x->next_event[x->i];
+    x->event[x64_reg_of(in)] = x->next_event[x->i];
     release(x, in->a.n);
     release(x, in->b.n);
     release(x, in->c.n);

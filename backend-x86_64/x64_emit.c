@@ -177,7 +177,9 @@ static void note_insn(struct x64_emitter *x, const struct ir_insn *in)
 
 static bool is_dropped(const struct x64_emitter *x, const struct ir_insn *in)
 {
-    return x->val[x->i].last == 0 && (ir_ops[in->op].flags & IDLE);
+    bool idle = (ir_ops[in->op].flags & IDLE) != 0;
+
+    return idle & (x->val[x->i].last == 0); /* one guess, which is right, instead of two */
 }
 
 static void emit_one(struct x64_emitter *x, const struct ir_insn *in)

@@ -110,7 +110,7 @@ struct x64_emitter {
     uint16_t lazy[IR_MAX_INSNS];    /* values that share a guest register's place; some dead */
     unsigned n_lazy;
     /* Pinned registers whose guest register is about to be set unseen serve as temporaries. */
-    uint16_t event[32];                /* the next get or set of a guest register, or b->n */
+    uint16_t event[STATE_N_REGS + 1];  /* the next get or set of a guest register, or b->n */
     uint16_t next_event[IR_MAX_INSNS]; /* of a get or set: the one behind it */
     uint16_t barrier[IR_MAX_INSNS];    /* the first barrier at or behind an instruction */
     unsigned n_cold;
@@ -190,13 +190,11 @@ static inline uint32_t x64_info(uint32_t insn_off, unsigned len, uint8_t aux)
  * STATE_N_REGS. */
 static inline unsigned x64_reg_of(const struct ir_insn *in)
 {
-    switch (in->op) {
-    case IR_get:
-    case IR_set: return (unsigned)in->imm;
-    case IR_getf:
-    case IR_setf: return STATE_FP + (unsigned)in->imm;
-    default: return STATE_N_REGS;
-    }
+    _Static_assert(IR_set == IR_get + 1 && IR_getf == IR_get + 2 && IR_setf == IR_get + 3,
+                   "ir.def has these four in a row");
+    unsigned which = in->op - (unsigned)IR_get;
+
+    return which > 3 ? STATE_N_REGS : (unsigned)in->imm + (which & 2 ? STATE_FP : 0);
 }
 
 /* Where a block may be left: x->barrier[0] is the first such instruction, b->n is behind the last. */

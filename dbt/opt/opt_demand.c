@@ -24,18 +24,33 @@ static unsigned wanted_of_shifted(const struct ir_block *b, const struct ir_insn
 /* How many low bits of its operands an instruction looks at. */
 struct wish {
     uint8_t a, b, c;
+    bool copy; /* the bits that are wanted of it are those of operand a */
 };
 
 static struct wish both(unsigned a, unsigned b)
 {
-    return (struct wish){(uint8_t)a, (uint8_t)b, 0};
+    return (struct wish){(uint8_t)a, (uint8_t)b, 0, false};
+}
+
+static struct wish wish_of_extension(unsigned width, unsigned want)
+{
+    return (struct wish){(uint8_t)least(want, width), 0, 0, want <= width};
+}
+
+static struct wish wish_of_and(const struct ir_block *b, const struct ir_insn *i, unsigned want)
+{
+    uint64_t mask;
+
+    if (!ir_is_const(b, i->b, &mask))
+        return both(want, want);
+    if ((~mask & low_mask(want)) == 0)
+        return (struct wish){(uint8_t)want, 0, 0, true};
+    return both(least(want, width_of(mask)), want);
 }
 
 /* When `want` bits of its result are wanted. */
 static struct wish wish_of(const struct ir_block *b, const struct ir_insn *i, unsigned want)
 {
-    uint64_t mask;
-
     switch ((enum ir_op)i->op) {
     case IR_add:
     case IR_sub:
@@ -44,37 +59,25 @@ static struct wish wish_of(const struct ir_block *b, const struct ir_insn *i, un
     case IR_xor:
     case IR_andn:
     case IR_addsh: return both(want, want);
-    case IR_and:
-        return both(ir_is_const(b, i->b, &mask) ? least(want, width_of(mask)) : want, want);
+    case IR_and: return wish_of_and(b, i, want);
     case IR_shl:
     case IR_shr:
     case IR_sar: return both(wanted_of_shifted(b, i, want), 6);
     case IR_rotr: return both(ALL, 6);
     case IR_rotr32:
     case IR_shr32: return both(32, 5);
-    case IR_select: return (struct wish){ALL, (uint8_t)want, (uint8_t)want};
+    case IR_select: return (struct wish){ALL, (uint8_t)want, (uint8_t)want, false};
     case IR_sext8:
-    case IR_zext8:
+    case IR_zext8: return wish_of_extension(8, want);
     case IR_sext16:
-    case IR_zext16:
+    case IR_zext16: return wish_of_extension(16, want);
     case IR_sext32:
-    case IR_zext32: return both(least(want, extension((enum ir_op)i->op)), 0);
+    case IR_zext32: return wish_of_extension(32, want);
     case IR_st: return both(ALL, 8 * ir_mem_size(i->aux));
     case IR_s32f:
     case IR_u32f: return both(32, 0);
-    default: return (struct wish){ALL, ALL, ALL};
+    default: return (struct wish){ALL, ALL, ALL, false};
     }
-}
-
-/* Are the low `want` bits of i those of its operand a? */
-static bool is_copy(const struct ir_block *b, const struct ir_insn *i, unsigned want)
-{
-    unsigned kept = extension((enum ir_op)i->op);
-    uint64_t mask;
-
-    if (i->op == IR_and && ir_is_const(b, i->b, &mask))
-        return (~mask & low_mask(want)) == 0;
-    return kept > 0 && want <= kept;
 }
 
 /* What becomes of each value. */
@@ -85,7 +88,7 @@ struct demand {
     uint8_t fate[IR_MAX_INSNS];
 };
 
-/* An operand of what is kept is wanted, even where its bits are all shifted out. */
+/* An operand is wanted, if only for a bit, even where all of them are shifted out. */
 static void want_bits(struct demand *d, ir_ref r, unsigned bits)
 {
     bits += bits == 0;
@@ -104,23 +107,19 @@ static bool find_wanted(struct demand *d, const struct ir_block *b)
         const struct ir_insn *i = &b->insn[n];
         unsigned want = d->wanted[n];
 
-        d->fate[n] = KEEP;
-        if (want == 0 && (ir_ops[i->op].flags & IDLE)) {
-            d->fate[n] = DROP;
-            any = true;
+        bool idle = (ir_ops[i->op].flags & IDLE) != 0;
+
+        d->fate[n] = DROP;
+        any |= idle & (want == 0);
+        if (idle & (want == 0))
             continue;
-        }
-        if (ir_is_none(i->a))
-            continue;
-        if (is_copy(b, i, want)) {
-            d->fate[n] = COPY;
-            any = true;
-            want_bits(d, i->a, want);
-            continue;
-        }
         const struct wish w = wish_of(b, i, want);
 
+        d->fate[n] = w.copy ? COPY : KEEP;
+        any |= w.copy;
         want_bits(d, i->a, w.a);
+        if (w.copy)
+            continue;
         want_bits(d, i->b, w.b);
         want_bits(d, i->c, w.c);
     }

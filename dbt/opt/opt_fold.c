@@ -199,11 +199,11 @@ static void take_copy(struct opt_fold *f, bool *held_old)
 {
     memset(held_old, false, f->n_old * sizeof(held_old[0]));
     for (uint32_t n = 0; n < f->n_old; n++) {
-        const struct ir_insn *i = &f->old[n];
+        const struct ir_insn *i = &f->b->insn[n];
+        bool is_set = (ir_ops[i->op].flags & (STATE | IDLE)) == STATE;
 
-        f->old[n] = f->b->insn[n];
-        if ((ir_ops[i->op].flags & (STATE | IDLE)) == STATE)
-            held_old[i->a.n] = true;
+        f->old[n] = *i;
+        held_old[is_set ? i->a.n : IR_MAX_INSNS] = true;
     }
 }
 

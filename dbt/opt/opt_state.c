@@ -34,14 +34,11 @@ static void find_unseen(struct state_pass *p, const struct ir_block *b)
     for (uint32_t n = b->n; n-- > 0;) {
         const struct ir_insn *i = &b->insn[n];
 
-        if (ir_ops[i->op].flags & LOOKS) {
-            overtaken = 0;
-        } else if (i->op == IR_set || i->op == IR_setf) {
-            uint64_t reg = UINT64_C(1) << reg_of(i);
+        bool is_set = i->op == IR_set || i->op == IR_setf;
+        uint64_t reg = is_set ? UINT64_C(1) << (reg_of(i) % STATE_N_REGS) : 0;
 
-            p->unseen[n] = (overtaken & reg) != 0;
-            overtaken |= reg;
-        }
+        p->unseen[n] = (overtaken & reg) != 0;
+        overtaken = ir_ops[i->op].flags & LOOKS ? 0 : overtaken | reg;
     }
 }
 
