@@ -197,7 +197,8 @@ static inline unsigned x64_reg_of(const struct ir_insn *in)
     return which > 3 ? STATE_N_REGS : (unsigned)in->imm + (which & 2 ? STATE_FP : 0);
 }
 
-/* Where a block may be left: x->barrier[0] is the first such instruction, b->n is behind the last. */
+/* Where a block may be left: x->barrier[0] is the first such instruction, b->n is behind the last.
+ */
 static inline unsigned x64_next_barrier(const struct x64_emitter *x, unsigned i)
 {
     return i + 1 < x->b->n ? x->barrier[i + 1] : x->b->n;

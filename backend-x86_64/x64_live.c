@@ -1,5 +1,5 @@
-/* Liveness: each value's last use; then, backwards over the block, the pinned register that it may be
- * made in, the next event of each guest register, the next barrier. */
+/* Liveness: each value's last use; then, backwards over the block, the pinned register that it may
+ * be made in, the next event of each guest register, the next barrier. */
 #include "backend-x86_64/x64_int.h"
 
 /* Operations at which guest registers must be in their places. */

@@ -10,8 +10,8 @@
 #include "dbt/base/check.h"
 #include "dbt/base/log.h"
 
-/* Four times as many as a full cache has blocks, as a rule: a look into a list would be one more miss
- * of the processor's caches, and most look-ups are for blocks that are not there. */
+/* Four times as many as a full cache has blocks, as a rule: a look into a list would be one more
+ * miss of the processor's caches, and most look-ups are for blocks that are not there. */
 enum { HASH_BITS = 18 };
 
 struct block_table {

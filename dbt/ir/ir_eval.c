@@ -171,6 +171,10 @@ enum exit_reason ir_eval(const struct ir_block *b, struct cpu_state *s, const st
         case IR_call: v[n] = call_helper(b, s, i->imm, x, y, value(v, i->c)); break;
         case IR_time: v[n] = env->time(s); break;
         case IR_count: count(s, i->imm); break;
+        case IR_irq:
+            if (x != 0)
+                atomic_fetch_or_explicit(&s->pending, PENDING_IRQ, memory_order_relaxed);
+            break;
         case IR_exit_pending:
             if (is_pending(s))
                 return leave(s, EXIT_PENDING, s->page_va + i->imm);
