@@ -44,6 +44,13 @@ static uint8_t hint_of(const struct x64_emitter *x, unsigned i, unsigned guest,
     return in->op == IR_set && in->a.n == i ? x->pin_of_guest[guest] : X64_NO_REG;
 }
 
+/* The registers, or the flags and the rounding mode. */
+static bool touches_fp(unsigned op)
+{
+    return (ir_ops[op].flags & FPFLAGS) || op == IR_getf || op == IR_setf || op == IR_getfflags ||
+           op == IR_setfflags;
+}
+
 static bool is_pinned(const struct x64_emitter *x, unsigned reg)
 {
     return (reg < STATE_FP ? x->pin_of_guest[reg] : x->fpin_of_guest[reg - STATE_FP]) != X64_NO_REG;
@@ -71,11 +78,9 @@ void x64_live(struct x64_emitter *x)
                 x->val[in->a.n].hint = v->hint;
             v->hint = hint_of(x, i, v->hint, touched, barrier);
         }
-        if (reg < STATE_N_REGS) {
-            if (is_pinned(x, reg))
-                x->val[in->a.n].hint = (uint8_t)reg;
-            x->touches_fp |= reg >= STATE_FP;
-        }
+        if (reg < STATE_N_REGS && is_pinned(x, reg))
+            x->val[in->a.n].hint = (uint8_t)reg;
+        x->touches_fp |= touches_fp(in->op);
         x->next_event[i] = (uint16_t)touched[reg];
         touched[reg] = i;
         barrier = is_barrier(in->op) ? i : barrier;
