@@ -12,7 +12,9 @@
 #include "runtime/quiesce.h"
 #include "runtime/tcache.h"
 
-enum { HASH_BITS = 16 };
+/* Four times as many as a full cache has blocks, as a rule: a look into a list would be one more
+ * miss of the processor's caches, and most look-ups are for blocks that are not there. */
+enum { HASH_BITS = 18 };
 
 struct block_table {
     const struct phys *phys;

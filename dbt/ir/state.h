@@ -82,8 +82,8 @@ struct cpu_state {
     uint32_t fp_away;
     uint32_t insn_off; /* while a helper runs: offset of its guest instruction from page_va */
 
-    /* Floating point. mxcsr holds rounding and sticky flags while C runs; in
-     * translated code the processor's own MXCSR does. */
+    /* Floating point. mxcsr holds rounding and sticky flags while fp_away is not 0, so
+     * whenever C runs; else the processor's own MXCSR does. */
     uint32_t mxcsr;
     uint32_t host_mxcsr;
     uint32_t fp_rm; /* the dynamic rounding mode, enum ir_rm */

@@ -6,6 +6,7 @@
 #include "dbt/base/bits.h"
 #include "dbt/base/log.h"
 #include "frontend/riscv/rv.h"
+#include "frontend/riscv/rv_status.h"
 
 /* ---- Numbers of the manual ------------------------------------------------------- */
 
@@ -42,24 +43,6 @@ enum rv_irq {
 /* All exceptions but the ecall from M, which the specification wires to 0, and
  * the numbers that nothing here raises. */
 #define RV_MEDELEG_MASK UINT64_C(0xb3ff)
-
-#define RV_STATUS_SIE  (UINT64_C(1) << 1)
-#define RV_STATUS_MIE  (UINT64_C(1) << 3)
-#define RV_STATUS_SPIE (UINT64_C(1) << 5)
-#define RV_STATUS_MPIE (UINT64_C(1) << 7)
-#define RV_STATUS_SPP  (UINT64_C(1) << 8)
-#define RV_STATUS_MPP  (UINT64_C(3) << 11)
-#define RV_STATUS_FS   (UINT64_C(3) << 13)
-#define RV_STATUS_MPRV (UINT64_C(1) << 17)
-#define RV_STATUS_SUM  (UINT64_C(1) << 18)
-#define RV_STATUS_MXR  (UINT64_C(1) << 19)
-#define RV_STATUS_TVM  (UINT64_C(1) << 20)
-#define RV_STATUS_TW   (UINT64_C(1) << 21)
-#define RV_STATUS_TSR  (UINT64_C(1) << 22)
-#define RV_STATUS_UXL  (UINT64_C(2) << 32) /* 64 bits, and cannot be changed */
-#define RV_STATUS_SXL  (UINT64_C(2) << 34)
-#define RV_STATUS_SD   (UINT64_C(1) << 63)
-enum { RV_STATUS_MPP_SHIFT = 11, RV_STATUS_FS_SHIFT = 13 };
 
 /* menvcfg and senvcfg. */
 #define RV_ENVCFG_FIOM          (UINT64_C(1) << 0)
@@ -170,6 +153,8 @@ uint64_t rv_misaligned(enum mmu_access access);
 
 /* The interrupt to take now, as a bit number; -1: none. */
 int rv_irq_deliverable(const struct rv_hart *h);
+/* The part of rv_sync() that is about interrupts. */
+void rv_sync_irq(struct rv_hart *h);
 /* Both change privilege and mode and give the new pc. The caller has checked
  * that the instruction is legal. */
 uint64_t rv_mret(struct rv_hart *h);

@@ -119,12 +119,20 @@ int rv_irq_deliverable(const struct rv_hart *h)
     bool s_open = h->priv < RV_S || (h->priv == RV_S && (h->mstatus & RV_STATUS_SIE));
     int irq = -1;
 
+    if (pending == 0)
+        return -1;
     /* All that go to M come before any that goes to S. */
     if (m_open)
         irq = highest(pending & ~h->mideleg);
     if (irq < 0 && s_open)
         irq = highest(pending & h->mideleg);
     return irq;
+}
+
+void rv_sync_irq(struct rv_hart *h)
+{
+    if (rv_irq_deliverable(h) >= 0)
+        atomic_fetch_or(&h->s.pending, PENDING_IRQ);
 }
 
 /* PENDING_IRQ goes first and the bits are read after: a bit that is raised in
