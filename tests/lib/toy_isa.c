@@ -341,7 +341,8 @@ static uint64_t access_fault(enum mmu_access access)
     return TOY_CAUSE_ACCESS + (uint64_t)access;
 }
 
-static const struct mmu_guest mmu_ops = {walk, allowed, access_fault, access_fault};
+static const struct mmu_guest mmu_ops = {
+    .walk = walk, .allowed = allowed, .access_fault = access_fault, .misaligned = access_fault};
 
 /* ---- The machine ----------------------------------------------------------------------------- */
 
