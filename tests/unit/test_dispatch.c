@@ -547,7 +547,7 @@ static void links_end_when_salts_begin_anew(void **state)
     }
     salt = t->s.salt[0];
     toy_map(t, TABLE, 0x2000, CODE + 0x5000);
-    m->next_id = SALT_IDS - 1;
+    m->salts->next_id = SALT_IDS - 1;
     do
         mmu_fence(m, true, 0, true, 0);
     while (t->s.salt[0] != salt);
