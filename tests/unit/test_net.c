@@ -434,19 +434,26 @@ static void forwards_as_text(void **state)
 
 static char path[] = "/tmp/dbt-test-net.XXXXXX";
 
+static int listen_as_passt(void)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    int server = socket(AF_UNIX, SOCK_STREAM, 0);
+
+    snprintf(a.sun_path, sizeof a.sun_path, "%s/socket", path);
+    unlink(a.sun_path);
+    assert_int_equal(bind(server, (struct sockaddr *)&a, sizeof a), 0);
+    assert_int_equal(listen(server, 1), 0);
+    return server;
+}
+
 /* A socket that listens, and a net that is connected to it; `fd` is our end. */
 static struct net *open_passt(int *fd)
 {
     struct net_config c = {.kind = NET_PASST};
-    struct sockaddr_un a = {.sun_family = AF_UNIX};
-    int server = socket(AF_UNIX, SOCK_STREAM, 0);
+    int server = listen_as_passt();
     struct net *net;
 
-    snprintf(a.sun_path, sizeof a.sun_path, "%s/socket", path);
     snprintf(c.name, sizeof c.name, "%s/socket", path);
-    unlink(a.sun_path);
-    assert_int_equal(bind(server, (struct sockaddr *)&a, sizeof a), 0);
-    assert_int_equal(listen(server, 1), 0);
     net = open_net(&c);
     *fd = accept(server, NULL, NULL);
     assert_true(*fd >= 0);
@@ -585,6 +592,35 @@ static void nonsense_from_passt(void **state)
         close(fd);
         net_close(net);
     }
+}
+
+/* The old one goes in the midst of a frame each way; the new one begins with a whole one. */
+static void passt_starts_anew(void **state)
+{
+    static const uint8_t half[] = {0, 0, 0, 60, 'x', 'x'};
+    uint8_t whole[4 + 60] = {0, 0, 0, 60, 'n', 'e', 'w'};
+    struct net_frame *f;
+    int fd, server;
+    struct net *net = open_passt(&fd);
+
+    (void)state;
+    for (unsigned times = 0; times < 2; times++) {
+        assert_int_equal(write(fd, half, sizeof half), sizeof half);
+        close(fd);
+        await_link_down(net);
+        server = listen_as_passt();
+        fd = accept(server, NULL, NULL);
+        close(server);
+        assert_true(fd >= 0);
+        assert_int_equal(write(fd, whole, sizeof whole), sizeof whole);
+        f = await(net);
+        assert_int_equal(f->len, 60);
+        assert_memory_equal(f->bytes, "new", 3);
+        net_receive_done(net, f);
+        assert_true(net_link(net));
+    }
+    close(fd);
+    net_close(net);
 }
 
 static void no_passt(void **state)
@@ -741,6 +777,7 @@ int main(void)
         cmocka_unit_test(frames_from_passt),
         cmocka_unit_test(passt_is_held_back),
         cmocka_unit_test(nonsense_from_passt),
+        cmocka_unit_test(passt_starts_anew),
         cmocka_unit_test(no_passt),
         cmocka_unit_test(no_tap),
         cmocka_unit_test(the_hosts_kernel_answers),
