@@ -298,6 +298,9 @@ fi
 
 bad 1 'write tcp|udp:[ADDRESS]:PORT-[ADDRESS]:PORT' Image --net user,hostfwd=2222:22
 bad 1 "'localhost' is no IPv4 address" Image --net user,hostfwd=tcp:localhost:2222-:22
+bad 1 'one address is IPv4' Image --net user,hostfwd=tcp:[::1]:2222-10.0.2.15:22
+bad 1 "'::x' is no IPv6 address" Image --net user,hostfwd=tcp:[::x]:2222-:22
+bad 1 'this host has no such address' Image --net user,hostfwd=tcp:[2001:db8::1]:2222-:22
 bad 1 'start it first: passt --socket nobody' Image --net passt=nobody
 bad 1 'given to no device' Image -netdev user,id=n
 bad 1 'cannot be had with --time virtual' Image --net user --time virtual
