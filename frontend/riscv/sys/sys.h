@@ -167,7 +167,8 @@ void rv_sbi_call(struct rv_hart *h);
 
 /* ---- The other harts (cluster.c) --------------------------------------------------- */
 
-/* sfence.vma for [start, start + len), of one address space or all of them; start and len 0: all. */
+/* sfence.vma for [start, start + len), of one address space or all of them; start and len 0: all.
+ */
 struct rv_fence {
     uint64_t start, len;
     bool all_asid;
