@@ -63,6 +63,7 @@ struct rv_hart {
 
     /* Handed in by the machine. */
     bool virtual_time; /* s.icount is what mcycle and minstret count */
+    bool traps_seen;   /* every trap comes by guest_ops.trap, for one who looks there */
     uint64_t (*now_ticks)(void *arg);
     void *now_arg;
     /* Called with now_arg when stimecmp moves into the future, also by SBI set_timer:

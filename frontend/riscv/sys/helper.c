@@ -25,6 +25,16 @@ static bool supervisor_may(const struct rv_hart *h, uint64_t forbidding)
 
 /* ---- Returns, waiting, fences ---------------------------------------------------- */
 
+uint64_t rv_help_ecall(struct cpu_state *s, uint64_t k, uint64_t a, uint64_t b, uint64_t c)
+{
+    (void)k, (void)a, (void)b, (void)c;
+    if (hart(s)->traps_seen)
+        state_raise(s, RV_ECALL_U, 0);
+    s->pc = s->page_va + s->insn_off;
+    rv_trap(hart(s), RV_ECALL_U, 0);
+    return s->pc;
+}
+
 uint64_t rv_help_mret(struct cpu_state *s, uint64_t k, uint64_t a, uint64_t b, uint64_t c)
 {
     (void)a, (void)b, (void)c;
