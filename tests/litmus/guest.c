@@ -276,6 +276,12 @@ void wake_sleepers(void)
             send_ipi(i);
 }
 
+void spin_for(const volatile uint64_t *p, uint64_t at_least)
+{
+    while (acquire(p) < at_least)
+        pause();
+}
+
 bool spin_until(const volatile uint64_t *p, uint64_t at_least, uint64_t ticks)
 {
     uint64_t end = time_now() + ticks;

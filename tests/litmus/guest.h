@@ -109,7 +109,9 @@ void barrier_wait(struct barrier *b, unsigned n);
 void wait_until(const volatile uint64_t *p, uint64_t at_least);
 void wake_sleepers(void);
 
-/* Until *p is at least the value, by spinning only; false after so many ticks. */
+/* Until *p is at least the value, by spinning only: nobody need wake us. */
+void spin_for(const volatile uint64_t *p, uint64_t at_least);
+/* The same; false after so many ticks. */
 bool spin_until(const volatile uint64_t *p, uint64_t at_least, uint64_t ticks);
 
 uint64_t random_below(uint64_t n);

@@ -24,7 +24,7 @@ OUT = pathlib.Path(os.environ.get("OUT", TOP / "out")).resolve() / "litmus"
 PREFIX = os.environ.get("RISCV_PREFIX", "riscv64-linux-gnu-")
 CFLAGS = ("-std=gnu17 -O2 -g -Wall -Wextra -Werror -march=rv64gc -mabi=lp64 -mcmodel=medany -mno-relax -ffreestanding "
           "-fno-builtin -nostdlib -static -fno-pic -no-pie -fno-stack-protector").split()
-SOURCES = "guest rows".split() + ["../../../litmus-tmp/stub"]
+SOURCES = "guest rows lrsc words".split() + ["../../../litmus-tmp/stub"]
 LINE = re.compile(r"^(ok|FAIL|blind|skip) +(\S+)(.*)$")
 TRIES = 4   # of a planted build
 
