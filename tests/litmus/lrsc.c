@@ -68,7 +68,7 @@ static void counters(void)
 {
     uint64_t most = 0, lost, lost_half, low = (n_harts + 1) / 2, high = n_harts / 2;
 
-    wanted = rounds_of(1);
+    wanted = rounds_of(1) * 10;
     run_on_all(count_up);
     for (unsigned i = 0; i < n_harts; i++)
         most = most_tries[i] > most ? most_tries[i] : most;

@@ -24,7 +24,7 @@ OUT = pathlib.Path(os.environ.get("OUT", TOP / "out")).resolve() / "litmus"
 PREFIX = os.environ.get("RISCV_PREFIX", "riscv64-linux-gnu-")
 CFLAGS = ("-std=gnu17 -O2 -g -Wall -Wextra -Werror -march=rv64gc -mabi=lp64 -mcmodel=medany -mno-relax -ffreestanding "
           "-fno-builtin -nostdlib -static -fno-pic -no-pie -fno-stack-protector").split()
-SOURCES = "guest rows lrsc words".split() + ["../../../litmus-tmp/stub"]
+SOURCES = "guest rows lrsc words paging code wake hsm timer".split()
 LINE = re.compile(r"^(ok|FAIL|blind|skip) +(\S+)(.*)$")
 TRIES = 4   # of a planted build
 
@@ -68,7 +68,7 @@ def spread(process, stop):
     and two on one processor never meet, so that most tests would see nothing."""
     cpus = sorted(os.sched_getaffinity(0))
     pinned = {}
-    while not stop.wait(0.05):
+    while not stop.wait(0.01):
         try:
             tasks = os.listdir(f"/proc/{process.pid}/task")
             for tid in sorted(map(int, tasks)):
@@ -122,7 +122,7 @@ def report(run, name, args):
     for line in run.text.splitlines():
         if line.startswith(("FAIL", "note", "skip")) or "!" in line and line.startswith("      ") and ":0!" not in line:
             print(f"      {line.strip()}")
-        elif args.verbose and (LINE.match(line) or line.startswith("      ")):
+        elif args.verbose and (LINE.match(line) or re.match(r" {6}[a-z]\S+: ", line)):
             print(f"      {line}")
     if lost:
         print(f"      it did not come to its end, status {run.status}; the last it said:")
