@@ -261,6 +261,8 @@ part_long()
     one asan-check 900 env DBT=out/asan/dbt-run tests/guest/check-boot.sh 100000000
     many asan-share 900 tests/guest/share.sh out/asan/dbt-run
     unset ASAN_OPTIONS
+    one fetch-installer 600 scripts/fetch-guest.sh --installer
+    many installer 1200 tests/guest/installer.py
     one debian-image 3600 scripts/debian-image.sh
     many debian 1800 python3 tests/guest/debian.py --dbt ./dbt-run
     many share-20000 900 env FILES=20000 tests/guest/share.sh
