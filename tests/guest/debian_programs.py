@@ -148,6 +148,7 @@ def main():
     parser.add_argument("--dbt", default=os.path.join(ROOT, "dbt-run"))
     parser.add_argument("--image")
     parser.add_argument("--files", type=int, default=20000)
+    parser.add_argument("--only", nargs="+", choices=[*WORK, "tree", "python_tests"], help="these scripts alone")
     flags, options = parser.parse_known_args()
     image = flags.image or host([os.path.join(ROOT, "scripts", "debian-image.sh"), "--print"]).strip()
     if not os.path.exists(image):
@@ -163,7 +164,8 @@ def main():
         subprocess.run(["cp", "--sparse=always", "--reflink=auto", image, copy], check=True)
         term = Terminal([flags.dbt, copy, "--net", "user", "--share", share] + options)
         try:
-            passed, failed = run_cases("programs", CASES, Programs(term, copy, share))
+            wanted = [c for c in CASES if not flags.only or c in flags.only or c not in CASES[4:-2]]
+            passed, failed = run_cases("programs", wanted, Programs(term, copy, share))
         finally:
             term.close()
     print(f"{passed} passed, {failed} failed")
