@@ -281,6 +281,8 @@ bad 1 'is a device already' Image -drive file=disk,id=a -device virtio-blk-devic
 bad 1 'no PCI yet; write virtio-blk-device' Image -device virtio-blk-pci,drive=a
 bad 1 'is not there; virtio-blk-device' Image -device e1000
 bad 1 'write --drive file=PATH' Image -hda disk
+bad 1 'the first --drive is what boots' disk -boot order=c
+bad 1 "the guest's clock is the host's, in UTC" disk -rtc base=utc
 bad 1 '--console telepathy: not known' elf --console telepathy
 bad 1 'the board has 8 virtio slots' Image --drive disk,ro -device virtio-rng-device \
     -device virtio-rng-device -device virtio-rng-device -device virtio-rng-device \
