@@ -28,7 +28,7 @@ PYTHON_TESTS = """test_array test_binop test_bytes test_builtin test_cmath test_
     test_enumerate test_exceptions test_fcntl test_float test_fractions test_generators test_hash test_hashlib
     test_heapq test_int test_io test_json test_list test_long test_math test_memoryview test_mmap test_pow
     test_queue test_random test_re test_scope test_selectors test_set test_signal test_sort test_statistics
-    test_string_literals test_struct test_subprocess test_threading test_time test_tuple test_unicode test_zlib"""
+    test_string_literals test_struct test_subprocess test_threading test_time test_tuple test_str test_zlib"""
 WORK = ["gcc", "python3", "perl", "sqlite3", "openssl", "git"]
 N_FOLDERS = 97
 
