@@ -148,7 +148,7 @@ def main():
     parser.add_argument("--dbt", default=os.path.join(ROOT, "dbt-run"))
     parser.add_argument("--image")
     parser.add_argument("--files", type=int, default=20000)
-    parser.add_argument("--only", nargs="+", choices=[*WORK, "tree", "python_tests"], help="these scripts alone")
+    parser.add_argument("--only", nargs="+", choices=CASES[4:-2], help="these cases of the work alone")
     flags, options = parser.parse_known_args()
     image = flags.image or host([os.path.join(ROOT, "scripts", "debian-image.sh"), "--print"]).strip()
     if not os.path.exists(image):
