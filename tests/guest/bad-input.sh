@@ -265,7 +265,7 @@ bad 1 'disk is in use by another machine' disk --drive disk
 bad 1 'ext4 cannot be booted, it has no partition table; give a -kernel' --drive ext4
 bad 1 'ext4 cannot be booted, it has no partition table; give disk first' --drive ext4 --drive disk
 bad 1 'cannot open nowhere.img: No such file' --drive nowhere.img
-bad 1 'qcow2 is a qcow2 disk image: make a raw one with qemu-img convert' --drive qcow2
+bad 1 'Image.gz is a gzip file: unpack it first' --drive Image.gz
 bad 1 "-append: a disk's own boot loader has" disk -append quiet
 bad 1 "-initrd: a disk's own boot loader has" --drive disk -initrd Image
 bad 1 'which file?' Image --drive readonly=on
