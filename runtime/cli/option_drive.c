@@ -96,9 +96,10 @@ bool option_drive(struct options *o, const char *value, struct err *e)
     if (d.id[0] != '\0' && find_drive(o, d.id))
         return err_set(e, "id=%s is taken by another drive", d.id);
     if (o->n_drives == CONFIG_MAX_VIRTIO)
-        return err_set(e, "one drive too many: the board has %d virtio slots", CONFIG_MAX_VIRTIO);
+        return err_set(e, "one drive too many: the board has room for %d devices",
+                       CONFIG_MAX_VIRTIO);
     if (!d.loose) {
-        if (!option_add_virtio(o, VIRTIO_KIND_BLK, e))
+        if (!option_add_virtio(o, VIRTIO_KIND_BLK, false, e))
             return false;
         o->machine.virtio[o->machine.n_virtio - 1].drive = d.config;
     }
@@ -113,7 +114,7 @@ bool option_console(struct options *o, const char *value, struct err *e)
     if (o->machine.console)
         return err_set(e, "there is one console, and it is --console %s", o->machine.console);
     o->machine.console = value;
-    return option_add_virtio(o, VIRTIO_KIND_CONSOLE, e);
+    return option_add_virtio(o, VIRTIO_KIND_CONSOLE, false, e);
 }
 
 static bool is_stdio(const char *words)
@@ -121,8 +122,26 @@ static bool is_stdio(const char *words)
     return words && (option_is(words, "stdio") || option_is(words, "mon:stdio"));
 }
 
+static bool settle_bus(struct options *o, struct err *e)
+{
+    struct machine_config *m = &o->machine;
+
+    if (!o->console_bus_given || !o->console_on_pci)
+        return true;
+    if (!m->console)
+        return err_set(e, "-device virtio-serial-pci is for a console: write --console stdio, pty or "
+                          "unix:PATH beside it");
+    if (!config_has_room(m, true))
+        return err_set(e, "one device too many: PCI has %d slots", CONFIG_PCI_SLOTS - 1);
+    for (unsigned i = 0; i < m->n_virtio; i++)
+        m->virtio[i].on_pci |= m->virtio[i].kind == VIRTIO_KIND_CONSOLE;
+    return true;
+}
+
 bool option_settle_console(struct options *o, struct err *e)
 {
+    if (!settle_bus(o, e))
+        return false;
     if (!is_stdio(o->machine.console) || !is_stdio(o->machine.serial))
         return true;
     if (o->serial_given)
@@ -135,7 +154,8 @@ bool option_settle_console(struct options *o, struct err *e)
 /* ---- -device ----------------------------------------------------------------------------------
  */
 
-static bool device_blk(struct options *o, const char *rest, struct err *e)
+static bool device_blk(struct options *o, const struct option_bus *bus, const char *rest,
+                       struct err *e)
 {
     struct option_item it;
     char drive[DRIVE_ID_ROOM] = "", serial[DRIVE_SERIAL_ROOM] = "";
@@ -147,50 +167,80 @@ static bool device_blk(struct options *o, const char *rest, struct err *e)
             ok = option_copy(drive, sizeof drive, &it, e);
         else if (option_is(it.name, "serial"))
             ok = option_copy(serial, sizeof serial, &it, e);
-        else if (!option_is(it.name, "id"))
-            ok = err_set(e, "virtio-blk-device: %s is not known; drive=ID, serial=", it.name);
+        else if (!option_is_of_bus(bus, &it, &ok, e) && !option_is(it.name, "id"))
+            ok = err_set(e, "%s: %s is not known; drive=ID, serial=", bus->name, it.name);
         if (!ok)
             return false;
     }
     if (e->text[0] != '\0')
         return false;
     if (drive[0] == '\0')
-        return err_set(e, "virtio-blk-device needs drive=ID; or write --drive file=PATH for both");
-    if (!option_add_virtio(o, VIRTIO_KIND_BLK, e))
+        return err_set(e, "%s needs drive=ID; or write --drive file=PATH for both", bus->name);
+    if (!option_add_virtio(o, VIRTIO_KIND_BLK, bus->on_pci, e))
         return false;
     option_set_text(o->backend_of[o->machine.n_virtio - 1].id, drive);
     option_set_text(o->machine.virtio[o->machine.n_virtio - 1].drive.serial, serial);
     return true;
 }
 
-static bool device_rng(struct options *o, const char *rest, struct err *e)
+/* rng=ID, max-bytes= and the like: the host's random numbers are all the same. */
+static bool device_rng(struct options *o, const struct option_bus *bus, const char *rest,
+                       struct err *e)
 {
-    (void)rest; /* rng=ID, max-bytes=: the host's random numbers are all the same */
-    return option_add_virtio(o, VIRTIO_KIND_RNG, e);
+    struct option_item it;
+    bool ok = true;
+
+    while (ok && option_next(&rest, &it, e))
+        if (!option_is_of_bus(bus, &it, &ok, e))
+            ok = true;
+    return ok && e->text[0] == '\0' && option_add_virtio(o, VIRTIO_KIND_RNG, bus->on_pci, e);
+}
+
+/* What the console of --console is plugged into. */
+static bool device_serial(struct options *o, const struct option_bus *bus, const char *rest,
+                          struct err *e)
+{
+    struct option_item it;
+    bool ok = true;
+
+    while (ok && option_next(&rest, &it, e))
+        if (!option_is_of_bus(bus, &it, &ok, e) && !option_is(it.name, "id") &&
+            !option_is(it.name, "max_ports"))
+            ok = err_set(e, "%s: %s is not known; leave it out", bus->name, it.name);
+    if (!ok || e->text[0] != '\0')
+        return false;
+    if (o->console_bus_given)
+        return err_set(e, "%s: there is one console", bus->name);
+    o->console_bus_given = true;
+    o->console_on_pci = bus->on_pci;
+    return true;
 }
 
 bool option_device(struct options *o, const char *value, struct err *e)
 {
+    static const struct {
+        const char *base;
+        bool (*call)(struct options *o, const struct option_bus *bus, const char *rest,
+                     struct err *e);
+    } rows[] = {{"virtio-blk", device_blk},
+                {"virtio-net", option_device_net},
+                {"virtio-rng", device_rng},
+                {"virtio-serial", device_serial}};
     size_t len = strcspn(value, ",");
     const char *rest = value[len] == ',' ? value + len + 1 : NULL;
+    struct option_bus bus;
 
-    if (len == 17 && memcmp(value, "virtio-blk-device", len) == 0)
-        return device_blk(o, rest, e);
-    if (len == 17 && memcmp(value, "virtio-rng-device", len) == 0)
-        return device_rng(o, rest, e);
-    if ((len == 20 && memcmp(value, "virtio-serial-device", len) == 0) ||
-        (len == 11 && memcmp(value, "virtconsole", len) == 0))
-        return err_set(e, "%.*s: write --console stdio, pty or unix:PATH", (int)len, value);
-    if (len == 17 && memcmp(value, "virtio-net-device", len) == 0)
-        return option_device_net(o, rest, e);
+    for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (option_is_virtio(value, len, rows[i].base, &bus))
+            return rows[i].call(o, &bus, rest, e);
+    if (len == 11 && memcmp(value, "virtconsole", len) == 0)
+        return err_set(e, "virtconsole: write --console stdio, pty or unix:PATH; -device "
+                          "virtio-serial-pci puts that on PCI");
     if (option_is_share_device(value, len))
         return option_share_device(value, e);
-    if (len > 4 && strncmp(value, "virtio-", 7) == 0 && memcmp(value + len - 4, "-pci", 4) == 0)
-        return err_set(e, "%.*s: there is no PCI yet; write %.*s-device", (int)len, value,
-                       (int)len - 4, value);
     return err_set(e,
-                   "%.*s is not there; virtio-blk-device,drive=ID, virtio-net-device,netdev=ID and "
-                   "virtio-rng-device are",
+                   "%.*s is not there; virtio-blk-pci,drive=ID, virtio-net-pci,netdev=ID and "
+                   "virtio-rng-pci are, also with -device for -pci",
                    (int)len, value);
 }
 
@@ -227,8 +277,9 @@ static bool attach(struct options *o, unsigned i, struct err *e)
     char serial[DRIVE_SERIAL_ROOM];
 
     if (!d)
-        return err_set(e, "-device virtio-blk-device,drive=%s: there is no -drive with id=%s",
-                       o->backend_of[i].id, o->backend_of[i].id);
+        return err_set(e, "-device virtio-blk-%s,drive=%s: there is no -drive with id=%s",
+                       o->machine.virtio[i].on_pci ? "pci" : "device", o->backend_of[i].id,
+                       o->backend_of[i].id);
     if (!d->loose)
         return err_set(e, "-drive id=%s is a device already; leave out the -device, or add if=none",
                        d->id);

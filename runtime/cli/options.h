@@ -30,6 +30,7 @@ struct cli_drive {
 /* A -netdev. */
 struct cli_net {
     struct net_device_config config;
+    bool on_pci; /* model=virtio-net-pci */
     char id[DRIVE_ID_ROOM];
     bool used; /* a -device has it */
 };
@@ -62,6 +63,7 @@ struct options {
 
     /* What the parser keeps between options. */
     bool serial_given, host_time_given;
+    bool console_bus_given, console_on_pci; /* -device virtio-serial-pci or virtio-serial-device */
     struct cli_drive drive[CONFIG_MAX_VIRTIO];
     unsigned n_drives;
     struct cli_net net[CONFIG_MAX_VIRTIO];
@@ -109,9 +111,10 @@ bool option_global(struct options *o, const char *value, struct err *e) MUST_CHE
 bool option_console(struct options *o, const char *value, struct err *e) MUST_CHECK;
 bool option_object(struct options *o, const char *value, struct err *e) MUST_CHECK;
 
-/* When all options are read: gives the drives to the devices that name them. */
-/* Standard input goes to the console if that asks for it and -serial does not. */
+/* When all options are read: standard input goes to the console if that asks for it and -serial
+ * does not, and the console to the bus that a -device named. */
 bool option_settle_console(struct options *o, struct err *e) MUST_CHECK;
+/* Gives the drives to the devices that name them. */
 bool option_attach_drives(struct options *o, struct err *e) MUST_CHECK;
 
 /* ---- option_net.c ---------------------------------------------------------------------- */
@@ -119,8 +122,11 @@ bool option_attach_drives(struct options *o, struct err *e) MUST_CHECK;
 bool option_net(struct options *o, const char *value, struct err *e) MUST_CHECK; /* --net, -nic */
 bool option_netdev(struct options *o, const char *value, struct err *e) MUST_CHECK; /* -netdev */
 
-/* -device virtio-net-device; the settings behind its name, or NULL. */
-bool option_device_net(struct options *o, const char *rest, struct err *e) MUST_CHECK;
+struct option_bus;
+
+/* -device virtio-net-device and virtio-net-pci; the settings behind its name, or NULL. */
+bool option_device_net(struct options *o, const struct option_bus *bus, const char *rest,
+                       struct err *e) MUST_CHECK;
 
 /* When all options are read: as option_attach_drives(), and gives each card its address. */
 bool option_attach_nets(struct options *o, struct err *e) MUST_CHECK;

@@ -22,8 +22,13 @@ enum image_as {
     AS_SUPERVISOR, /* --as supervisor: starts in S mode, under a firmware */
 };
 
-/* A virtio device of the board. */
-enum { CONFIG_MAX_VIRTIO = 8, DRIVE_PATH_ROOM = 4096, DRIVE_SERIAL_ROOM = 21, SHARE_TAG_ROOM = 37 };
+/* Virtio devices of the board: in slots of its own, or on PCI, where slot 0 is the bridge. */
+enum {
+    CONFIG_VIRTIO_SLOTS = 8,
+    CONFIG_PCI_SLOTS = 17,
+    CONFIG_MAX_VIRTIO = CONFIG_VIRTIO_SLOTS + CONFIG_PCI_SLOTS - 1,
+};
+enum { DRIVE_PATH_ROOM = 4096, DRIVE_SERIAL_ROOM = 21, SHARE_TAG_ROOM = 37 };
 
 enum virtio_kind {
     VIRTIO_KIND_BLK,
@@ -55,6 +60,7 @@ struct config_share {
 
 struct virtio_config {
     enum virtio_kind kind;
+    bool on_pci;
     struct drive_config drive;     /* VIRTIO_KIND_BLK */
     struct net_device_config card; /* VIRTIO_KIND_NET */
     struct config_share share;     /* VIRTIO_KIND_FS */
@@ -82,3 +88,13 @@ struct machine_config {
     bool no_reboot;  /* a reset ends the run */
     bool fixed_seed; /* rng-seed is the same in every run (--time=virtual) */
 };
+
+/* Is there room for one device more? */
+static inline bool config_has_room(const struct machine_config *cfg, bool on_pci)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < cfg->n_virtio; i++)
+        n += cfg->virtio[i].on_pci == on_pci;
+    return n < (on_pci ? CONFIG_PCI_SLOTS - 1u : CONFIG_VIRTIO_SLOTS);
+}

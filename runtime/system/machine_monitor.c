@@ -32,6 +32,11 @@ static void print_irq(void *arg, FILE *out)
     plic_print(&((struct machine *)arg)->board.plic, out);
 }
 
+static void print_pci(void *arg, FILE *out)
+{
+    pci_print(&((struct machine *)arg)->board.virtio.pci, out);
+}
+
 static void print_networks(void *arg, FILE *out)
 {
     const struct machine *m = arg;
@@ -50,6 +55,7 @@ static const struct monitor_info infos[] = {
     {"mtree", "the physical address space", print_mtree},
     {"tlb", "pages that the soft MMU knows now", print_tlb},
     {"irq", "sources of the interrupt controller", print_irq},
+    {"pci", "functions on the PCI bus, and where their registers are", print_pci},
     {"network", "links, and connections through --net user", print_networks},
     {0},
 };
