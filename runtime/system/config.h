@@ -46,6 +46,23 @@ struct drive_config {
     bool raw;      /* format=raw: whatever it looks like */
 };
 
+/* A bank of flash memory. */
+enum { CONFIG_FLASH_BANKS = 2 };
+
+struct flash_config {
+    bool given;
+    struct drive_config file;
+};
+
+/* A file of fw_cfg's: of the host, or a text. */
+enum { CONFIG_MAX_FW_FILES = 16, FW_NAME_ROOM = 56 };
+
+struct fw_file_config {
+    char name[FW_NAME_ROOM];
+    char path[DRIVE_PATH_ROOM]; /* "": it is text */
+    char text[DRIVE_PATH_ROOM];
+};
+
 struct net_device_config {
     struct net_config net;
     uint8_t mac[6];
@@ -84,10 +101,19 @@ struct machine_config {
     const char *signature; /* signature_parse() has taken it; NULL: none */
     struct virtio_config virtio[CONFIG_MAX_VIRTIO]; /* in the order in which they are named */
     unsigned n_virtio;
+    struct flash_config flash[CONFIG_FLASH_BANKS];
+    struct fw_file_config fw_file[CONFIG_MAX_FW_FILES];
+    unsigned n_fw_files;
     bool snapshot;   /* as if every drive said so */
     bool no_reboot;  /* a reset ends the run */
     bool fixed_seed; /* rng-seed is the same in every run (--time=virtual) */
 };
+
+/* Does the board have flash memory? */
+static inline bool config_has_flash(const struct machine_config *cfg)
+{
+    return cfg->flash[0].given || cfg->flash[1].given;
+}
 
 /* Is there room for one device more? */
 static inline bool config_has_room(const struct machine_config *cfg, bool on_pci)

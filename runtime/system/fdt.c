@@ -298,6 +298,26 @@ static void soc(struct tree *t, const struct machine_config *cfg)
     end(t);
 }
 
+static void firmware_devices(struct tree *t, const struct machine_config *cfg)
+{
+    const uint64_t bank = MEMMAP_flash_len / CONFIG_FLASH_BANKS;
+    const fdt64_t banks[4] = {cpu_to_fdt64(MEMMAP_flash_gpa), cpu_to_fdt64(bank),
+                              cpu_to_fdt64(MEMMAP_flash_gpa + bank), cpu_to_fdt64(bank)};
+
+    begin(t, "fw-cfg@%llx", (unsigned long long)MEMMAP_fw_cfg_gpa);
+    string(t, "compatible", "qemu,fw-cfg-mmio");
+    range(t, "reg", MEMMAP_fw_cfg_gpa, MEMMAP_fw_cfg_len);
+    flag(t, "dma-coherent");
+    end(t);
+    if (!config_has_flash(cfg))
+        return;
+    begin(t, "flash@%llx", (unsigned long long)MEMMAP_flash_gpa);
+    string(t, "compatible", "cfi-flash");
+    bytes(t, "reg", banks, sizeof banks);
+    cell(t, "bank-width", 4);
+    end(t);
+}
+
 /* How an operating system ends the machine without a firmware's help. */
 static void syscon(struct tree *t, const char *node, const char *compatible, uint32_t value)
 {
@@ -342,6 +362,7 @@ static void root(struct tree *t, const struct machine_config *cfg, const struct 
     end(t);
     cpus(t, model, cfg->n_harts);
     soc(t, cfg);
+    firmware_devices(t, cfg);
     syscon(t, "poweroff", "syscon-poweroff", 0x5555);
     syscon(t, "reboot", "syscon-reboot", 0x7777);
     end(t);

@@ -385,6 +385,14 @@ static void create_board(struct machine *m)
     m->have_board = true;
 }
 
+/* Before the hart, which keeps a list of blocks for each page that can hold code. */
+static bool add_rom(struct machine *m)
+{
+    if (config_has_flash(&m->cfg))
+        phys_set_rom(&m->phys, MEMMAP_flash_gpa, MEMMAP_flash_len, m->run.ends->firmware.flash);
+    return true;
+}
+
 struct machine *machine_create(const struct machine_config *cfg,
                                const struct machine_run_config *run, struct err *e)
 {
@@ -402,7 +410,7 @@ struct machine *machine_create(const struct machine_config *cfg,
     pthread_mutex_init(&m->timers_lock, NULL);
     if (!(m->have_plan = boot_plan(&m->plan, &m->cfg, e)) ||
         !(m->have_phys = phys_init(&m->phys, MEMMAP_ram_gpa, cfg->ram_len, e)) ||
-        !create_hart(m, e) || !lines_open(&m->run.ends->lines, &m->cfg, e)) {
+        !add_rom(m) || !create_hart(m, e) || !lines_open(&m->run.ends->lines, &m->cfg, e)) {
         machine_destroy(m);
         return NULL;
     }
