@@ -9,7 +9,7 @@
 static const struct option_habit habits[] = {
     {"if", " virtio none ",
      "disks are virtio: leave it out, or if=none and -device "
-     "virtio-blk-device,drive=ID"},
+     "virtio-blk-device,drive=ID; flash is if=pflash"},
     {"cache", " writeback none ", "writes are safe once the guest flushes; leave it out"},
     {"aio", " threads native io_uring ", "leave it out"},
     {"discard", " unmap on ", "discarded ranges are given back; leave it out"},
@@ -25,7 +25,7 @@ static bool take_habit(const struct option_item *it, struct err *e)
 
     if (option_is_habit(habits, sizeof habits / sizeof habits[0], it, &ok, e))
         return ok;
-    if (option_is(it->name, "index") || option_is(it->name, "bus") || option_is(it->name, "unit"))
+    if (option_is(it->name, "index") || option_is(it->name, "bus"))
         return err_set(e, "%s=: disks are numbered in the order in which they are given", it->name);
     return err_set(
         e, "%s is not known; file=, format=raw, readonly=on, snapshot=on, serial=, id=", it->name);
@@ -40,6 +40,17 @@ static bool take_format(struct drive_config *c, const struct option_item *it, st
                              "format=%s: an unknown format, only raw is read; make one with "
                              "qemu-img convert -O raw FILE NEW",
                              format);
+}
+
+static bool take_unit(struct cli_drive *d, const struct option_item *it, struct err *e)
+{
+    uint64_t n;
+
+    d->unit_given = true;
+    if (!it->value || !option_number(it->value, &n) || n >= CONFIG_FLASH_BANKS)
+        return err_set(e, "unit=%s: of if=pflash, 0 or 1", it->value ? it->value : "");
+    d->unit = (unsigned)n;
+    return true;
 }
 
 static bool take_setting(struct cli_drive *d, const struct option_item *it, bool first,
@@ -65,6 +76,12 @@ static bool take_setting(struct cli_drive *d, const struct option_item *it, bool
         return option_on_off(&c->read_only, it, e);
     if (option_is(it->name, "snapshot"))
         return option_on_off(&c->snapshot, it, e);
+    if (option_is(it->name, "unit"))
+        return take_unit(d, it, e);
+    if (option_is(it->name, "if") && it->value && option_is(it->value, "pflash")) {
+        d->flash = true;
+        return true;
+    }
     if (option_is(it->name, "if") && it->value && option_is(it->value, "none"))
         d->loose = true;
     return take_habit(it, e);
@@ -91,6 +108,10 @@ bool option_drive(struct options *o, const char *value, struct err *e)
         return false;
     if (d.config.path[0] == '\0')
         return err_set(e, "which file? --drive file=PATH");
+    if (d.flash)
+        return option_flash(o, &d, e);
+    if (d.unit_given)
+        return err_set(e, "unit=: disks are numbered in the order in which they are given");
     if (d.loose && d.id[0] == '\0')
         return err_set(e, "if=none needs an id=, for -device virtio-blk-device,drive=ID");
     if (d.id[0] != '\0' && find_drive(o, d.id))

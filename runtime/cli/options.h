@@ -24,6 +24,9 @@ struct cli_drive {
     struct drive_config config;
     char id[DRIVE_ID_ROOM]; /* "": none */
     bool loose;             /* if=none: a -device takes it */
+    bool flash;             /* if=pflash: into bank `unit` */
+    bool unit_given;
+    unsigned unit;
     bool used;              /* one has */
 };
 
@@ -130,6 +133,13 @@ bool option_device_net(struct options *o, const struct option_bus *bus, const ch
 
 /* When all options are read: as option_attach_drives(), and gives each card its address. */
 bool option_attach_nets(struct options *o, struct err *e) MUST_CHECK;
+
+/* ---- option_firmware.c: flash and fw_cfg ------------------------------------------------ */
+
+/* A --drive with if=pflash: into its bank, or the first that is free. */
+bool option_flash(struct options *o, const struct cli_drive *d, struct err *e) MUST_CHECK;
+bool option_pflash(struct options *o, const char *value, struct err *e) MUST_CHECK; /* -pflash */
+bool option_fw_cfg(struct options *o, const char *value, struct err *e) MUST_CHECK; /* -fw_cfg */
 
 /* ---- option_share.c: shared folders ---------------------------------------------------- */
 

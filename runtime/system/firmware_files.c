@@ -93,6 +93,8 @@ static bool open_file(struct firmware_files *f, struct firmware_file *out, const
     if (!boot_file_open(b, path, UINT32_MAX, e))
         return false;
     f->n_opened++;
+    if (b->len > UINT32_MAX)
+        return err_set(e, "%s: a firmware takes no file of 4 GiB or more", path);
     *out = (struct firmware_file){.data = b->data, .len = (uint32_t)b->len};
     return true;
 }
