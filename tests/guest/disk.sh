@@ -3,6 +3,8 @@
 # wrote. The last line is "N passed, N failed".
 #
 #     tests/guest/disk.sh [./dbt-run [OPTION...]]
+#
+# Environment: BUS (device: the board's slots; pci).
 set -u
 cd "$(dirname "$0")/../.."
 export LC_ALL=C
@@ -65,11 +67,27 @@ scripts/make-initramfs.sh "$dir/initrd" tests/guest/disk/init "${files[@]}" || e
 
 # ---- The run ----------------------------------------------------------------------------------
 
+drives=()
+n_drives=0
+
+drive() # SETTINGS
+{
+    n_drives=$((n_drives + 1))
+    if [ "${BUS:-device}" = pci ]; then
+        drives+=(-drive "if=none,id=disk$n_drives,file=$1" -device "virtio-blk-pci,drive=disk$n_drives")
+    else
+        drives+=(--drive "$1")
+    fi
+}
+
+drive "$dir/a,serial=first-disk"
+drive "$dir/b,format=raw"
+drive "$dir/c,readonly=on"
+drives+=(-drive "if=none,id=four,file=$dir/d,snapshot=on" -device "virtio-blk-${BUS:-device},drive=four")
+drive "$dir/e"
+drive "$dir/f"
 timeout 200 "$run" -kernel "$(scripts/fetch-guest.sh --print KERNEL)" -initrd "$dir/initrd" \
-    -append "console=ttyS0 quiet" -serial stdio --drive "$dir/a,serial=first-disk" \
-    -drive file="$dir/b",format=raw,if=virtio --drive "$dir/c,readonly=on" \
-    -drive if=none,id=four,file="$dir/d",snapshot=on -device virtio-blk-device,drive=four \
-    --drive "$dir/e" --drive file="$dir/f" -device virtio-rng-device "$@" \
+    -append "console=ttyS0 quiet" -serial stdio "${drives[@]}" -device "virtio-rng-${BUS:-device}" "$@" \
     </dev/null >"$dir/log" 2>&1
 status=$?
 ok "status $status" [ "$status" = 0 ]
