@@ -145,6 +145,7 @@ part_guest()
     many boot 300 python3 tests/guest/boot.py --dbt ./dbt-run
     many disk 300 tests/guest/disk.sh
     many disk-pci 300 env BUS=pci tests/guest/disk.sh
+    many flash 200 tests/guest/flash.sh
     many disk-boot 300 tests/guest/disk-boot.sh
     many disk-kill 120 tests/guest/disk-kill.py
     many net 120 tests/guest/net.py
