@@ -140,7 +140,8 @@ static void take(struct fw_cfg *f, uint8_t *to, uint32_t n)
     f->offset += there;
 }
 
-/* ---- DMA -------------------------------------------------------------------------------------- */
+/* ---- DMA --------------------------------------------------------------------------------------
+ */
 
 /* The bytes reach RAM. */
 static bool read_into_ram(struct fw_cfg *f, uint64_t gpa, uint32_t len)
@@ -219,7 +220,8 @@ static void write_dma(struct fw_cfg *f, uint64_t offset, unsigned size, uint64_t
     f->wake(f->arg);
 }
 
-/* ---- Registers --------------------------------------------------------------------------------- */
+/* ---- Registers ---------------------------------------------------------------------------------
+ */
 
 static uint64_t read_dma(uint64_t offset, unsigned size)
 {
@@ -263,7 +265,8 @@ static void mmio_write(void *device, uint64_t offset, unsigned size, uint64_t va
 const struct phys_mmio fw_cfg_mmio = {
     .read = mmio_read, .write = mmio_write, .min_size = 1, .max_size = 8};
 
-/* ---- Life ------------------------------------------------------------------------------------- */
+/* ---- Life -------------------------------------------------------------------------------------
+ */
 
 void fw_cfg_init(struct fw_cfg *f, const struct virtio_dma *dma, void (*wake)(void *arg), void *arg)
 {

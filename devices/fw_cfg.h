@@ -1,6 +1,6 @@
-/* QEMU's firmware configuration device (docs/specs/fw_cfg of QEMU): what the host has for a firmware, as
- * numbered items, of which some are files with names. The guest selects an item and reads it,
- * through a register or by DMA.
+/* QEMU's firmware configuration device (docs/specs/fw_cfg of QEMU): what the host has for a
+ * firmware, as numbered items, of which some are files with names. The guest selects an item and
+ * reads it, through a register or by DMA.
  *
  *   +0  data      the next bytes of the item
  *   +8  selector  16 bits, big-endian: another item, from its start

@@ -24,10 +24,11 @@ enum { STATUS_READY = 0x80, STATUS_ERASE_ERROR = 0x20, STATUS_PROGRAM_ERROR = 0x
 
 enum { WIDTH = 4, CHIP_WIDTH = 2, N_CHIPS = WIDTH / CHIP_WIDTH };
 
-/* ---- What loads see ---------------------------------------------------------------------------- */
+/* ---- What loads see ----------------------------------------------------------------------------
+ */
 
 enum {
-    CHIP_LOG2 = 24,       /* 16 MiB */
+    CHIP_LOG2 = 24, /* 16 MiB */
     CHIP_BUFFER_LOG2 = 11,
     CHIP_BLOCK = PFLASH_BLOCK / N_CHIPS,
     N_BLOCKS = PFLASH_LEN / PFLASH_BLOCK,
@@ -36,18 +37,44 @@ enum {
 
 /* The query's answer from word 0x10 on, of one chip (JESD68.01, section 4.3). */
 static const uint8_t cfi[] = {
-    'Q', 'R', 'Y', 0x01, 0x00,         /* Intel's extended command set */
-    0x31, 0x00,                        /* where its table is */
-    0x00, 0x00, 0x00, 0x00,            /* no other command set */
-    0x45, 0x55, 0x00, 0x00,            /* volts */
-    0x07, 0x07, 0x0a, 0x00,            /* typical times, as powers of two */
-    0x04, 0x04, 0x04, 0x00,            /* longest, likewise */
-    CHIP_LOG2, 0x02, 0x00,             /* size; x8 and x16 */
-    CHIP_BUFFER_LOG2, 0x00,            /* buffer */
-    0x01,                              /* kinds of blocks: how many, less one, and how large */
-    (N_BLOCKS - 1) & 0xff, (N_BLOCKS - 1) >> 8,
-    (CHIP_BLOCK / 256) & 0xff, (CHIP_BLOCK / 256) >> 8,
-    'P', 'R', 'I', '1', '0',           /* Intel's table: nothing optional */
+    'Q',
+    'R',
+    'Y',
+    0x01,
+    0x00, /* Intel's extended command set */
+    0x31,
+    0x00, /* where its table is */
+    0x00,
+    0x00,
+    0x00,
+    0x00, /* no other command set */
+    0x45,
+    0x55,
+    0x00,
+    0x00, /* volts */
+    0x07,
+    0x07,
+    0x0a,
+    0x00, /* typical times, as powers of two */
+    0x04,
+    0x04,
+    0x04,
+    0x00, /* longest, likewise */
+    CHIP_LOG2,
+    0x02,
+    0x00, /* size; x8 and x16 */
+    CHIP_BUFFER_LOG2,
+    0x00, /* buffer */
+    0x01, /* kinds of blocks: how many, less one, and how large */
+    (N_BLOCKS - 1) & 0xff,
+    (N_BLOCKS - 1) >> 8,
+    (CHIP_BLOCK / 256) & 0xff,
+    (CHIP_BLOCK / 256) >> 8,
+    'P',
+    'R',
+    'I',
+    '1',
+    '0', /* Intel's table: nothing optional */
 };
 
 static uint8_t id_byte(unsigned word)
@@ -91,7 +118,8 @@ static uint64_t mmio_read(void *device, uint64_t offset, unsigned size)
     return value;
 }
 
-/* ---- Commands ---------------------------------------------------------------------------------- */
+/* ---- Commands ----------------------------------------------------------------------------------
+ */
 
 static void show(struct pflash *f, enum pflash_mode mode)
 {
@@ -229,14 +257,13 @@ static void mmio_write(void *device, uint64_t offset, unsigned size, uint64_t va
 const struct phys_mmio pflash_mmio = {
     .read = mmio_read, .write = mmio_write, .min_size = 1, .max_size = 8};
 
-/* ---- Life -------------------------------------------------------------------------------------- */
+/* ---- Life --------------------------------------------------------------------------------------
+ */
 
 void pflash_init(struct pflash *f, uint8_t *bytes, bool read_only, const struct pflash_host *host)
 {
-    *f = (struct pflash){.bytes = bytes,
-                         .read_only = read_only,
-                         .host = *host,
-                         .status = STATUS_READY};
+    *f = (struct pflash){
+        .bytes = bytes, .read_only = read_only, .host = *host, .status = STATUS_READY};
     pthread_mutex_init(&f->lock, NULL);
 }
 

@@ -1,7 +1,7 @@
-/* A bank of flash memory as QEMU's `virt` has two: 32 bits wide, of two chips of 16 with Intel's command
- * set (Common Flash Interface, JESD68; Intel StrataFlash 28F128J3). It is read like memory until a
- * command says otherwise; programming clears bits, erasing a block sets them. It is never busy.
- * Code is fetched from the array, whatever loads see at the time. */
+/* A bank of flash memory as QEMU's `virt` has two: 32 bits wide, of two chips of 16 with Intel's
+ * command set (Common Flash Interface, JESD68; Intel StrataFlash 28F128J3). It is read like memory
+ * until a command says otherwise; programming clears bits, erasing a block sets them. It is never
+ * busy. Code is fetched from the array, whatever loads see at the time. */
 #pragma once
 
 #include <pthread.h>
@@ -10,9 +10,9 @@
 #include "softmmu/phys.h"
 
 enum {
-    PFLASH_LEN = 32 << 20,     /* a bank */
-    PFLASH_BLOCK = 256 << 10,  /* what is erased at once */
-    PFLASH_BUFFER = 4096,      /* what is programmed at once, aligned */
+    PFLASH_LEN = 32 << 20,    /* a bank */
+    PFLASH_BLOCK = 256 << 10, /* what is erased at once */
+    PFLASH_BUFFER = 4096,     /* what is programmed at once, aligned */
 };
 
 /* What loads see. */

@@ -214,8 +214,8 @@ void mmu_mmio_write(struct mmu *m, uint64_t gva, uint64_t gpa, unsigned size, ui
 
 /* One page's part of a crossing access is translated before anything is read or written. MMIO takes
  * no part in one. */
-/* The ROM is memory, too: there loads may be misaligned and cross, and then see its bytes whatever its
- * device shows at the time. */
+/* The ROM is memory, too: there loads may be misaligned and cross, and then see its bytes whatever
+ * its device shows at the time. */
 static const uint8_t *load_part(struct mmu *m, uint64_t gva, unsigned len)
 {
     const uint8_t *host = tlb_find_load(m, gva, len);

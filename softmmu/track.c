@@ -1,5 +1,5 @@
-/* Code pages. (Of the ROM nothing is kept: no store reaches it.) One word a page of RAM; its store view is read-only exactly while
- * PROTECTED is set (but for the moments in which the lock is held).
+/* Code pages. (Of the ROM nothing is kept: no store reaches it.) One word a page of RAM; its store
+ * view is read-only exactly while PROTECTED is set (but for the moments in which the lock is held).
  *
  *             track_protect                     on_write: no blocks are left
  *    open  ------------------->  protected  -----------------------------------> open

@@ -133,7 +133,8 @@ void pci_host_state(struct pci_host *h, struct state_io *io);
 /* Into slot 1 to 31, which is free. d is borrowed. */
 void pci_plug(struct pci_host *h, unsigned slot, struct pci_device *d);
 
-/* ---- Any thread ------------------------------------------------------------------------------- */
+/* ---- Any thread -------------------------------------------------------------------------------
+ */
 
 /* Drives the function's interrupt. */
 void pci_set_intx(struct pci_device *d, bool level);
@@ -148,7 +149,8 @@ void pci_put(struct pci_device *d, unsigned offset, unsigned size, uint32_t valu
 /* The functions, and where their BARs are, some lines each. */
 void pci_print(struct pci_host *h, FILE *out);
 
-/* ---- Private to devices/pci ------------------------------------------------------------------- */
+/* ---- Private to devices/pci -------------------------------------------------------------------
+ */
 
 /* The lock is held. Where the BAR lies; false when it has none, or memory is disabled. */
 bool pci_bar_at_locked(const struct pci_device *d, unsigned bar, uint64_t *gpa);

@@ -89,11 +89,11 @@ void pci_state(struct pci_device *d, struct state_io *io)
     memcpy(config, d->config, sizeof config);
     STATE_IO(io, config);
     for (unsigned i = 0; i < PCI_CONFIG_LEN; i++)
-        d->config[i] =
-            (uint8_t)((d->config[i] & ~d->writable[i]) | (config[i] & d->writable[i]));
+        d->config[i] = (uint8_t)((d->config[i] & ~d->writable[i]) | (config[i] & d->writable[i]));
 }
 
-/* ---- While it runs ----------------------------------------------------------------------------- */
+/* ---- While it runs -----------------------------------------------------------------------------
+ */
 
 bool pci_bar_at_locked(const struct pci_device *d, unsigned bar, uint64_t *gpa)
 {

@@ -12,7 +12,8 @@ static uint64_t nobody(unsigned size)
     return UINT64_MAX >> (64 - 8 * size);
 }
 
-/* ---- Interrupts -------------------------------------------------------------------------------- */
+/* ---- Interrupts --------------------------------------------------------------------------------
+ */
 
 static bool drives(const struct pci_device *d)
 {
@@ -47,7 +48,8 @@ void pci_set_intx(struct pci_device *d, bool level)
     pthread_mutex_unlock(&h->lock);
 }
 
-/* ---- Configuration space, by ECAM --------------------------------------------------------------- */
+/* ---- Configuration space, by ECAM ---------------------------------------------------------------
+ */
 
 /* Bus, slot, function and register stand in the offset. NULL: nobody there. */
 static struct pci_device *addressed(const struct pci_host *h, uint64_t offset, unsigned size)
@@ -125,7 +127,8 @@ bool pci_is_master(struct pci_device *d)
     return (pci_get(d, PCI_COMMAND, 2) & PCI_COMMAND_MASTER) != 0;
 }
 
-/* ---- Memory --------------------------------------------------------------------------------------- */
+/* ---- Memory
+ * --------------------------------------------------------------------------------------- */
 
 /* Of two BARs at one address, which is the driver's mistake, the lower slot's answers. An access is
  * aligned, and so is a BAR, to its size: none reaches beyond. */
@@ -192,7 +195,8 @@ static void io_write(void *device, uint64_t offset, unsigned size, uint64_t valu
 
 const struct phys_mmio pci_io = {.read = io_read, .write = io_write, .min_size = 1, .max_size = 8};
 
-/* ---- Life ----------------------------------------------------------------------------------------- */
+/* ---- Life
+ * ----------------------------------------------------------------------------------------- */
 
 static const struct pci_ops bridge_ops = {.name = "host bridge"};
 
@@ -247,7 +251,8 @@ void pci_host_state(struct pci_host *h, struct state_io *io)
     pthread_mutex_unlock(&h->lock);
 }
 
-/* ---- For the eye ------------------------------------------------------------------------------------ */
+/* ---- For the eye
+ * ------------------------------------------------------------------------------------ */
 
 static void print_device(const struct pci_device *d, FILE *out)
 {

@@ -315,8 +315,8 @@ void virtio_write_config(struct virtio_device *d, uint64_t offset, unsigned size
  * ---------------------------------------------------------------------------------------------------
  */
 
-/* What is with the host comes back first, so that nothing is in flight in a saved state; also if the
- * device is held, for it was asked for before. */
+/* What is with the host comes back first, so that nothing is in flight in a saved state; also if
+ * the device is held, for it was asked for before. */
 void virtio_state(struct virtio_device *d, struct state_io *io)
 {
     if (d->ops->settle)

@@ -102,8 +102,9 @@ static uint32_t read_field(const struct virtio_pci *t, unsigned at)
     case DEVICE_FEATURE: return virtio_offered(d, t->device_features_sel);
     case DRIVER_FEATURE_SELECT: return t->driver_features_sel;
     case DRIVER_FEATURE:
-        return t->driver_features_sel > 1 ? 0
-                                          : (uint32_t)(d->features >> (32 * t->driver_features_sel));
+        return t->driver_features_sel > 1
+                   ? 0
+                   : (uint32_t)(d->features >> (32 * t->driver_features_sel));
     case CONFIG_MSIX_VECTOR:
     case QUEUE_MSIX_VECTOR: return NO_VECTOR;
     case NUM_QUEUES: return d->ops->n_queues;
@@ -146,7 +147,7 @@ static void write_field(struct virtio_pci *t, unsigned at, uint32_t value)
 /* Fields are accessed as wide as they are, those of 64 bits also by halves (section 4.1.3.1). */
 static bool is_field(const struct virtio_pci *t, uint64_t at, unsigned size)
 {
-    const unsigned width = at < CONFIG_MSIX_VECTOR ? 4
+    const unsigned width = at < CONFIG_MSIX_VECTOR                          ? 4
                            : at == DEVICE_STATUS || at == CONFIG_GENERATION ? 1
                            : at < QUEUE_DESC                                ? 2
                                                                             : 4;
@@ -177,7 +178,8 @@ static void write_common(struct virtio_pci *t, uint64_t at, unsigned size, uint6
         write_field(t, (unsigned)at + 4, (uint32_t)(value >> 32));
 }
 
-/* ---- BAR 4 ------------------------------------------------------------------------------------ */
+/* ---- BAR 4 ------------------------------------------------------------------------------------
+ */
 
 static uint64_t read_isr(const struct virtio_pci *t, uint64_t at)
 {
@@ -224,7 +226,8 @@ static void bar_write(struct pci_device *pci, unsigned bar, uint64_t offset, uns
     pthread_mutex_unlock(&t->device->lock);
 }
 
-/* ---- Configuration space ---------------------------------------------------------------------- */
+/* ---- Configuration space ----------------------------------------------------------------------
+ */
 
 static bool overlaps(unsigned offset, unsigned size, unsigned at, unsigned len)
 {
@@ -273,15 +276,13 @@ static const struct pci_ops ops = {.name = "virtio",
                                    .config_reads = config_reads,
                                    .config_wrote = config_wrote};
 
-/* ---- Life ---------------------------------------------------------------------------------------- */
+/* ---- Life
+ * ---------------------------------------------------------------------------------------- */
 
 static void add_region(struct virtio_pci *t, unsigned at, uint8_t type, uint32_t offset)
 {
-    const struct capability c = {.cap_len = 16,
-                                 .cfg_type = type,
-                                 .bar = BAR,
-                                 .offset = offset,
-                                 .length = REGION_LEN};
+    const struct capability c = {
+        .cap_len = 16, .cfg_type = type, .bar = BAR, .offset = offset, .length = REGION_LEN};
 
     pci_add_capability(&t->pci, CAPABILITY_ID, at, &c, 14);
 }

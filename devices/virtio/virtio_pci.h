@@ -7,8 +7,8 @@
  *          +0x2000        the device's configuration space
  *          +0x3000        notifications, four bytes a queue
  *
- * Interrupts are INTx: there are no MSI-X capability and no vectors. While COMMAND keeps the function
- * from being bus master the device leaves guest memory alone. */
+ * Interrupts are INTx: there are no MSI-X capability and no vectors. While COMMAND keeps the
+ * function from being bus master the device leaves guest memory alone. */
 #pragma once
 
 #include "devices/pci/pci.h"

@@ -150,8 +150,9 @@ static bool settle_bus(struct options *o, struct err *e)
     if (!o->console_bus_given || !o->console_on_pci)
         return true;
     if (!m->console)
-        return err_set(e, "-device virtio-serial-pci is for a console: write --console stdio, pty or "
-                          "unix:PATH beside it");
+        return err_set(e,
+                       "-device virtio-serial-pci is for a console: write --console stdio, pty or "
+                       "unix:PATH beside it");
     if (!config_has_room(m, true))
         return err_set(e, "one device too many: PCI has %d slots", CONFIG_PCI_SLOTS - 1);
     for (unsigned i = 0; i < m->n_virtio; i++)

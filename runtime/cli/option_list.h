@@ -42,8 +42,8 @@ struct option_bus {
     bool on_pci;
 };
 
-/* Is the name, of `len` characters, that of virtio device `base` ("virtio-blk") on some bus? Without
- * one it is PCI, as in QEMU. */
+/* Is the name, of `len` characters, that of virtio device `base` ("virtio-blk") on some bus?
+ * Without one it is PCI, as in QEMU. */
 bool option_is_virtio(const char *name, size_t len, const char *base, struct option_bus *bus);
 
 /* A setting of the bus's. Then *ok says whether its value is taken; *e why not. */

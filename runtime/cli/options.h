@@ -27,7 +27,7 @@ struct cli_drive {
     bool flash;             /* if=pflash: into bank `unit` */
     bool unit_given;
     unsigned unit;
-    bool used;              /* one has */
+    bool used; /* one has */
 };
 
 /* A -netdev. */

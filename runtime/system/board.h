@@ -76,8 +76,8 @@ struct board {
 
 /* Adds the devices to `phys`. clock and ends are borrowed. */
 void board_init(struct board *b, struct phys *phys, const struct clock *clock,
-                const struct machine_config *cfg, const struct boot_plan *plan,
-                struct ends *ends, const struct board_host *host);
+                const struct machine_config *cfg, const struct boot_plan *plan, struct ends *ends,
+                const struct board_host *host);
 
 /* The terminal becomes raw, input begins to flow. */
 bool board_start(struct board *b, struct err *e) MUST_CHECK;

@@ -1,7 +1,7 @@
-/* The board's virtio devices, in its eight slots or on PCI. Devices take the slots from the last one
- * down, and the device tree names the last one first, both as QEMU's `virt` does: so guests number
- * disks in the order of the command line, and find each where QEMU has it. On PCI they take the
- * slots from 1 up. */
+/* The board's virtio devices, in its eight slots or on PCI. Devices take the slots from the last
+ * one down, and the device tree names the last one first, both as QEMU's `virt` does: so guests
+ * number disks in the order of the command line, and find each where QEMU has it. On PCI they take
+ * the slots from 1 up. */
 #pragma once
 
 #include "devices/plic.h"
@@ -34,7 +34,7 @@ struct board_virtio {
         struct virtio_console console;
         struct virtio_net net;
         struct virtio_fs fs;
-    } device[CONFIG_MAX_VIRTIO]; /* cfg->virtio[i] */
+    } device[CONFIG_MAX_VIRTIO];                   /* cfg->virtio[i] */
     struct virtio_pci function[CONFIG_MAX_VIRTIO]; /* of device[i], if it is on PCI */
     struct board_virtio_kick kick[CONFIG_MAX_VIRTIO];
     _Atomic uint32_t kicked;        /* a bit a device: virtio_poll() is wanted */

@@ -1,5 +1,5 @@
-/* The host's ends of a machine: its disks, networks, shared folders, firmware's files and lines. They are opened once
- * for a run of dbt-run, and outlive a machine that resets. */
+/* The host's ends of a machine: its disks, networks, shared folders, firmware's files and lines.
+ * They are opened once for a run of dbt-run, and outlive a machine that resets. */
 #pragma once
 
 #include "runtime/system/drive.h"

@@ -211,9 +211,9 @@ static void pci_interrupts(struct tree *t)
 /* Its address on PCI, ours, and how long it is. */
 static fdt32_t *pci_range(fdt32_t *at, uint32_t space, uint64_t pci, uint64_t gpa, uint64_t len)
 {
-    const uint32_t cells[7] = {space,           (uint32_t)(pci >> 32), (uint32_t)pci,
-                               (uint32_t)(gpa >> 32), (uint32_t)gpa,   (uint32_t)(len >> 32),
-                               (uint32_t)len};
+    const uint32_t cells[7] = {
+        space,         (uint32_t)(pci >> 32), (uint32_t)pci, (uint32_t)(gpa >> 32),
+        (uint32_t)gpa, (uint32_t)(len >> 32), (uint32_t)len};
 
     for (unsigned i = 0; i < 7; i++)
         *at++ = cpu_to_fdt32(cells[i]);
@@ -246,7 +246,6 @@ static void pci(struct tree *t, uint64_t ram_len)
 static void soc(struct tree *t, const struct machine_config *cfg)
 {
     const unsigned n_harts = cfg->n_harts;
-
 
     begin(t, "soc");
     cell(t, "#address-cells", 2);

@@ -53,8 +53,7 @@ static bool open_bank(struct firmware_files *f, const struct machine_config *cfg
                        "a copy of it",
                        c->file.path, (unsigned long long)block_size(f->bank[n]));
     error = transfer(f->bank[n], BLOCK_READ, bytes, 0, bank_len);
-    return error == 0 ||
-           err_set(e, "if=pflash: cannot read %s: %s", c->file.path, strerror(error));
+    return error == 0 || err_set(e, "if=pflash: cannot read %s: %s", c->file.path, strerror(error));
 }
 
 static bool open_flash(struct firmware_files *f, const struct machine_config *cfg, struct err *e)

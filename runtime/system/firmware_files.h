@@ -1,5 +1,5 @@
-/* What the host has for a firmware: the flash memory's files, and those that it asks for by fw_cfg. They are
- * opened once for a run of dbt-run: a guest that resets finds its flash as it left it. */
+/* What the host has for a firmware: the flash memory's files, and those that it asks for by fw_cfg.
+ * They are opened once for a run of dbt-run: a guest that resets finds its flash as it left it. */
 #pragma once
 
 #include "devices/host/block.h"

@@ -409,8 +409,8 @@ struct machine *machine_create(const struct machine_config *cfg,
         m->deadline[k] = UINT64_MAX;
     pthread_mutex_init(&m->timers_lock, NULL);
     if (!(m->have_plan = boot_plan(&m->plan, &m->cfg, e)) ||
-        !(m->have_phys = phys_init(&m->phys, MEMMAP_ram_gpa, cfg->ram_len, e)) ||
-        !add_rom(m) || !create_hart(m, e) || !lines_open(&m->run.ends->lines, &m->cfg, e)) {
+        !(m->have_phys = phys_init(&m->phys, MEMMAP_ram_gpa, cfg->ram_len, e)) || !add_rom(m) ||
+        !create_hart(m, e) || !lines_open(&m->run.ends->lines, &m->cfg, e)) {
         machine_destroy(m);
         return NULL;
     }

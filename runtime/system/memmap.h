@@ -17,7 +17,8 @@ enum {
 #include "runtime/system/memmap.def"
 #undef MEMMAP
 
-/* PCI memory that 32 bits do not reach: behind RAM, aligned to its size, as QEMU's `virt` has it. */
+/* PCI memory that 32 bits do not reach: behind RAM, aligned to its size, as QEMU's `virt` has it.
+ */
 static const uint64_t memmap_pci_high_len = UINT64_C(16) << 30;
 
 static inline uint64_t memmap_pci_high_gpa(uint64_t ram_len)

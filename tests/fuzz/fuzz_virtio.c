@@ -1,6 +1,7 @@
-/* A driver of virtio devices, in slots and on PCI, that does anything: registers in any order, rings and descriptors of
- * any content, resets while the device works. RAM has guard pages, so a byte outside of it faults;
- * what the device says that it wrote lies in RAM; the file keeps its length. */
+/* A driver of virtio devices, in slots and on PCI, that does anything: registers in any order,
+ * rings and descriptors of any content, resets while the device works. RAM has guard pages, so a
+ * byte outside of it faults; what the device says that it wrote lies in RAM; the file keeps its
+ * length. */
 #define _GNU_SOURCE
 #include <linux/fuse.h>
 #include <stdio.h>

@@ -60,8 +60,8 @@ struct virtio_driver {
     struct pci_host pci;
     struct pci_window window;
     struct virtio_pci function; /* in slot 1 */
-    struct virtio_host host; /* hand this to the device's init */
-    unsigned queue;          /* selected: the next three are its own */
+    struct virtio_host host;    /* hand this to the device's init */
+    unsigned queue;             /* selected: the next three are its own */
     uint16_t num;
     uint16_t avail_idx, used_idx;
     struct {
@@ -78,7 +78,8 @@ struct virtio_driver {
 void vd_init(struct virtio_driver *d);
 void vd_fini(struct virtio_driver *d);
 
-/* For a device on PCI: before it is made, and then instead of setting d->slot. Its BAR is at VD_BAR. */
+/* For a device on PCI: before it is made, and then instead of setting d->slot. Its BAR is at
+ * VD_BAR. */
 #define VD_BAR UINT64_C(0x40000000)
 void vd_init_pci(struct virtio_driver *d);
 void vd_plug(struct virtio_driver *d, struct virtio_device *device);

@@ -119,9 +119,9 @@ static void the_last_slot_is_named_first(void **state)
 /* The words are those of QEMU's tree (-M virt,dumpdtb=FILE), but for the PLIC's phandle. */
 static void pci_is_told(void **state)
 {
-    static const uint32_t ranges[21] = {
-        0x1000000, 0, 0, 0, 0x3000000, 0, 0x10000, 0x2000000, 0, 0x40000000, 0,
-        0x40000000, 0, 0x40000000, 0x3000000, 4, 0, 4, 0, 4, 0};
+    static const uint32_t ranges[21] = {0x1000000, 0, 0,          0, 0x3000000,  0, 0x10000,
+                                        0x2000000, 0, 0x40000000, 0, 0x40000000, 0, 0x40000000,
+                                        0x3000000, 4, 0,          4, 0,          4, 0};
     struct machine_config cfg = config("default");
     struct fdt_blob b = build(&cfg, &(struct fdt_chosen){0});
     const char *path = "/soc/pci@30000000";

@@ -136,7 +136,8 @@ static void on_pci(void **state)
 static void flash(void **state)
 {
     (void)state;
-    good("-drive if=pflash,unit=1,file=v,snapshot=on -drive if=pflash,format=raw,unit=0,file=c,readonly=on");
+    good("-drive if=pflash,unit=1,file=v,snapshot=on -drive "
+         "if=pflash,format=raw,unit=0,file=c,readonly=on");
     assert_string_equal(cli_o.machine.flash[0].file.path, "c");
     assert_true(cli_o.machine.flash[0].file.read_only);
     assert_string_equal(cli_o.machine.flash[1].file.path, "v");

@@ -132,7 +132,8 @@ static void enable(unsigned slot, uint64_t bar0, uint64_t bar2)
     set(slot, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
 }
 
-/* ---- Configuration space ---------------------------------------------------------------------- */
+/* ---- Configuration space ----------------------------------------------------------------------
+ */
 
 static void identity(void **state)
 {
@@ -152,7 +153,7 @@ static void identity(void **state)
 
 static void nobody_there_is_all_ones(void **state)
 {
-    const uint64_t places[] = {at(0, 2, 0, 0),  at(0, 1, 1, 0),     at(1, 1, 0, 0),
+    const uint64_t places[] = {at(0, 2, 0, 0),    at(0, 1, 1, 0),     at(1, 1, 0, 0),
                                at(255, 31, 7, 0), at(0, 1, 0, 0x100), at(0, 1, 0, 0xff8)};
 
     (void)state;
@@ -222,7 +223,8 @@ static void who_hears_of_accesses(void **state)
     assert_int_equal(b.n_config_reads + b.n_config_writes, 0);
 }
 
-/* ---- BARs --------------------------------------------------------------------------------------- */
+/* ---- BARs ---------------------------------------------------------------------------------------
+ */
 
 static void bars_answer_where_they_are(void **state)
 {
@@ -273,7 +275,8 @@ static void both_halves_count(void **state)
     assert_int_equal(a.value, 3);
 }
 
-/* ---- Interrupts --------------------------------------------------------------------------------- */
+/* ---- Interrupts ---------------------------------------------------------------------------------
+ */
 
 static void assert_lines(unsigned mask)
 {
@@ -323,7 +326,8 @@ static void intx_can_be_disabled(void **state)
     assert_int_equal(get(1, PCI_STATUS, 2) & PCI_STATUS_INTERRUPT, 0);
 }
 
-/* ---- Life ----------------------------------------------------------------------------------------- */
+/* ---- Life
+ * ----------------------------------------------------------------------------------------- */
 
 static void a_reset_takes_all_back(void **state)
 {

@@ -68,7 +68,8 @@ static void ask(unsigned i)
     vd_notify(&d);
 }
 
-/* ---- Who it is, and where things are ------------------------------------------------------------ */
+/* ---- Who it is, and where things are ------------------------------------------------------------
+ */
 
 static void identity(void **state)
 {
@@ -184,7 +185,8 @@ static void a_queue_is_enabled_once(void **state)
     assert_int_equal(get(0x18, 2), rng.v.ops->queue_max);
 }
 
-/* ---- It works ------------------------------------------------------------------------------------ */
+/* ---- It works
+ * ------------------------------------------------------------------------------------ */
 
 static void numbers_come(void **state)
 {
@@ -246,7 +248,8 @@ static void interrupts_can_be_disabled(void **state)
     assert_true(d.irq);
 }
 
-/* ---- Through configuration space alone ------------------------------------------------------------ */
+/* ---- Through configuration space alone
+ * ------------------------------------------------------------ */
 
 enum { BAR_AT = 0x88, OFFSET_AT = 0x8c, LENGTH_AT = 0x90, DATA_AT = 0x94 };
 
@@ -279,8 +282,8 @@ static void what_it_describes_badly_is_nothing(void **state)
     static const struct {
         uint8_t bar;
         uint32_t offset, length;
-    } rows[] = {{0, 0x14, 1}, {5, 0x14, 1},       {4, 0x14, 0},         {4, 0x14, 3},
-                {4, 0x14, 8}, {4, 0x14, 0x101},   {4, 0x4014, 1},       {4, 0x4000, 4},
+    } rows[] = {{0, 0x14, 1}, {5, 0x14, 1},       {4, 0x14, 0},      {4, 0x14, 3},
+                {4, 0x14, 8}, {4, 0x14, 0x101},   {4, 0x4014, 1},    {4, 0x4000, 4},
                 {4, 0x13, 2}, {4, 0x80000014, 1}, {4, 0xfffffffc, 4}};
 
     (void)state;
@@ -293,7 +296,8 @@ static void what_it_describes_badly_is_nothing(void **state)
     }
 }
 
-/* ---- Life ------------------------------------------------------------------------------------------ */
+/* ---- Life
+ * ------------------------------------------------------------------------------------------ */
 
 static void a_reset_of_the_machine(void **state)
 {
@@ -337,7 +341,8 @@ static void state_goes_round(void **state)
     assert_int_equal(vd_n_used(&d), 2);
 }
 
-/* ---- Another device: with a configuration space ------------------------------------------------------ */
+/* ---- Another device: with a configuration space
+ * ------------------------------------------------------ */
 
 static void put(void *arg, uint8_t byte)
 {
@@ -357,7 +362,8 @@ static void its_configuration_space(void **state)
     (void)state;
     vd_init(&c);
     vd_init_pci(&c);
-    virtio_console_init(&console, (struct virtio_console_wire){.put = put, .ready = ready}, &c.host);
+    virtio_console_init(&console, (struct virtio_console_wire){.put = put, .ready = ready},
+                        &c.host);
     vd_plug(&c, &console.v);
     virtio_console_resize(&console, 80, 25);
     assert_int_equal(vd_config(&c, PCI_CLASS, 2), 0x8000);
