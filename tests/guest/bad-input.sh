@@ -273,7 +273,8 @@ bad 1 'if=pflash: disk has' -drive if=pflash,file=disk
 bad 1 'truncate -s 32M' -pflash disk
 bad 1 'bank 0 is disk already' -drive if=pflash,unit=0,file=disk -drive if=pflash,unit=0,file=e
 bad 1 'unit=2: of if=pflash, 0 or 1' -drive if=pflash,unit=2,file=disk
-bad 1 'both the firmware in flash and Image are given' -pflash disk Image
+truncate -s 32M flash
+bad 1 'both the firmware in flash and Image are given' -pflash flash Image
 bad 1 'cannot open nowhere' Image -fw_cfg name=opt/a,file=nowhere
 bad 1 'needs file=F or string=S' Image -fw_cfg name=opt/a
 bad 1 'which name?' Image -fw_cfg string=s
