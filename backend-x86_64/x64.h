@@ -7,7 +7,7 @@
  *              address that the last call expects to be returned to, [rsp] where that goes on
  *   pinned     x64_pin.def: guest register -> host register that holds it; those of
  *              floating point only while state.fp_away is 0
- *   MXCSR      the guest's rounding mode and sticky flags
+ *   MXCSR      while fp_away is 0, the guest's rounding mode and sticky flags, else the host's
  * everything else is free. Guest registers that are not pinned live in the state.
  *
  * The code is position independent: it names the host only through rbp, and other

@@ -200,12 +200,29 @@ static void own(struct x64_emitter *x, unsigned value, unsigned reg)
     x->held |= 1u << reg;
 }
 
+/* Unless another value, made of this one, has the register now. */
+static void disown(struct x64_emitter *x, unsigned value, unsigned reg)
+{
+    if (x->owner[reg] != value)
+        return;
+    x->owner[reg] = X64_NONE;
+    x->held &= ~(1u << reg);
+}
+
 static void own_xmm(struct x64_emitter *x, unsigned value, unsigned reg)
 {
     x->val[value].where = V_XMM;
     x->val[value].reg = (uint8_t)reg;
     x->xmm_owner[reg] = (uint16_t)value;
     x->xmm_held |= 1u << reg;
+}
+
+static void disown_xmm(struct x64_emitter *x, unsigned value, unsigned reg)
+{
+    if (x->xmm_owner[reg] != value)
+        return;
+    x->xmm_owner[reg] = X64_NONE;
+    x->xmm_held &= ~(1u << reg);
 }
 
 /* A register for `value`, which is there from now on. */
@@ -265,7 +282,9 @@ void x64_addend_done(struct x64_emitter *x, unsigned g)
 
     if (v->where == V_SPILL)
         x->slots &= ~(UINT64_C(1) << v->slot);
-    v->where = V_NONE; /* x64_alloc_step() takes the register back */
+    else
+        disown(x, X64_SHARE_VAL + g, v->reg); /* it stays locked until the instruction is done */
+    v->where = V_NONE;
 }
 
 unsigned x64_gpr(struct x64_emitter *x, ir_ref r)
@@ -362,11 +381,7 @@ unsigned x64_def(struct x64_emitter *x)
         return X64_NO_REG;
     }
     if (v->hint != X64_NO_REG) {
-        unsigned g = 0;
-
-        while (x->pin_of_guest[g] != v->hint)
-            g++;
-        x64_claim(x, g);
+        x64_claim(x, x->guest_of_pin[v->hint]);
         add_lazy(x, x->i, V_PIN, v->hint);
         return v->hint;
     }
@@ -374,9 +389,7 @@ unsigned x64_def(struct x64_emitter *x)
     const ir_ref ops[3] = {in->a, in->b, in->c};
 
     for (unsigned k = 0; k < 3; k++) {
-        if (ir_is_none(ops[k]))
-            continue;
-        struct x64_val *o = &x->val[ops[k].n];
+        const struct x64_val *o = &x->val[ops[k].n];
 
         if (o->where == V_REG && o->last == x->i && x->owner[o->reg] == ops[k].n) {
             reg = o->reg;
@@ -402,11 +415,7 @@ unsigned x64_def_xmm(struct x64_emitter *x)
         return X64_NO_REG;
     }
     if (hint != X64_NO_REG) {
-        unsigned g = 0;
-
-        while (x->fpin_of_guest[g] != hint)
-            g++;
-        x64_claim_fp(x, g);
+        x64_claim_fp(x, x->guest_of_fpin[hint]);
         x64_nan_gone(x, hint);
         add_lazy(x, x->i, V_FPIN, hint);
         return hint;
@@ -414,9 +423,7 @@ unsigned x64_def_xmm(struct x64_emitter *x)
     const ir_ref ops[3] = {in->a, in->b, in->c};
 
     for (unsigned k = 0; k < 3; k++) {
-        if (ir_is_none(ops[k]))
-            continue;
-        struct x64_val *o = &x->val[ops[k].n];
+        const struct x64_val *o = &x->val[ops[k].n];
 
         if (o->where == V_XMM && o->last == x->i && x->xmm_owner[o->reg] == ops[k].n) {
             reg = o->reg;
@@ -549,38 +556,34 @@ uint16_t x64_xmm_live(const struct x64_emitter *x)
     return live | (uint16_t)((x->nan[0] | x->nan[1]) & x->xmms);
 }
 
-/* The registers of values that are used no more. */
-static void release(struct x64_emitter *x, uint16_t *owner, uint32_t *held)
+/* What the value has, once it is used no more: of those that have come this far, an operand at
+ * its last use, or what was just made and nobody wants. */
+static void release(struct x64_emitter *x, unsigned value)
 {
-    for (uint32_t m = *held; m; m &= m - 1) {
-        unsigned r = (unsigned)__builtin_ctz(m);
+    struct x64_val *v = &x->val[value];
 
-        if (x->val[owner[r]].last <= x->i) {
-            owner[r] = X64_NONE;
-            *held &= ~(1u << r);
-        }
+    if (v->last > x->i)
+        return;
+    switch (v->where) {
+    case V_REG: disown(x, value, v->reg); break;
+    case V_XMM: disown_xmm(x, value, v->reg); break;
+    case V_SPILL:
+    case V_FSPILL:
+        x->slots &= ~(UINT64_C(1) << v->slot);
+        v->where = V_NONE;
+        break;
+    default: break;
     }
 }
 
 void x64_alloc_step(struct x64_emitter *x)
 {
     const struct ir_insn *in = &x->b->insn[x->i];
-    const ir_ref ops[3] = {in->a, in->b, in->c};
 
-    if (x64_reg_of(in) < 32)
-        x->event[in->imm] = x->next_event[x->i];
-    /* A spilled operand that was read in place for the last time frees its slot. */
-    for (unsigned k = 0; k < 3; k++) {
-        if (ir_is_none(ops[k]))
-            continue;
-        struct x64_val *v = &x->val[ops[k].n];
-
-        if (v->last == x->i && (v->where == V_SPILL || v->where == V_FSPILL)) {
-            x->slots &= ~(UINT64_C(1) << v->slot);
-            v->where = V_NONE;
-        }
-    }
-    release(x, x->owner, &x->held);
-    release(x, x->xmm_owner, &x->xmm_held);
+    x->event[x64_reg_of(in)] = x->next_event[x->i];
+    release(x, in->a.n);
+    release(x, in->b.n);
+    release(x, in->c.n);
+    release(x, x->i);
     x->locked = x->xmm_locked = x->nan_from = 0;
 }

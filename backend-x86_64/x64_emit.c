@@ -36,12 +36,15 @@ struct x64_emitter *x64_emitter_create(const struct x64_mmu_layout *layout, unsi
     CHECK(x && "memory for the emitter");
     x->layout = *layout;
     memset(x->pin_of_guest, X64_NO_REG, sizeof x->pin_of_guest);
-    for (unsigned k = 0; k < X64_N_PINS; k++)
+    for (unsigned k = 0; k < X64_N_PINS; k++) {
         x->pin_of_guest[x64_pins[k].guest] = x64_pins[k].host;
+        x->guest_of_pin[x64_pins[k].host] = x64_pins[k].guest;
+    }
     memset(x->fpin_of_guest, X64_NO_REG, sizeof x->fpin_of_guest);
     x->xmms = 0xfffc; /* xmm0 and xmm1 are scratch */
     for (unsigned k = 0; k < x64_n_fpins(n_xmm); k++) {
         x->fpin_of_guest[x64_fpins[k].guest] = x64_fpins[k].host;
+        x->guest_of_fpin[x64_fpins[k].host] = x64_fpins[k].guest;
         x->xmms &= ~(1u << x64_fpins[k].host);
     }
     x->temps = 1u << RBX | 1u << RDX | 1u << R12 | 1u << R13;
@@ -111,10 +114,10 @@ static void cold_hot(struct x64_emitter *x, const struct x64_cold *k)
     x64_jmp_m(&x->c, STATE_MEM(stub[X64_STUB_PENDING]));
 }
 
-static bool has_access(const struct ir_block *b)
+static bool has_access(const struct x64_emitter *x)
 {
-    for (unsigned i = 0; i < b->n; i++)
-        if (ir_ops[b->insn[i].op].flags & (LOAD | STORE))
+    for (unsigned i = x->barrier[0]; i < x->b->n; i = x64_next_barrier(x, i))
+        if (ir_ops[x->b->insn[i].op].flags & (LOAD | STORE))
             return true;
     return false;
 }
@@ -127,7 +130,7 @@ static void choose_cells(struct x64_emitter *x)
     const struct x64_mmu_layout *l = &x->layout;
     const struct ir_block *b = x->b;
 
-    x->cells = b->cells && l->n_cells && !b->upper_half && has_access(b);
+    x->cells = b->cells && l->n_cells && !b->upper_half && has_access(x);
     if (!x->cells || !l->is_hot || l->is_hot(l->is_wild_arg, b->gpa, b->mode))
         return;
     x->cells = false;
@@ -174,10 +177,9 @@ static void note_insn(struct x64_emitter *x, const struct ir_insn *in)
 
 static bool is_dropped(const struct x64_emitter *x, const struct ir_insn *in)
 {
-    unsigned flags = ir_ops[in->op].flags;
-    bool no_effect = (flags & (FAULT | EFFECT | SIDE | EXIT | MARK | FPFLAGS)) == 0;
+    bool idle = (ir_ops[in->op].flags & IDLE) != 0;
 
-    return no_effect && ir_ops[in->op].result != 'N' && x->val[x->i].last == 0;
+    return idle & (x->val[x->i].last == 0); /* one guess, which is right, instead of two */
 }
 
 static void emit_one(struct x64_emitter *x, const struct ir_insn *in)

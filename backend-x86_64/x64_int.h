@@ -74,7 +74,7 @@ enum {
     X64_SHARE_MIN = 3,  /* accesses: two save less than their longer cold parts cost fresh code */
     X64_SPAN_MAX = 512, /* bytes; what lies across a page's end takes the cold way */
     X64_NO_SHARE = 0xff,
-    X64_SHARE_VAL = IR_MAX_INSNS, /* val[X64_SHARE_VAL + n] is the addend of share[n] */
+    X64_SHARE_VAL = IR_MAX_INSNS + 1, /* val[X64_SHARE_VAL + n] is the addend of share[n] */
 };
 
 /* Accesses near each other that share a look-up (x64_share.c). */
@@ -95,7 +95,8 @@ struct x64_emitter {
     unsigned insn_len;
     uint8_t pin_of_guest[32]; /* host register, or X64_NO_REG */
     uint8_t fpin_of_guest[32];
-    bool touches_fp;             /* this block reads or writes floating-point registers */
+    uint8_t guest_of_pin[16], guest_of_fpin[32]; /* the other way round */
+    bool touches_fp;             /* this block reads or writes floating-point registers or MXCSR */
     uint32_t temps, xmms;        /* masks of what may hold values */
     uint32_t locked, xmm_locked; /* in use by the instruction being emitted */
     uint16_t owner[16];          /* value in each temporary, or X64_NONE */
@@ -109,7 +110,7 @@ struct x64_emitter {
     uint16_t lazy[IR_MAX_INSNS];    /* values that share a guest register's place; some dead */
     unsigned n_lazy;
     /* Pinned registers whose guest register is about to be set unseen serve as temporaries. */
-    uint16_t event[32];                /* the next get or set of a guest register, or b->n */
+    uint16_t event[STATE_N_REGS + 1];  /* the next get or set of a guest register, or b->n */
     uint16_t next_event[IR_MAX_INSNS]; /* of a get or set: the one behind it */
     uint16_t barrier[IR_MAX_INSNS];    /* the first barrier at or behind an instruction */
     unsigned n_cold;
@@ -120,7 +121,7 @@ struct x64_emitter {
     unsigned n_shares;
     struct x64_share share[X64_MAX_SHARES];
     uint8_t share_of[IR_MAX_INSNS]; /* index in share[] of an access, or X64_NO_SHARE */
-    struct x64_val val[IR_MAX_INSNS + X64_MAX_SHARES];
+    struct x64_val val[X64_SHARE_VAL + X64_MAX_SHARES];
     struct x64_cold cold[X64_MAX_COLD];
     struct x64_cold cold_overflow; /* where writes go when cold[] is full; the block is given up */
     struct x64_unit unit;
@@ -189,13 +190,18 @@ static inline uint32_t x64_info(uint32_t insn_off, unsigned len, uint8_t aux)
  * STATE_N_REGS. */
 static inline unsigned x64_reg_of(const struct ir_insn *in)
 {
-    switch (in->op) {
-    case IR_get:
-    case IR_set: return (unsigned)in->imm;
-    case IR_getf:
-    case IR_setf: return STATE_FP + (unsigned)in->imm;
-    default: return STATE_N_REGS;
-    }
+    _Static_assert(IR_set == IR_get + 1 && IR_getf == IR_get + 2 && IR_setf == IR_get + 3,
+                   "ir.def has these four in a row");
+    unsigned which = in->op - (unsigned)IR_get;
+
+    return which > 3 ? STATE_N_REGS : (unsigned)in->imm + (which & 2 ? STATE_FP : 0);
+}
+
+/* Where a block may be left: x->barrier[0] is the first such instruction, b->n is behind the last.
+ */
+static inline unsigned x64_next_barrier(const struct x64_emitter *x, unsigned i)
+{
+    return i + 1 < x->b->n ? x->barrier[i + 1] : x->b->n;
 }
 
 void x64_live(struct x64_emitter *x);        /* the whole block, before x64_alloc_start() */

@@ -1,5 +1,5 @@
-/* Liveness, in one backward pass over a block: each value's last use, the pinned register that it
- * may be made in, the next event of each guest register, the next barrier. */
+/* Liveness: each value's last use; then, backwards over the block, the pinned register that it may
+ * be made in, the next event of each guest register, the next barrier. */
 #include "backend-x86_64/x64_int.h"
 
 /* Operations at which guest registers must be in their places. */
@@ -8,10 +8,19 @@ static bool is_barrier(unsigned op)
     return (ir_ops[op].flags & (FAULT | SIDE | EXIT)) != 0;
 }
 
-static void use(struct x64_emitter *x, ir_ref r, unsigned at)
+/* Forwards, so that the last use is what stays. Nothing is asked on the way: it would be guessed
+ * wrong every other time. */
+static void find_last_uses(struct x64_emitter *x)
 {
-    if (!ir_is_none(r) && x->val[r.n].last == 0)
-        x->val[r.n].last = (uint16_t)at;
+    const struct ir_block *b = x->b;
+
+    for (unsigned i = 0; i < b->n; i++) {
+        const struct ir_insn *in = &b->insn[i];
+
+        x->val[i] = (struct x64_val){.where = V_NONE, .hint = X64_NO_REG};
+        x->val[in->a.n].last = x->val[in->b.n].last = x->val[in->c.n].last = (uint16_t)i;
+    }
+    x->val[IR_MAX_INSNS].last = X64_NONE; /* IR_NONE's: never released */
 }
 
 /* The pinned register that value i is about to be put into, when nothing in between could see
@@ -35,6 +44,13 @@ static uint8_t hint_of(const struct x64_emitter *x, unsigned i, unsigned guest,
     return in->op == IR_set && in->a.n == i ? x->pin_of_guest[guest] : X64_NO_REG;
 }
 
+/* The registers, or the flags and the rounding mode. */
+static bool touches_fp(unsigned op)
+{
+    return (ir_ops[op].flags & FPFLAGS) || op == IR_getf || op == IR_setf || op == IR_getfflags ||
+           op == IR_setfflags;
+}
+
 static bool is_pinned(const struct x64_emitter *x, unsigned reg)
 {
     return (reg < STATE_FP ? x->pin_of_guest[reg] : x->fpin_of_guest[reg - STATE_FP]) != X64_NO_REG;
@@ -44,13 +60,12 @@ void x64_live(struct x64_emitter *x)
 {
     const struct ir_block *b = x->b;
     unsigned barrier = b->n;
-    unsigned touched[STATE_N_REGS]; /* nearest later get or set of a guest register */
+    unsigned touched[STATE_N_REGS + 1]; /* nearest later get or set of a guest register */
 
-    for (unsigned g = 0; g < STATE_N_REGS; g++)
+    for (unsigned g = 0; g <= STATE_N_REGS; g++)
         touched[g] = b->n;
     x->touches_fp = false;
-    for (unsigned i = 0; i < b->n; i++)
-        x->val[i] = (struct x64_val){.where = V_NONE, .hint = X64_NO_REG};
+    find_last_uses(x);
     for (unsigned i = b->n; i-- > 0;) {
         const struct ir_insn *in = &b->insn[i];
         struct x64_val *v = &x->val[i];
@@ -63,20 +78,14 @@ void x64_live(struct x64_emitter *x)
                 x->val[in->a.n].hint = v->hint;
             v->hint = hint_of(x, i, v->hint, touched, barrier);
         }
-        use(x, in->a, i);
-        use(x, in->b, i);
-        use(x, in->c, i);
-        if (reg < STATE_N_REGS) {
-            if (!ir_is_none(in->a) && is_pinned(x, reg))
-                x->val[in->a.n].hint = (uint8_t)reg;
-            x->next_event[i] = (uint16_t)touched[reg];
-            touched[reg] = i;
-            x->touches_fp |= reg >= STATE_FP;
-        }
-        if (is_barrier(in->op))
-            barrier = i;
+        if (reg < STATE_N_REGS && is_pinned(x, reg))
+            x->val[in->a.n].hint = (uint8_t)reg;
+        x->touches_fp |= touches_fp(in->op);
+        x->next_event[i] = (uint16_t)touched[reg];
+        touched[reg] = i;
+        barrier = is_barrier(in->op) ? i : barrier;
         x->barrier[i] = (uint16_t)barrier;
     }
-    for (unsigned g = 0; g < 32; g++)
+    for (unsigned g = 0; g < STATE_N_REGS; g++)
         x->event[g] = (uint16_t)touched[g];
 }

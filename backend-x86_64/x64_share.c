@@ -120,7 +120,7 @@ void x64_share_start(struct x64_emitter *x)
     memset(x->share_of, X64_NO_SHARE, b->n);
     if (!b->share_lookups)
         return;
-    for (unsigned i = 0; i < b->n; i++) {
+    for (unsigned i = x->barrier[0]; i < b->n; i = x64_next_barrier(x, i)) {
         unsigned flags = ir_ops[b->insn[i].op].flags;
 
         if (flags & (LOAD | STORE))

@@ -1,9 +1,11 @@
 /* The code that all blocks share: the way in, the ways out, and the calls of C.
  * Whenever C runs, every guest register is in the state and MXCSR is the host's.
  *
- * Floating-point registers go in lazily: after C they stay in the state, and fp_away says so,
- * until a block that touches them is entered. A kernel that runs with floating point off, and
- * programs that compute with integers, so pay nothing for them. */
+ * Floating-point registers go in lazily, and MXCSR with them: after C they stay in the state, and
+ * fp_away says so, until a block that touches them is entered. A kernel that runs with floating
+ * point off, and programs that compute with integers, so pay nothing for them. */
+
+#include <immintrin.h>
 
 #include "backend-x86_64/x64_int.h"
 #include "dbt/base/check.h"
@@ -32,12 +34,6 @@ static void put_fpins_away(struct x64_code *c)
     x64_fix(c, away, x64_at(c));
 }
 
-static void to_host_fp(struct x64_code *c)
-{
-    x64_stmxcsr(c, STATE_MEM(mxcsr));
-    x64_ldmxcsr(c, STATE_MEM(host_mxcsr));
-}
-
 /* The stack of expected returns: 16 bytes a call, the host's return address below the guest's.
  * It begins 16 bytes below a multiple of its size, so that the low bits of rsp tell when it is
  * full. Its first entry is nobody's, an odd address. */
@@ -60,8 +56,6 @@ static void make_enter(struct x64_code *c)
     x64_lea_rm(c, RBP, x64_mem(RDI, STATE_BIAS));
     x64_mov_mr(c, STATE_MEM(host_sp), RSP);
     start_returns(c);
-    x64_stmxcsr(c, STATE_MEM(host_mxcsr));
-    x64_ldmxcsr(c, STATE_MEM(mxcsr));
     x64_mov_rr(c, RAX, RSI);
     load_pins(c);
     x64_enc_r(c, false, 0, 0, 0xff, 4, RAX, false, false); /* jmp rax */
@@ -71,7 +65,6 @@ static void leave(struct x64_code *c, enum exit_reason reason)
 {
     save_pins(c);
     put_fpins_away(c);
-    to_host_fp(c);
     x64_mov_imm(c, RAX, reason);
     /* Blocks call the stubs that may end here: rsp is not what it was. */
     x64_mov_rm(c, RSP, STATE_MEM(host_sp));
@@ -162,13 +155,11 @@ static void save_state(struct x64_code *c, bool fp)
         x64_call_m(c, STATE_MEM(stub[X64_STUB_FP_OUT]));
     else
         put_fpins_away(c);
-    to_host_fp(c);
     x64_lea_rm(c, RDI, x64_mem(RBP, -STATE_BIAS));
 }
 
 static void load_state(struct x64_code *c, bool fp)
 {
-    x64_ldmxcsr(c, STATE_MEM(mxcsr));
     load_pins(c);
     if (fp)
         x64_call_m(c, STATE_MEM(stub[X64_STUB_FP_IN]));
@@ -277,6 +268,7 @@ static void make_fp_in(struct x64_code *c, unsigned n_fpins)
 {
     for (unsigned k = 0; k < n_fpins; k++)
         x64_vmovq_xm_rrm(c, x64_fpins[k].host, 0, x64_guest_reg(STATE_FP + x64_fpins[k].guest));
+    x64_ldmxcsr(c, STATE_MEM(mxcsr));
     x64_mov32_mi(c, STATE_MEM(fp_away), 0);
     x64_ret(c);
 }
@@ -285,6 +277,8 @@ static void make_fp_out(struct x64_code *c, unsigned n_fpins)
 {
     for (unsigned k = 0; k < n_fpins; k++)
         x64_vmovq_mx_mr(c, x64_guest_reg(STATE_FP + x64_fpins[k].guest), x64_fpins[k].host);
+    x64_stmxcsr(c, STATE_MEM(mxcsr));
+    x64_ldmxcsr(c, STATE_MEM(host_mxcsr));
     x64_mov32_mi(c, STATE_MEM(fp_away), 1);
     x64_ret(c);
 }
@@ -398,6 +392,7 @@ void x64_init_state(struct cpu_state *s, const struct x64_stubs *stubs,
     for (unsigned k = 0; k < 32; k++)
         s->mxcsr_of_fflags[k] = (uint8_t)ir_fp_to_mxcsr(k);
     s->fp_away = 1;
+    s->host_mxcsr = _mm_getcsr();
     s->slow_load = layout->load;
     s->slow_store = layout->store;
     s->worn_code = NULL;

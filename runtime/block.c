@@ -9,16 +9,22 @@
 #include "dbt/base/bits.h"
 #include "dbt/base/check.h"
 #include "dbt/base/log.h"
+#include "runtime/quiesce.h"
+#include "runtime/tcache.h"
 
-enum { HASH_BITS = 16 };
+/* Four times as many as a full cache has blocks, as a rule: a look into a list would be one more
+ * miss of the processor's caches, and most look-ups are for blocks that are not there. */
+enum { HASH_BITS = 18 };
 
 struct block_table {
     const struct phys *phys;
-    struct cpu_state *s; /* whose jump cache holds addresses of code */
+    struct tcache *tc;
+    struct cpu_state *state[MAX_HARTS]; /* whose jump caches hold addresses of code */
+    unsigned n_states;
     struct cache *cache;
     struct block **page; /* one list head a page that can hold code */
     struct block_stats stats;
-    struct block *hash[1 << HASH_BITS];
+    struct block *_Atomic hash[1 << HASH_BITS];
 };
 
 static size_t page_list_bytes(const struct block_table *t)
@@ -26,13 +32,13 @@ static size_t page_list_bytes(const struct block_table *t)
     return phys_n_pages(t->phys) * sizeof(struct block *);
 }
 
-struct block_table *block_table_create(const struct phys *phys, struct cpu_state *s)
+struct block_table *block_table_create(const struct phys *phys, struct tcache *tc)
 {
     struct block_table *t = calloc(1, sizeof *t);
 
     CHECK(t && "memory for the block table");
     t->phys = phys;
-    t->s = s;
+    t->tc = tc;
     t->page = mmap(NULL, page_list_bytes(t), PROT_READ | PROT_WRITE,
                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     CHECK(t->page != MAP_FAILED);
@@ -43,6 +49,11 @@ void block_table_destroy(struct block_table *t)
 {
     munmap(t->page, page_list_bytes(t));
     free(t);
+}
+
+void block_table_add_state(struct block_table *t, struct cpu_state *s)
+{
+    t->state[t->n_states++] = s;
 }
 
 void block_table_set_cache(struct block_table *t, struct cache *cache)
@@ -57,12 +68,24 @@ static unsigned hash(uint64_t gpa, uint32_t mode)
     return (unsigned)(h >> (64 - HASH_BITS));
 }
 
+/* Who comes here without the lock sees a block whole: it was stored before its address was. One
+ * that was taken out of its chain still leads on. */
+static struct block *first_of(struct block_table *t, uint64_t gpa, uint32_t mode)
+{
+    return atomic_load_explicit(&t->hash[hash(gpa, mode)], memory_order_acquire);
+}
+
+static struct block *next_of(struct block *b)
+{
+    return atomic_load_explicit(&b->next_hash, memory_order_acquire);
+}
+
 struct block *block_find(struct block_table *t, uint64_t gpa, uint32_t mode,
                          bool (*gpa2_of)(void *arg, uint64_t *gpa2), void *arg)
 {
     uint64_t gpa2;
 
-    for (struct block *b = t->hash[hash(gpa, mode)]; b; b = b->next_hash) {
+    for (struct block *b = first_of(t, gpa, mode); b; b = next_of(b)) {
         if (b->gpa != gpa || b->mode != mode)
             continue;
         if (!b->gpa2 || (gpa2_of(arg, &gpa2) && gpa2 == b->gpa2))
@@ -83,10 +106,10 @@ static unsigned link_of(const struct block *b, uint64_t gpa)
 
 void block_insert(struct block_table *t, struct block *b)
 {
-    struct block **bucket = &t->hash[hash(b->gpa, b->mode)];
+    struct block *_Atomic *bucket = &t->hash[hash(b->gpa, b->mode)];
 
-    b->next_hash = *bucket;
-    *bucket = b;
+    atomic_store_explicit(&b->next_hash, *bucket, memory_order_relaxed);
+    atomic_store_explicit(bucket, b, memory_order_release);
     b->next_in_page[0] = *page_head(t, b->gpa);
     *page_head(t, b->gpa) = b;
     if (b->gpa2 && b->gpa2 >> PAGE_BITS != b->gpa >> PAGE_BITS) {
@@ -109,11 +132,11 @@ static void remove_from_page(struct block_table *t, struct block *b, uint64_t gp
 
 static void remove_from_hash(struct block_table *t, struct block *b)
 {
-    struct block **at = &t->hash[hash(b->gpa, b->mode)];
+    struct block *_Atomic *at = &t->hash[hash(b->gpa, b->mode)];
 
     while (*at != b)
         at = &(*at)->next_hash;
-    *at = b->next_hash;
+    atomic_store_explicit(at, next_of(b), memory_order_release);
 }
 
 /* Points e's jump back at its own stub. The cell goes first: while it is empty the
@@ -127,6 +150,7 @@ static void unpatch(struct block_table *t, struct block_exit *e)
         struct page_cell *cell = (struct page_cell *)(void *)(rw + e->at.cell);
 
         __atomic_store_n(&cell->page_tag, PAGE_CELL_EMPTY, __ATOMIC_RELEASE);
+        e->epoch = t->tc ? quiesce_begin(t->tc) : 0;
     }
     x64_patch(rw + e->at.jump, code + e->at.jump, code + e->at.stub);
     e->to = NULL;
@@ -143,16 +167,17 @@ static void unlink_exit(struct block_table *t, struct block_exit *e)
 }
 
 /* The index is made of bits 1..13 of the virtual address; bits 12 and 13 are those
- * of a page that we do not know. */
-static void forget_in_jump_cache(struct block_table *t, const struct block *b)
+ * of a page that we do not know. The entry's hart may be writing it: it asks `dropped` behind that
+ * (dispatch.c), and we set that before we look here. */
+static void forget_in_jump_cache(struct cpu_state *s, const struct block *b)
 {
     unsigned low = jump_index(b->gpa & (PAGE_SIZE - 1));
 
     for (unsigned page = 0; page < (1u << JUMP_BITS); page += PAGE_SIZE / 2) {
-        struct jump_entry *e = &t->s->jump[page | low];
+        struct jump_entry *e = &s->jump[page | low];
 
-        if (e->code == b->code)
-            *e = (struct jump_entry){.tag = JUMP_EMPTY};
+        if (__atomic_load_n(&e->code, __ATOMIC_RELAXED) == b->code)
+            __atomic_store_n(&e->tag, JUMP_EMPTY, __ATOMIC_RELAXED);
     }
 }
 
@@ -160,7 +185,7 @@ void block_drop(struct block_table *t, struct block *b)
 {
     if (b->dropped)
         return;
-    b->dropped = true;
+    atomic_store(&b->dropped, true); /* and a fence: see forget_in_jump_cache() */
     remove_from_hash(t, b);
     remove_from_page(t, b, b->gpa);
     if (b->gpa2 && b->gpa2 >> PAGE_BITS != b->gpa >> PAGE_BITS)
@@ -175,8 +200,8 @@ void block_drop(struct block_table *t, struct block *b)
     for (unsigned k = 0; k < b->n_exits; k++)
         if (b->exit[k].to)
             unlink_exit(t, &b->exit[k]);
-    if (b->code)
-        forget_in_jump_cache(t, b);
+    for (unsigned k = 0; b->code && k < t->n_states; k++)
+        forget_in_jump_cache(t->state[k], b);
     t->stats.dropped++;
     log_line(LOG_cache, "drop %" PRIx64 " mode %x", b->gpa, b->mode);
 }
@@ -229,13 +254,15 @@ bool block_page_has_code(const struct block_table *t, uint64_t gpa)
 }
 
 void block_link(struct block_table *t, struct block_exit *e, struct block *to,
-                const struct page_cell *cell)
+                const struct page_cell *cell, const struct hart *self)
 {
     const uint8_t *code = e->from->code;
     uint8_t *rw = cache_rw_of(t->cache, code);
 
     if (e->to)
         unlink_exit(t, e);
+    if (e->at.cell && e->epoch && !quiesce_is_over(t->tc, self, e->epoch))
+        return;
     x64_patch(rw + e->at.jump, code + e->at.jump, to->code);
     if (e->at.cell) {
         struct page_cell *c = (struct page_cell *)(void *)(rw + e->at.cell);

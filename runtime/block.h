@@ -8,6 +8,7 @@
  * own stubs. */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -19,6 +20,7 @@
 struct block_exit {
     struct block *from, *to;
     struct block_exit *next_in; /* of the links into `to` */
+    uint64_t epoch; /* since when nobody passes who has not seen it unlinked; 0: always */
     struct x64_exit at;
 };
 
@@ -29,8 +31,8 @@ struct block {
     uint32_t len_bytes;
     const uint8_t *code; /* where it runs; NULL under --engine=interp */
     uint32_t size_bytes;
-    bool dropped;
-    struct block *next_hash;
+    _Atomic bool dropped;
+    struct block *_Atomic next_hash;
     struct block *next_in_page[2];
     struct block_exit *incoming;
     unsigned n_exits, n_map, n_sites;
@@ -41,18 +43,29 @@ struct block {
 };
 
 struct block_table;
+struct hart;
+struct tcache;
 
-/* ---- The hart's thread ------------------------------------------------------------ */
+/* ---- Before the first hart runs --------------------------------------------------- */
 
-struct block_table *block_table_create(const struct phys *phys, struct cpu_state *s);
+/* tc: for its grace periods; NULL: one hart. */
+struct block_table *block_table_create(const struct phys *phys, struct tcache *tc);
 void block_table_destroy(struct block_table *t);
+/* A hart whose jump cache holds addresses of code: before the first block is made. */
+void block_table_add_state(struct block_table *t, struct cpu_state *s);
 /* Set once, after the cache was made. */
 void block_table_set_cache(struct block_table *t, struct cache *cache);
 
-/* gpa2_of gives the physical page behind the block's own, when a candidate straddles: false when it
+/* ---- A hart's thread, in its loop: no lock ------------------------------------------ */
+
+/* A block that is found may be dropped the same moment by a store of another hart: then it is run
+ * as one that was fetched before that store. Links are made under the lock, and ask.
+ * gpa2_of gives the physical page behind the block's own, when a candidate straddles: false when it
  * has none. NULL: none. */
 struct block *block_find(struct block_table *t, uint64_t gpa, uint32_t mode,
                          bool (*gpa2_of)(void *arg, uint64_t *gpa2), void *arg);
+
+/* ---- One thread at a time: tcache's lock ---------------------------------------------- */
 
 /* Makes a block known. Its fields are complete. */
 void block_insert(struct block_table *t, struct block *b);
@@ -71,10 +84,12 @@ bool block_would_drop(struct block_table *t, uint64_t gpa, uint64_t len_bytes);
 
 bool block_page_has_code(const struct block_table *t, uint64_t gpa);
 
-/* Points exit e at `to`. cell: for an exit that leaves the page, under which tag. */
+/* Points exit e at `to`. cell: for an exit that leaves the page, under which tag; such an exit is
+ * linked anew only when no other hart can be in the middle of its old link, else nothing is done.
+ * self: whose loop this is. */
 void block_link(struct block_table *t, struct block_exit *e, struct block *to,
-                const struct page_cell *cell);
-/* Unlinks every link that crosses a page: the tags have begun anew. */
+                const struct page_cell *cell, const struct hart *self);
+/* Unlinks every link that crosses a page: the tags have begun anew. The world is stopped. */
 void block_unlink_cells(struct block_table *t);
 
 struct block_stats {

@@ -2,6 +2,7 @@
 #include "runtime/cache.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -14,20 +15,25 @@
 struct segment {
     size_t used; /* bytes of code */
     struct arena meta;
-    struct block **block; /* in the order of their addresses */
-    size_t n_blocks;
+    struct block **block;    /* in the order of their addresses */
+    _Atomic size_t n_blocks; /* a signal handler on any thread reads the list */
+    bool taken;              /* a writer fills it, or waits to */
 };
+
+enum { MAX_WRITERS = 64 };
 
 struct cache {
     uint8_t *rw;
     const uint8_t *rx;
     int memfd;
     size_t segment_bytes;
-    unsigned n_segments, current;
-    uint64_t generation;
+    unsigned n_segments, n_writers;
+    unsigned newest;                                  /* segment that was taken last */
+    unsigned current[MAX_WRITERS], next[MAX_WRITERS]; /* next: between retire and take */
+    _Atomic uint64_t generation;
     void (*drop)(void *arg, struct block *b);
     void *arg;
-    struct cache_stats stats;
+    struct cache_stats stats; /* relaxed atomics */
     struct segment segment[];
 };
 
@@ -49,15 +55,21 @@ static bool map_views(struct cache *c, size_t bytes, struct err *e)
     return true;
 }
 
-struct cache *cache_create(size_t size_bytes, unsigned n_segments,
+struct cache *cache_create(size_t size_bytes, unsigned n_segments, unsigned n_writers,
                            void (*drop)(void *arg, struct block *b), void *arg, struct err *e)
 {
     struct cache *c = calloc(1, sizeof *c + n_segments * sizeof c->segment[0]);
 
     CHECK(c && "memory for the cache's head");
     c->segment_bytes = align_down(size_bytes / n_segments, 4096);
-    CHECK(n_segments >= 2 && c->segment_bytes >= 4096);
+    CHECK(n_segments > n_writers && n_writers <= MAX_WRITERS && c->segment_bytes >= 4096);
     c->n_segments = n_segments;
+    c->n_writers = n_writers;
+    for (unsigned w = 0; w < n_writers; w++) {
+        c->current[w] = w;
+        c->segment[w].taken = true;
+    }
+    c->newest = n_writers - 1;
     c->drop = drop;
     c->arg = arg;
     c->stats.size_bytes = c->segment_bytes * n_segments;
@@ -104,9 +116,9 @@ const uint8_t *cache_stubs_rx(const struct cache *c)
     return c->rx;
 }
 
-static struct segment *current(struct cache *c)
+static struct segment *current(struct cache *c, unsigned w)
 {
-    return &c->segment[c->current];
+    return &c->segment[c->current[w]];
 }
 
 static size_t segment_at(const struct cache *c, unsigned k)
@@ -114,30 +126,35 @@ static size_t segment_at(const struct cache *c, unsigned k)
     return CACHE_STUB_BYTES + k * c->segment_bytes;
 }
 
-uint8_t *cache_room(struct cache *c, size_t *cap_bytes)
+static void add_stat(uint64_t *stat, uint64_t n)
 {
-    size_t at = align_up(current(c)->used, CACHE_ALIGN) + CACHE_HEADER;
-
-    *cap_bytes = at < c->segment_bytes ? c->segment_bytes - at : 0;
-    return c->rw + segment_at(c, c->current) + at;
+    __atomic_fetch_add(stat, n, __ATOMIC_RELAXED);
 }
 
-const uint8_t *cache_commit(struct cache *c, size_t size_bytes, struct block *b)
+uint8_t *cache_room(struct cache *c, unsigned w, size_t *cap_bytes)
 {
-    struct segment *g = current(c);
+    size_t at = align_up(current(c, w)->used, CACHE_ALIGN) + CACHE_HEADER;
+
+    *cap_bytes = at < c->segment_bytes ? c->segment_bytes - at : 0;
+    return c->rw + segment_at(c, c->current[w]) + at;
+}
+
+const uint8_t *cache_commit(struct cache *c, unsigned w, size_t size_bytes, struct block *b)
+{
+    struct segment *g = current(c, w);
     size_t at = align_up(g->used, CACHE_ALIGN) + CACHE_HEADER;
-    size_t off = segment_at(c, c->current) + at;
+    size_t off = segment_at(c, c->current[w]) + at;
 
     CHECK(at + size_bytes <= c->segment_bytes);
     memcpy(c->rw + off - CACHE_HEADER, &b, sizeof b);
     g->used = at + size_bytes;
-    c->stats.code_bytes += size_bytes;
+    add_stat(&c->stats.code_bytes, size_bytes);
     return c->rx + off;
 }
 
-void *cache_meta(struct cache *c, size_t bytes)
+void *cache_meta(struct cache *c, unsigned w, size_t bytes)
 {
-    struct segment *g = current(c);
+    struct segment *g = current(c, w);
 
     if (g->meta.size - g->meta.used < bytes + 16 ||
         g->n_blocks >= c->segment_bytes / BLOCK_MIN_BYTES)
@@ -145,41 +162,62 @@ void *cache_meta(struct cache *c, size_t bytes)
     return arena_take(&g->meta, bytes);
 }
 
-void cache_own(struct cache *c, struct block *b)
+void cache_own(struct cache *c, unsigned w, struct block *b)
 {
-    struct segment *g = current(c);
+    struct segment *g = current(c, w);
+    size_t n = atomic_load_explicit(&g->n_blocks, memory_order_relaxed);
 
-    g->block[g->n_blocks++] = b;
-    c->stats.blocks++;
+    g->block[n] = b;
+    atomic_store_explicit(&g->n_blocks, n + 1, memory_order_release);
+    add_stat(&c->stats.blocks, 1);
 }
 
-static void empty(struct cache *c, struct segment *g)
+static void drop_all(struct cache *c, struct segment *g)
 {
     for (size_t k = 0; k < g->n_blocks; k++)
         c->drop(c->arg, g->block[k]);
     if (g->n_blocks)
-        c->stats.evictions++;
-    g->n_blocks = 0;
-    g->used = 0;
-    arena_reset(&g->meta);
+        add_stat(&c->stats.evictions, 1);
     c->generation++;
 }
 
-void cache_advance(struct cache *c)
+static void make_empty(struct segment *g)
 {
-    c->current = (c->current + 1) % c->n_segments;
-    empty(c, current(c));
+    g->n_blocks = 0;
+    g->used = 0;
+    arena_reset(&g->meta);
+}
+
+void cache_retire(struct cache *c, unsigned w)
+{
+    unsigned k = c->newest;
+
+    do
+        k = (k + 1) % c->n_segments;
+    while (c->segment[k].taken);
+    c->segment[k].taken = true;
+    c->newest = c->next[w] = k;
+    drop_all(c, &c->segment[k]);
+}
+
+void cache_take(struct cache *c, unsigned w)
+{
+    current(c, w)->taken = false;
+    c->current[w] = c->next[w];
+    make_empty(current(c, w));
 }
 
 void cache_flush(struct cache *c)
 {
-    for (unsigned k = 0; k < c->n_segments; k++)
-        empty(c, &c->segment[k]);
+    for (unsigned k = 0; k < c->n_segments; k++) {
+        drop_all(c, &c->segment[k]);
+        make_empty(&c->segment[k]);
+    }
 }
 
-bool cache_segment_empty(const struct cache *c)
+bool cache_segment_empty(const struct cache *c, unsigned w)
 {
-    return c->segment[c->current].n_blocks == 0;
+    return c->segment[c->current[w]].n_blocks == 0;
 }
 
 uint64_t cache_generation(const struct cache *c)
@@ -200,7 +238,7 @@ struct block *cache_find(const struct cache *c, const void *rx)
         return NULL;
     const struct segment *g =
         &c->segment[(size_t)(p - c->rx - CACHE_STUB_BYTES) / c->segment_bytes];
-    size_t lo = 0, hi = g->n_blocks;
+    size_t lo = 0, hi = atomic_load_explicit(&g->n_blocks, memory_order_acquire);
 
     while (lo < hi) {
         size_t mid = lo + (hi - lo) / 2;

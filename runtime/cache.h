@@ -1,6 +1,6 @@
 /* The code cache: one memfd mapped twice, written through one mapping and run
  * through the other, so that no page is ever writable and executable. It is cut
- * into segments that are filled in turn; when the last is full the oldest is
+ * into segments that are filled in turn, each hart's in its own; when all are full the oldest is
  * emptied and filled again, so what was made lately, and is hot, stays. Beside its
  * code a segment holds what is known about its blocks; both go together.
  *
@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,8 +22,8 @@ enum { CACHE_STUB_BYTES = 8192, CACHE_HEADER = 16, CACHE_ALIGN = 16 };
 
 /* ---- Before the first hart runs, after the last has stopped ------------------- */
 
-/* n_segments >= 2. drop is called for every block of a segment that is emptied. */
-struct cache *cache_create(size_t size_bytes, unsigned n_segments,
+/* n_segments > n_writers. drop is called for every block of a segment that is retired. */
+struct cache *cache_create(size_t size_bytes, unsigned n_segments, unsigned n_writers,
                            void (*drop)(void *arg, struct block *b), void *arg, struct err *e);
 void cache_destroy(struct cache *c);
 
@@ -30,34 +31,43 @@ void cache_destroy(struct cache *c);
 uint8_t *cache_stubs_rw(struct cache *c);
 const uint8_t *cache_stubs_rx(const struct cache *c);
 
-/* ---- The hart's thread --------------------------------------------------------- */
+/* ---- One writer: a hart's thread ------------------------------------------------
+ *
+ * Each writer fills a segment of its own, so that nobody waits while code is emitted. `w` is the
+ * writer's number. */
 
 /* Where the next block's code may be written, and how much fits. */
-uint8_t *cache_room(struct cache *c, size_t *cap_bytes);
+uint8_t *cache_room(struct cache *c, unsigned w, size_t *cap_bytes);
 
 /* Keeps size_bytes of what was written there as the code of b; gives where it runs.
  * The word before it names b (cache_block_of_code). */
-const uint8_t *cache_commit(struct cache *c, size_t size_bytes, struct block *b);
+const uint8_t *cache_commit(struct cache *c, unsigned w, size_t size_bytes, struct block *b);
 
 /* Memory for b's description, 16-byte aligned, until its segment is emptied. NULL when the
  * segment's share is full. */
-void *cache_meta(struct cache *c, size_t bytes);
+void *cache_meta(struct cache *c, unsigned w, size_t bytes);
 
-/* Lists b as of the current segment. Called once a block, after its last cache_meta(). */
-void cache_own(struct cache *c, struct block *b);
+/* Lists b as of the writer's segment. Called once a block, after its last cache_meta(). */
+void cache_own(struct cache *c, unsigned w, struct block *b);
 
-/* Goes on to the next segment, emptying it first. */
-void cache_advance(struct cache *c);
-/* Empties all segments. */
+/* Nothing in the writer's segment: more room cannot be had. */
+bool cache_segment_empty(const struct cache *c, unsigned w);
+
+/* ---- One thread at a time (tcache's lock) ---------------------------------------- */
+
+/* The oldest segment that no writer fills becomes w's next: drops all its blocks. Their memory is
+ * as it was until cache_take(), for which the caller waits until no hart can be in it. The
+ * generation changes. */
+void cache_retire(struct cache *c, unsigned w);
+/* w goes on in that segment, which is empty now. */
+void cache_take(struct cache *c, unsigned w);
+/* Empties all segments: nobody runs. */
 void cache_flush(struct cache *c);
 
-/* Nothing in the current segment: more room cannot be had. */
-bool cache_segment_empty(const struct cache *c);
-
-/* How often a segment was emptied: a pointer to a block is good while this stays. */
-uint64_t cache_generation(const struct cache *c);
-
 /* ---- Any thread, also in a signal handler ---------------------------------------- */
+
+/* How often a segment was retired: a pointer to a block is good while this stays. */
+uint64_t cache_generation(const struct cache *c);
 
 uint8_t *cache_rw_of(const struct cache *c, const void *rx);
 static inline struct block *cache_block_of_code(const void *code)

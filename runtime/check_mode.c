@@ -65,7 +65,7 @@ static void on_ram_write(void *arg, uint64_t gpa, unsigned size)
 
     w->gpa = gpa;
     w->size = size;
-    memcpy(w->before, phys_ptr(c->h->phys, gpa), size);
+    memcpy(w->before, phys_ptr(c->h->tc->phys, gpa), size);
 }
 
 static struct mmio *next_mmio(struct check *c, const struct phys_region *r, uint64_t offset,
@@ -136,7 +136,11 @@ static bool on_code_write(void *arg, uint64_t gpa, unsigned size)
 {
     struct check *c = arg;
 
-    return block_would_drop(c->h->blocks, gpa, size);
+    tcache_lock(c->h->tc);
+    bool would = block_would_drop(c->h->tc->blocks, gpa, size);
+
+    tcache_unlock(c->h->tc);
+    return would;
 }
 
 /* ---- States ---------------------------------------------------------------------------------- */
@@ -208,7 +212,7 @@ static enum exit_reason run_one(struct check *c, struct block *b, bool host_code
     if (jumped)
         reason = (enum exit_reason)(jumped - 1);
     else if (host_code)
-        reason = h->stubs.enter(s, b->code);
+        reason = h->tc->stubs.enter(s, b->code);
     else
         reason = ir_eval(b->ir, s, &h->env);
     if (host_code && reason == EXIT_LINK)
@@ -228,7 +232,7 @@ static void evaluate(struct check *c, struct block *b)
     for (unsigned k = 0; k < c->n_writes; k++) {
         struct ram_write *w = &c->write[k];
 
-        memcpy(w->after, phys_ptr(c->h->phys, w->gpa), w->size);
+        memcpy(w->after, phys_ptr(c->h->tc->phys, w->gpa), w->size);
     }
 }
 
@@ -237,7 +241,7 @@ static void undo(struct check *c, uint64_t walks_before)
     for (unsigned k = c->n_writes; k-- > 0;) {
         const struct ram_write *w = &c->write[k];
 
-        memcpy(phys_ptr(c->h->phys, w->gpa), w->before, w->size);
+        memcpy(phys_ptr(c->h->tc->phys, w->gpa), w->before, w->size);
     }
     /* A walk may have set A or D in a page table that is now as before: what it let into
      * the tables must be found again. */
@@ -268,7 +272,7 @@ static const struct ram_write *ram_differs(const struct check *c)
     for (unsigned k = 0; k < c->n_writes; k++) {
         const struct ram_write *w = &c->write[k];
 
-        if (memcmp(phys_ptr(c->h->phys, w->gpa), w->after, w->size) != 0)
+        if (memcmp(phys_ptr(c->h->tc->phys, w->gpa), w->after, w->size) != 0)
             return w;
     }
     return NULL;

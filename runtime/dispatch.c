@@ -11,28 +11,7 @@
 #include "dbt/base/bits.h"
 #include "dbt/base/log.h"
 #include "runtime/hart_int.h"
-
-static bool on_write(void *arg, uint64_t gpa, unsigned len, bool *page_is_code)
-{
-    struct hart *h = arg;
-    bool hit = block_drop_range(h->blocks, gpa, len);
-
-    if (hit)
-        rewrite_note(h->rewrite, gpa, len);
-    *page_is_code = block_page_has_code(h->blocks, gpa);
-    if (h->evaluated.len_bytes) {
-        hit |= block_overlaps(&h->evaluated, gpa, len);
-        *page_is_code |= block_overlaps(&h->evaluated, align_down(gpa, PAGE_SIZE), PAGE_SIZE);
-    }
-    return hit;
-}
-
-static void drop_block(void *arg, struct block *b)
-{
-    struct hart *h = arg;
-
-    block_drop(h->blocks, b);
-}
+#include "runtime/quiesce.h"
 
 static void salts_wrapped(void *arg)
 {
@@ -71,57 +50,52 @@ static const struct x64_mmu_layout mmu_layout = {
     .is_wild = wild_is_noted,
 };
 
-struct hart *hart_create(struct cpu_state *s, struct phys *phys, const struct hart_config *config,
+void hart_make_stubs(struct tcache *t)
+{
+    x64_make_stubs(&t->stubs, cache_stubs_rw(t->cache), cache_stubs_rx(t->cache), CACHE_STUB_BYTES,
+                   &mmu_layout, x64_n_xmm(t->config.translate.stress_regs));
+}
+
+struct hart *hart_create(struct cpu_state *s, struct tcache *t, const struct hart_config *config,
                          struct err *e)
 {
     struct hart *h = calloc(1, sizeof *h);
-    struct translate_options translate = config->translate;
     struct x64_mmu_layout layout = mmu_layout;
     unsigned n_helpers;
 
     CHECK(h && "memory for a hart");
+    CHECK(t->n_harts < t->config.n_harts);
     h->s = s;
-    h->phys = phys;
+    h->tc = t;
+    atomic_init(&h->passed, UINT64_MAX);
     h->config = *config;
     h->config.no_links |= config->stress_irq;
     h->env = (struct ir_env){.load = mmu_load, .store = mmu_store, .time = config->time};
     s->owner = h;
     s->mxcsr |= 0x1f80;
-    if (config->engine != ENGINE_INTERP && !x64_host_ok(e))
-        goto fail;
-    h->blocks = block_table_create(phys, s);
-    h->rewrite = rewrite_create();
     h->seen = seen_create();
     h->wild = wild_create();
     layout.is_wild_arg = h->wild;
     layout.is_hot = config->evaluate_first ? wild_is_hot : NULL;
-    h->track = track_create(phys, on_write, h);
-    h->cache = cache_create(config->cache_bytes, config->cache_segments, drop_block, h, e);
-    if (!h->cache)
-        goto fail;
-    block_table_set_cache(h->blocks, h->cache);
-    h->mmu = mmu_create(s, phys, h->track, config->mmu_guest);
+    h->mmu = mmu_create(s, t->phys, t->track, config->mmu_guest);
     if (!h->mmu) {
         err_set(e, "the host has no memory for the soft MMU's tables");
-        goto fail;
+        hart_destroy(h);
+        return NULL;
     }
     if (config->stress_table)
         mmu_stress(h->mmu);
     mmu_set_salt_wrap(h->mmu, salts_wrapped, h);
-    translate.host_code = config->engine != ENGINE_INTERP;
-    h->translator = translator_create(config->guest, &layout, &translate);
-    x64_make_stubs(&h->stubs, cache_stubs_rw(h->cache), cache_stubs_rx(h->cache), CACHE_STUB_BYTES,
-                   &layout, x64_n_xmm(translate.stress_regs));
+    h->translator = translator_create(config->guest, &layout, &t->config.translate);
     const struct ir_helper *helpers = config->guest->helpers(&n_helpers);
 
-    x64_init_state(s, &h->stubs, &layout, helpers, n_helpers);
-    if (config->engine == ENGINE_CHECK)
+    x64_init_state(s, &t->stubs, &layout, helpers, n_helpers);
+    if (t->config.engine == ENGINE_CHECK)
         h->check = check_create(h);
+    h->n = t->n_harts;
+    t->hart[t->n_harts++] = h;
+    block_table_add_state(t->blocks, s);
     return h;
-
-fail:
-    hart_destroy(h);
-    return NULL;
 }
 
 void hart_destroy(struct hart *h)
@@ -132,18 +106,8 @@ void hart_destroy(struct hart *h)
         translator_destroy(h->translator);
     if (h->mmu)
         mmu_destroy(h->mmu);
-    if (h->cache)
-        cache_destroy(h->cache);
-    if (h->track)
-        track_destroy(h->track);
-    if (h->blocks)
-        block_table_destroy(h->blocks);
-    if (h->rewrite)
-        rewrite_destroy(h->rewrite);
-    if (h->seen)
-        seen_destroy(h->seen);
-    if (h->wild)
-        wild_destroy(h->wild);
+    seen_destroy(h->seen);
+    wild_destroy(h->wild);
     free(h);
 }
 
@@ -151,7 +115,7 @@ void hart_destroy(struct hart *h)
  * change while a block runs twice. */
 static _Atomic uint32_t *kick_word(struct hart *h)
 {
-    return h->config.engine == ENGINE_CHECK ? &h->kicks : &h->s->pending;
+    return h->tc->config.engine == ENGINE_CHECK ? &h->kicks : &h->s->pending;
 }
 
 void hart_kick(struct hart *h, uint32_t bits)
@@ -166,6 +130,7 @@ void hart_sleep(struct hart *h, uint64_t timeout_ns)
     struct timespec t = {.tv_sec = (time_t)(timeout_ns / 1000000000),
                          .tv_nsec = (long)(timeout_ns % 1000000000)};
 
+    quiesce_leave(h);
     atomic_store(&h->asleep, true);
     /* A kick between the test and the call changes the word: the call returns at once. */
     uint32_t seen = atomic_load(kick_word(h));
@@ -174,11 +139,12 @@ void hart_sleep(struct hart *h, uint64_t timeout_ns)
         syscall(SYS_futex, kick_word(h), FUTEX_WAIT_PRIVATE, seen,
                 timeout_ns == UINT64_MAX ? NULL : &t, NULL, 0);
     atomic_store(&h->asleep, false);
+    quiesce_enter(h);
 }
 
 void hart_wrote(struct hart *h, uint64_t gpa, uint64_t len_bytes)
 {
-    if (track_wrote(h->track, gpa, len_bytes))
+    if (track_wrote(h->tc->track, gpa, len_bytes))
         atomic_fetch_or(&h->s->pending, PENDING_LEAVE);
 }
 
@@ -210,7 +176,8 @@ static bool serve_pending(struct hart *h)
     struct cpu_state *s = h->s;
     const struct hart_events *ev = &h->config.events;
 
-    if (h->config.engine == ENGINE_CHECK)
+    quiesce_pass(h);
+    if (h->tc->config.engine == ENGINE_CHECK)
         atomic_fetch_or(&s->pending, atomic_exchange(&h->kicks, 0));
     if (h->config.stress_irq)
         atomic_fetch_or(&s->pending, PENDING_IRQ | PENDING_EVENT);
@@ -220,7 +187,7 @@ static bool serve_pending(struct hart *h)
         if (h->salts_wrapped) {
             h->salts_wrapped = false;
             h->link_from = NULL;
-            block_unlink_cells(h->blocks);
+            block_unlink_cells(h->tc->blocks);
         }
         if ((p & (PENDING_EVENT | PENDING_TIME)) && !ev->poll(ev->arg))
             return false;
@@ -234,6 +201,22 @@ static bool serve_pending(struct hart *h)
     return true;
 }
 
+/* The exit's block is there as long as the generation is what it was. */
+static bool may_link(const struct hart *h, const struct block_exit *e, const struct block *b,
+                     uint64_t next_va)
+{
+    if (h->link_generation != cache_generation(h->tc->cache) || e->from->dropped ||
+        e->from->mode != b->mode)
+        return false;
+    /* A guard holds the salt of the half that jumps; the other half may have changed. */
+    if (b->dropped || (h->s->page_va ^ next_va) >> 63)
+        return false;
+    /* An exit without a guard vouches for the physical page that its block is in. A block
+     * that straddles has bytes of another one too; and the page may have been mapped
+     * elsewhere, with no fence yet, since its block was entered. */
+    return e->at.cell || !(b->gpa2 || (e->from->gpa ^ b->gpa) >> PAGE_BITS);
+}
+
 /* Links the exit that led here to b, which is at s->pc. */
 static void link_exit(struct hart *h, struct block *b)
 {
@@ -244,18 +227,10 @@ static void link_exit(struct hart *h, struct block *b)
         .page_tag = s->page_tag, .next_va = next_va, .next_tag = next_va ^ s->salt[next_va >> 63]};
 
     h->link_from = NULL;
-    if (h->link_generation != cache_generation(h->cache) || e->from->dropped ||
-        e->from->mode != b->mode)
-        return;
-    /* A guard holds the salt of the half that jumps; the other half may have changed. */
-    if (b->dropped || (s->page_va ^ next_va) >> 63)
-        return;
-    /* An exit without a guard vouches for the physical page that its block is in. A block
-     * that straddles has bytes of another one too; and the page may have been mapped
-     * elsewhere, with no fence yet, since its block was entered. */
-    if (!e->at.cell && (b->gpa2 || (e->from->gpa ^ b->gpa) >> PAGE_BITS))
-        return;
-    block_link(h->blocks, e, b, &cell);
+    tcache_lock(h->tc);
+    if (may_link(h, e, b, next_va))
+        block_link(h->tc->blocks, e, b, &cell, h);
+    tcache_unlock(h->tc);
 }
 
 void log_exec(const struct hart *h, uint64_t gpa)
@@ -264,18 +239,33 @@ void log_exec(const struct hart *h, uint64_t gpa)
         log_line(LOG_exec, "exec %016" PRIx64 " (physical %" PRIx64 ")", h->s->pc, gpa);
 }
 
+/* Another hart may drop b meanwhile and clear the entry: it sets `dropped` first, then looks here;
+ * we write, then look there. One of us sees the other. */
+static void note_jump(struct cpu_state *s, const struct block *b)
+{
+    struct jump_entry *e = &s->jump[jump_index(s->pc)];
+    uint64_t tag = s->pc ^ s->salt[s->pc >> 63];
+
+    if (__atomic_load_n(&e->tag, __ATOMIC_RELAXED) == tag && e->code == b->code)
+        return;
+    __atomic_store_n(&e->code, b->code, __ATOMIC_RELAXED);
+    __atomic_store_n(&e->tag, tag, __ATOMIC_SEQ_CST);
+    if (atomic_load(&b->dropped))
+        __atomic_store_n(&e->tag, JUMP_EMPTY, __ATOMIC_RELAXED);
+}
+
 static enum exit_reason run(struct hart *h, struct block *b)
 {
     struct cpu_state *s = h->s;
 
     log_exec(h, b->gpa);
-    if (h->config.engine == ENGINE_INTERP)
+    if (h->tc->config.engine == ENGINE_INTERP)
         return ir_eval(b->ir, s, &h->env);
-    if (h->config.engine == ENGINE_CHECK)
+    if (h->tc->config.engine == ENGINE_CHECK)
         return check_run(h->check, b);
-    if (!h->config.no_links && !b->dropped && jump_is_tagged(s->pc))
-        s->jump[jump_index(s->pc)] = (struct jump_entry){s->pc ^ s->salt[s->pc >> 63], b->code};
-    return h->stubs.enter(s, b->code);
+    if (!h->config.no_links && jump_is_tagged(s->pc))
+        note_jump(s, b);
+    return h->tc->stubs.enter(s, b->code);
 }
 
 /* Under virtual time a trap takes as long as an instruction: a guest whose handler traps at
@@ -285,7 +275,7 @@ void take_trap(struct hart *h, uint64_t cause, uint64_t tval)
     struct cpu_state *s = h->s;
 
     h->stats.traps++;
-    if (h->config.translate.virtual_time) {
+    if (h->tc->config.translate.virtual_time) {
         s->n_unretired++;
         if (++s->icount >= s->icount_deadline)
             atomic_fetch_or(&s->pending, PENDING_TIME);
@@ -297,19 +287,23 @@ void block_left(struct hart *h, enum exit_reason reason)
 {
     struct cpu_state *s = h->s;
 
-    h->evaluated.len_bytes = 0;
+    if (h->evaluated.len_bytes) {
+        tcache_lock(h->tc);
+        h->evaluated.len_bytes = 0;
+        tcache_unlock(h->tc);
+    }
     h->stats.exits[reason]++;
     switch (reason) {
     case EXIT_LINK:
         /* The evaluator names no block, and has set pc. */
-        if (h->config.engine == ENGINE_JIT && s->exit_block) {
+        if (h->tc->config.engine == ENGINE_JIT && s->exit_block) {
             struct block *from = cache_block_of_code(s->exit_block);
             struct block_exit *e = &from->exit[s->exit_index];
 
             s->pc = s->page_va + (uint64_t)(int64_t)e->at.target;
             if (!h->config.no_links) {
                 h->link_from = e;
-                h->link_generation = cache_generation(h->cache);
+                h->link_generation = cache_generation(h->tc->cache);
             }
         }
         break;
@@ -323,6 +317,7 @@ void hart_run(struct hart *h)
 {
     host_signal_install(h);
     mmu_load_gs(h->s);
+    quiesce_enter(h);
     /* Helpers that do not return come back here, with the guest's registers in place. */
     int jumped = _setjmp(h->s->unwind);
 
@@ -339,6 +334,7 @@ void hart_run(struct hart *h)
         h->stats.runs++;
         block_left(h, run(h, b));
     }
+    quiesce_leave(h);
 }
 
 const struct hart_stats *hart_stats(const struct hart *h)
@@ -348,15 +344,15 @@ const struct hart_stats *hart_stats(const struct hart *h)
 
 const struct cache_stats *hart_cache_stats(const struct hart *h)
 {
-    return cache_stats(h->cache);
+    return cache_stats(h->tc->cache);
 }
 
 const struct block_stats *hart_block_stats(const struct hart *h)
 {
-    return block_stats(h->blocks);
+    return block_stats(h->tc->blocks);
 }
 
 const struct track_stats *hart_track_stats(const struct hart *h)
 {
-    return track_stats(h->track);
+    return track_stats(h->tc->track);
 }

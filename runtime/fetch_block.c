@@ -5,6 +5,7 @@
 #include "dbt/base/bits.h"
 #include "dbt/base/log.h"
 #include "runtime/hart_int.h"
+#include "runtime/quiesce.h"
 
 /* The guest's bytes around one block. */
 struct window {
@@ -19,8 +20,30 @@ struct window {
 /* Before bytes of a page are read its store view becomes read-only: see track.h. */
 static void protect(struct hart *h, uint64_t gva, uint64_t gpa)
 {
-    if (track_protect(h->track, gpa))
+    if (track_protect(h->tc->track, gpa))
         mmu_forget_store(h->mmu, gva);
+}
+
+/* Makes the page one of those that are read, then protects it: in this order, since a store that
+ * comes between the two is seen in the bytes, and one that comes later says so in `making`. */
+static void claim(struct hart *h, unsigned which, uint64_t gva, uint64_t gpa)
+{
+    tcache_lock(h->tc);
+    h->making.gpa[which] = gpa;
+    tcache_unlock(h->tc);
+    protect(h, gva, gpa);
+}
+
+static void begin_making(struct window *w)
+{
+    struct hart *h = w->h;
+
+    tcache_lock(h->tc);
+    h->making = (struct making){.now = true, .gpa = {w->gpa, w->gpa2}};
+    tcache_unlock(h->tc);
+    protect(h, w->gva, w->gpa);
+    if (w->gpa2)
+        protect(h, w->gva + PAGE_SIZE, w->gpa2);
 }
 
 static bool next_page(struct window *w)
@@ -28,7 +51,7 @@ static bool next_page(struct window *w)
     if (!w->asked2) {
         w->asked2 = true;
         if (mmu_fetch(w->h->mmu, w->gva + PAGE_SIZE, &w->gpa2, &w->fault2))
-            protect(w->h, w->gva + PAGE_SIZE, w->gpa2);
+            claim(w->h, 1, w->gva + PAGE_SIZE, w->gpa2);
         else
             w->gpa2 = 0;
     }
@@ -56,7 +79,7 @@ static bool parcel(void *arg, uint32_t offset, uint16_t *out, uint64_t *cause, u
             return false;
         }
     }
-    memcpy(out, phys_code_ptr(w->h->phys, gpa), sizeof *out);
+    memcpy(out, phys_code_ptr(w->h->tc->phys, gpa), sizeof *out);
     return true;
 }
 
@@ -70,11 +93,17 @@ static bool gpa2_of(void *arg, uint64_t *gpa2)
     return true;
 }
 
+static bool gpa2_of_block(void *arg, uint64_t *gpa2)
+{
+    *gpa2 = ((const struct block *)arg)->gpa2;
+    return true;
+}
+
 static bool keep_lists(struct hart *h, struct block *b, const struct x64_unit *u)
 {
-    struct block_exit *exit = cache_meta(h->cache, u->n_exits * sizeof *exit);
-    struct x64_map *map = cache_meta(h->cache, u->n_map * sizeof *map);
-    struct x64_site *site = cache_meta(h->cache, u->n_sites * sizeof *site);
+    struct block_exit *exit = cache_meta(h->tc->cache, h->n, u->n_exits * sizeof *exit);
+    struct x64_map *map = cache_meta(h->tc->cache, h->n, u->n_map * sizeof *map);
+    struct x64_site *site = cache_meta(h->tc->cache, h->n, u->n_sites * sizeof *site);
 
     if (!exit || !map || !site)
         return false;
@@ -94,7 +123,7 @@ static bool keep_lists(struct hart *h, struct block *b, const struct x64_unit *u
 static bool keep_ir(struct hart *h, struct block *b, const struct ir_block *ir)
 {
     size_t bytes = offsetof(struct ir_block, insn) + ir->n * sizeof ir->insn[0];
-    struct ir_block *copy = cache_meta(h->cache, bytes);
+    struct ir_block *copy = cache_meta(h->tc->cache, h->n, bytes);
 
     if (!copy)
         return false;
@@ -103,28 +132,27 @@ static bool keep_ir(struct hart *h, struct block *b, const struct ir_block *ir)
     return true;
 }
 
-/* The block in the current segment of the cache, or NULL when that is full. */
+/* The block in the hart's segment of the cache, not yet known to anybody, or NULL when that is
+ * full. *code_bytes: of host code, not yet committed. */
 static struct block *place(struct hart *h, const struct translate_job *job,
                            const struct ir_block *ir)
 {
-    struct block *b = cache_meta(h->cache, sizeof *b);
+    struct block *b = cache_meta(h->tc->cache, h->n, sizeof *b);
 
     if (!b)
         return NULL;
     *b = (struct block){.gpa = ir->gpa, .mode = ir->mode, .len_bytes = ir->len_bytes};
-    if (h->config.engine != ENGINE_JIT && !keep_ir(h, b, ir))
+    if (h->tc->config.engine != ENGINE_JIT && !keep_ir(h, b, ir))
         return NULL;
-    if (h->config.engine != ENGINE_INTERP) {
+    if (h->tc->config.engine != ENGINE_INTERP) {
         size_t cap;
-        uint8_t *rw = cache_room(h->cache, &cap);
+        uint8_t *rw = cache_room(h->tc->cache, h->n, &cap);
         const struct x64_unit *u = translate_host(h->translator, job, rw, cap);
 
         if (!u || !keep_lists(h, b, u))
             return NULL;
         b->size_bytes = u->size_bytes;
-        b->code = cache_commit(h->cache, u->size_bytes, b);
     }
-    cache_own(h->cache, b);
     return b;
 }
 
@@ -132,20 +160,62 @@ static struct block *place(struct hart *h, const struct translate_job *job,
  * of this moment: it runs once, and is found by nobody, since the page may be mapped by the
  * next time. So does one from a page of which protection allows a part: nothing else would
  * ask again for its later instructions. */
-static void make_known(struct hart *h, const struct window *w, struct block *b)
+static bool is_for_once(const struct window *w, struct block *b)
 {
-    if (w->partial) {
-        b->dropped = true;
-        return;
+    if (w->partial)
+        return true;
+    if ((b->gpa & (PAGE_SIZE - 1)) + b->len_bytes <= PAGE_SIZE)
+        return false;
+    b->gpa2 = w->gpa2;
+    return b->gpa2 == 0;
+}
+
+/* Another hart may have stored to the bytes since they were read: NULL, and they must be read
+ * again; but not for ever: one that was read between two of many stores may run once. It may also
+ * have made the same block, which is the one then. What is given up here was never committed. */
+static struct block *publish(struct hart *h, struct window *w, struct block *b, bool last_try)
+{
+    struct tcache *t = h->tc;
+    struct block *other = NULL;
+
+    tcache_lock(t);
+    bool stale = h->making.stale, once = is_for_once(w, b) || stale;
+
+    h->making.stale = false;
+    if (stale && !last_try) {
+        tcache_unlock(t);
+        return NULL;
     }
-    if ((b->gpa & (PAGE_SIZE - 1)) + b->len_bytes > PAGE_SIZE) {
-        b->gpa2 = w->gpa2;
-        if (!b->gpa2) {
+    if (!once)
+        other = block_find(t->blocks, b->gpa, b->mode, gpa2_of_block, b);
+    if (!other) {
+        if (t->config.engine != ENGINE_INTERP)
+            b->code = cache_commit(t->cache, h->n, b->size_bytes, b);
+        cache_own(t->cache, h->n, b);
+        if (once)
             b->dropped = true;
-            return;
-        }
+        else
+            block_insert(t->blocks, b);
     }
-    block_insert(h->blocks, b);
+    h->making.now = false;
+    tcache_unlock(t);
+    return other ? other : b;
+}
+
+/* Goes on in another segment when no hart can be in its old blocks any more. */
+static void advance(struct hart *h)
+{
+    struct tcache *t = h->tc;
+
+    tcache_lock(t);
+    cache_retire(t->cache, h->n);
+    uint64_t epoch = quiesce_begin(t);
+
+    tcache_unlock(t);
+    quiesce_wait(t, h, epoch);
+    tcache_lock(t);
+    cache_take(t->cache, h->n);
+    tcache_unlock(t);
 }
 
 /* Its page is protected as for blocks that are kept, so that a store into the block is noticed and
@@ -155,7 +225,10 @@ static void evaluate(struct hart *h, const struct window *w, const struct transl
     struct cpu_state *s = h->s;
     const struct ir_block *ir = translate_build(h->translator, job, IR_MAX_GUEST);
 
+    tcache_lock(h->tc);
     h->evaluated = (struct block){.gpa = job->gpa, .gpa2 = w->gpa2, .len_bytes = ir->len_bytes};
+    h->making.now = false;
+    tcache_unlock(h->tc);
     h->link_from = NULL;
     h->stats.evaluated++;
     log_exec(h, job->gpa);
@@ -163,24 +236,30 @@ static void evaluate(struct hart *h, const struct window *w, const struct transl
     block_left(h, ir_eval(ir, s, &h->env));
 }
 
+enum { MAX_TRIES = 8 };
+
 static struct block *translate(struct hart *h, struct window *w, const struct translate_job *job)
 {
+    unsigned n_tries = 0;
+
     for (unsigned max = w->partial ? 1 : IR_MAX_GUEST;;) {
         const struct ir_block *ir = translate_ir(h->translator, job, max);
         struct block *b = place(h, job, ir);
 
         if (b) {
-            make_known(h, w, b);
+            b = publish(h, w, b, ++n_tries == MAX_TRIES);
+            if (!b)
+                continue;
             h->stats.translated++;
             h->stats.guest_insns += ir->n_guest;
             return b;
         }
         /* The segment is full; a block that a whole one cannot hold is cut. */
-        if (cache_segment_empty(h->cache)) {
+        if (cache_segment_empty(h->tc->cache, h->n)) {
             CHECK(max > 1 && "a segment holds one instruction");
             max /= 2;
         }
-        cache_advance(h->cache);
+        advance(h);
     }
 }
 
@@ -200,7 +279,7 @@ struct block *fetch_block(struct hart *h)
                        .gva = align_down(s->pc, PAGE_SIZE),
                        .gpa = align_down(gpa, PAGE_SIZE),
                        .partial = !mmu_fetched_whole(h->mmu, s->pc)};
-    struct block *b = block_find(h->blocks, gpa, mode, gpa2_of, &w);
+    struct block *b = block_find(h->tc->blocks, gpa, mode, gpa2_of, &w);
 
     /* Another block, where an interrupt came in between: then that one gets cells early. */
     if (s->is_hot && b) {
@@ -211,12 +290,15 @@ struct block *fetch_block(struct hart *h)
     if (b && !w.partial)
         return b;
 
+    begin_making(&w);
+    tcache_lock(h->tc);
     const struct guest_fetch fetch = {
-        .parcel = parcel, .arg = &w, .end = rewrite_block_end(h->rewrite, gpa)};
+        .parcel = parcel, .arg = &w, .end = rewrite_block_end(h->tc->rewrite, gpa)};
+
+    tcache_unlock(h->tc);
     const struct translate_job job = {
         .s = s, .gpa = gpa, .gva = s->pc, .mode = mode, .fetch = &fetch};
 
-    protect(h, w.gva, gpa);
     if (h->config.evaluate_first && !w.partial && !seen_before(h->seen, gpa, mode)) {
         evaluate(h, &w, &job);
         return NULL;

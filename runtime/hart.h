@@ -1,5 +1,5 @@
-/* A hart: a guest CPU on a host thread of its own, its MMU, its translator and the
- * code that it runs. The loop knows no guest architecture: that is guest_ops.
+/* A hart: a guest CPU on a host thread of its own, its MMU and its translator. The code that it
+ * runs is the machine's (tcache.h). The loop knows no guest architecture: that is guest_ops.
  *
  *   pending work -> find the block at pc, or translate it -> run it -> why it left
  */
@@ -13,10 +13,9 @@
 #include "dbt/translate.h"
 #include "runtime/block.h"
 #include "runtime/cache.h"
+#include "runtime/tcache.h"
 #include "softmmu/mmu.h"
 #include "softmmu/track.h"
-
-enum engine { ENGINE_JIT, ENGINE_INTERP, ENGINE_CHECK };
 
 /* What the machine does for the loop, on the hart's thread, between blocks. */
 struct hart_events {
@@ -32,10 +31,6 @@ struct hart_config {
     uint64_t (*time)(struct cpu_state *s); /* the IR's `time`, for the evaluator */
     const struct mmu_guest *mmu_guest;
     struct hart_events events;
-    enum engine engine;
-    struct translate_options translate;
-    size_t cache_bytes;
-    unsigned cache_segments;
     bool evaluate_first; /* ENGINE_JIT: a block's first run is the evaluator's, later ones are
                             translated */
     bool no_links;       /* --stress=links: every exit comes back to the loop */
@@ -56,10 +51,11 @@ struct hart;
 
 /* ---- Before the first run, after the last ------------------------------------------ */
 
-/* s is the guest's state, zeroed but for what the guest's own set-up did; borrowed. NULL
- * with the reason when the host refuses memory. */
-struct hart *hart_create(struct cpu_state *s, struct phys *phys, const struct hart_config *config,
+/* s is the guest's state, zeroed but for what the guest's own set-up did; borrowed, as t is. NULL
+ * with the reason when the host refuses memory. All harts of t are made before the first runs. */
+struct hart *hart_create(struct cpu_state *s, struct tcache *t, const struct hart_config *config,
                          struct err *e);
+/* When no hart of its tcache runs any more. */
 void hart_destroy(struct hart *h);
 
 /* ---- The hart's thread --------------------------------------------------------------- */
@@ -67,7 +63,7 @@ void hart_destroy(struct hart *h);
 /* Runs from s->pc until events.poll says that it is over. */
 void hart_run(struct hart *h);
 
-/* A device or the loader wrote guest RAM: blocks made from it are dropped. */
+/* tcache_wrote() by this hart, which leaves the block that it runs if that was dropped. */
 void hart_wrote(struct hart *h, uint64_t gpa, uint64_t len_bytes);
 
 const struct hart_stats *hart_stats(const struct hart *h);
@@ -80,6 +76,14 @@ const struct track_stats *hart_track_stats(const struct hart *h);
 /* Makes the loop look at `bits` (PENDING_*) at the next block boundary, and wakes it
  * from hart_sleep(). */
 void hart_kick(struct hart *h, uint32_t bits);
+
+/* ---- The hart's thread, in its loop (events.poll, guest_ops.trap) ----------------------- */
+
+/* Between these two the hart's thread waits for something that is not the guest's code: another
+ * hart's answer, a device. It counts as stopped, so that nobody waits for it in turn (README.md,
+ * "Quiescence"). hart_pause_end() may wait until the world goes on. hart_sleep() does both. */
+void hart_pause_begin(struct hart *h);
+void hart_pause_end(struct hart *h);
 
 /* ---- The hart's thread, from events.wait ------------------------------------------------ */
 

@@ -1,6 +1,7 @@
-/* Inside the run loop: shared by dispatch.c, fetch_block.c, check_mode.c and
- * host_signal.c. */
+/* Inside the run loop and the cache that harts share. */
 #pragma once
+
+#include <pthread.h>
 
 #include "runtime/hart.h"
 #include "runtime/rewrite.h"
@@ -9,24 +10,52 @@
 
 struct check;
 
-struct hart {
-    struct cpu_state *s;
+struct tcache {
+    struct tcache_config config;
     struct phys *phys;
     struct track *track;
-    struct mmu *mmu;
     struct cache *cache;
     struct block_table *blocks;
     struct rewrite *rewrite;
+    struct x64_stubs stubs;
+    struct hart *hart[MAX_HARTS];
+    unsigned n_harts;
+    /* Of blocks (table, links, lists), of which segments are taken, of rewrite, of each hart's
+     * `making` and `evaluated`. Translated code and look-ups go without. */
+    pthread_mutex_t lock;
+
+    /* quiesce.c */
+    _Atomic uint64_t epoch;
+    pthread_mutex_t stop_lock; /* held while the world is stopped */
+    _Atomic uint32_t stopping; /* 1: harts wait here */
+    struct hart *stopped_by;   /* stop_lock */
+    _Atomic uint64_t turn, next_turn;
+};
+
+/* The pages that a hart reads to make a block. While they are here they count as code, so that
+ * their store views stay read-only, and a store to one is noted. */
+struct making {
+    bool now;
+    bool stale;      /* one was stored to: what was read may be old */
+    uint64_t gpa[2]; /* of pages; [1] 0: none */
+};
+
+struct hart {
+    struct tcache *tc;
+    unsigned n; /* its number: of its room in the cache */
+    struct cpu_state *s;
+    struct mmu *mmu;
     struct seen *seen;
     struct wild *wild;
+    struct making making;
     struct block
         evaluated; /* what runs for the first time, known to no list; len_bytes 0: nothing */
     struct translator *translator;
-    struct x64_stubs stubs;
     struct hart_config config;
     struct check *check;    /* ENGINE_CHECK only */
     _Atomic uint32_t kicks; /* ENGINE_CHECK: bits that wait for the block's end */
     _Atomic bool asleep;
+    _Atomic uint64_t passed; /* the epoch in which it came round its loop last; see quiesce.c */
     bool salts_wrapped;
     struct ir_env env;
     /* The direct exit that led here, to be linked to the block that is found next. */
@@ -34,6 +63,20 @@ struct hart {
     uint64_t link_generation;
     struct hart_stats stats;
 };
+
+static inline void tcache_lock(struct tcache *t)
+{
+    pthread_mutex_lock(&t->lock);
+}
+static inline void tcache_unlock(struct tcache *t)
+{
+    pthread_mutex_unlock(&t->lock);
+}
+
+/* ---- dispatch.c ------------------------------------------------------------------------ */
+
+/* For tcache_create(). */
+void hart_make_stubs(struct tcache *t);
 
 /* Delivers a guest trap at s->pc. */
 void take_trap(struct hart *h, uint64_t cause, uint64_t tval);

@@ -31,8 +31,8 @@ static void on_segv(int number, siginfo_t *info, void *context)
         uc->uc_mcontext.gregs[REG_RIP] = (greg_t)phys_try_store_fail;
         return;
     }
-    if (h && track_owns(h->track, info->si_addr, &gpa)) {
-        const struct block *b = cache_find(h->cache, pc);
+    if (h && track_owns(h->tc->track, info->si_addr, &gpa)) {
+        const struct block *b = cache_find(h->tc->cache, pc);
         const struct x64_site *site = b ? site_at(b, pc) : NULL;
 
         if (site) {

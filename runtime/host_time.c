@@ -66,7 +66,8 @@ uint64_t host_time_ticks(const struct cpu_state *s, bool is_virtual)
 {
     uint64_t clock = is_virtual ? s->icount : __rdtsc();
 
-    return (uint64_t)(((unsigned __int128)(clock - s->tsc_base) * s->tsc_mult) >> 64) + s->time_add;
+    return (uint64_t)(((unsigned __int128)(clock - s->tsc_base) * s->tsc_mult) >> 64) +
+           __atomic_load_n(&s->time_add, __ATOMIC_RELAXED);
 }
 
 uint64_t host_time_icount_at(const struct cpu_state *s, uint64_t ticks)

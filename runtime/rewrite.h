@@ -11,7 +11,7 @@
 
 struct rewrite;
 
-/* One a hart; its thread calls. */
+/* One a machine; callers hold tcache's lock. */
 struct rewrite *rewrite_create(void);
 void rewrite_destroy(struct rewrite *r);
 

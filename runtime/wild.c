@@ -57,7 +57,9 @@ void wild_note_hot(struct hart *h, struct block *b)
 {
     log_line(LOG_cache, "hot %" PRIx64, b->gpa);
     seen_before(h->wild->hot, b->gpa, b->mode);
-    block_drop(h->blocks, b);
+    tcache_lock(h->tc);
+    block_drop(h->tc->blocks, b);
+    tcache_unlock(h->tc);
     h->stats.hot++;
 }
 
@@ -67,7 +69,9 @@ static void note(struct hart *h, struct block *b)
 
     log_line(LOG_cache, "the access at %" PRIx64 " jumps from page to page", gpa);
     seen_before(h->wild->noted, gpa, b->mode);
-    block_drop(h->blocks, b);
+    tcache_lock(h->tc);
+    block_drop(h->tc->blocks, b);
+    tcache_unlock(h->tc);
     h->stats.wild++;
 }
 
@@ -76,7 +80,7 @@ void wild_worn(struct hart *h, uint64_t va)
     struct cpu_state *s = h->s;
     unsigned cell = s->worn_cell;
     struct trial *t = &h->wild->trial[cell];
-    struct block *b = cache_find(h->cache, s->worn_code);
+    struct block *b = cache_find(h->tc->cache, s->worn_code);
     uint64_t page = align_down(va, PAGE_SIZE);
 
     s->worn_code = NULL;

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Installs the Debian packages that a task needs, and only those that are missing.
 #
-#   scripts/deps.sh GROUP...      build, guest, image, test, bench, hot, check, fuzz
+#   scripts/deps.sh GROUP...      build, guest, image, formats, test, bench, hot, check, fuzz
 #
 # Silent, quick and without network when nothing is missing. "a|b" means that either will do,
 # because Debian renamed or split a package between releases.
@@ -9,14 +9,16 @@ set -eu -o pipefail
 
 declare -A GROUPS_OF=(
     [build]="gcc libc6-dev make pkg-config|pkgconf libcapstone-dev libffi-dev libfdt-dev libslirp-dev
-             libzstd-dev zlib1g-dev opensbi"
+             libnbd-dev libzstd-dev zlib1g-dev opensbi"
     [guest]="apt dpkg tar gzip xz-utils zstd coreutils util-linux debian-archive-keyring u-boot-qemu"
     [image]="dpkg fakeroot python3 e2fsprogs fdisk dosfstools xz-utils zstd coreutils"
+    [formats]="qemu-utils libnbd0"
     [test]="libcmocka-dev libunicorn-dev gcc-riscv64-linux-gnu libc6-dev-riscv64-cross
             binutils-riscv64-linux-gnu qemu-user qemu-system-riscv|qemu-system-misc device-tree-compiler python3
-            binutils e2fsprogs fdisk dosfstools mtools dpkg fakeroot"
+            binutils e2fsprogs fdisk dosfstools mtools dpkg fakeroot
+            qemu-utils libnbd0"
     [bench]="qemu-system-riscv|qemu-system-misc gcc-riscv64-linux-gnu libc6-dev-riscv64-cross
-             python3"
+             qemu-utils libnbd0 python3"
     [hot]="linux-perf"
     [check]="clang-format clang-tidy"
     [fuzz]="clang libclang-rt-dev|libclang-common-11-dev python3"

@@ -164,12 +164,17 @@ static void enter_setting(struct mmu *m, const struct setting *set)
 void mmu_switch(struct mmu *m, uint64_t space_key, uint32_t asid, uint64_t data_rights,
                 uint64_t fetch_rights, uint32_t mode)
 {
-    const struct setting set = {space_key, data_rights, fetch_rights, space_key ? asid : 0, mode};
+    const struct setting *now = &m->now;
 
-    if (same_setting(&m->now, &set))
+    if (space_key == 0)
+        asid = 0;
+    /* By itself, since most calls end here: what same_setting() is asked about must be made first.
+     */
+    if (now->space_key == space_key && now->data_rights == data_rights && now->mode == mode &&
+        now->fetch_rights == fetch_rights && now->asid == asid)
         return;
     m->stats.switches++;
-    enter_setting(m, &set);
+    enter_setting(m, &(struct setting){space_key, data_rights, fetch_rights, asid, mode});
 }
 
 void mmu_refresh(struct mmu *m)

@@ -3,6 +3,7 @@
 #include "softmmu/phys.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -174,6 +175,14 @@ void phys_print(const struct phys *p, FILE *out)
     print_range(out, p->ram_gpa, p->ram_len, "ram");
     for (; at < p->n_regions; at++)
         print_range(out, p->region[at].gpa, p->region[at].len_bytes, p->region[at].name);
+}
+
+/* The views' rights are the mappings', not the pages': what was read-only stays so. */
+bool phys_discard(struct phys *p, uint64_t gpa, uint64_t len_bytes)
+{
+    DCHECK(phys_is_ram(p, gpa, len_bytes) && gpa % RAM_PAGE == 0 && len_bytes % RAM_PAGE == 0);
+    return fallocate(p->memfd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                     (off_t)(gpa - p->ram_gpa), (off_t)len_bytes) == 0;
 }
 
 void phys_unmap_plain(struct phys *p)

@@ -115,6 +115,10 @@ extern const uint8_t phys_try_store_begin[], phys_try_store_end[], phys_try_stor
 /* Gives up the plain view's mappings (not the memory): after the images were copied in. */
 void phys_unmap_plain(struct phys *p);
 
+/* Gives whole pages of RAM back to the host: [gpa, gpa+len) is zeros from now on, through both
+ * views. False: the host cannot, and they are as they were. Any thread. */
+bool phys_discard(struct phys *p, uint64_t gpa, uint64_t len_bytes) MUST_CHECK;
+
 /* RAM and regions, by address, a line each. */
 void phys_print(const struct phys *p, FILE *out);
 

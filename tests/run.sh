@@ -122,6 +122,7 @@ part_asan()
     many asan-bare 300 env DBT=out/asan/dbt-run tests/guest/bare.sh
     one asan-firmware 120 tests/guest/firmware.sh out/asan/dbt-run
     many asan-fuzz-replay 600 make -j2 --no-print-directory BUILD=asan fuzz-replay
+    many asan-virtio-count 300 make -j2 --no-print-directory BUILD=asan virtio-count N=100000
     unset ASAN_OPTIONS
 }
 
@@ -146,10 +147,13 @@ part_guest()
     many disk 300 tests/guest/disk.sh
     many disk-pci 300 env BUS=pci tests/guest/disk.sh
     many flash 200 tests/guest/flash.sh
+    many disk-formats 300 env FORMATS=1 tests/guest/disk.sh
     many disk-boot 300 tests/guest/disk-boot.sh
     many disk-kill 120 tests/guest/disk-kill.py
+    many disk-kill-qcow2 120 tests/guest/disk-kill.py --format qcow2
     many net 120 tests/guest/net.py
     many share 300 tests/guest/share.sh
+    many balloon 300 tests/guest/balloon.py
 }
 
 part_diff()
@@ -250,6 +254,7 @@ part_long()
     many net-stress 600 tests/guest/net.py --stress regs,table,links
     many net-tap 300 tests/guest/net.py --via tap
     many net-passt 300 tests/guest/net.py --via passt
+    many disk-kill-qcow2-files 1800 tests/guest/disk-kill.py --kills 20 --seed 5 --file-system --format qcow2
     many disk-kill-files 1800 tests/guest/disk-kill.py --kills 40 --seed 3 --file-system
     one boot-small-cache 300 bash -c "boots ./dbt-run --cache-size 1M"
     export ASAN_OPTIONS=$asan_options

@@ -12,23 +12,39 @@ static void put(struct x64_code *c, const uint8_t *bytes, unsigned n)
     c->p += n;
 }
 
-/* Legacy prefixes, REX, escape bytes and opcode. */
+/* Where an instruction is made: in its place. Near the buffer's end, where it may not fit, in
+ * `spare`. */
+enum { LONGEST = 24 };
+
+static uint8_t *place(const struct x64_code *c, uint8_t *spare)
+{
+    return c->end - c->p >= LONGEST ? c->p : spare;
+}
+
+static void made(struct x64_code *c, const uint8_t *at, unsigned n)
+{
+    if (at == c->p)
+        c->p += n;
+    else
+        put(c, at, n);
+}
+
+/* Legacy prefixes, REX, escape bytes and opcode. What is not there is written all the same, and
+ * then written over: a branch would be guessed wrong too often. */
 static unsigned head(uint8_t *out, bool gs, uint8_t pp, uint8_t rex, uint8_t map, uint8_t op)
 {
     unsigned n = 0;
 
-    if (gs)
-        out[n++] = 0x65;
-    if (pp)
-        out[n++] = pp;
-    if (rex)
-        out[n++] = rex;
-    if (map)
-        out[n++] = 0x0f;
-    if (map == 2)
-        out[n++] = 0x38;
-    else if (map == 3)
-        out[n++] = 0x3a;
+    out[n] = 0x65;
+    n += gs;
+    out[n] = pp;
+    n += pp != 0;
+    out[n] = rex;
+    n += rex != 0;
+    out[n] = 0x0f;
+    n += map != 0;
+    out[n] = map == 2 ? 0x38 : 0x3a;
+    n += map >= 2;
     out[n++] = op;
     return n;
 }
@@ -97,24 +113,24 @@ static unsigned modrm(const struct x64_code *c, uint8_t *out, unsigned at, unsig
 void x64_enc_r(struct x64_code *c, bool w, uint8_t pp, uint8_t map, uint8_t op, unsigned reg,
                unsigned rm, bool byte_reg, bool byte_rm)
 {
-    uint8_t out[16];
+    uint8_t spare[LONGEST], *out = place(c, spare);
     bool force = (byte_reg && reg >= 4) || (byte_rm && rm >= 4);
     unsigned n = head(out, false, pp, rex_of(w, reg, 0, rm, force), map, op);
 
     out[n++] = (uint8_t)(0xc0 | (reg & 7) << 3 | (rm & 7));
-    put(c, out, n);
+    made(c, out, n);
 }
 
 void x64_enc_m(struct x64_code *c, bool w, uint8_t pp, uint8_t map, uint8_t op, unsigned reg,
                struct x64_mem m, bool byte_reg, unsigned imm_bytes)
 {
-    uint8_t out[24];
+    uint8_t spare[LONGEST], *out = place(c, spare);
     unsigned index = m.index == X64_NO_REG ? 0 : m.index;
     unsigned n =
         head(out, m.gs, pp, rex_of(w, reg, index, base_bits(m), byte_reg && reg >= 4), map, op);
 
     n += modrm(c, out + n, n, reg, m, imm_bytes, false);
-    put(c, out, n);
+    made(c, out, n);
 }
 
 static unsigned vex_head(uint8_t *out, bool gs, bool w, uint8_t pp, uint8_t map, uint8_t op,
@@ -167,19 +183,19 @@ static unsigned evex_head(uint8_t *out, bool gs, bool w, uint8_t pp, uint8_t map
 void x64_vex_r(struct x64_code *c, bool w, uint8_t pp, uint8_t map, uint8_t op, unsigned reg,
                unsigned v, unsigned rm)
 {
-    uint8_t out[16];
+    uint8_t spare[LONGEST], *out = place(c, spare);
     unsigned n = (reg | v | rm) < 16 ? vex_head(out, false, w, pp, map, op, reg, v, 0, rm)
                                      : evex_head(out, false, w, pp, map, op, reg, v, 0, rm, true);
 
     out[n++] = (uint8_t)(0xc0 | (reg & 7) << 3 | (rm & 7));
-    put(c, out, n);
+    made(c, out, n);
 }
 
 void x64_vex_m(struct x64_code *c, bool w, uint8_t pp, uint8_t map, uint8_t op, unsigned reg,
                unsigned v, struct x64_mem m)
 {
     CHECK(m.base != X64_NO_REG && "capstone could not tell whether it is right");
-    uint8_t out[24];
+    uint8_t spare[LONGEST], *out = place(c, spare);
     unsigned index = m.index == X64_NO_REG ? 0 : m.index;
     unsigned base = m.base == X64_RIP ? 0 : m.base;
     bool wide = (reg | v) >= 16;
@@ -187,7 +203,7 @@ void x64_vex_m(struct x64_code *c, bool w, uint8_t pp, uint8_t map, uint8_t op, 
                       : vex_head(out, m.gs, w, pp, map, op, reg, v, index, base);
 
     n += modrm(c, out + n, n, reg, m, 0, wide);
-    put(c, out, n);
+    made(c, out, n);
 }
 
 void x64_enc_ri(struct x64_code *c, bool w, uint8_t op, uint8_t ext, unsigned reg, int32_t imm)

@@ -85,11 +85,11 @@ static void time_now(struct x64_emitter *x)
         x64_mov_rr(c, x64_def(x), RDX);
 }
 
-static void cold_deadline(struct x64_emitter *x, const struct x64_cold *k)
+/* imm: the bit of `pending`. Locked: other threads set bits too. */
+static void cold_pend(struct x64_emitter *x, const struct x64_cold *k)
 {
-    /* Locked: other threads set bits too. */
     x64_byte(&x->c, 0xf0);
-    x64_or32_mi(&x->c, STATE_MEM(pending), PENDING_TIME);
+    x64_or32_mi(&x->c, STATE_MEM(pending), (int32_t)k->imm);
     x64_fix(&x->c, x64_jmp(&x->c), k->back);
 }
 
@@ -101,8 +101,21 @@ static void count(struct x64_emitter *x, const struct ir_insn *in)
     x64_add_ri(c, RAX, (int32_t)in->imm);
     x64_mov_mr(c, STATE_MEM(icount), RAX);
     x64_cmp_rm(c, RAX, STATE_MEM(icount_deadline));
-    struct x64_cold *k = x64_cold_add(x, cold_deadline, x64_jcc(c, CC_AE));
+    struct x64_cold *k = x64_cold_add(x, cold_pend, x64_jcc(c, CC_AE));
 
+    k->imm = PENDING_TIME;
+    k->back = x64_at(c);
+}
+
+static void irq(struct x64_emitter *x, const struct ir_insn *in)
+{
+    struct x64_code *c = &x->c;
+    unsigned a = x64_gpr(x, in->a);
+
+    x64_test_rr(c, a, a);
+    struct x64_cold *k = x64_cold_add(x, cold_pend, x64_jcc(c, CC_NE));
+
+    k->imm = PENDING_IRQ;
     k->back = x64_at(c);
 }
 
@@ -120,6 +133,7 @@ void x64_emit_call(struct x64_emitter *x, const struct ir_insn *in)
     case IR_call: call(x, in); break;
     case IR_time: time_now(x); break;
     case IR_count: count(x, in); break;
+    case IR_irq: irq(x, in); break;
     case IR_fence:
         if (in->aux)
             full_fence(&x->c);

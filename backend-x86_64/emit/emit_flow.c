@@ -150,6 +150,17 @@ static void cold_unguarded(struct x64_emitter *x, const struct x64_cold *k)
     x64_fix(c, cell, e->cell);
 }
 
+/* Behind the guard, where the page is the next one already. Comes here who has seen the cell that
+ * another hart has just linked and not yet the jump: the run loop goes on at the target. */
+static void cold_late(struct x64_emitter *x, const struct x64_cold *k)
+{
+    struct x64_exit *e = &x->unit.exit[k->imm];
+
+    e->stub = x64_at(&x->c);
+    x64_mov_imm(&x->c, RAX, (uint64_t)e->target & (PAGE_SIZE - 1));
+    x64_jmp_m(&x->c, STATE_MEM(stub[X64_STUB_PENDING]));
+}
+
 /* flow: IR_CALLS when it is one. */
 static void guarded_jump(struct x64_emitter *x, unsigned n, uint8_t flow)
 {
@@ -171,11 +182,7 @@ static void guarded_jump(struct x64_emitter *x, unsigned n, uint8_t flow)
     k->back = next_tag;
     k->aux = flow;
     k->landing = x64_at(c);
-    /* Reached only while the cell holds a tag, which is while it is linked; the
-     * stub stands behind it all the same. */
-    struct x64_cold *link = x64_cold_add(x, cold_link, x->unit.exit[n].jump);
-
-    link->imm = n;
+    x64_cold_add(x, cold_late, x->unit.exit[n].jump)->imm = n;
 }
 
 static void cold_guarded(struct x64_emitter *x, const struct x64_cold *k)

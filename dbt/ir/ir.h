@@ -16,11 +16,18 @@ typedef struct {
     uint16_t n;
 } ir_ref; /* a value: the index of the instruction that made it */
 
-#define IR_NONE ((ir_ref){UINT16_MAX})
+enum {
+    IR_MAX_GUEST = 64,   /* guest instructions in a block */
+    IR_MAX_INSNS = 4096, /* IR instructions; a builder adds at most 48 for a guest instruction */
+};
+
+/* No operand. An array with a place for each value has one more for this, so that who walks over
+ * operands need not ask, which the host's processor would guess wrong every other time. */
+#define IR_NONE ((ir_ref){IR_MAX_INSNS})
 
 static inline bool ir_is_none(ir_ref r)
 {
-    return r.n == UINT16_MAX;
+    return r.n == IR_MAX_INSNS;
 }
 
 enum ir_op {
@@ -42,6 +49,7 @@ enum ir_flag {
     MARK = 256,
     SIDE = 512,  /* may leave the block; what follows runs when it does not */
     EXIT = 1024, /* ends the block */
+    IDLE = 2048, /* needs not be done when nobody uses its value: PURE, or reads STATE */
 };
 
 /* aux of ld, ldf, st, stf: log2 of the size, and how a load is extended. */
@@ -113,11 +121,6 @@ struct ir_insn {
     uint8_t aux;
     ir_ref a, b, c;
     uint64_t imm;
-};
-
-enum {
-    IR_MAX_GUEST = 64,   /* guest instructions in a block */
-    IR_MAX_INSNS = 4096, /* IR instructions; a builder adds at most 48 for a guest instruction */
 };
 
 /* The signature of every C function that translated code may call. */

@@ -114,10 +114,10 @@ static uint64_t *state_word(struct cpu_state *s, uint64_t offset)
     return (uint64_t *)((char *)s + offset);
 }
 
-/* v[n] is the value of instruction n; the last one, always 0, stands for IR_NONE. */
+/* v[n] is the value of instruction n; the last one, IR_NONE's, is always 0. */
 static inline uint64_t value(const uint64_t *v, ir_ref r)
 {
-    return v[r.n < IR_MAX_INSNS ? r.n : IR_MAX_INSNS];
+    return v[r.n];
 }
 
 enum exit_reason ir_eval(const struct ir_block *b, struct cpu_state *s, const struct ir_env *env)
@@ -171,6 +171,10 @@ enum exit_reason ir_eval(const struct ir_block *b, struct cpu_state *s, const st
         case IR_call: v[n] = call_helper(b, s, i->imm, x, y, value(v, i->c)); break;
         case IR_time: v[n] = env->time(s); break;
         case IR_count: count(s, i->imm); break;
+        case IR_irq:
+            if (x != 0)
+                atomic_fetch_or_explicit(&s->pending, PENDING_IRQ, memory_order_relaxed);
+            break;
         case IR_exit_pending:
             if (is_pending(s))
                 return leave(s, EXIT_PENDING, s->page_va + i->imm);

@@ -5,7 +5,7 @@
  *
  *      struct <guest>_hart { struct cpu_state s; ...the guest's own registers }
  *
- * One hart thread owns it. Other threads may only touch `pending`. */
+ * One hart thread owns it. Other threads may only touch `pending`, and write `time_add`. */
 #pragma once
 
 #include <setjmp.h>
@@ -82,8 +82,8 @@ struct cpu_state {
     uint32_t fp_away;
     uint32_t insn_off; /* while a helper runs: offset of its guest instruction from page_va */
 
-    /* Floating point. mxcsr holds rounding and sticky flags while C runs; in
-     * translated code the processor's own MXCSR does. */
+    /* Floating point. mxcsr holds rounding and sticky flags while fp_away is not 0, so
+     * whenever C runs; else the processor's own MXCSR does. */
     uint32_t mxcsr;
     uint32_t host_mxcsr;
     uint32_t fp_rm; /* the dynamic rounding mode, enum ir_rm */
@@ -94,7 +94,8 @@ struct cpu_state {
     uint64_t exit_tval;
 
     /* Time. Host time: ticks = ((tsc - tsc_base) * tsc_mult) >> 64, plus
-     * time_add. Virtual time: icount is the clock. */
+     * time_add. Virtual time: icount is the clock. Any hart may set the clock, which is one for all:
+     * it stores time_add of each, in one piece. */
     uint64_t tsc_base;
     uint64_t tsc_mult;
     uint64_t time_add;

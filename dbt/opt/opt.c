@@ -19,6 +19,8 @@ void opt_run(struct ir_block *b, uint32_t enabled, opt_dump *dump, void *arg)
 
     if (!(enabled & OPT_calls))
         opt_forget_calls(b);
+    if (enabled & OPT_demand) /* which drops more than dce does */
+        enabled &= ~(uint32_t)OPT_dce;
     for (unsigned i = 0; i < OPT_COUNT; i++) {
         if (!(enabled >> i & 1))
             continue;

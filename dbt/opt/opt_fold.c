@@ -81,7 +81,7 @@ static bool compare_cond(enum ir_op op, enum ir_cond *cond)
 
 /* exit_if (x == 0) or (x != 0), x a value that compares: does the comparison
  * itself. True when something changed. */
-static bool exit_if_compared(const struct opt_fold *f, struct ir_insn *i)
+static bool exit_if_compared(struct opt_fold *f, struct ir_insn *i)
 {
     const struct ir_insn *x = opt_inner(f, i->a, (enum ir_op)f->b->insn[i->a.n].op);
     enum ir_cond cond;
@@ -194,33 +194,33 @@ static ir_ref fold_insn(struct opt_fold *f, struct ir_insn *i)
     return keep(f, i);
 }
 
-/* Marks, by old index, what a set or stst puts away. */
-static void find_held(const struct opt_fold *f, struct opt_bits *held_old)
+/* Copies the block, and marks, by old index, what a set or stst puts away. */
+static void take_copy(struct opt_fold *f, bool *held_old)
 {
-    opt_bits_clear(held_old, f->n_old);
+    memset(held_old, false, f->n_old * sizeof(held_old[0]));
     for (uint32_t n = 0; n < f->n_old; n++) {
-        const struct ir_insn *i = &f->old[n];
+        const struct ir_insn *i = &f->b->insn[n];
+        bool is_set = (ir_ops[i->op].flags & (STATE | IDLE)) == STATE;
 
-        if ((ir_ops[i->op].flags & STATE) && ir_ops[i->op].result == 'N')
-            opt_bits_add(held_old, i->a.n);
+        f->old[n] = *i;
+        held_old[is_set ? i->a.n : IR_MAX_INSNS] = true;
     }
 }
 
 void opt_fold(struct ir_block *b)
 {
     struct opt_fold f;
-    struct opt_bits held_old;
+    bool held_old[IR_MAX_INSNS + 1];
 
     if (b->n > IR_MAX_INSNS / GROWTH)
         return;
     opt_map_init(&f.map);
     f.b = b;
     f.n_old = b->n;
-    f.n_known = 0;
     f.right = IR_NONE;
-    memcpy(f.old, b->insn, b->n * sizeof(b->insn[0]));
-    find_held(&f, &held_old);
-    opt_bits_clear(&f.held, GROWTH * b->n + 1);
+    take_copy(&f, held_old);
+    opt_known_clear(&f, GROWTH * b->n);
+    memset(f.held, false, GROWTH * b->n * sizeof(f.held[0]));
     b->n = 0;
     for (uint32_t n = 0; n < f.n_old; n++) {
         struct ir_insn i = f.old[n];
@@ -229,8 +229,6 @@ void opt_fold(struct ir_block *b)
         opt_map_operands(&f.map, &i);
         r = fold_insn(&f, &i);
         f.map.to[n] = r;
-        opt_known_update(&f);
-        if (opt_bits_has(&held_old, n))
-            opt_bits_add(&f.held, r.n);
+        f.held[r.n] |= held_old[n]; /* r is none where an exit went, which nothing holds */
     }
 }

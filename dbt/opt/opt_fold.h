@@ -4,7 +4,7 @@
 #include "dbt/opt/opt_int.h"
 
 /* What is certain of a value: it is below 2^width, and equal to its low `sign`
- * bits sign-extended. 64 and 64: nothing is known. */
+ * bits sign-extended. 64 and 64: nothing is known. sign 0: nobody has asked yet. */
 struct opt_known {
     uint8_t width, sign;
 };
@@ -13,17 +13,22 @@ struct opt_known {
  * the rules here see through one or two values more. */
 struct opt_fold {
     struct ir_block *b; /* the new one */
-    uint32_t n_known;   /* known[] is filled so far */
     uint32_t n_old;
-    ir_ref right;         /* operand b of the binary operation at hand */
-    struct opt_bits held; /* by new index: a guest register or the state holds the value */
-    struct opt_known known[IR_MAX_INSNS];
+    ir_ref right;                         /* operand b of the binary operation at hand */
+    bool held[IR_MAX_INSNS + 1];          /* by new index: a register or the state has the value */
+    struct opt_known known[IR_MAX_INSNS]; /* opt_known() fills what it is asked for */
     struct opt_map map;
     struct ir_insn old[IR_MAX_INSNS];
 };
 
-/* Fills known[] for what was appended since. */
-void opt_known_update(struct opt_fold *f);
+/* Nothing is known of the first n values. */
+void opt_known_clear(struct opt_fold *f, uint32_t n);
+/* Most values are never asked about. */
+struct opt_known opt_find_known(struct opt_fold *f, ir_ref r);
+static inline struct opt_known opt_known(struct opt_fold *f, ir_ref r)
+{
+    return f->known[r.n].sign ? f->known[r.n] : opt_find_known(f, r);
+}
 
 /* ---- Reaching through values ------------------------------------------------ */
 
@@ -34,7 +39,7 @@ static inline const struct ir_insn *opt_inner(const struct opt_fold *f, ir_ref r
 {
     const struct ir_insn *i = &f->b->insn[r.n];
 
-    return i->op == op && !opt_bits_has(&f->held, r.n) ? i : NULL;
+    return i->op == op && !f->held[r.n] ? i : NULL;
 }
 
 /* The same for op(x, constant). */
@@ -49,9 +54,9 @@ static inline bool opt_inner_const(const struct opt_fold *f, ir_ref r, enum ir_o
     return true;
 }
 
-static inline bool opt_is_bool(const struct opt_fold *f, ir_ref r)
+static inline bool opt_is_bool(struct opt_fold *f, ir_ref r)
 {
-    return f->known[r.n].width <= 1;
+    return opt_known(f, r).width <= 1;
 }
 
 static inline bool opt_fits_int32(uint64_t v)

@@ -34,7 +34,7 @@ ir_ref opt_low_bits(const struct opt_fold *f, ir_ref r, unsigned n)
         const struct ir_insn *i = &f->b->insn[r.n];
         uint64_t c;
 
-        if (opt_bits_has(&f->held, r.n))
+        if (f->held[r.n])
             return r;
         if (extension((enum ir_op)i->op) < n &&
             (i->op != IR_and || !ir_is_const(f->b, i->b, &c) || (~c & low_mask(n)) != 0))
@@ -51,7 +51,7 @@ ir_ref opt_fold_unary(struct opt_fold *f, enum ir_op op, ir_ref x)
 
     if (n == 0)
         return emit1(f, op, x);
-    if (is_signed(op) ? f->known[x.n].sign <= n : f->known[x.n].width <= n)
+    if (is_signed(op) ? opt_known(f, x).sign <= n : opt_known(f, x).width <= n)
         return x;
     return emit1(f, op, opt_low_bits(f, x, n));
 }
@@ -103,10 +103,9 @@ static ir_ref up_and_down(struct opt_fold *f, enum ir_op op, ir_ref x, uint64_t 
     up &= 63;
     bool is_index = up > k && up - k <= 3;
 
-    if ((opt_bits_has(&f->held, x.n) && !is_index) || !shifts_to_extension(op, up, &extend))
+    if ((f->held[x.n] && !is_index) || !shifts_to_extension(op, up, &extend))
         return IR_NONE;
     x = opt_fold_unary(f, extend, from);
-    opt_known_update(f);
     return up > k ? shift_by(f, IR_shl, x, up - k) : shift_by(f, op, x, k - up);
 }
 
@@ -118,7 +117,7 @@ static ir_ref shift_by(struct opt_fold *f, enum ir_op op, ir_ref x, uint64_t k)
 
     if (k == 0)
         return x;
-    if (op == IR_shr && f->known[x.n].width <= k)
+    if (op == IR_shr && opt_known(f, x).width <= k)
         return ir_const(f->b, 0);
     if (opt_inner_const(f, x, op, &from, &inner))
         return two_shifts(f, op, from, (inner & 63) + k);
@@ -190,7 +189,7 @@ static ir_ref and_constant(struct opt_fold *f, ir_ref x, uint64_t c)
     uint64_t inner;
     ir_ref from;
 
-    if ((~c & low_mask(f->known[x.n].width)) == 0)
+    if ((~c & low_mask(opt_known(f, x).width)) == 0)
         return x;
     /* page_va ends in twelve zeros, so that only the offset is masked. */
     if (pc->op == IR_pc && ~c < PAGE_SIZE)
@@ -211,11 +210,11 @@ static ir_ref bits_of_extended(struct opt_fold *f, enum ir_op op, ir_ref x, ir_r
     unsigned n = extension(extend);
     ir_ref other = y;
 
-    if (n == 0 || opt_bits_has(&f->held, x.n))
+    if (n == 0 || f->held[x.n])
         return IR_NONE;
-    if (j->op == extend && !opt_bits_has(&f->held, y.n))
+    if (j->op == extend && !f->held[y.n])
         other = j->a;
-    else if (is_signed(extend) ? f->known[y.n].sign > n : f->known[y.n].width > n)
+    else if (is_signed(extend) ? opt_known(f, y).sign > n : opt_known(f, y).width > n)
         return IR_NONE;
     return emit1(f, extend, opt_fold_binary(f, op, 0, i->a, other));
 }
@@ -267,7 +266,7 @@ static ir_ref equal_constant(struct opt_fold *f, enum ir_op op, ir_ref x, uint64
 
     if (opt_is_bool(f, x) && c <= 1)
         return (op == IR_eq) == (c == 1) ? x : negate_bool(f, x);
-    if ((c & ~low_mask(f->known[x.n].width)) != 0)
+    if ((c & ~low_mask(opt_known(f, x).width)) != 0)
         return ir_const(f->b, op == IR_ne);
     if (c == 0 && ((i = opt_inner(f, x, IR_sub)) || (i = opt_inner(f, x, IR_xor))))
         return emit2(f, op, i->a, i->b);

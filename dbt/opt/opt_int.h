@@ -43,8 +43,7 @@ static inline unsigned extension(enum ir_op op)
 /* ---- Where values are --------------------------------------------------------------------- */
 
 /* Where values went: old index -> new value. A pass that walks forward writes
- * to[n] for each value before anything can use it. The last one is IR_NONE's, so
- * that mapping needs no branch: it would be mispredicted every other time. */
+ * to[n] for each value before anything can use it. The last one is IR_NONE's. */
 struct opt_map {
     ir_ref to[IR_MAX_INSNS + 1];
 };
@@ -56,7 +55,7 @@ static inline void opt_map_init(struct opt_map *m)
 
 static inline ir_ref opt_mapped(const struct opt_map *m, ir_ref r)
 {
-    return m->to[r.n < IR_MAX_INSNS ? r.n : IR_MAX_INSNS];
+    return m->to[r.n];
 }
 
 static inline void opt_map_operands(const struct opt_map *m, struct ir_insn *i)
@@ -64,27 +63,4 @@ static inline void opt_map_operands(const struct opt_map *m, struct ir_insn *i)
     i->a = opt_mapped(m, i->a);
     i->b = opt_mapped(m, i->b);
     i->c = opt_mapped(m, i->c);
-}
-
-/* One bit an instruction; only the words of the block's length are cleared. */
-struct opt_bits {
-    uint64_t word[IR_MAX_INSNS / 64];
-};
-
-static inline void opt_bits_clear(struct opt_bits *s, uint32_t n)
-{
-    for (uint32_t k = 0; k * 64 < n; k++)
-        s->word[k] = 0;
-}
-
-static inline void opt_bits_add(struct opt_bits *s, uint32_t n)
-{
-    s->word[n / 64] |= UINT64_C(1) << (n % 64);
-}
-
-static inline bool opt_bits_has(const struct opt_bits *s, uint32_t n)
-{
-    /* n is below what opt_bits_clear() cleared, which clang-tidy cannot see. */
-    /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult) */
-    return (s->word[n / 64] >> (n % 64) & 1) != 0;
 }

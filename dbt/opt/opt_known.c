@@ -1,4 +1,6 @@
 /* Known bits, the light kind: how wide a value is, unsigned and signed. */
+#include <string.h>
+
 #include "dbt/opt/opt_fold.h"
 
 static unsigned most(unsigned a, unsigned b)
@@ -56,9 +58,9 @@ static struct opt_known of_any_shift(enum ir_op op, struct opt_known x)
     return op == IR_shr ? below(x.width) : x;
 }
 
-static struct opt_known of_binary(const struct opt_fold *f, const struct ir_insn *i)
+static struct opt_known of_binary(struct opt_fold *f, const struct ir_insn *i)
 {
-    struct opt_known x = f->known[i->a.n], y = f->known[i->b.n];
+    struct opt_known x = opt_known(f, i->a), y = opt_known(f, i->b);
     unsigned wide = most(x.width, y.width), sign = most(x.sign, y.sign);
     uint64_t c;
 
@@ -94,22 +96,22 @@ static struct opt_known of_binary(const struct opt_fold *f, const struct ir_insn
     }
 }
 
-static struct opt_known of_value(const struct opt_fold *f, const struct ir_insn *i)
+static struct opt_known of_value(struct opt_fold *f, const struct ir_insn *i)
 {
     switch ((enum ir_op)i->op) {
     case IR_const: return of_constant(i->imm);
-    case IR_sext8: return of_sext(f->known[i->a.n], 8);
-    case IR_sext16: return of_sext(f->known[i->a.n], 16);
-    case IR_sext32: return of_sext(f->known[i->a.n], 32);
-    case IR_zext8: return below(least(f->known[i->a.n].width, 8));
-    case IR_zext16: return below(least(f->known[i->a.n].width, 16));
-    case IR_zext32: return below(least(f->known[i->a.n].width, 32));
-    case IR_orcb: return below((f->known[i->a.n].width + 7u) & ~7u);
+    case IR_sext8: return of_sext(opt_known(f, i->a), 8);
+    case IR_sext16: return of_sext(opt_known(f, i->a), 16);
+    case IR_sext32: return of_sext(opt_known(f, i->a), 32);
+    case IR_zext8: return below(least(opt_known(f, i->a).width, 8));
+    case IR_zext16: return below(least(opt_known(f, i->a).width, 16));
+    case IR_zext32: return below(least(opt_known(f, i->a).width, 32));
+    case IR_orcb: return below((opt_known(f, i->a).width + 7u) & ~7u);
     case IR_clz:
     case IR_ctz:
     case IR_popcnt: return below(7);
     case IR_select: {
-        struct opt_known x = f->known[i->b.n], y = f->known[i->c.n];
+        struct opt_known x = opt_known(f, i->b), y = opt_known(f, i->c);
 
         return bits(most(x.width, y.width), most(x.sign, y.sign));
     }
@@ -127,8 +129,12 @@ static struct opt_known of_value(const struct opt_fold *f, const struct ir_insn 
     }
 }
 
-void opt_known_update(struct opt_fold *f)
+void opt_known_clear(struct opt_fold *f, uint32_t n)
 {
-    for (; f->n_known < f->b->n; f->n_known++)
-        f->known[f->n_known] = of_value(f, &f->b->insn[f->n_known]);
+    memset(f->known, 0, n * sizeof(f->known[0]));
+}
+
+struct opt_known opt_find_known(struct opt_fold *f, ir_ref r)
+{
+    return f->known[r.n] = of_value(f, &f->b->insn[r.n]);
 }

@@ -6,14 +6,13 @@
  * leave the block shows all of them to the run loop. So a call forgets what is
  * known, while a load, which writes no register, does not. What only has an effect
  * (a fence, the count of virtual time) looks at none. */
-#include <string.h>
 
 #include "dbt/opt/opt_int.h"
 
 enum { LOOKS = FAULT | SIDE | EXIT };
 
 struct state_pass {
-    struct opt_bits unseen;      /* sets that another one overtakes */
+    bool unseen[IR_MAX_INSNS];   /* sets that another one overtakes */
     ir_ref value[STATE_N_REGS];  /* of the register by the block's text, or none */
     ir_ref stored[STATE_N_REGS]; /* what the register itself holds, or none; differs from
                                   * value[] between a set that was dropped and the next */
@@ -32,26 +31,21 @@ static void find_unseen(struct state_pass *p, const struct ir_block *b)
 {
     uint64_t overtaken = 0; /* a bit a register: a set follows before a look */
 
-    opt_bits_clear(&p->unseen, b->n);
     for (uint32_t n = b->n; n-- > 0;) {
         const struct ir_insn *i = &b->insn[n];
 
-        if (ir_ops[i->op].flags & LOOKS) {
-            overtaken = 0;
-        } else if (i->op == IR_set || i->op == IR_setf) {
-            uint64_t reg = UINT64_C(1) << reg_of(i);
+        bool is_set = i->op == IR_set || i->op == IR_setf;
+        uint64_t reg = is_set ? UINT64_C(1) << (reg_of(i) % STATE_N_REGS) : 0;
 
-            if (overtaken & reg)
-                opt_bits_add(&p->unseen, n);
-            overtaken |= reg;
-        }
+        p->unseen[n] = (overtaken & reg) != 0;
+        overtaken = ir_ops[i->op].flags & LOOKS ? 0 : overtaken | reg;
     }
 }
 
 static void forget(struct state_pass *p)
 {
-    memset(p->value, 0xff, sizeof(p->value)); /* all IR_NONE */
-    memset(p->stored, 0xff, sizeof(p->stored));
+    for (unsigned reg = 0; reg < STATE_N_REGS; reg++)
+        p->value[reg] = p->stored[reg] = IR_NONE;
 }
 
 /* Is the set needed? Its operand is mapped. */
@@ -88,7 +82,7 @@ void opt_state(struct ir_block *b)
             }
             p.value[reg] = p.stored[reg] = here;
         } else if (i.op == IR_set || i.op == IR_setf) {
-            if (!keep_set(&p, &i, opt_bits_has(&p.unseen, n)))
+            if (!keep_set(&p, &i, p.unseen[n]))
                 continue;
         } else if (i.op == IR_call) {
             forget(&p);

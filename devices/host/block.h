@@ -1,5 +1,6 @@
-/* The host's side of a disk: a raw file or a block device, read and written by threads of its
- * own. Requests are independent of each other, as a disk's are: whoever needs an order waits. */
+/* The host's side of a disk: a raw file or a block device, or an image of another format, which a
+ * qemu-nbd of our own reads; read and written by threads of its own. Requests are independent of
+ * each other, as a disk's are: whoever needs an order waits. */
 #pragma once
 
 #include <stdbool.h>
@@ -8,12 +9,16 @@
 #include <sys/uio.h>
 
 #include "dbt/base/err.h"
+#include "devices/host/block_format.h"
 #include "devices/host/pool.h"
 
 struct block;
 
 struct block_config {
     const char *path; /* borrowed until block_open() returns */
+    /* NULL: what its first bytes say. A raw disk that was found so is kept from becoming another
+     * format's by what the guest writes: it would choose the files that are read next time. */
+    const struct block_format *format;
     bool read_only;
     bool snapshot; /* writes go to a temporary file, and are gone at the end */
     /* A request is done when block_submit() returns. Makes runs repeatable. */

@@ -73,66 +73,19 @@ static bool measure(struct block_file *f, const char *path, struct err *e)
     if (len == 0)
         return err_set(e, "%s is empty; truncate -s 1G %s would make a disk of it", path, path);
     f->len = len;
-    f->size = align_up(len, SECTOR);
+    f->base.size = align_up(len, SECTOR);
     return true;
-}
-
-bool block_file_open(struct block_file *f, const char *path, bool writable, struct err *e)
-{
-    /* Not blocking: the other end of a pipe might never be opened. It means nothing to a disk. */
-    int how = (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
-
-    *f = (struct block_file){.fd = open(path, how)};
-    if (f->fd < 0 && writable && errno != ENOENT && errno != EISDIR)
-        return err_set(e,
-                       "cannot open %s for writing: %s; readonly=on or snapshot=on leave it "
-                       "as it is",
-                       path, strerror(errno));
-    if (f->fd < 0)
-        return err_set(e, "cannot open %s: %s", path, strerror(errno));
-    if (!measure(f, path, e)) {
-        block_file_close(f);
-        return false;
-    }
-    if (lock_file(f->fd, writable))
-        return true;
-    block_file_close(f);
-    return err_set(e,
-                   writable ? "%s is in use by another machine; end that first, or give both "
-                              "readonly=on or snapshot=on"
-                            : "%s is being written to by another machine; end that first",
-                   path);
-}
-
-bool block_file_temporary(struct block_file *f, uint64_t size, struct err *e)
-{
-    /* /tmp may be in memory: a disk's changes belong to a disk, where QEMU has them too. */
-    const char *folder = getenv("TMPDIR");
-
-    if (!folder || *folder == '\0')
-        folder = "/var/tmp";
-    *f = (struct block_file){.len = size, .size = size};
-    f->fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    if (f->fd >= 0 && ftruncate(f->fd, (off_t)size) == 0)
-        return true;
-    err_set(e, "no temporary file in %s for snapshot=on: %s; TMPDIR names another folder", folder,
-            strerror(errno));
-    block_file_close(f);
-    return false;
-}
-
-void block_file_close(struct block_file *f)
-{
-    if (f->fd >= 0)
-        close(f->fd);
-    f->fd = -1;
 }
 
 /* ---- Reading and writing ------------------------------------------------------------------------
  */
 
-/* Drops the first `done` bytes. */
-static void advance(struct iovec **iov, unsigned *n, size_t done)
+static const struct block_file *file_of(const struct block_base *b)
+{
+    return (const struct block_file *)(const void *)b;
+}
+
+void block_advance(struct iovec **iov, unsigned *n, size_t done)
 {
     while (*n > 0 && done >= (*iov)->iov_len) {
         done -= (*iov)->iov_len;
@@ -157,8 +110,10 @@ static int read_behind_end(const struct block_file *f, struct iovec *iov, unsign
     return 0;
 }
 
-int block_file_read(const struct block_file *f, struct iovec *iov, unsigned n, uint64_t offset)
+static int file_read(struct block_base *b, struct iovec *iov, unsigned n, uint64_t offset)
 {
+    const struct block_file *f = file_of(b);
+
     while (n > 0) {
         ssize_t done = preadv(f->fd, iov, (int)n, (off_t)offset);
 
@@ -168,14 +123,16 @@ int block_file_read(const struct block_file *f, struct iovec *iov, unsigned n, u
             return errno;
         if (done == 0)
             return read_behind_end(f, iov, n, offset);
-        advance(&iov, &n, (size_t)done);
+        block_advance(&iov, &n, (size_t)done);
         offset += (uint64_t)done;
     }
     return 0;
 }
 
-int block_file_write(const struct block_file *f, struct iovec *iov, unsigned n, uint64_t offset)
+static int file_write(struct block_base *b, struct iovec *iov, unsigned n, uint64_t offset)
 {
+    const struct block_file *f = file_of(b);
+
     while (n > 0) {
         ssize_t done = pwritev(f->fd, iov, (int)n, (off_t)offset);
 
@@ -185,15 +142,15 @@ int block_file_write(const struct block_file *f, struct iovec *iov, unsigned n, 
             return errno;
         if (done == 0)
             return ENOSPC;
-        advance(&iov, &n, (size_t)done);
+        block_advance(&iov, &n, (size_t)done);
         offset += (uint64_t)done;
     }
     return 0;
 }
 
-int block_file_flush(const struct block_file *f)
+static int file_flush(struct block_base *b)
 {
-    while (fdatasync(f->fd) != 0)
+    while (fdatasync(file_of(b)->fd) != 0)
         if (errno != EINTR)
             return errno;
     return 0;
@@ -216,21 +173,21 @@ static bool cannot(int error)
     return error == EOPNOTSUPP || error == ENOSYS || error == EINVAL || error == ENODEV;
 }
 
-int block_file_discard(const struct block_file *f, uint64_t offset, uint64_t len_bytes)
+static int file_discard(struct block_base *b, uint64_t offset, uint64_t len_bytes)
 {
-    int error = len_bytes ? allocate(f, FALLOC_FL_PUNCH_HOLE, offset, len_bytes) : 0;
+    int error = allocate(file_of(b), FALLOC_FL_PUNCH_HOLE, offset, len_bytes);
 
     return cannot(error) ? 0 : error;
 }
 
-static int write_zeros(const struct block_file *f, uint64_t offset, uint64_t len_bytes)
+static int write_zeros(struct block_base *b, uint64_t offset, uint64_t len_bytes)
 {
     static const uint8_t zeros[ZEROS];
 
     while (len_bytes > 0) {
         struct iovec iov = {(void *)zeros, len_bytes < ZEROS ? len_bytes : ZEROS};
         size_t n = iov.iov_len;
-        int error = block_file_write(f, &iov, 1, offset);
+        int error = file_write(b, &iov, 1, offset);
 
         if (error)
             return error;
@@ -240,15 +197,78 @@ static int write_zeros(const struct block_file *f, uint64_t offset, uint64_t len
     return 0;
 }
 
-int block_file_zero(const struct block_file *f, uint64_t offset, uint64_t len_bytes, bool unmap)
+static int file_zero(struct block_base *b, uint64_t offset, uint64_t len_bytes, bool unmap)
 {
+    const struct block_file *f = file_of(b);
     int error = EOPNOTSUPP;
 
-    if (len_bytes == 0)
-        return 0;
     if (unmap)
         error = allocate(f, FALLOC_FL_PUNCH_HOLE, offset, len_bytes);
     if (cannot(error))
         error = allocate(f, FALLOC_FL_ZERO_RANGE, offset, len_bytes);
-    return cannot(error) ? write_zeros(f, offset, len_bytes) : error;
+    return cannot(error) ? write_zeros(b, offset, len_bytes) : error;
+}
+
+/* ---- Life --------------------------------------------------------------------------------- */
+
+static void file_close(struct block_base *b)
+{
+    struct block_file *f = (struct block_file *)(void *)b;
+
+    if (f->fd >= 0)
+        close(f->fd);
+    f->fd = -1;
+}
+
+static const struct block_base_ops file_ops = {
+    .read = file_read,
+    .write = file_write,
+    .flush = file_flush,
+    .discard = file_discard,
+    .zero = file_zero,
+    .close = file_close,
+};
+
+bool block_file_open(struct block_file *f, const char *path, bool writable, struct err *e)
+{
+    /* Not blocking: the other end of a pipe might never be opened. It means nothing to a disk. */
+    int how = (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+
+    *f = (struct block_file){.base.ops = &file_ops, .fd = open(path, how)};
+    if (f->fd < 0 && writable && errno != ENOENT && errno != EISDIR)
+        return err_set(e,
+                       "cannot open %s for writing: %s; readonly=on or snapshot=on leave it "
+                       "as it is",
+                       path, strerror(errno));
+    if (f->fd < 0)
+        return err_set(e, "cannot open %s: %s", path, strerror(errno));
+    if (!measure(f, path, e)) {
+        file_close(&f->base);
+        return false;
+    }
+    if (lock_file(f->fd, writable))
+        return true;
+    file_close(&f->base);
+    return err_set(e,
+                   writable ? "%s is in use by another machine; end that first, or give both "
+                              "readonly=on or snapshot=on"
+                            : "%s is being written to by another machine; end that first",
+                   path);
+}
+
+bool block_file_temporary(struct block_file *f, uint64_t size, struct err *e)
+{
+    /* /tmp may be in memory: a disk's changes belong to a disk, where QEMU has them too. */
+    const char *folder = getenv("TMPDIR");
+
+    if (!folder || *folder == '\0')
+        folder = "/var/tmp";
+    *f = (struct block_file){.base = {&file_ops, size}, .len = size};
+    f->fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (f->fd >= 0 && ftruncate(f->fd, (off_t)size) == 0)
+        return true;
+    err_set(e, "no temporary file in %s for snapshot=on: %s; TMPDIR names another folder", folder,
+            strerror(errno));
+    file_close(&f->base);
+    return false;
 }

@@ -4,6 +4,7 @@
  * that overlap in time have no order anyway. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <limits.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -24,7 +25,7 @@ bool block_overlay_open(struct block_overlay *o, uint64_t size, struct err *e)
                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (map == MAP_FAILED) {
         err_set(e, "no memory for the map of snapshot=on: %s", strerror(errno));
-        block_file_close(&o->changes);
+        o->changes.base.ops->close(&o->changes.base);
         return false;
     }
     o->changed = map;
@@ -34,7 +35,7 @@ bool block_overlay_open(struct block_overlay *o, uint64_t size, struct err *e)
 void block_overlay_close(struct block_overlay *o)
 {
     munmap((void *)o->changed, o->map_bytes);
-    block_file_close(&o->changes);
+    o->changes.base.ops->close(&o->changes.base);
 }
 
 static bool is_changed(const struct block_overlay *o, uint64_t sector)
@@ -62,37 +63,34 @@ static uint64_t run(const struct block_overlay *o, uint64_t offset, uint64_t len
     return n;
 }
 
-/* Reads the first len bytes of *iov; they are used up. */
-static int read_part(const struct block_file *f, struct iovec **iov, unsigned *n, uint64_t offset,
+/* Reads into the first len bytes of *iov; they are used up. */
+static int read_part(struct block_base *from, struct iovec **iov, unsigned *n, uint64_t offset,
                      uint64_t len_bytes)
 {
-    while (len_bytes > 0) {
-        size_t len = (*iov)->iov_len < len_bytes ? (*iov)->iov_len : len_bytes;
-        struct iovec piece = {(*iov)->iov_base, len};
-        int error = block_file_read(f, &piece, 1, offset);
+    struct iovec part[IOV_MAX];
+    uint64_t left = len_bytes;
+    unsigned n_part = 0;
+    int error;
 
-        if (error)
-            return error;
-        (*iov)->iov_base = (uint8_t *)(*iov)->iov_base + len;
-        (*iov)->iov_len -= len;
-        if ((*iov)->iov_len == 0) {
-            (*iov)++;
-            (*n)--;
-        }
-        len_bytes -= len;
-        offset += len;
+    for (; left > 0; n_part++) {
+        part[n_part] = (*iov)[n_part];
+        if (part[n_part].iov_len > left)
+            part[n_part].iov_len = left;
+        left -= part[n_part].iov_len;
     }
-    return 0;
+    error = from->ops->read(from, part, n_part, offset);
+    block_advance(iov, n, len_bytes);
+    return error;
 }
 
-int block_overlay_read(const struct block_overlay *o, const struct block_file *base,
-                       struct iovec *iov, unsigned n, uint64_t offset, uint64_t len_bytes)
+int block_overlay_read(struct block_overlay *o, struct block_base *base, struct iovec *iov,
+                       unsigned n, uint64_t offset, uint64_t len_bytes)
 {
     while (len_bytes > 0) {
         bool changed;
         uint64_t part = run(o, offset, len_bytes, &changed);
-        const struct block_file *from = changed ? &o->changes : base;
-        int error = part == len_bytes ? block_file_read(from, iov, n, offset)
+        struct block_base *from = changed ? &o->changes.base : base;
+        int error = part == len_bytes ? from->ops->read(from, iov, n, offset)
                                       : read_part(from, &iov, &n, offset, part);
 
         if (error)
@@ -106,7 +104,7 @@ int block_overlay_read(const struct block_overlay *o, const struct block_file *b
 int block_overlay_write(struct block_overlay *o, struct iovec *iov, unsigned n, uint64_t offset,
                         uint64_t len_bytes)
 {
-    int error = block_file_write(&o->changes, iov, n, offset);
+    int error = o->changes.base.ops->write(&o->changes.base, iov, n, offset);
 
     if (!error)
         mark(o, offset, len_bytes);
@@ -115,7 +113,7 @@ int block_overlay_write(struct block_overlay *o, struct iovec *iov, unsigned n, 
 
 int block_overlay_zero(struct block_overlay *o, uint64_t offset, uint64_t len_bytes)
 {
-    int error = block_file_zero(&o->changes, offset, len_bytes, true);
+    int error = o->changes.base.ops->zero(&o->changes.base, offset, len_bytes, true);
 
     if (!error)
         mark(o, offset, len_bytes);

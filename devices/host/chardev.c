@@ -21,7 +21,8 @@ enum {
     IN_RING = 64 * 1024,
     WRITE_STEP = 4096,   /* what a pipe that polls writable takes without blocking */
     GATHER_NS = 1000000, /* at most one write a millisecond */
-    PATIENCE_MS = 1000,  /* with a pty that nobody reads */
+    REFUSED_NS = 100000000,
+    PATIENCE_MS = 1000, /* with a pty that nobody reads */
     CLOSE_PATIENCE_S = 2,
 };
 
@@ -141,9 +142,9 @@ static size_t write_some(struct chardev *c, int fd, const uint8_t *data, size_t 
     return n;
 }
 
-static void gather_pause(void)
+static void nap(long ns)
 {
-    const struct timespec pause = {.tv_nsec = GATHER_NS};
+    const struct timespec pause = {.tv_nsec = ns};
 
     nanosleep(&pause, NULL);
 }
@@ -186,7 +187,7 @@ static void *writer_main(void *arg)
         if (c->stop)
             continue;
         pthread_mutex_unlock(&c->lock);
-        gather_pause();
+        nap(GATHER_NS);
         pthread_mutex_lock(&c->lock);
     }
     pthread_mutex_unlock(&c->lock);
@@ -278,6 +279,8 @@ static void set_client(struct chardev *c, int fd)
     pthread_mutex_unlock(&c->lock);
 }
 
+/* Without a descriptor to be had (a guest's connections may use them up) the client stays where he
+ * is, and poll() says so at once, again and again. */
 static void welcome(struct chardev *c)
 {
     int fd = accept4(c->backend.listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -285,6 +288,8 @@ static void welcome(struct chardev *c)
     set_client(c, fd);
     if (fd >= 0)
         c->front.connected(c->front.arg);
+    else
+        nap(REFUSED_NS);
 }
 
 /* Reads once; there is room for all of it. At the end of the input the guest goes

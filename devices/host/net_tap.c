@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -18,15 +19,25 @@ enum { MAX_BATCH = 64 }; /* frames in a round: what the guest sends has its turn
 
 struct tap {
     int fd;
-    unsigned at; /* among what is waited for; 0: not waited for */
+    unsigned at;  /* among what is waited for; 0: not waited for */
+    bool is_gone; /* the net's thread: the interface was removed */
     struct net *net;
 };
+
+/* The guest sees that its cable is out. The descriptor stays open, for set_offloads() has it, but
+ * there is nothing any more to wait for: it would say so for ever. */
+static void hang_up(struct tap *t)
+{
+    fprintf(stderr, "dbt-run: --net tap: the interface is gone; the guest's network is down\n");
+    t->is_gone = true;
+    net_set_link(t->net, false);
+}
 
 static void wait_for(void *backend, struct net_polls *p, bool paused)
 {
     struct tap *t = backend;
 
-    t->at = paused ? 0 : net_polls_add(p, t->fd, POLLIN);
+    t->at = paused || t->is_gone ? 0 : net_polls_add(p, t->fd, POLLIN);
 }
 
 /* False: nothing more to read at present. What comes while the guest takes nothing is read, too,
@@ -40,8 +51,11 @@ static bool read_frame(struct tap *t)
                                  {f ? f->bytes : lost, f ? NET_MAX_FRAME : sizeof lost}};
     ssize_t n = readv(t->fd, iov, 2);
 
-    if (n < 0)
+    if (n < 0) {
+        if (errno == EBADFD)
+            hang_up(t);
         return false;
+    }
     if (!f || n < (ssize_t)(sizeof offload + NET_MIN_FRAME))
         return true;
     f->len = (uint32_t)(n - (ssize_t)sizeof offload);

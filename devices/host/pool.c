@@ -62,8 +62,10 @@ static struct pool_job *next_job(struct pool *p)
         pthread_cond_wait(&p->work, &p->lock);
         p->n_waiting--;
     }
-    if (p->queued.first)
+    if (p->queued.first) {
         job = take_first(&p->queued);
+        p->n_queued--;
+    }
     pthread_mutex_unlock(&p->lock);
     return job;
 }
@@ -104,8 +106,10 @@ void pool_submit(struct pool *p, struct pool_job *job)
 {
     pthread_mutex_lock(&p->lock);
     p->n_open++;
+    p->n_queued++;
     append(&p->queued, job);
-    if (p->n_waiting == 0 && p->n_threads < POOL_MAX_THREADS && !p->synchronous)
+    /* One that was waked for an earlier job may be waiting still. */
+    if (p->n_waiting < p->n_queued && p->n_threads < POOL_MAX_THREADS && !p->synchronous)
         add_thread(p); /* If it cannot be had, those that are there come to it. */
     pthread_cond_signal(&p->work);
     pthread_mutex_unlock(&p->lock);

@@ -29,7 +29,8 @@ struct pool {
     void (*done)(void *arg);
     void *done_arg;
     struct pool_list queued, finished;
-    unsigned n_open; /* submitted and not finished */
+    unsigned n_open;   /* submitted and not finished */
+    unsigned n_queued; /* of them in queued */
     unsigned n_threads, n_waiting;
     bool closing;
     pthread_t thread[POOL_MAX_THREADS];

@@ -164,6 +164,8 @@ static int hand_out(struct share_call *c, struct share_file *f, bool plus)
 
     if (room > c->in.read.size)
         room = c->in.read.size;
+    if (room > SHARE_MAX_BYTES)
+        room = SHARE_MAX_BYTES;
     while (!(error = next_entry(f, &d)) && d) {
         struct fuse_entry_out entry;
         size_t len =

@@ -11,9 +11,6 @@
 #include "devices/virtio/dma.h"
 
 enum {
-    /* Of 4 KiB, in one message: the most that Linux takes. */
-    MAX_PAGES = 256,
-    MAX_WRITE = MAX_PAGES * 4096,
     MAX_BACKGROUND = 64,
     /* For how long the guest may believe a name or attributes without asking again: what the
      * host changes is seen after that at the latest. */
@@ -35,9 +32,9 @@ static int init(struct share_call *c)
                                 .flags = c->in.init.flags & wanted,
                                 .max_background = MAX_BACKGROUND,
                                 .congestion_threshold = MAX_BACKGROUND * 3 / 4,
-                                .max_write = MAX_WRITE,
+                                .max_write = SHARE_MAX_BYTES,
                                 .time_gran = 1,
-                                .max_pages = MAX_PAGES};
+                                .max_pages = SHARE_MAX_PAGES};
 
     if (c->in.init.major < FUSE_KERNEL_VERSION ||
         (c->in.init.major == FUSE_KERNEL_VERSION && c->in.init.minor < MIN_MINOR))
@@ -170,7 +167,7 @@ static int take_apart(struct share_call *c, const struct op *op)
 {
     size_t at = sizeof c->h + op->args;
 
-    if (c->h.len > c->r->out_bytes || c->h.len < at || c->h.len - at > UINT32_MAX)
+    if (c->h.len > c->r->out_bytes || c->h.len < at)
         return EINVAL;
     dma_gather(c->r->out, c->r->n_out, sizeof c->h, c->in.bytes, op->args);
     return op->flags & MORE ? 0 : take_names(c, op, at);

@@ -140,7 +140,7 @@ int share_read(struct share_call *c)
 
     if (!f)
         return EBADF;
-    error = c->in.read.offset > INT64_MAX - UINT32_MAX
+    error = c->in.read.offset > INT64_MAX - UINT32_MAX || c->in.read.size > SHARE_MAX_BYTES
                 ? EINVAL
                 : read_all(c, f->fd, c->in.read.size < room ? c->in.read.size : room);
     share_file_put(c->s, f);
@@ -176,7 +176,8 @@ int share_write(struct share_call *c)
     struct share_file *f;
     int error;
 
-    if (in->size > c->h.len - sizeof c->h - sizeof *in || in->offset > INT64_MAX)
+    if (in->size > c->h.len - sizeof c->h - sizeof *in || in->size > SHARE_MAX_BYTES ||
+        in->offset > INT64_MAX)
         return EINVAL;
     f = share_file_get(c->s, c->node, in->fh, false);
     if (!f)

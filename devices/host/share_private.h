@@ -49,6 +49,10 @@ enum {
     SHARE_MAX_NODES = 1 << 20,
     SHARE_N_BUCKETS = 1 << 16,
     SHARE_NAME_MAX = 255,
+    /* Of 4 KiB, in one message: the most that Linux takes. A guest that asks for more at once
+     * breaks what INIT has settled, and would have whoever waits for its requests wait for long. */
+    SHARE_MAX_PAGES = 256,
+    SHARE_MAX_BYTES = SHARE_MAX_PAGES * 4096,
 };
 
 /* Which file it is, on this host, as long as it exists. */

@@ -28,6 +28,7 @@ enum {
     VIRTIO_ID_BLK = 2,
     VIRTIO_ID_CONSOLE = 3,
     VIRTIO_ID_RNG = 4,
+    VIRTIO_ID_BALLOON = 5,
     VIRTIO_ID_FS = 26,
 };
 

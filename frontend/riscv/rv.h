@@ -59,6 +59,7 @@ struct rv_hart {
     uint64_t pmpaddr[RV_N_PMP];
     uint8_t frm;      /* as written, 0..7; s.fp_rm follows when it is valid. fflags: s.mxcsr */
     bool builtin_sbi; /* ecalls from S are the host's to answer */
+    uint32_t n_pauses;
 
     /* Handed in by the machine. */
     bool virtual_time; /* s.icount is what mcycle and minstret count */
@@ -69,6 +70,7 @@ struct rv_hart {
     void (*set_timer)(void *arg, uint64_t deadline_ticks);
     const struct rv_sbi_host *sbi;
     void *machine;
+    struct rv_cluster *cluster; /* the harts that the built-in SBI serves; NULL: this one only */
 };
 
 /* What the built-in SBI needs of the machine. */
@@ -77,10 +79,12 @@ struct rv_sbi_host {
     int (*console_get)(void *machine); /* -1: nothing there */
     /* type: 0 shutdown, 1 cold reboot, 2 warm reboot; ends the run at the next boundary. */
     void (*reset)(void *machine, unsigned type, unsigned reason);
-    unsigned n_harts;
     /* RAM through the plain view, for DBCN; NULL when [gpa, gpa+len) is not RAM. */
     uint8_t *(*ram)(void *machine, uint64_t gpa, uint64_t len);
     void (*wrote)(void *machine, uint64_t gpa, uint64_t len);
+    /* Sets PENDING_IRQ of another hart (hart_kick): it asks guest_ops.interrupt before it runs guest
+     * code again, and is waked if it sleeps. */
+    void (*kick)(void *machine, unsigned hartid);
 };
 
 /* The mode key of translated code: what decoding depends on. Data rights (SUM,
@@ -130,6 +134,31 @@ void rv_set_mip(struct rv_hart *h, unsigned bit_number, bool level);
 void rv_timer_tick(struct rv_hart *h);
 /* Puts the hart into S mode as the built-in SBI leaves it, for a kernel at pc with a0, a1. */
 void rv_enter_supervisor(struct rv_hart *h, uint64_t pc, uint64_t a0, uint64_t a1);
+
+/* ---- The harts of a machine, as the built-in SBI serves them (sys/cluster.c) ------ */
+
+enum { RV_MAX_HARTS = 64 };
+
+/* The states of SBI 2.0, chapter 9, with its numbers. Stopping is done at once. */
+enum rv_hsm { RV_HSM_STARTED = 0, RV_HSM_STOPPED = 1, RV_HSM_START_PENDING = 2, RV_HSM_SUSPENDED = 4 };
+
+/* Before the first hart runs, after the last has stopped. All harts are STARTED, and away. */
+struct rv_cluster *rv_cluster_create(unsigned n_harts);
+void rv_cluster_destroy(struct rv_cluster *c);
+/* Hart h->hartid of the cluster is h. */
+void rv_cluster_add(struct rv_cluster *c, struct rv_hart *h);
+
+/* Any thread. */
+enum rv_hsm rv_hsm_state(const struct rv_hart *h);
+
+/* The hart's thread. STOPPED, until another hart starts it. */
+void rv_stop(struct rv_hart *h);
+/* The hart runs no guest code from rv_away() to rv_back(): nobody waits for it, and what others want of
+ * it is done by rv_back() at the latest. Around every sleep; between blocks only. */
+void rv_away(struct rv_hart *h);
+void rv_back(struct rv_hart *h);
+/* It waits for fences of other harts, which come within microseconds. */
+bool rv_is_fencing(const struct rv_hart *h);
 
 extern const struct mmu_guest rv_mmu_guest;
 extern const struct guest_ops rv_guest_ops; /* sys/rv_guest.c */

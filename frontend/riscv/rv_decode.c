@@ -157,17 +157,24 @@ uint32_t rv_row_match(enum rv_op row)
 
 /* ---- Using it ---------------------------------------------------------------------- */
 
+static void take_piece(struct rv_piece p, uint32_t word, int64_t field[RV_FIELD_COUNT])
+{
+    uint64_t bits = (uint64_t)(word >> p.lo & ((UINT32_C(1) << p.n) - 1)) << p.to;
+
+    field[p.field] |= (int64_t)(p.n ? bits : p.to);
+}
+
+/* Most formats have no more pieces. Those that a format has not are all 0, and give nothing: so
+ * the processor need not guess how many there are. */
+enum { USUAL_PIECES = 4 };
+
 void rv_operands(const struct rv_format *f, uint32_t word, int64_t field[RV_FIELD_COUNT])
 {
     memset(field, 0, RV_FIELD_COUNT * sizeof(field[0]));
-    for (unsigned k = 0; k < f->n_pieces; k++) {
-        struct rv_piece p = f->piece[k];
-
-        if (p.n == 0)
-            field[p.field] |= p.to;
-        else
-            field[p.field] |= (int64_t)((word >> p.lo & ((UINT32_C(1) << p.n) - 1))) << p.to;
-    }
+    for (unsigned k = 0; k < USUAL_PIECES; k++)
+        take_piece(f->piece[k], word, field);
+    for (unsigned k = USUAL_PIECES; k < f->n_pieces; k++)
+        take_piece(f->piece[k], word, field);
     if (f->sign)
         field[RV_FIELD_imm] = sign_extend((uint64_t)field[RV_FIELD_imm], f->sign);
 }

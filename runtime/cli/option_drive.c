@@ -28,18 +28,17 @@ static bool take_habit(const struct option_item *it, struct err *e)
     if (option_is(it->name, "index") || option_is(it->name, "bus"))
         return err_set(e, "%s=: disks are numbered in the order in which they are given", it->name);
     return err_set(
-        e, "%s is not known; file=, format=raw, readonly=on, snapshot=on, serial=, id=", it->name);
+        e, "%s is not known; file=, format=, readonly=on, snapshot=on, serial=, id=", it->name);
 }
 
 static bool take_format(struct drive_config *c, const struct option_item *it, struct err *e)
 {
     const char *format = it->value ? it->value : "";
+    char known[256];
 
-    c->raw = option_is(format, "raw");
-    return c->raw || err_set(e,
-                             "format=%s: an unknown format, only raw is read; make one with "
-                             "qemu-img convert -O raw FILE NEW",
-                             format);
+    c->format = block_format_find(format);
+    block_format_list(known, sizeof known);
+    return c->format || err_set(e, "format=%s: an unknown format; there are %s", format, known);
 }
 
 static bool take_unit(struct cli_drive *d, const struct option_item *it, struct err *e)
@@ -247,6 +246,7 @@ bool option_device(struct options *o, const char *value, struct err *e)
     } rows[] = {{"virtio-blk", device_blk},
                 {"virtio-net", option_device_net},
                 {"virtio-rng", device_rng},
+                {"virtio-balloon", option_device_balloon},
                 {"virtio-serial", device_serial}};
     size_t len = strcspn(value, ",");
     const char *rest = value[len] == ',' ? value + len + 1 : NULL;
@@ -261,8 +261,8 @@ bool option_device(struct options *o, const char *value, struct err *e)
     if (option_is_share_device(value, len))
         return option_share_device(value, e);
     return err_set(e,
-                   "%.*s is not there; virtio-blk-pci,drive=ID, virtio-net-pci,netdev=ID and "
-                   "virtio-rng-pci are, also with -device for -pci",
+                   "%.*s is not there; virtio-blk-pci,drive=ID, virtio-net-pci,netdev=ID, "
+                   "virtio-rng-pci and virtio-balloon-pci are, also with -device for -pci",
                    (int)len, value);
 }
 

@@ -115,16 +115,73 @@ static bool set_memory(struct options *o, const char *value, struct err *e)
     return true;
 }
 
-static bool set_smp(struct options *o, const char *value, struct err *e)
+/* A count in -smp. */
+static bool smp_count(unsigned *to, const char *name, const char *value, struct err *e)
 {
-    const char *text = strncmp(value, "cpus=", 5) == 0 ? value + 5 : value;
     uint64_t n;
 
-    if (!option_number(text, &n) || n == 0)
-        return err_set(e, "-smp %s: not a number of harts", value);
-    if (n > 1)
-        return err_set(e, "-smp %s: only one hart so far; leave it out", value);
-    o->machine.n_harts = 1;
+    if (!value || !option_number(value, &n) || n == 0)
+        return err_set(e, "%s%s: not a number of harts", name, value ? value : "");
+    if (n > RV_MAX_HARTS)
+        return err_set(e, "%s%s: at most %d harts", name, value, RV_MAX_HARTS);
+    *to = (unsigned)n;
+    return true;
+}
+
+/* QEMU's words for how the harts are grouped, which this board does not tell: their product is a number
+ * of harts, too. Index 0 is how many there are when the machine starts, 1 how many there may be. */
+static const char *const smp_words[] = {"cpus",     "maxcpus", "drawers", "books",   "sockets",
+                                        "dies",     "clusters", "modules", "cores",  "threads"};
+enum { SMP_CPUS, SMP_MAXCPUS, SMP_FIRST_GROUP, N_SMP_WORDS = sizeof smp_words / sizeof smp_words[0] };
+
+static bool smp_item(unsigned counts[], const struct option_item *it, bool first, struct err *e)
+{
+    if (first && !it->value)
+        return smp_count(&counts[SMP_CPUS], "", it->name, e);
+    for (unsigned i = 0; i < N_SMP_WORDS; i++) {
+        char name[16];
+
+        if (!option_is(it->name, smp_words[i]))
+            continue;
+        snprintf(name, sizeof name, "%s=", it->name);
+        return smp_count(&counts[i], name, it->value, e);
+    }
+    return err_set(e, "%.64s: not known; a number of harts, or cpus=N", it->name);
+}
+
+static bool smp_settle(struct options *o, const unsigned counts[], struct err *e)
+{
+    unsigned cpus = counts[SMP_CPUS], product = 1;
+    bool grouped = false;
+
+    for (unsigned i = SMP_FIRST_GROUP; i < N_SMP_WORDS; i++) {
+        grouped |= counts[i] != 0;
+        product *= counts[i] ? counts[i] : 1;
+        if (product > RV_MAX_HARTS)
+            return err_set(e, "at most %d harts", RV_MAX_HARTS);
+    }
+    if (!cpus)
+        cpus = counts[SMP_MAXCPUS] ? counts[SMP_MAXCPUS] : product;
+    if (counts[SMP_MAXCPUS] && counts[SMP_MAXCPUS] != cpus)
+        return err_set(e, "no hart is added while the machine runs; leave out maxcpus=%u",
+                       counts[SMP_MAXCPUS]);
+    if (grouped && cpus % product != 0)
+        return err_set(e, "%u harts are not so many groups of %u", cpus, product);
+    o->machine.n_harts = cpus;
+    return true;
+}
+
+static bool set_smp(struct options *o, const char *value, struct err *e)
+{
+    unsigned counts[N_SMP_WORDS] = {0};
+    const char *list = value;
+    struct option_item it;
+
+    for (bool first = true; option_next(&list, &it, e); first = false)
+        if (!smp_item(counts, &it, first, e))
+            return err_prefix(e, "-smp");
+    if (e->text[0] != '\0' || !smp_settle(o, counts, e))
+        return err_prefix(e, "-smp");
     return true;
 }
 

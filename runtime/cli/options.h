@@ -150,6 +150,13 @@ bool option_virtfs(struct options *o, const char *value, struct err *e) MUST_CHE
 bool option_is_share_device(const char *value, size_t len);
 bool option_share_device(const char *value, struct err *e) MUST_CHECK;
 
+/* ---- option_balloon.c -------------------------------------------------------------------- */
+
+bool option_balloon(struct options *o, const char *value, struct err *e) MUST_CHECK;
+/* -device virtio-balloon-device; the settings behind its name, or NULL. */
+bool option_device_balloon(struct options *o, const struct option_bus *bus, const char *rest,
+                           struct err *e) MUST_CHECK;
+
 /* ---- help.c ------------------------------------------------------------------------- */
 
 void help_print(void);

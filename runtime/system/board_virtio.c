@@ -70,6 +70,10 @@ static void make_device(struct board_virtio *b, unsigned i, const struct virtio_
     case VIRTIO_KIND_FS:
         virtio_fs_init(&b->device[i].fs, ends->shares.share[i], c->share.tag, h);
         break;
+    case VIRTIO_KIND_BALLOON:
+        b->balloon = &b->device[i].balloon;
+        virtio_balloon_init(b->balloon, &c->balloon, h);
+        break;
     }
 }
 
@@ -143,6 +147,7 @@ void board_virtio_fini(struct board_virtio *b)
         case VIRTIO_ID_NET: virtio_net_fini(&b->device[i].net); break;
         case VIRTIO_ID_FS: virtio_fs_fini(&b->device[i].fs); break;
         case VIRTIO_ID_RNG: virtio_rng_fini(&b->device[i].rng); break;
+        case VIRTIO_ID_BALLOON: virtio_balloon_fini(&b->device[i].balloon); break;
         case VIRTIO_ID_CONSOLE: virtio_console_fini(&b->device[i].console); break;
         default: CHECK(!"a device that nobody made");
         }

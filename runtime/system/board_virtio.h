@@ -5,6 +5,7 @@
 #pragma once
 
 #include "devices/plic.h"
+#include "devices/virtio/virtio_balloon.h"
 #include "devices/virtio/virtio_blk.h"
 #include "devices/virtio/virtio_console.h"
 #include "devices/virtio/virtio_fs.h"
@@ -34,11 +35,13 @@ struct board_virtio {
         struct virtio_console console;
         struct virtio_net net;
         struct virtio_fs fs;
+        struct virtio_balloon balloon;
     } device[CONFIG_MAX_VIRTIO];                   /* cfg->virtio[i] */
     struct virtio_pci function[CONFIG_MAX_VIRTIO]; /* of device[i], if it is on PCI */
     struct board_virtio_kick kick[CONFIG_MAX_VIRTIO];
     _Atomic uint32_t kicked;        /* a bit a device: virtio_poll() is wanted */
     struct virtio_console *console; /* NULL: there is none */
+    struct virtio_balloon *balloon; /* likewise */
     void (*wake)(void *arg);
     void *wake_arg;
     bool repeatable; /* random numbers come from `random`, not from the host */

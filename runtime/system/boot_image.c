@@ -9,7 +9,6 @@
 #include "runtime/system/memmap.h"
 
 #define AS_DRIVE "give it as --drive file=FILE, beside a -kernel"
-#define CONVERT  "make a raw one with qemu-img convert -O raw FILE NEW"
 
 static const struct {
     uint32_t offset;
@@ -19,6 +18,10 @@ static const struct {
     const char *what;
     const char *advice;
 } rows[] = {
+#define BLOCK_FORMAT(name, offset, bytes, what)                                                    \
+    {offset, sizeof bytes - 1, bytes, IMAGE_DISK, what, AS_DRIVE},
+#include "devices/host/block_format.def"
+#undef BLOCK_FORMAT
 #define IMAGE_MAGIC(offset, bytes, kind, what, advice)                                             \
     {offset, sizeof bytes - 1, bytes, IMAGE_##kind, what, advice},
 #include "runtime/system/boot_image.def"
@@ -41,7 +44,7 @@ static bool is_refused(enum image_kind kind)
 
 static bool matches(const struct boot_file *f, unsigned i)
 {
-    return f->len >= rows[i].offset + rows[i].len &&
+    return rows[i].len > 0 && f->len >= rows[i].offset + rows[i].len &&
            memcmp(f->data + rows[i].offset, rows[i].bytes, rows[i].len) == 0;
 }
 

@@ -5,7 +5,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "devices/host/block_format.h"
 #include "devices/host/net.h"
+#include "devices/virtio/virtio_balloon.h"
 #include "frontend/riscv/rv.h"
 
 enum firmware {
@@ -35,15 +37,16 @@ enum virtio_kind {
     VIRTIO_KIND_RNG,
     VIRTIO_KIND_CONSOLE,
     VIRTIO_KIND_NET,
-    VIRTIO_KIND_FS
+    VIRTIO_KIND_FS,
+    VIRTIO_KIND_BALLOON,
 };
 
 struct drive_config {
     char path[DRIVE_PATH_ROOM];
     char serial[DRIVE_SERIAL_ROOM];
     bool read_only;
-    bool snapshot; /* what the guest writes is thrown away */
-    bool raw;      /* format=raw: whatever it looks like */
+    bool snapshot;                     /* what the guest writes is thrown away */
+    const struct block_format *format; /* format=: whatever it looks like; NULL: it decides */
 };
 
 /* A bank of flash memory. */
@@ -78,9 +81,10 @@ struct config_share {
 struct virtio_config {
     enum virtio_kind kind;
     bool on_pci;
-    struct drive_config drive;     /* VIRTIO_KIND_BLK */
-    struct net_device_config card; /* VIRTIO_KIND_NET */
-    struct config_share share;     /* VIRTIO_KIND_FS */
+    struct drive_config drive;            /* VIRTIO_KIND_BLK */
+    struct net_device_config card;        /* VIRTIO_KIND_NET */
+    struct config_share share;            /* VIRTIO_KIND_FS */
+    struct virtio_balloon_config balloon; /* VIRTIO_KIND_BALLOON */
 };
 
 struct machine_config {

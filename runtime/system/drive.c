@@ -59,11 +59,11 @@ bool drives_take_image(struct machine_config *cfg, struct err *e)
     return true;
 }
 
-/* A format that we do not read would look like a broken disk to the guest, which might then
+/* A file that nobody reads as a disk would look like a broken disk to the guest, which might then
  * repair it. */
 static bool check_format(const struct drive_config *c, struct err *e)
 {
-    if (c->raw || is_block_device(c->path) || image_disk_kind(c->path) != DISK_FORMAT)
+    if (c->format || is_block_device(c->path) || image_disk_kind(c->path) != DISK_FORMAT)
         return true;
     return image_refuse_format(c->path, e);
 }
@@ -72,6 +72,7 @@ static bool open_drive(struct block **out, const struct machine_config *cfg,
                        const struct drive_config *c, bool synchronous, struct err *e)
 {
     const struct block_config config = {.path = c->path,
+                                        .format = c->format,
                                         .read_only = c->read_only,
                                         .snapshot = c->snapshot || cfg->snapshot,
                                         .synchronous = synchronous};

@@ -1,163 +1,54 @@
+/* The machine's life: its parts are made, its harts' threads run until the first of them ends it. */
 #define _GNU_SOURCE
-#include "runtime/system/machine_int.h"
-
 #include <errno.h>
-#include <inttypes.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "dbt/base/bits.h"
-#include "dbt/base/log.h"
-#include "runtime/host_time.h"
+#include "runtime/system/machine_int.h"
 #include "runtime/system/memmap.h"
 #include "runtime/system/signature.h"
 
-/* ---- Time ----------------------------------------------------------------------------- */
+/* ---- Any thread --------------------------------------------------------------------------- */
 
-uint64_t machine_ticks(void *arg)
+struct machine_hart *machine_self(struct machine *m)
 {
-    const struct machine *m = arg;
-
-    return host_time_ticks(&m->cpu.s, m->run.virtual_time);
+    for (unsigned i = 0; i < m->n_harts; i++)
+        if (pthread_equal(pthread_self(), m->hart[i].thread))
+            return &m->hart[i];
+    return NULL;
 }
 
-static uint64_t ir_time(struct cpu_state *s)
-{
-    struct rv_hart *cpu = (struct rv_hart *)(void *)s;
-
-    return cpu->now_ticks(cpu->now_arg);
-}
-
-/* From now until `at`; 0: it is there. What is further away than the host can tell is never. */
-static uint64_t ns_until(const struct machine *m, uint64_t at)
-{
-    uint64_t now = host_time_ticks(&m->cpu.s, m->run.virtual_time);
-
-    if (at <= now)
-        return 0;
-    return at - now > INT64_MAX / NS_PER_TICK ? UINT64_MAX : (at - now) * NS_PER_TICK;
-}
-
-/* Virtual time: the icount at which it is `at`; UINT64_MAX: never. */
-static uint64_t icount_at(const struct machine *m, uint64_t at)
-{
-    return at == UINT64_MAX ? UINT64_MAX : host_time_icount_at(&m->cpu.s, at);
-}
-
-/* Under virtual time the day begins at a fixed second, so that runs repeat. */
-static uint64_t wall_ns(void *arg)
-{
-    const struct machine *m = arg;
-    struct timespec t;
-
-    if (m->run.virtual_time)
-        return UINT64_C(1700000000000000000) +
-               (machine_ticks(arg) - m->cpu.s.time_add) * NS_PER_TICK;
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
-static uint64_t earliest(const struct machine *m)
-{
-    uint64_t least = UINT64_MAX;
-
-    for (unsigned k = 0; k < N_TIMERS; k++)
-        if (m->deadline[k] < least)
-            least = m->deadline[k];
-    return least;
-}
-
-/* Arms the host for the earliest deadline. An earlier alarm that is set already stands:
- * it comes, finds nothing due, and arms again; so a deadline that is pushed out, which is
- * what kernels do at each tick, costs nothing. timers_lock is held. */
-static void arm_host_locked(struct machine *m)
-{
-    uint64_t at = earliest(m);
-
-    if (m->run.virtual_time) {
-        m->cpu.s.icount_deadline = icount_at(m, at);
-        return;
-    }
-    if (at >= m->armed || !m->have_timer)
-        return;
-    uint64_t ns = ns_until(m, at);
-    struct itimerspec when = {
-        .it_value = {.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000)}};
-
-    if (ns == 0) /* which would be no alarm */
-        when.it_value.tv_nsec = 1;
-    m->armed = at;
-    timer_settime(m->timer, 0, &when, NULL);
-}
-
-static void set_deadline(struct machine *m, unsigned timer, uint64_t ticks)
-{
-    pthread_mutex_lock(&m->timers_lock);
-    m->deadline[timer] = ticks;
-    arm_host_locked(m);
-    pthread_mutex_unlock(&m->timers_lock);
-}
-
-/* The guest sets its clock. What waits for a time of that clock is the CLINT, which arms again by
- * itself, and the supervisor timer, which is asked when the loop polls; what waits for time to
- * pass waits as long as before. */
-void machine_set_ticks(void *arg, uint64_t ticks)
+void machine_wake(void *arg)
 {
     struct machine *m = arg;
-    uint64_t now = machine_ticks(m);
+    struct machine_hart *self = machine_self(m);
 
-    m->cpu.s.time_add += ticks - now;
-    pthread_mutex_lock(&m->timers_lock);
-    for (unsigned k = 0; k < N_TIMERS; k++) {
-        uint64_t left = m->deadline[k] > now ? m->deadline[k] - now : 0;
-
-        if (m->deadline[k] != UINT64_MAX)
-            m->deadline[k] = left < UINT64_MAX - ticks ? ticks + left : UINT64_MAX;
-    }
-    m->deadline[TIMER_STIME] = 0;
-    m->armed = UINT64_MAX;
-    arm_host_locked(m);
-    pthread_mutex_unlock(&m->timers_lock);
-    hart_kick(m->hart, PENDING_EVENT);
-}
-
-static void arm(void *arg, unsigned timer, uint64_t deadline_ticks)
-{
-    set_deadline(arg, timer, deadline_ticks);
-}
-
-static void set_supervisor_timer(void *arg, uint64_t deadline_ticks)
-{
-    set_deadline(arg, TIMER_STIME, deadline_ticks);
+    hart_kick(self ? self->hart : m->hart[0].hart, PENDING_EVENT);
 }
 
 static void end_run(struct machine *m)
 {
     atomic_store(&m->finished, true);
     monitor_wake(m->monitor.monitor);
-    hart_kick(m->hart, PENDING_EVENT);
+    for (unsigned i = 0; i < m->n_harts; i++)
+        hart_kick(m->hart[i].hart, PENDING_EVENT);
 }
 
 void machine_finish(void *arg, enum finish_kind kind, int code)
 {
     struct machine *m = arg;
 
+    if (atomic_exchange(&m->finishing, true))
+        return;
     m->end.reset = kind == FINISH_RESET && !m->cfg.no_reboot;
     m->end.code = code;
     end_run(m);
 }
 
-void machine_wake(void *arg)
-{
-    hart_kick(((struct machine *)arg)->hart, PENDING_EVENT);
-}
-
-/* The hart may be waiting for whoever does not read what it writes; or the guest may be ending the
+/* A hart may be waiting for whoever does not read what it writes; or the guest may be ending the
  * run this moment, to start anew. */
 static void quit(void *arg)
 {
@@ -168,249 +59,88 @@ static void quit(void *arg)
     end_run(m);
 }
 
-static void timer_due(struct machine *m, unsigned timer)
+/* ---- Making it ------------------------------------------------------------------------------ */
+
+static void arm(void *arg, unsigned timer, uint64_t deadline_ticks)
 {
-    if (timer < BOARD_MAX_TIMERS) {
-        board_timer(&m->board, timer);
-    } else if (timer == TIMER_STIME) {
-        rv_timer_tick(&m->cpu);
-    } else if (timer == TIMER_HTIF) {
-        board_poll_htif(&m->board);
-        set_deadline(m, TIMER_HTIF, machine_ticks(m) + HTIF_TICKS);
-    } else {
-        machine_finish(m, FINISH_POWEROFF, 0);
-    }
-}
+    struct machine *m = arg;
 
-static void serve_timers(struct machine *m)
-{
-    uint64_t now = machine_ticks(m);
-
-    for (unsigned k = 0; k < N_TIMERS; k++) {
-        pthread_mutex_lock(&m->timers_lock);
-        bool due = m->deadline[k] != UINT64_MAX && m->deadline[k] <= now;
-
-        if (due)
-            m->deadline[k] = UINT64_MAX;
-        pthread_mutex_unlock(&m->timers_lock);
-        if (due)
-            timer_due(m, k);
-    }
-    pthread_mutex_lock(&m->timers_lock);
-    if (m->armed <= now)
-        m->armed = UINT64_MAX;
-    arm_host_locked(m);
-    pthread_mutex_unlock(&m->timers_lock);
-}
-
-/* ---- Interrupt lines ------------------------------------------------------------------- */
-
-static void apply_lines(struct machine *m)
-{
-    uint64_t level = atomic_load(&m->line_level);
-
-    for (uint64_t diff = level ^ m->line_applied; diff; diff &= diff - 1) {
-        unsigned n = (unsigned)__builtin_ctzll(diff);
-
-        rv_set_mip(&m->cpu, n, (level >> n & 1) != 0);
-    }
-    m->line_applied = level;
-}
-
-/* On the hart's own thread a line takes effect at once, so that a CSR read behind the store
- * that raised it sees it; but not in check mode, where a block runs twice. */
-static void set_mip(void *hart, unsigned n, bool level)
-{
-    struct machine *m = hart;
-
-    if (level)
-        atomic_fetch_or(&m->line_level, UINT64_C(1) << n);
+    if (timer == BOARD_TIMER_RTC)
+        hart_set_deadline(&m->hart[0], TIMER_RTC, deadline_ticks);
     else
-        atomic_fetch_and(&m->line_level, ~(UINT64_C(1) << n));
-    if (m->run.engine != ENGINE_CHECK && pthread_equal(pthread_self(), m->thread))
-        apply_lines(m);
-    else if (m->hart)
-        hart_kick(m->hart, PENDING_EVENT);
-}
-
-/* ---- What the run loop asks for ---------------------------------------------------------- */
-
-static bool poll_events(void *arg)
-{
-    struct machine *m = arg;
-
-    if (atomic_load(&m->finished))
-        return false;
-    monitor_serve(m->monitor.monitor);
-    board_poll(&m->board);
-    apply_lines(m);
-    serve_timers(m);
-    return !atomic_load(&m->finished);
-}
-
-static void wait_event(void *arg)
-{
-    struct machine *m = arg;
-
-    pthread_mutex_lock(&m->timers_lock);
-    uint64_t at = earliest(m);
-    pthread_mutex_unlock(&m->timers_lock);
-
-    uint64_t then = icount_at(m, at);
-
-    if (m->run.virtual_time && then != UINT64_MAX) {
-        /* Nothing happens until then: the clock jumps. */
-        uint64_t *icount = &m->cpu.s.icount;
-
-        if (*icount < then) {
-            m->cpu.s.n_unretired += then - *icount;
-            *icount = then;
-        }
-        hart_kick(m->hart, PENDING_TIME);
-        return;
-    }
-    uint64_t ns = ns_until(m, at);
-
-    if (ns)
-        hart_sleep(m->hart, ns);
-    if (at <= machine_ticks(m))
-        hart_kick(m->hart, PENDING_EVENT);
-}
-
-/* ---- The built-in SBI's host ---------------------------------------------------------------- */
-
-static void sbi_put(void *arg, uint8_t byte)
-{
-    board_console_put(&((struct machine *)arg)->board, byte);
-}
-
-static int sbi_get(void *arg)
-{
-    return board_console_get(&((struct machine *)arg)->board);
-}
-
-static void sbi_reset(void *arg, unsigned type, unsigned reason)
-{
-    /* SBI 2.0, 10.1: reason 1 is a system failure. */
-    machine_finish(arg, type == 0 ? FINISH_POWEROFF : FINISH_RESET,
-                   type == 0 && reason == 1 ? 1 : 0);
-}
-
-static uint8_t *sbi_ram(void *arg, uint64_t gpa, uint64_t len)
-{
-    struct machine *m = arg;
-
-    return phys_is_ram(&m->phys, gpa, len) ? phys_ptr(&m->phys, gpa) : NULL;
-}
-
-static void wrote(void *arg, uint64_t gpa, uint64_t len)
-{
-    hart_wrote(((struct machine *)arg)->hart, gpa, len);
-}
-
-static const struct rv_sbi_host sbi_host = {.console_put = sbi_put,
-                                            .console_get = sbi_get,
-                                            .reset = sbi_reset,
-                                            .n_harts = 1,
-                                            .ram = sbi_ram,
-                                            .wrote = wrote};
-
-/* ---- Life ------------------------------------------------------------------------------------ */
-
-static void place_hart(struct machine *m)
-{
-    struct rv_hart *cpu = &m->cpu;
-
-    rv_hart_reset(cpu, m->plan.pc);
-    cpu->builtin_sbi = m->plan.firmware == FIRMWARE_BUILTIN;
-    if (m->plan.supervisor) {
-        rv_enter_supervisor(cpu, m->plan.pc, m->plan.a0, m->plan.a1);
-    } else {
-        cpu->s.reg[10] = m->plan.a0;
-        cpu->s.reg[11] = m->plan.a1;
-        cpu->s.reg[12] = m->plan.a2;
-        cpu->s.pc = m->plan.pc;
-        rv_sync(cpu);
-    }
-}
-
-static bool create_hart(struct machine *m, struct err *e)
-{
-    const struct hart_config config = {
-        .guest = &rv_guest_ops,
-        .time = ir_time,
-        .mmu_guest = &rv_mmu_guest,
-        .events = {.poll = poll_events, .wait = wait_event, .arg = m},
-        .engine = m->run.engine,
-        .translate = m->run.translate,
-        .cache_bytes = m->run.cache_bytes,
-        .cache_segments = m->run.cache_segments,
-        .no_links = m->run.no_links,
-        .evaluate_first = m->run.evaluate_first,
-        .stress_irq = m->run.stress_irq,
-        .stress_table = m->run.stress_table,
-    };
-
-    m->cpu.model = m->plan.announced;
-    m->cpu.now_ticks = machine_ticks;
-    m->cpu.now_arg = m;
-    m->cpu.virtual_time = m->run.virtual_time;
-    m->cpu.set_timer = set_supervisor_timer;
-    m->cpu.sbi = &sbi_host;
-    m->cpu.machine = m;
-    m->hart = hart_create(&m->cpu.s, &m->phys, &config, e);
-    return m->hart != NULL;
+        hart_set_deadline(&m->hart[timer - BOARD_TIMER_HART], TIMER_CLINT, deadline_ticks);
 }
 
 static void create_board(struct machine *m)
 {
-    const struct board_host host = {
-        .set_mip = set_mip,
-        .hart = {m},
+    struct board_host host = {
+        .set_mip = hart_set_mip,
         .arm = arm,
         .finish = machine_finish,
         .quit = quit,
         .to_monitor = machine_to_monitor,
         .monitor = machine_typed,
         .wake = machine_wake,
-        .wrote = wrote,
+        .wrote = machine_wrote,
         .arg = m,
     };
 
+    for (unsigned i = 0; i < m->n_harts; i++)
+        host.hart[i] = &m->hart[i];
     m->clock = (struct clock){.now_ticks = machine_ticks,
                               .set_ticks = machine_set_ticks,
-                              .wall_seconds = wall_ns,
+                              .wall_seconds = machine_wall_ns,
                               .arg = m};
     board_init(&m->board, &m->phys, &m->clock, &m->cfg, &m->plan, m->run.ends, &host);
     m->have_board = true;
 }
 
-/* Before the hart, which keeps a list of blocks for each page that can hold code. */
-static bool add_rom(struct machine *m)
+/* Before the harts: their shared code has a list of blocks for each page that can hold code. */
+static void add_rom(struct machine *m)
 {
     if (config_has_flash(&m->cfg))
         phys_set_rom(&m->phys, MEMMAP_flash_gpa, MEMMAP_flash_len, m->run.ends->firmware.flash);
+}
+
+static bool create_harts(struct machine *m, struct err *e)
+{
+    size_t len = align_up(m->cfg.n_harts * sizeof *m->hart, 64);
+    const struct tcache_config shared = {.engine = m->run.engine,
+                                         .translate = m->run.translate,
+                                         .cache_bytes = m->run.cache_bytes,
+                                         .cache_segments = m->run.cache_segments,
+                                         .n_harts = m->cfg.n_harts};
+
+    add_rom(m);
+    m->tcache = tcache_create(&m->phys, &shared, e);
+    if (!m->tcache)
+        return false;
+    m->cluster = rv_cluster_create(m->cfg.n_harts);
+    m->hart = aligned_alloc(64, len);
+    CHECK(m->hart && "memory for the harts");
+    memset(m->hart, 0, len);
+    for (unsigned i = 0; i < m->cfg.n_harts; i++) {
+        m->n_harts = i + 1;
+        if (!hart_init(&m->hart[i], m, i, e))
+            return false;
+    }
     return true;
 }
 
 struct machine *machine_create(const struct machine_config *cfg,
                                const struct machine_run_config *run, struct err *e)
 {
-    struct machine *m = aligned_alloc(64, align_up(sizeof *m, 64));
+    struct machine *m = calloc(1, sizeof *m);
 
     CHECK(m && "memory for the machine");
-    memset(m, 0, sizeof *m);
     host_time_begin(&m->host_time);
     m->cfg = *cfg;
     m->run = *run;
-    m->armed = UINT64_MAX;
-    m->thread = pthread_self();
-    for (unsigned k = 0; k < N_TIMERS; k++)
-        m->deadline[k] = UINT64_MAX;
-    pthread_mutex_init(&m->timers_lock, NULL);
+    pthread_mutex_init(&m->gate.lock, NULL);
+    pthread_cond_init(&m->gate.changed, NULL);
     if (!(m->have_plan = boot_plan(&m->plan, &m->cfg, e)) ||
-        !(m->have_phys = phys_init(&m->phys, MEMMAP_ram_gpa, cfg->ram_len, e)) || !add_rom(m) ||
-        !create_hart(m, e) || !lines_open(&m->run.ends->lines, &m->cfg, e)) {
+        !(m->have_phys = phys_init(&m->phys, MEMMAP_ram_gpa, cfg->ram_len, e)) ||
+        !create_harts(m, e) || !lines_open(&m->run.ends->lines, &m->cfg, e)) {
         machine_destroy(m);
         return NULL;
     }
@@ -422,68 +152,167 @@ struct machine *machine_create(const struct machine_config *cfg,
 
 void machine_destroy(struct machine *m)
 {
-    if (m->have_timer)
-        timer_delete(m->timer);
     if (m->have_board)
         board_fini(&m->board);
     machine_monitor_fini(m);
-    if (m->hart)
-        hart_destroy(m->hart);
+    for (unsigned i = 0; i < m->n_harts; i++)
+        hart_fini(&m->hart[i]);
+    if (m->tcache)
+        tcache_destroy(m->tcache);
     if (m->have_phys)
         phys_fini(&m->phys);
     if (m->have_plan)
         boot_plan_fini(&m->plan);
-    pthread_mutex_destroy(&m->timers_lock);
+    if (m->cluster)
+        rv_cluster_destroy(m->cluster);
+    pthread_cond_destroy(&m->gate.changed);
+    pthread_mutex_destroy(&m->gate.lock);
+    free(m->hart);
     free(m);
 }
 
-static void on_alarm(int number, siginfo_t *info, void *context)
+/* ---- The harts' threads ---------------------------------------------------------------------- */
+
+/* On the hart's thread: all that can go wrong, then says that it is ready, or why not. */
+static bool prepare(struct machine_hart *h)
 {
-    (void)number;
-    (void)context;
-    hart_kick(info->si_value.sival_ptr, PENDING_EVENT);
+    struct machine *m = h->m;
+    bool ok;
+
+    h->thread = pthread_self();
+    h->tid = (pid_t)syscall(SYS_gettid);
+    ok = m->run.virtual_time || hart_timers_start(h, &h->why);
+    if (ok)
+        hart_place(h);
+    pthread_mutex_lock(&m->gate.lock);
+    m->gate.n_ready++;
+    m->gate.failed |= !ok;
+    pthread_cond_broadcast(&m->gate.changed);
+    pthread_mutex_unlock(&m->gate.lock);
+    return ok;
 }
 
-static bool start_timer(struct machine *m, struct err *e)
+static void run_hart(struct machine_hart *h)
 {
-    struct sigevent ev;
-    struct sigaction sa;
+    rv_back(&h->cpu);
+    hart_run(h->hart);
+    rv_away(&h->cpu);
+}
 
-    memset(&sa, 0, sizeof sa);
-    sa.sa_sigaction = on_alarm;
-    sa.sa_flags = SA_RESTART | SA_SIGINFO;
-    sigaction(SIGRTMIN, &sa, NULL);
-    memset(&ev, 0, sizeof ev);
-    ev.sigev_notify = SIGEV_THREAD_ID;
-    ev.sigev_signo = SIGRTMIN;
-    ev.sigev_value.sival_ptr = m->hart;
-    ev._sigev_un._tid = (pid_t)syscall(SYS_gettid);
-    if (timer_create(CLOCK_MONOTONIC, &ev, &m->timer) != 0)
-        return err_set(e, "the host gives no timer: %s", strerror(errno));
-    m->have_timer = true;
-    return true;
+/* Signals that are the process's go to the main thread. */
+static void keep_own_signals(void)
+{
+    sigset_t set;
+
+    sigfillset(&set);
+    sigdelset(&set, SIGRTMIN);
+    sigdelset(&set, SIGSEGV);
+    sigdelset(&set, SIGBUS);
+    sigdelset(&set, SIGFPE);
+    sigdelset(&set, SIGILL);
+    sigdelset(&set, SIGABRT);
+    sigdelset(&set, SIGPROF);
+    pthread_sigmask(SIG_SETMASK, &set, NULL);
+}
+
+static void *hart_main(void *arg)
+{
+    struct machine_hart *h = arg;
+    struct gate *g = &h->m->gate;
+    bool go;
+
+    keep_own_signals();
+    prepare(h);
+    pthread_mutex_lock(&g->lock);
+    while (g->state == GATE_CLOSED)
+        pthread_cond_wait(&g->changed, &g->lock);
+    go = g->state == GATE_OPEN;
+    pthread_mutex_unlock(&g->lock);
+    if (go)
+        run_hart(h);
+    return NULL;
+}
+
+static void set_gate(struct machine *m, bool open)
+{
+    pthread_mutex_lock(&m->gate.lock);
+    m->gate.state = open ? GATE_OPEN : GATE_CANCELLED;
+    pthread_cond_broadcast(&m->gate.changed);
+    pthread_mutex_unlock(&m->gate.lock);
+}
+
+static void join_harts(struct machine *m)
+{
+    for (unsigned i = 1; i < m->n_harts; i++)
+        if (m->hart[i].has_thread)
+            pthread_join(m->hart[i].thread_made, NULL);
+}
+
+/* All threads but the main one's; each waits at the gate. */
+static bool make_threads(struct machine *m, struct err *e)
+{
+    unsigned n = 1;
+
+    for (; n < m->n_harts; n++) {
+        struct machine_hart *h = &m->hart[n];
+        int error = pthread_create(&h->thread_made, NULL, hart_main, h);
+
+        if (error != 0)
+            return err_set(e, "the host gives no thread for hart %u: %s", n, strerror(error));
+        h->has_thread = true;
+    }
+    prepare(&m->hart[0]);
+    pthread_mutex_lock(&m->gate.lock);
+    while (m->gate.n_ready < n)
+        pthread_cond_wait(&m->gate.changed, &m->gate.lock);
+    bool ok = !m->gate.failed;
+
+    pthread_mutex_unlock(&m->gate.lock);
+    for (unsigned i = 0; !ok && i < n; i++)
+        if (m->hart[i].why.text[0])
+            *e = m->hart[i].why;
+    return ok;
+}
+
+static void set_clocks(struct machine *m)
+{
+    struct cpu_state *first = &m->hart[0].cpu.s;
+
+    if (m->run.virtual_time)
+        host_time_set_virtual(first);
+    else
+        host_time_set(&m->host_time, first);
+    for (unsigned i = 1; i < m->n_harts; i++) {
+        struct cpu_state *s = &m->hart[i].cpu.s;
+
+        s->tsc_base = first->tsc_base;
+        s->tsc_mult = first->tsc_mult;
+        s->time_add = first->time_add;
+    }
+}
+
+static void set_first_deadlines(struct machine *m)
+{
+    struct machine_hart *h = &m->hart[0];
+
+    hart_set_deadline(h, TIMER_HTIF, m->plan.tohost_gpa ? HTIF_TICKS : UINT64_MAX);
+    if (m->run.max_insns)
+        hart_set_deadline(h, TIMER_LIMIT, m->run.max_insns / VIRTUAL_INSNS_PER_TICK);
 }
 
 bool machine_run(struct machine *m, struct machine_end *end, struct err *e)
 {
-    m->thread = pthread_self();
-    if (m->run.virtual_time)
-        host_time_set_virtual(&m->cpu.s);
-    else if (!start_timer(m, e))
+    set_clocks(m);
+    bool ok = make_threads(m, e) && board_start(&m->board, e) && machine_monitor_start(m, e);
+
+    if (ok)
+        set_first_deadlines(m);
+    set_gate(m, ok);
+    if (ok)
+        run_hart(&m->hart[0]);
+    join_harts(m);
+    if (!ok)
         return false;
-    else
-        host_time_set(&m->host_time, &m->cpu.s);
-    place_hart(m);
-    if (!board_start(&m->board, e) || !machine_monitor_start(m, e))
-        return false;
-    if (m->plan.tohost_gpa)
-        set_deadline(m, TIMER_HTIF, HTIF_TICKS);
-    if (m->run.max_insns)
-        set_deadline(m, TIMER_LIMIT, m->run.max_insns / VIRTUAL_INSNS_PER_TICK);
-    pthread_mutex_lock(&m->timers_lock);
-    arm_host_locked(m);
-    pthread_mutex_unlock(&m->timers_lock);
-    hart_run(m->hart);
     /* What the user typed to this machine is heard; what he types from now on, the next one hears.
      */
     board_stop(&m->board);

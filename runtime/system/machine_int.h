@@ -1,4 +1,4 @@
-/* Inside the machine: shared by machine.c, machine_monitor.c and machine_stats.c. */
+/* Inside the machine: shared by the machine_*.c. */
 #pragma once
 
 #include <pthread.h>
@@ -16,18 +16,57 @@ struct machine_monitor {
     struct monitor *monitor;
     struct chardev *line;   /* --monitor, or NULL */
     uint64_t stopped_ticks; /* the time that stands still */
+    unsigned hart;          /* the one that is shown: `cpu N` */
 };
 
-/* The board's timers, then the hart's own: supervisor timer (Sstc, SBI), HTIF's poll, and
- * the instruction limit. */
-enum { TIMER_STIME = BOARD_MAX_TIMERS, TIMER_HTIF, TIMER_LIMIT, N_TIMERS };
+/* What a hart waits for: its CLINT timer and its supervisor timer (Sstc, SBI). The others are hart 0's
+ * alone: the RTC's alarm, HTIF's poll, the instruction limit. */
+enum { TIMER_CLINT, TIMER_STIME, TIMER_RTC, TIMER_HTIF, TIMER_LIMIT, N_TIMERS };
 enum { NS_PER_TICK = 100, HTIF_TICKS = 10000 };
 
+/* One hart: a guest CPU, its thread, and the host's timer that wakes it. Hart 0 is the main thread's,
+ * and does what is the machine's own: host threads that have something for a device to do wake it, and
+ * it is the monitor's. */
+struct machine_hart {
+    struct rv_hart cpu; /* first: the guest's callbacks get its address */
+    struct machine *m;
+    unsigned index;
+    struct hart *hart;
+    /* Set by the thread itself, before the gate opens. */
+    pthread_t thread;
+    pid_t tid;
+    pthread_t thread_made; /* the main thread's fields: the thread to be joined, if has_thread */
+    bool has_thread;
+    struct err why;  /* it could not begin */
+
+    /* Deadlines in ticks; the earliest is armed with the host. */
+    pthread_mutex_t timers_lock;
+    uint64_t deadline[N_TIMERS]; /* timers_lock; UINT64_MAX: none, also when the clock gets there */
+    uint64_t armed;              /* timers_lock */
+    timer_t timer;
+    bool have_timer; /* timers_lock */
+
+    /* Interrupt lines that other threads drive: applied between blocks. */
+    _Atomic uint64_t line_level;
+    uint64_t line_applied; /* the hart's thread's */
+};
+
+/* Where the harts' threads wait until all of them can begin, or one cannot. */
+struct gate {
+    pthread_mutex_t lock; /* all below */
+    pthread_cond_t changed;
+    unsigned n_ready;
+    bool failed; /* somebody cannot begin */
+    enum { GATE_CLOSED, GATE_OPEN, GATE_CANCELLED } state;
+};
+
 struct machine {
-    struct rv_hart cpu;
     struct machine_config cfg;
     struct machine_run_config run;
-    struct hart *hart;
+    struct machine_hart *hart; /* n_harts of them */
+    unsigned n_harts;
+    struct rv_cluster *cluster;
+    struct tcache *tcache;
     struct phys phys;
     bool have_phys, have_board, have_plan;
     struct boot_plan plan;
@@ -35,32 +74,55 @@ struct machine {
     struct machine_monitor monitor;
     struct clock clock;
     struct host_time host_time;
-    struct machine_end end;  /* the hart's thread's */
+    struct gate gate;
+
+    /* The end: who comes first says what it is, and then that it has come. */
+    _Atomic bool finishing;
+    struct machine_end end;  /* of who has set finishing, until finished */
     _Atomic bool user_quits; /* which overrides it */
     _Atomic bool finished;
-
-    /* Deadlines in ticks; the earliest is armed with the host. */
-    pthread_mutex_t timers_lock;
-    uint64_t deadline[N_TIMERS]; /* timers_lock; UINT64_MAX: none, also when the clock gets there */
-    uint64_t armed;              /* timers_lock */
-    timer_t timer;
-    bool have_timer;
-    pthread_t thread;
-
-    /* Interrupt lines that other threads drive: applied between blocks. */
-    _Atomic uint64_t line_level;
-    uint64_t line_applied;
 };
 
-/* The guest's clock; arg is the machine. */
-uint64_t machine_ticks(void *arg);
-/* Sets it, with everything that waits for time to pass waiting as long as before. The hart's
- * thread. */
-void machine_set_ticks(void *arg, uint64_t ticks);
-/* The hart's loop looks at its events soon. Any thread. */
+/* ---- Any thread ------------------------------------------------------------------------- */
+
+/* The hart whose thread this is; NULL: another thread. */
+struct machine_hart *machine_self(struct machine *m);
+/* A hart's loop looks at the machine's events soon: this thread's, if it is a hart's, else hart 0's. */
 void machine_wake(void *arg);
-/* Ends the run at the next block boundary. The hart's thread. */
+/* Ends the run at the next block boundary of each hart. Who comes first says how. */
 void machine_finish(void *arg, enum finish_kind kind, int code);
+
+/* ---- machine_time.c ------------------------------------------------------------------------ */
+
+/* The guest's clock; arg is the machine. Any thread. */
+uint64_t machine_ticks(void *arg);
+/* Sets it, with everything that waits for time to pass waiting as long as before. One thread at a time:
+ * the CLINT's lock is held, or the harts stand still. */
+void machine_set_ticks(void *arg, uint64_t ticks);
+uint64_t machine_wall_ns(void *arg); /* of the day */
+uint64_t machine_ir_time(struct cpu_state *s);
+
+void hart_timers_init(struct machine_hart *h);
+void hart_timers_fini(struct machine_hart *h);
+/* The hart's thread: gets a timer of the host's that signals this thread. */
+bool hart_timers_start(struct machine_hart *h, struct err *e) MUST_CHECK;
+/* Any thread. */
+void hart_set_deadline(struct machine_hart *h, unsigned timer, uint64_t ticks);
+/* The hart's thread: does what is due, arms the host for the rest. */
+void hart_serve_timers(struct machine_hart *h);
+/* The hart's thread, from events.wait. */
+void hart_wait(void *arg);
+
+/* ---- machine_hart.c ------------------------------------------------------------------------ */
+
+bool hart_init(struct machine_hart *h, struct machine *m, unsigned index, struct err *e) MUST_CHECK;
+void hart_fini(struct machine_hart *h);
+/* The hart's thread: as after power-on. */
+void hart_place(struct machine_hart *h);
+/* board_host.set_mip; the hart is a struct machine_hart. */
+void hart_set_mip(void *hart, unsigned n, bool level);
+/* board_host.wrote. */
+void machine_wrote(void *arg, uint64_t gpa, uint64_t len_bytes);
 
 /* ---- machine_monitor.c ---------------------------------------------------------------- */
 

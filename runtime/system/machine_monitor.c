@@ -1,4 +1,6 @@
 /* The monitor's two ends in a machine: what it shows and does, and where its user types. */
+#include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "devices/host/chardev.h"
@@ -9,7 +11,7 @@
 
 static void print_registers(void *arg, FILE *out)
 {
-    rv_print_state(&((struct machine *)arg)->cpu, out);
+    rv_print_state(&((struct machine *)arg)->hart[0].cpu, out);
 }
 
 static void print_jit(void *arg, FILE *out)
@@ -24,7 +26,7 @@ static void print_mtree(void *arg, FILE *out)
 
 static void print_tlb(void *arg, FILE *out)
 {
-    mmu_print(((struct machine *)arg)->cpu.s.mmu, out);
+    mmu_print(((struct machine *)arg)->hart[0].cpu.s.mmu, out);
 }
 
 static void print_irq(void *arg, FILE *out)
@@ -49,6 +51,46 @@ static void print_networks(void *arg, FILE *out)
     }
 }
 
+/* ---- The balloon ---------------------------------------------------------------------------- */
+
+static struct virtio_balloon *find_balloon(const struct machine *m, FILE *out)
+{
+    if (!m->board.virtio.balloon)
+        fprintf(out, "there is no balloon; --balloon makes one\n");
+    return m->board.virtio.balloon;
+}
+
+static void print_balloon(void *arg, FILE *out)
+{
+    struct virtio_balloon *b = find_balloon(arg, out);
+    struct virtio_balloon_stats stats;
+
+    if (!b)
+        return;
+    fprintf(out, "balloon: actual=%" PRIu64 "\n", virtio_balloon_actual(b) >> 20);
+    fprintf(out, "given back: %" PRIu64 " MiB\n", b->given_bytes >> 20);
+    stats = virtio_balloon_ask(b);
+    if (stats.known)
+        fprintf(out, "the guest, when it was last asked:\n");
+    for (unsigned tag = 0; tag < VIRTIO_BALLOON_N_STATS; tag++)
+        if (stats.known >> tag & 1)
+            fprintf(out, "  %-18s %" PRIu64 "\n", virtio_balloon_stat_name(tag), stats.value[tag]);
+}
+
+static void set_balloon(void *arg, const char *rest, FILE *out)
+{
+    struct virtio_balloon *b = find_balloon(arg, out);
+    char *end;
+    unsigned long long mbytes = strtoull(rest, &end, 10);
+
+    if (!b)
+        return;
+    if (*rest < '0' || *rest > '9' || *end != '\0' || mbytes == 0 || mbytes > UINT32_MAX)
+        fprintf(out, "balloon %s: how much memory is the guest to have, in MiB?\n", rest);
+    else
+        virtio_balloon_set(b, (uint64_t)mbytes << 20);
+}
+
 static const struct monitor_info infos[] = {
     {"registers", "the hart's registers and CSRs", print_registers},
     {"jit", "counters of the translator", print_jit},
@@ -56,6 +98,7 @@ static const struct monitor_info infos[] = {
     {"tlb", "pages that the soft MMU knows now", print_tlb},
     {"irq", "sources of the interrupt controller", print_irq},
     {"pci", "functions on the PCI bus, and where their registers are", print_pci},
+    {"balloon", "memory that the guest has, and what it says of it", print_balloon},
     {"network", "links, and connections through --net user", print_networks},
     {0},
 };
@@ -94,6 +137,7 @@ static void remove_forward(void *arg, const char *rest, FILE *out)
 
 static const struct monitor_order orders[] = {
     {"hostfwd_add", "leads a port into the guest: tcp|udp:[ADDR]:PORT-[ADDR]:PORT", add_forward},
+    {"balloon", "the guest is to have so much memory, in MiB", set_balloon},
     {"hostfwd_remove", "ends that: tcp|udp:[ADDR]:PORT", remove_forward},
     {0},
 };
@@ -129,6 +173,11 @@ static void continued(void *arg)
 static bool is_over(void *arg)
 {
     return atomic_load(&((struct machine *)arg)->finished);
+}
+
+static void hurry(void *arg)
+{
+    board_hurry(&((struct machine *)arg)->board);
 }
 
 /* A raw terminal wants a carriage return, too. */
@@ -183,6 +232,7 @@ void machine_monitor_init(struct machine *m)
         .continued = continued,
         .is_over = is_over,
         .wake = machine_wake,
+        .hurry = hurry,
         .put = put,
         .arg = m,
     };

@@ -8,13 +8,43 @@ struct figure {
     uint64_t value;
 };
 
+/* What all harts did together. */
+struct sums {
+    struct hart_stats hart;
+    struct mmu_stats mmu;
+};
+
+/* The counters of a struct are all uint64_t. */
+static void add(void *to, const void *from, size_t len_bytes)
+{
+    uint64_t *sum = to;
+    const uint64_t *more = from;
+
+    for (size_t i = 0; i < len_bytes / sizeof *sum; i++)
+        sum[i] += more[i];
+}
+
+static void add_up(const struct machine *m, struct sums *s)
+{
+    _Static_assert(sizeof s->hart % sizeof(uint64_t) == 0 && sizeof s->mmu % sizeof(uint64_t) == 0,
+                   "counters only");
+    *s = (struct sums){0};
+    for (unsigned i = 0; i < m->n_harts; i++) {
+        add(&s->hart, hart_stats(m->hart[i].hart), sizeof s->hart);
+        add(&s->mmu, mmu_stats(m->hart[i].cpu.s.mmu), sizeof s->mmu);
+    }
+}
+
 void machine_print_stats(const struct machine *m, FILE *text, FILE *json)
 {
-    const struct hart_stats *h = hart_stats(m->hart);
-    const struct cache_stats *c = hart_cache_stats(m->hart);
-    const struct block_stats *b = hart_block_stats(m->hart);
-    const struct track_stats *t = hart_track_stats(m->hart);
-    const struct mmu_stats *u = mmu_stats(m->cpu.s.mmu);
+    struct sums sums;
+    const struct hart_stats *h = &sums.hart;
+    const struct mmu_stats *u = &sums.mmu;
+    const struct cache_stats *c = hart_cache_stats(m->hart[0].hart);
+    const struct block_stats *b = hart_block_stats(m->hart[0].hart);
+    const struct track_stats *t = hart_track_stats(m->hart[0].hart);
+
+    add_up(m, &sums);
     const struct figure figure[] = {
         {"blocks_translated", "blocks translated", h->translated},
         {"guest_instructions_translated", "guest instructions in them", h->guest_insns},

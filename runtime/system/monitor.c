@@ -66,11 +66,23 @@ static bool enqueue(struct monitor *m, enum monitor_port port, const char *text)
     return room;
 }
 
+/* The one command that does not wait for its turn; what was typed before it is done first, though.
+ */
+static bool is_quit(const char *text)
+{
+    const char *word = text + strspn(text, " ");
+    size_t len = strcspn(word, " ");
+
+    return (len == 4 && memcmp(word, "quit", len) == 0) || (len == 1 && *word == 'q');
+}
+
 static void end_line(struct monitor *m, enum monitor_port port)
 {
     struct typing *t = &m->typing[port];
 
     t->text[t->len] = '\0';
+    if (!t->too_long && is_quit(t->text))
+        m->host.hurry(m->host.arg);
     if (t->too_long) {
         say(m, port, "a command of this length is none\n(dbt) ");
     } else if (!enqueue(m, port, t->text)) {
@@ -120,6 +132,7 @@ static void take(struct monitor *m, enum monitor_port port, char byte)
 
 void monitor_greet(struct monitor *m, enum monitor_port port)
 {
+    m->typing[port] = (struct typing){0};
     say(m, port, "\n(dbt) ");
 }
 

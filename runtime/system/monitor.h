@@ -51,6 +51,9 @@ struct monitor_host {
     bool (*is_over)(void *arg);
     /* monitor_serve() is wanted. Any thread. */
     void (*wake)(void *arg);
+    /* `quit` has been typed: the hart must come to it, also if it waits for somebody who does not
+     * read what the guest writes. A port's reader. */
+    void (*hurry)(void *arg);
     /* Shows text at a port. The hart's thread, and the port's reader. */
     void (*put)(void *arg, enum monitor_port port, const char *text, size_t n);
     void *arg;
@@ -61,7 +64,8 @@ void monitor_destroy(struct monitor *m);
 
 /* ---- A port's reader thread ---------------------------------------------------------- */
 
-/* Shows the prompt: somebody begins to type here. */
+/* Shows the prompt: somebody begins to type here, and nothing of what another one did not finish is
+ * before it. */
 void monitor_greet(struct monitor *m, enum monitor_port port);
 
 /* Bytes as they were typed: echoed (at a terminal, which MONITOR_SERIAL is), edited by backspace

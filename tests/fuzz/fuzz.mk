@@ -28,12 +28,29 @@ $(FUZZ): $(OUT)/tests/fuzz/fuzz_%: $(OUT)/tests/fuzz/fuzz_%.o $(FUZZ_LIB) $(FUZZ
 	@echo "  LINK  $@"
 	@$(CC) $(LDFLAGS_ALL) $(FUZZ_LINK) -o $@ $^ $(PKG_LIBS) -lcmocka -lm
 
+# The virtio harness with a main that counts what it does to each device.
+VIRTIO_COUNT := $(OUT)/tests/fuzz/virtio_count
+$(VIRTIO_COUNT): $(OUT)/tests/fuzz/virtio_count.o $(OUT)/tests/fuzz/fuzz_virtio.o $(FUZZ_LIB) $(TESTLIB_OBJ) $(LIB)
+	@echo "  LINK  $@"
+	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS) -lcmocka -lm
+
+-include $(VIRTIO_COUNT:=.d)
 -include $(FUZZ:=.d) $(FUZZ_LIB:.o=.d) $(FUZZ_MAIN:.o=.d)
 
 ## fuzz-virtio  T=600: the virtio devices and shared folders only
 .PHONY: fuzz-virtio
 fuzz-virtio:
 	@$(MAKE) --no-print-directory fuzz-input T=$(or $(T),600) NAMES="virtio share"
+
+## fuzz-virtio-count  N=10000000: so many register writes, descriptors and rings for each virtio device, under ASan
+.PHONY: fuzz-virtio-count
+fuzz-virtio-count:
+	@$(MAKE) --no-print-directory BUILD=asan virtio-count N=$(or $(N),10000000) SEED=$(or $(SEED),1)
+
+.PHONY: virtio-count
+virtio-count: $(VIRTIO_COUNT)
+	@mkdir -p out/fuzz
+	@ASAN_OPTIONS=$${ASAN_OPTIONS:-handle_segv=1:detect_leaks=1} $(VIRTIO_COUNT) $(or $(N),100000) $(or $(SEED),1) $(NAMES)
 
 ## fuzz         T=600: everything that searches, in turn: input, floating point, system programs
 .PHONY: fuzz

@@ -11,30 +11,20 @@
 #include <unistd.h>
 
 #include "devices/host/net_private.h"
+#include "devices/virtio/virtio_balloon.h"
 #include "devices/virtio/virtio_blk.h"
 #include "devices/virtio/virtio_console.h"
 #include "devices/virtio/virtio_fs.h"
 #include "devices/virtio/virtio_net.h"
 #include "devices/virtio/virtio_rng.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/fuzz_virtio.h"
 #include "tests/lib/virtio_driver.h"
 
 enum { MAX_STEPS = 600, DISK_BYTES = 1 << 16, SECTOR = 512, N_TABLE = 64 };
 
-/* What stands at the beginning of an input. */
-enum kind {
-    BLK,
-    BLK_READ_ONLY,
-    BLK_SNAPSHOT,
-    BLK_THREADS,
-    RNG,
-    CONSOLE,
-    NET,
-    NET_ABLE,
-    FS,
-    FS_THREADS,
-    N_KINDS
-};
+struct fuzz_virtio_counts fuzz_virtio_counts;
+int fuzz_virtio_only = -1;
 
 static struct virtio_driver d;
 static union {
@@ -44,8 +34,9 @@ static union {
     struct virtio_console console;
     struct virtio_net net;
     struct virtio_fs fs;
+    struct virtio_balloon balloon;
 } device;
-static enum kind kind;
+static enum fuzz_virtio_kind kind;
 static int file = -1;
 static struct net *net; /* NULL: the device has none */
 static bool net_stuck;
@@ -367,6 +358,25 @@ static void message(struct fuzz_input *in)
     vd_notify(&d);
 }
 
+/* Pages of a balloon, free memory, or figures: whatever the queue takes it for. */
+static void pages(struct fuzz_input *in)
+{
+    unsigned n = fuzz_below(in, 200);
+    uint64_t at = VD_DATA + 256 * fuzz_below(in, 64);
+
+    for (unsigned i = 0; i < n; i++) {
+        uint32_t page = (uint32_t)(VD_RAM / 4096 + fuzz_below(in, VD_RAM_LEN / 4096 + 2));
+
+        if (fuzz_below(in, 16) == 0)
+            page = (uint32_t)fuzz_take(in, 4);
+        memcpy(vd_at(&d, at + 4 * i), &page, sizeof page);
+    }
+    vd_desc(&d, 0, VD_RAM + at, 4 * n, VD_NEXT, 1);
+    vd_desc(&d, 1, address(in), length(in), VD_WRITE, 0);
+    vd_offer(&d, 0);
+    vd_notify(&d);
+}
+
 /* For the kind of device that there is. */
 static void one_request(struct fuzz_input *in)
 {
@@ -375,6 +385,8 @@ static void one_request(struct fuzz_input *in)
         packet(in);
     else if (share)
         message(in);
+    else if (kind == BALLOON)
+        pages(in);
     else
         request(in);
 }
@@ -386,6 +398,11 @@ static void outside(struct fuzz_input *in)
 
     if (net)
         net_step(in);
+    if (kind == BALLOON) {
+        virtio_balloon_set(&device.balloon, fuzz_take(in, 4));
+        CHECK(virtio_balloon_actual(&device.balloon) <= VD_RAM_LEN);
+        (void)virtio_balloon_ask(&device.balloon);
+    }
     if (kind != CONSOLE)
         return;
     if (fuzz_below(in, 4) == 0)
@@ -406,7 +423,10 @@ static void spoil_ram(struct fuzz_input *in)
 
 static void step(struct fuzz_input *in)
 {
-    switch (fuzz_below(in, 16)) {
+    unsigned what = fuzz_below(in, 16);
+
+    fuzz_virtio_counts.step[what]++;
+    switch (what) {
     case 0: start(in); break;
     case 1:
     case 2: write_register(in); break;
@@ -455,6 +475,9 @@ static struct block *make_device(void)
     net = NULL;
     net_stuck = false;
     switch (kind) {
+    case BALLOON:
+        virtio_balloon_init(&device.balloon, &(const struct virtio_balloon_config){0}, &d.host);
+        break;
     case RNG: virtio_rng_init(&device.rng, fill, NULL, &d.host); break;
     case CONSOLE:
         virtio_console_init(&device.console,
@@ -481,6 +504,7 @@ static struct block *make_device(void)
 static void destroy_device(struct block *block)
 {
     switch (kind) {
+    case BALLOON: virtio_balloon_fini(&device.balloon); break;
     case RNG: virtio_rng_fini(&device.rng); break;
     case CONSOLE: virtio_console_fini(&device.console); break;
     case NET:
@@ -508,9 +532,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     struct block *block;
     bool on_pci;
 
-    kind = (enum kind)fuzz_below(&in, 2 * N_KINDS);
+    kind = (enum fuzz_virtio_kind)fuzz_below(&in, 2 * N_KINDS);
     on_pci = kind >= N_KINDS;
     kind %= N_KINDS;
+    if (fuzz_virtio_only >= 0)
+        kind = (enum fuzz_virtio_kind)fuzz_virtio_only;
     if (!d.phys.ram) {
         vd_init(&d);
         mmio_irq = d.host.irq;

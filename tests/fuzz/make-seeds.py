@@ -75,7 +75,7 @@ OPTIONS = [
     "--help", "--version", "-d\nhelp", "--cpu\nhelp", "-drive\nfile=x,,y,format=raw,serial=s,readonly=on\n--drive\nz,snapshot=off\nx",
     "--net\nuser,hostfwd=tcp:127.0.0.1:2222-:22,hostfwd=udp::53-10.0.2.15:53,mac=02:00:00:00:00:01,mtu=9000,restrict=on\n--net\ntap=t\nx",
     "-netdev\nstream,id=n,addr.type=unix,addr.path=p\n-device\nvirtio-net-device,netdev=n,mac=02-00-00-00-00-01\n-nic\ntap,ifname=t\nx",
-    "-drive\nif=none,id=a,file=x\n-device\nvirtio-blk-device,drive=a,serial=t\n-device\nvirtio-rng-device\n--console\npty\nx", "x\n-serial\nunix:s\n--\n-y",
+    "-drive\nif=none,id=a,file=x\n-device\nvirtio-blk-device,drive=a,serial=t\n-device\nvirtio-rng-device\n-device\nvirtio-balloon-device,deflate-on-oom=on\n--console\npty\nx", "x\n-serial\nunix:s\n--\n-y",
 ]
 
 
@@ -103,7 +103,7 @@ def seeds():
     yield "translate", programs
     yield "devices", [chance.randbytes(200 + 20 * n) for n in range(20)]
     yield "share", [bytes([n % 8]) + chance.randbytes(200 + 40 * n) for n in range(24)]
-    yield "virtio", [bytes([n % 20, 0]) + chance.randbytes(300 + 40 * n) for n in range(40)]
+    yield "virtio", [bytes([n % 22, 0]) + chance.randbytes(300 + 40 * n) for n in range(44)]
     yield "sbi", [chance.randbytes(300) for n in range(20)]
 
 

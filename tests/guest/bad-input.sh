@@ -183,8 +183,8 @@ patch disk 0x1fe '\x55\xaa'
 bad 1 'a disk image with a partition table: give it as --drive' -kernel disk
 copy_of disk gpt 0x200 'EFI PART'
 bad 1 'a disk image with a GPT: give it as --drive' -kernel gpt
-printf 'QFI\xfb' >qcow2
-bad 1 'a qcow2 disk image: make a raw one with qemu-img convert' qcow2
+printf 'QFI\xfb\0\0\0\3' >qcow2
+bad 1 'a qcow2 disk image: give it as --drive' -kernel qcow2
 truncate -s 1M ext4
 patch ext4 0x438 '\x53\xef'
 bad 1 'an ext2/3/4 file system: give it as --drive' ext4
@@ -247,8 +247,18 @@ bad 1 'cannot open nowhere' Image --drive file=nowhere,readonly=on
 bad 1 'Is a directory' Image --drive folder
 bad 1 'empty is empty; truncate -s 1G empty' Image --drive empty
 bad 1 'neither a file nor a block device' Image --drive /dev/null
-bad 1 'qcow2 is a qcow2 disk image: make a raw one with qemu-img convert' Image --drive qcow2
-bad 1 'an unknown format, only raw is read' Image -drive file=disk,format=qcow2
+bad 1 'qcow2: qemu-nbd cannot open it: ' Image --drive qcow2
+bad 1 'qcow2: qemu-nbd cannot open it: ' qcow2
+bad 1 'Image is not in qcow2 format' Image -drive file=disk,format=qcow2
+bad 1 'an unknown format; there are raw, qcow2' Image -drive file=disk,format=qcow7
+printf '#!/bin/sh\nPATH=/nowhere exec "%s" "$@"\n' "$run" >without-path
+chmod +x without-path
+run=./without-path bad 1 'install the package qemu-utils (scripts/deps.sh formats)' Image --drive qcow2
+qemu-img create -q -f qcow2 -F raw -b disk layer
+mv disk gone
+bad 1 'layer: qemu-nbd cannot open it: Could not open' Image --drive layer
+mv gone disk
+bad 1 'layer is in use by another machine' Image --drive layer --drive layer
 bad 1 'Image.gz is a gzip file: unpack it first' Image --drive Image.gz
 bad 1 'disk is in use by another machine' Image --drive disk --drive disk
 bad 1 'disk is in use by another machine' disk --drive disk

@@ -262,18 +262,23 @@ def monitor_case(term):
     term.check_restored()
 
 
-def stuck_case(term):
+def stuck_case(term, keys="\x01x"):
     """Nobody reads what a guest writes without end: Ctrl-A x ends it all the same."""
     term.wait_for("/ # ", 60)
     term.send("yes\r")
     time.sleep(3)
-    term.send("\x01x")
+    term.send(keys)
     try:
         term.process.wait(30)
     except subprocess.TimeoutExpired:
         raise Wrong("still runs after 30 s") from None
     term.wait_for_end(0, 1)
     term.check_restored()
+
+
+def stuck_quit_case(term):
+    """And so does the monitor's quit, for which the hart waits in vain."""
+    stuck_case(term, "\x01cquit\r")
 
 
 def console_case(term):
@@ -311,6 +316,7 @@ CASES = [
     ("Ctrl-A h", [], help_case, False),
     ("Ctrl-A c", [], monitor_case, False),
     ("Ctrl-A x, unread", [], stuck_case, False),
+    ("quit, unread", [], stuck_quit_case, False),
     ("SIGTERM", [], sigterm_case, False),
     ("SIGTSTP, SIGCONT", [], stop_case, False),
     ("builtin, interp: init, Ctrl-A x", ["--engine", "interp"], init_case, False),

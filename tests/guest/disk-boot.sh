@@ -71,6 +71,9 @@ boots() # NAME ARG...
 
 boots 'a GPT disk' "$dir/gpt.img" "$@"
 boots 'GRUB, by EFI' "$dir/efi.img" "$@"
+qemu-img convert -f raw -O qcow2 -c "$dir/gpt.img" "$dir/base.qcow2" || exit 2
+qemu-img create -q -f qcow2 -F qcow2 -b base.qcow2 "$dir/gpt.qcow2" || exit 2
+boots 'compressed qcow2 behind a qcow2 disk' "$dir/gpt.qcow2" "$@"
 # U-Boot tries virtio 0 and no other disk.
 truncate -s 1M "$dir/blank"
 boots 'an MBR disk before a blank one' -drive file="$dir/dos.img",readonly=on \

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """kill -9 of dbt-run while its guest writes: what the guest has flushed is in the file.
 
-    tests/guest/disk-kill.py [--dbt PATH] [--kills N] [--seed N] [--file-system]
+    tests/guest/disk-kill.py [--dbt PATH] [--kills N] [--seed N] [--file-system] [--format F]
 
 The guest is disk/flush.S, which writes blocks; with --file-system it is Debian's kernel with
-disk/init-kill, which writes files: then the file system must recover, too. The last line is
+disk/init-kill, which writes files: then the file system must recover, too. --format: the disk is an
+image of that format, which must be sound afterwards, and no qemu-nbd may be left. The last line is
 "N passed, N failed", one for each kill.
 """
 import argparse
@@ -50,15 +51,15 @@ def run_and_kill(command, begun, seconds):
 class Blocks:
     """The guest writes numbered blocks."""
 
-    def __init__(self, folder, dbt):
-        self.disk = os.path.join(folder, "disk")
+    def __init__(self, disk, folder, dbt):
+        self.disk = os.path.join(folder, "raw")
         guest = os.path.join(folder, "guest")
         subprocess.check_call([
             os.environ.get("RISCV_PREFIX", "riscv64-linux-gnu-") + "gcc", "-nostdlib", "-static",
             "-fno-pic", "-no-pie", "-march=rv64gc", "-mabi=lp64d", "-mcmodel=medany", "-mno-relax",
             f"-I{ROOT}/tests/guest/bare", "-Wl,-N,-Ttext=0x80000000,--build-id=none",
             "-Wl,--no-warn-rwx-segments", "-o", guest, f"{ROOT}/tests/guest/disk/flush.S"])
-        self.command = [dbt, "-serial", "stdio", "-m", "16M", "--drive", self.disk, guest]
+        self.command = [dbt, "-serial", "stdio", "-m", "16M", "--drive", disk, guest]
         self.begun = rb"\n"
         self.seconds = 0.4
 
@@ -92,8 +93,8 @@ class Blocks:
 class Files:
     """The guest writes numbered files."""
 
-    def __init__(self, folder, dbt):
-        self.disk = os.path.join(folder, "disk")
+    def __init__(self, disk, folder, dbt):
+        self.disk = os.path.join(folder, "raw")
         initrd = os.path.join(folder, "initrd")
         fetched = {what: subprocess.check_output(
             [f"{ROOT}/scripts/fetch-guest.sh", "--print", what], text=True).strip()
@@ -102,7 +103,7 @@ class Files:
                    for m in glob.glob(fetched["MODULES"] + "/*.ko")]
         subprocess.check_call([f"{ROOT}/scripts/make-initramfs.sh", initrd,
                                f"{ROOT}/tests/guest/disk/init-kill"] + modules)
-        self.command = [dbt, "-serial", "stdio", "--drive", self.disk, "-kernel",
+        self.command = [dbt, "-serial", "stdio", "--drive", disk, "-kernel",
                         fetched["KERNEL"], "-initrd", initrd, "-append", "console=ttyS0 quiet"]
         self.begun = rb"safe: 1\r?\n"
         self.seconds = 3
@@ -130,6 +131,32 @@ class Files:
         return None
 
 
+def into_image(raw, disk, image_format):
+    """The disk that the guest gets, of the bytes in raw."""
+    if os.path.exists(disk):
+        os.unlink(disk)
+    if image_format == "raw":
+        os.rename(raw, disk)
+    else:
+        subprocess.check_call(["qemu-img", "convert", "-O", image_format, raw, disk])
+
+
+def out_of_image(disk, raw, image_format):
+    """The other way, once the server has heard that dbt-run is gone: soon."""
+    if image_format == "raw":
+        os.rename(disk, raw)
+        return None
+    end = time.monotonic() + 10
+    while True:
+        status, text = tool("qemu-img", "check", "-q", "-f", image_format, disk)
+        if "lock" not in text or time.monotonic() > end:
+            break
+        time.sleep(0.01)
+    if status == 0:
+        status, text = tool("qemu-img", "convert", "-O", "raw", disk, raw)
+    return f"qemu-img: status {status}: {text}" if status else None
+
+
 def tool(*command):
     path = os.environ.get("PATH", "") + ":/sbin:/usr/sbin"
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
@@ -143,16 +170,19 @@ def main():
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--file-system", action="store_true")
+    parser.add_argument("--format", default="raw")
     args = parser.parse_args()
     chance = random.Random(args.seed)
     passed = failed = most = 0
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR", "/var/tmp")) as folder:
-        test = (Files if args.file_system else Blocks)(folder, args.dbt)
+        disk = os.path.join(folder, "disk")
+        test = (Files if args.file_system else Blocks)(disk, folder, args.dbt)
         for kill in range(args.kills):
             test.prepare()
+            into_image(test.disk, disk, args.format)
             said = run_and_kill(test.command, test.begun, chance.random() ** 2 * test.seconds)
             flushed = test.flushed(said)
-            wrong = test.check(flushed)
+            wrong = out_of_image(disk, test.disk, args.format) or test.check(flushed)
             most = max(most, flushed)
             passed += not wrong
             failed += bool(wrong)

@@ -4,7 +4,10 @@
 #
 #     tests/guest/disk.sh [./dbt-run [OPTION...]]
 #
-# Environment: BUS (device: the board's slots; pci).
+# BUS=pci: the disks and the random numbers are on PCI, and not in the board's slots.
+# FORMATS=1: the same disks as images of other formats, qcow2 with a backing file, compressed, vmdk,
+# vdi, vhdx and vpc, found by their contents or named; what the guest left is looked at through
+# qemu-img.
 set -u
 cd "$(dirname "$0")/../.."
 export LC_ALL=C
@@ -65,6 +68,32 @@ for module in "$(scripts/fetch-guest.sh --print MODULES)"/*.ko; do
 done
 scripts/make-initramfs.sh "$dir/initrd" tests/guest/disk/init "${files[@]}" || exit 2
 
+# ---- Other formats -------------------------------------------------------------------------
+
+# Disk $dir/NAME as an image of that name.
+into() # NAME FORMAT [OPTION...]
+{
+    local name=$1 format=$2
+    shift 2
+    mv "$dir/$name" "$dir/raw"
+    qemu-img convert -f raw -O "$format" "$@" "$dir/raw" "$dir/$name" || exit 2
+    cp "$dir/$name" "$dir/$name.before"
+    rm "$dir/raw"
+}
+
+b_format=raw
+if [ "${FORMATS:-0}" != 0 ]; then
+    into a qcow2 -c
+    mv "$dir/b" "$dir/base"
+    qemu-img create -q -f qcow2 -F raw -b base "$dir/b" || exit 2
+    cp "$dir/base" "$dir/base.before"
+    b_format=qcow2
+    into c vmdk
+    into d vdi
+    into e vhdx
+    into f vpc -o force_size=on
+fi
+
 # ---- The run ----------------------------------------------------------------------------------
 
 drives=()
@@ -81,7 +110,7 @@ drive() # SETTINGS
 }
 
 drive "$dir/a,serial=first-disk"
-drive "$dir/b,format=raw"
+drive "$dir/b,format=$b_format"
 drive "$dir/c,readonly=on"
 drives+=(-drive "if=none,id=four,file=$dir/d,snapshot=on" -device "virtio-blk-${BUS:-device},drive=four")
 drive "$dir/e"
@@ -98,6 +127,17 @@ done < <(tr -d '\r' <"$dir/log" | grep '^test: .* ')
 [ "$failed" = 0 ] || tail -n 60 "$dir/log"
 
 # ---- What it left ---------------------------------------------------------------------------------
+
+if [ "$b_format" != raw ]; then
+    ok 'the backing file stays' cmp "$dir/base" "$dir/base.before"
+    for disk in a b e; do
+        ok "disk $disk is sound" qemu-img check -q "$dir/$disk"
+    done
+    ok 'no server is left' [ -z "$(pgrep -f "qemu-nbd .*$dir/")" ]
+    for disk in b e f; do
+        qemu-img convert -O raw "$dir/$disk" "$dir/raw" && mv "$dir/raw" "$dir/$disk"
+    done
+fi
 
 part() # FILE OFFSET LENGTH
 {
@@ -119,7 +159,7 @@ ok 'written at an odd place' same "$dir/b" $((4099 * 1536))
 ok 'untouched beside it' [ "$(part "$dir/b" $((4099 * 1536 - 1)) 1)" = Z ]
 ok 'untouched behind it' [ "$(part "$dir/b" $((4099 * 1536 + 2097152)) 1)" = Z ]
 ok 'discarded' zeros "$dir/b" 33554432 1048576
-ok 'a hole' [ "$(du -k "$dir/b" | cut -f1)" -lt 40000 ]
+[ "$b_format" != raw ] || ok 'a hole' [ "$(du -k "$dir/b" | cut -f1)" -lt 40000 ]
 ok 'the length stays' [ "$(stat -c %s "$dir/b")" = 67108864 ]
 ok 'read-only stays' cmp "$dir/c" "$dir/c.before"
 ok 'a snapshot is thrown away' cmp "$dir/d" "$dir/d.before"

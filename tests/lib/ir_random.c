@@ -471,7 +471,9 @@ static void effect(struct gen *g, uint64_t next)
             put(g, IR_stst, 0, operand(g, false), IR_NONE, IR_NONE, own_word(g));
         break;
     default:
-        if (one_in(g->r, 2) && (g->r->parts & IR_RANDOM_TIME))
+        if (one_in(g->r, 8) && (g->r->parts & IR_RANDOM_TIME))
+            put(g, IR_irq, 0, operand(g, false), IR_NONE, IR_NONE, 0);
+        else if (one_in(g->r, 2) && (g->r->parts & IR_RANDOM_TIME))
             put0(g, IR_count, ir_random_below(g->r, 4));
         else if (g->r->parts & IR_RANDOM_MEM)
             put(g, IR_fence, (uint8_t)ir_random_below(g->r, 2), IR_NONE, IR_NONE, IR_NONE, 0);

@@ -14,6 +14,7 @@ struct rv_machine {
     struct rv_hart cpu; /* first: the guest's callbacks get its address */
     struct phys phys;
     bool have_phys;
+    struct tcache *tcache;
     struct hart *hart;
     struct guest_ops ops; /* the guest's own, with trap and mode_key in between */
     struct rv_end *end;   /* of the run */
@@ -109,6 +110,11 @@ struct rv_machine *rv_machine_create(const struct rv_machine_config *config, str
         .time = ir_time,
         .mmu_guest = &rv_mmu_guest,
         .events = {.poll = poll, .wait = wait_never, .arg = m},
+        .no_links = (config->stress & STRESS_LINKS) != 0,
+        .stress_table = (config->stress & STRESS_TABLE) != 0,
+        .stress_irq = (config->stress & STRESS_IRQ) != 0,
+    };
+    const struct tcache_config tc = {
         .engine = config->engine,
         .translate = {.passes = config->passes,
                       .virtual_time = !config->uncounted,
@@ -116,13 +122,11 @@ struct rv_machine *rv_machine_create(const struct rv_machine_config *config, str
                       .max_insns = config->max_insns ? config->max_insns : IR_MAX_GUEST},
         .cache_bytes = small ? SMALL_CACHE_BYTES : CACHE_BYTES,
         .cache_segments = small ? SMALL_CACHE_SEGMENTS : CACHE_SEGMENTS,
-        .no_links = (config->stress & STRESS_LINKS) != 0,
-        .stress_table = (config->stress & STRESS_TABLE) != 0,
-        .stress_irq = (config->stress & STRESS_IRQ) != 0,
     };
     if (!rv_model_parse(&m->cpu.model, config->model, e) ||
         !(m->have_phys = phys_init(&m->phys, config->ram_gpa, config->ram_len, e)) ||
-        !(m->hart = hart_create(&m->cpu.s, &m->phys, &hart, e))) {
+        !(m->tcache = tcache_create(&m->phys, &tc, e)) ||
+        !(m->hart = hart_create(&m->cpu.s, m->tcache, &hart, e))) {
         rv_machine_destroy(m);
         return NULL;
     }
@@ -136,6 +140,8 @@ void rv_machine_destroy(struct rv_machine *m)
 {
     if (m->hart)
         hart_destroy(m->hart);
+    if (m->tcache)
+        tcache_destroy(m->tcache);
     if (m->have_phys)
         phys_fini(&m->phys);
     free(m);

@@ -60,7 +60,6 @@ static const struct rv_sbi_host sbi_host = {
     .console_put = console_put,
     .console_get = console_get,
     .reset = machine_reset,
-    .n_harts = 1,
     .ram = machine_ram,
     .wrote = machine_wrote,
 };

@@ -402,13 +402,15 @@ struct toy_hart *toy_create(const struct toy_config *config)
         .time = no_time,
         .mmu_guest = &mmu_ops,
         .events = {poll_world, wait_world, w},
-        .engine = config->engine,
         .evaluate_first = config->evaluate_first,
+        .no_links = config->no_links,
+    };
+    const struct tcache_config tc = {
+        .engine = config->engine,
         .translate = {.passes = OPT_ALL,
                       .max_insns = config->max_insns ? config->max_insns : IR_MAX_GUEST},
         .cache_bytes = config->cache_bytes ? config->cache_bytes : 4 << 20,
         .cache_segments = config->cache_segments ? config->cache_segments : 8,
-        .no_links = config->no_links,
     };
 
     CHECK(t && w);
@@ -416,7 +418,8 @@ struct toy_hart *toy_create(const struct toy_config *config)
     w->wait_ns = UINT64_MAX;
     CHECK(phys_init(&w->phys, TOY_RAM, TOY_RAM_LEN, &e));
     phys_add_mmio(&w->phys, TOY_DEV, TOY_DEV_LEN, "toy", &dev_ops, w);
-    w->hart = hart_create(&t->s, &w->phys, &hc, &e);
+    w->tcache = tcache_create(&w->phys, &tc, &e);
+    w->hart = w->tcache ? hart_create(&t->s, w->tcache, &hc, &e) : NULL;
     if (!w->hart)
         fprintf(stderr, "%s\n", e.text);
     CHECK(w->hart);
@@ -427,6 +430,7 @@ struct toy_hart *toy_create(const struct toy_config *config)
 void toy_destroy(struct toy_hart *t)
 {
     hart_destroy(t->world->hart);
+    tcache_destroy(t->world->tcache);
     phys_fini(&t->world->phys);
     free(t->world);
     free(t);

@@ -49,6 +49,7 @@ enum {
 /* What is not the hart's own state, and so not run twice by --engine=check. */
 struct toy_world {
     struct phys phys;
+    struct tcache *tcache;
     struct hart *hart;
     _Atomic bool line, stop;
     _Atomic unsigned n_waits, n_polls;

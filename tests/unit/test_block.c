@@ -17,101 +17,14 @@
 
 #include <cmocka.h>
 
-#include "devices/host/block.h"
+#include "tests/lib/block_rig.h"
 
-enum { SECTOR = 512 };
-
-static char folder[] = "/var/tmp/dbt-test-block.XXXXXX";
-static char path[64];
 static _Atomic unsigned n_done;
 
 static int begin(void **state)
 {
-    (void)state;
-    snprintf(path, sizeof path, "%s/disk", folder);
     n_done = 0;
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    return unlink(path) == 0 || errno == ENOENT ? 0 : -1;
-}
-
-static int make_folder(void **state)
-{
-    (void)state;
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    return rmdir(folder);
-}
-
-/* A disk whose every byte is its sector's number, modulo 256. */
-static void make_disk(size_t len)
-{
-    FILE *f = fopen(path, "w");
-
-    for (size_t i = 0; i < len; i++)
-        fputc((int)(i / SECTOR & 255), f);
-    assert_int_equal(fclose(f), 0);
-}
-
-static struct block *open_disk(struct block_config c)
-{
-    struct err e;
-    struct block *b;
-
-    c.path = path;
-    b = block_open(&c, &e);
-    if (!b)
-        fail_msg("%s", e.text);
-    return b;
-}
-
-static void assert_refused(struct block_config c, const char *words)
-{
-    struct err e;
-
-    if (!c.path)
-        c.path = path;
-    assert_null(block_open(&c, &e));
-    if (!strstr(e.text, words))
-        fail_msg("'%s', not '%s'", e.text, words);
-}
-
-/* Does one request, returns its error. */
-static int request(struct block *b, enum block_op op, uint64_t offset, void *bytes, uint64_t len)
-{
-    struct iovec iov = {bytes, len};
-    struct block_request r = {
-        .op = op, .offset = offset, .len = len, .iov = &iov, .n_iov = bytes ? 1 : 0};
-
-    block_submit(b, &r);
-    block_wait(b);
-    assert_ptr_equal(block_done(b), &r);
-    assert_null(block_done(b));
-    return r.error;
-}
-
-static uint8_t byte_of_file(uint64_t offset)
-{
-    int fd = open(path, O_RDONLY);
-    uint8_t byte;
-
-    assert_int_equal(pread(fd, &byte, 1, (off_t)offset), 1);
-    close(fd);
-    return byte;
-}
-
-static void assert_all(const uint8_t *bytes, size_t len, uint8_t want)
-{
-    for (size_t i = 0; i < len; i++)
-        assert_int_equal(bytes[i], want);
+    return block_rig_begin(state);
 }
 
 /* ---- Opening ------------------------------------------------------------------------------- */
@@ -446,7 +359,7 @@ static void closed_while_it_works(void **state)
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, begin, block_rig_end)
     const struct CMUnitTest tests[] = {
         TEST(what_is_no_disk),
         TEST(a_file_that_cannot_be_written),
@@ -464,5 +377,5 @@ int main(void)
         TEST(closed_while_it_works),
     };
 
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, block_rig_make, block_rig_remove);
 }

@@ -33,7 +33,7 @@ static void begin(struct fixture *f)
     struct err e;
 
     memset(f, 0, sizeof *f);
-    f->cache = cache_create(SEGMENTS * SEGMENT_BYTES + 100, SEGMENTS, on_drop, f, &e);
+    f->cache = cache_create(SEGMENTS * SEGMENT_BYTES + 100, SEGMENTS, 1, on_drop, f, &e);
     assert_non_null(f->cache);
 }
 
@@ -46,16 +46,22 @@ static void end(struct fixture *f)
 static struct block *add(struct fixture *f, size_t bytes, int fill)
 {
     size_t cap;
-    struct block *b = cache_meta(f->cache, sizeof *b);
-    uint8_t *rw = cache_room(f->cache, &cap);
+    struct block *b = cache_meta(f->cache, 0, sizeof *b);
+    uint8_t *rw = cache_room(f->cache, 0, &cap);
 
     if (!b || cap < bytes)
         return NULL;
     memset(rw, fill, bytes);
     *b = (struct block){.mode = 77, .size_bytes = (uint32_t)bytes};
-    b->code = cache_commit(f->cache, bytes, b);
-    cache_own(f->cache, b);
+    b->code = cache_commit(f->cache, 0, bytes, b);
+    cache_own(f->cache, 0, b);
     return b;
+}
+
+static void advance(struct fixture *f)
+{
+    cache_retire(f->cache, 0);
+    cache_take(f->cache, 0);
 }
 
 static void bytes_are_seen_through_both_views(void **state)
@@ -118,7 +124,7 @@ static void find_knows_first_and_last_bytes(void **state)
         for (unsigned i = 0; i < 3; i++)
             b[3 * k + i] = add(&f, 50 + 7 * i, (int)k);
         if (k + 1 < SEGMENTS)
-            cache_advance(f.cache);
+            advance(&f);
     }
     for (unsigned k = 0; k < 3 * SEGMENTS; k++) {
         assert_ptr_equal(cache_find(f.cache, b[k]->code), b[k]);
@@ -140,17 +146,17 @@ static void a_segment_takes_what_room_says(void **state)
 
     (void)state;
     begin(&f);
-    assert_true(cache_segment_empty(f.cache));
-    cache_room(f.cache, &cap);
+    assert_true(cache_segment_empty(f.cache, 0));
+    cache_room(f.cache, 0, &cap);
     assert_int_equal(cap, SEGMENT_BYTES - CACHE_HEADER);
     struct block *whole = add(&f, cap, 0x55);
 
     assert_non_null(whole);
-    assert_false(cache_segment_empty(f.cache));
-    cache_room(f.cache, &cap);
+    assert_false(cache_segment_empty(f.cache, 0));
+    cache_room(f.cache, 0, &cap);
     assert_int_equal(cap, 0);
-    cache_advance(f.cache);
-    assert_true(cache_segment_empty(f.cache));
+    advance(&f);
+    assert_true(cache_segment_empty(f.cache, 0));
     struct block *next = add(&f, 16, 0x66);
 
     assert_int_equal(whole->code[SEGMENT_BYTES - CACHE_HEADER - 1], 0x55);
@@ -168,14 +174,14 @@ static void the_oldest_segment_goes_first(void **state)
     begin(&f);
     for (unsigned k = 0; k < SEGMENTS; k++) {
         if (k > 0)
-            cache_advance(f.cache);
+            advance(&f);
         b[k] = add(&f, 64, (int)k);
     }
     assert_int_equal(f.n_dropped, 0);
     uint64_t generation = cache_generation(f.cache);
     const uint8_t *gone = b[0]->code;
 
-    cache_advance(f.cache);
+    advance(&f);
     assert_int_equal(f.n_dropped, 1);
     assert_ptr_equal(f.dropped[0], b[0]);
     assert_int_not_equal(cache_generation(f.cache), generation);
@@ -185,7 +191,7 @@ static void the_oldest_segment_goes_first(void **state)
         assert_ptr_equal(cache_find(f.cache, b[k]->code), b[k]);
     /* Its room is given out again. */
     assert_ptr_equal(add(&f, 64, 9)->code, gone);
-    cache_advance(f.cache);
+    advance(&f);
     assert_ptr_equal(f.dropped[1], b[1]);
     end(&f);
 }
@@ -200,11 +206,11 @@ static void flush_drops_all(void **state)
         add(&f, 64, 1);
         add(&f, 64, 2);
         if (k + 1 < SEGMENTS)
-            cache_advance(f.cache);
+            advance(&f);
     }
     cache_flush(f.cache);
     assert_int_equal(f.n_dropped, 2 * SEGMENTS);
-    assert_true(cache_segment_empty(f.cache));
+    assert_true(cache_segment_empty(f.cache, 0));
     cache_flush(f.cache);
     assert_int_equal(f.n_dropped, 2 * SEGMENTS);
     end(&f);
@@ -218,8 +224,8 @@ static void meta_ends_before_it_overflows(void **state)
 
     (void)state;
     begin(&f);
-    assert_null(cache_meta(f.cache, 1u << 30));
-    while ((p = cache_meta(f.cache, 1000))) {
+    assert_null(cache_meta(f.cache, 0, 1u << 30));
+    while ((p = cache_meta(f.cache, 0, 1000))) {
         assert_int_equal((uintptr_t)p % 16, 0);
         assert_true(!last || p >= last + 1000);
         memset(p, 1, 1000);
@@ -227,8 +233,8 @@ static void meta_ends_before_it_overflows(void **state)
         total += 1000;
     }
     assert_in_range(total, SEGMENT_BYTES * 8, SEGMENT_BYTES * 8 + (1u << 20));
-    cache_advance(f.cache);
-    assert_non_null(cache_meta(f.cache, 1000));
+    advance(&f);
+    assert_non_null(cache_meta(f.cache, 0, 1000));
     end(&f);
 }
 
@@ -240,13 +246,13 @@ static void the_list_ends_before_it_overflows(void **state)
 
     (void)state;
     begin(&f);
-    for (struct block *b; (b = cache_meta(f.cache, sizeof *b)); n++) {
+    for (struct block *b; (b = cache_meta(f.cache, 0, sizeof *b)); n++) {
         *b = (struct block){.mode = 77};
-        cache_own(f.cache, b);
+        cache_own(f.cache, 0, b);
     }
     assert_in_range(n, SEGMENT_BYTES / 64, SEGMENT_BYTES / 32);
     for (unsigned k = 0; k < SEGMENTS; k++)
-        cache_advance(f.cache);
+        advance(&f);
     assert_int_equal(f.n_dropped, n);
     end(&f);
 }
@@ -264,8 +270,8 @@ static void round_and_round(void **state)
         struct block *b = add(&f, 1 + (seed >> 8) % 700, (int)(seed & 255));
 
         if (!b) {
-            assert_false(cache_segment_empty(f.cache));
-            cache_advance(f.cache);
+            assert_false(cache_segment_empty(f.cache, 0));
+            advance(&f);
             continue;
         }
         assert_ptr_equal(cache_find(f.cache, b->code + b->size_bytes / 2), b);

@@ -15,9 +15,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -254,6 +256,49 @@ static void clients_come_and_go(void **state)
     alarm(0);
     chardev_close(c);
     assert_int_equal(access(path, F_OK), -1);
+    free(front);
+}
+
+static long cpu_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* While there is no descriptor for him nobody spins; he is served when there is one. */
+static void a_client_waits_for_a_descriptor(void **state)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    struct front *front = make_front();
+    struct rlimit old, none;
+    struct chardev *c;
+    char spec[128];
+    long before;
+
+    (void)state;
+    alarm(20);
+    snprintf(addr.sun_path, sizeof addr.sun_path, "%s/sock", dir);
+    snprintf(spec, sizeof spec, "unix:%s,server,nowait", addr.sun_path);
+    c = start(spec, front);
+    give_room(front, 1000);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+    none = (struct rlimit){(rlim_t)dup(fd), old.rlim_max}; /* the next that would be free */
+    close((int)none.rlim_cur);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&addr, sizeof addr), 0);
+    before = cpu_ms();
+    usleep(300000);
+    before = cpu_ms() - before;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+    assert_true(before < 100);
+    assert_int_equal(write(fd, "hello", 5), 5);
+    await(front, 5);
+    close(fd);
+    alarm(0);
+    chardev_close(c);
     free(front);
 }
 
@@ -604,6 +649,7 @@ int main(void)
         cmocka_unit_test(a_file_gets_every_byte_in_order),
         cmocka_unit_test(flush_waits_for_the_bytes),
         cmocka_unit_test(clients_come_and_go),
+        cmocka_unit_test(a_client_waits_for_a_descriptor),
         cmocka_unit_test(another_front),
         cmocka_unit_test(pasted_input_waits),
         cmocka_unit_test(an_unread_pty_drops),

@@ -38,7 +38,7 @@ static struct toy_hart *begin(void)
 
 static struct block *block_at(struct toy_hart *t, uint64_t gpa)
 {
-    return block_find(t->world->hart->blocks, gpa, TOY_MODE_KEY, NULL, NULL);
+    return block_find(t->world->hart->tc->blocks, gpa, TOY_MODE_KEY, NULL, NULL);
 }
 
 /* Wherever the host code of the block at CODE holds PLANT, as 32 bits, it holds `value` from
@@ -46,7 +46,7 @@ static struct block *block_at(struct toy_hart *t, uint64_t gpa)
 static void plant(struct toy_hart *t, int32_t value)
 {
     const struct block *b = block_at(t, CODE);
-    uint8_t *rw = cache_rw_of(t->world->hart->cache, b->code);
+    uint8_t *rw = cache_rw_of(t->world->hart->tc->cache, b->code);
     const int32_t old = PLANT;
     unsigned n = 0;
 

@@ -930,7 +930,7 @@ static void a_store_faults_into_the_slow_path(void **state)
     put_store(t);
     t->s.reg[5] = 1;
     toy_run(t, CODE); /* fills the entry */
-    track_protect(t->world->hart->track, DATA);
+    track_protect(t->world->hart->tc->track, DATA);
     t->s.reg[5] = 2;
     toy_run(t, CODE);
     t->s.reg[5] = 3;

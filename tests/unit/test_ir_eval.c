@@ -263,6 +263,15 @@ static void pending_is_seen_at_entry_and_when_asked(void **state)
     assert_int_equal(world.s.pending, PENDING_TIME);
     assert_int_equal(world.s.pc, PAGE_VA + 4);
     assert_int_equal(world.s.icount, 6);
+    /* An interrupt, when there is one. */
+    setup("insn 0 4\n %1 = get r5\n irq %1\n exit_pending -> 4\n insn 4 4\n exit_goto 8\n");
+    world.s.reg[5] = 0;
+    assert_int_equal(ir_world_eval(&world, &block), EXIT_LINK);
+    assert_int_equal(world.s.pending, 0);
+    world.s.reg[5] = UINT64_C(1) << 63;
+    assert_int_equal(ir_world_eval(&world, &block), EXIT_PENDING);
+    assert_int_equal(world.s.pending, PENDING_IRQ);
+    assert_int_equal(world.s.pc, PAGE_VA + 4);
 }
 
 static void memory_leaves_and_faults_precisely(void **state)

@@ -21,7 +21,7 @@ struct world {
     struct monitor *monitor;
     char text[MONITOR_PORTS][8192];
     size_t len[MONITOR_PORTS];
-    unsigned quits, resets, stops, conts, wakes, shown;
+    unsigned quits, resets, stops, conts, wakes, hurries, shown;
     _Atomic bool over;
 };
 
@@ -68,6 +68,11 @@ static void wake(void *arg)
     ((struct world *)arg)->wakes++;
 }
 
+static void hurry(void *arg)
+{
+    ((struct world *)arg)->hurries++;
+}
+
 static void show(void *arg, FILE *out)
 {
     ((struct world *)arg)->shown++;
@@ -94,6 +99,7 @@ static void set_up(struct world *w)
                                       .continued = continued,
                                       .is_over = is_over,
                                       .wake = wake,
+                                      .hurry = hurry,
                                       .put = put,
                                       .arg = w};
 
@@ -154,6 +160,28 @@ static void commands_are_done_and_answered(void **state)
 }
 
 /* A line's answer goes where it was typed, and one port's half line is none of the other's. */
+/* The hart may be waiting for somebody who does not read, and would never come to the queue. */
+static void quit_hurries_at_once(void **state)
+{
+    static const char *const others[] = {"", "info quit", "quits", "qu", "x"};
+    struct world w;
+
+    (void)state;
+    set_up(&w);
+    for (unsigned i = 0; i < sizeof others / sizeof others[0]; i++)
+        ask(&w, others[i]);
+    assert_int_equal(w.hurries, 0);
+    type(&w, MONITOR_SOCKET, "info colour\n  quit \n");
+    assert_int_equal(w.hurries, 1);
+    assert_int_equal(w.shown + w.quits, 0);
+    type(&w, MONITOR_SERIAL, "q\r");
+    assert_int_equal(w.hurries, 2);
+    monitor_serve(w.monitor); /* in the order in which they were typed */
+    assert_int_equal(w.shown, 1);
+    assert_int_equal(w.quits, 1);
+    tear_down(&w);
+}
+
 static void ports_are_apart(void **state)
 {
     struct world w;
@@ -167,6 +195,25 @@ static void ports_are_apart(void **state)
     monitor_serve(w.monitor);
     assert_string_equal(w.text[MONITOR_SOCKET], "running\n(dbt) ");
     assert_string_equal(w.text[MONITOR_SERIAL], "info colour\nblue\n(dbt) ");
+    tear_down(&w);
+}
+
+static void a_new_client_begins_a_new_line(void **state)
+{
+    struct world w;
+
+    (void)state;
+    set_up(&w);
+    type(&w, MONITOR_SOCKET, "system_reset of whom the network was lost");
+    type(&w, MONITOR_SERIAL, "info ");
+    monitor_greet(w.monitor, MONITOR_SOCKET);
+    w.len[MONITOR_SOCKET] = 0;
+    type(&w, MONITOR_SOCKET, "info status\n");
+    type(&w, MONITOR_SERIAL, "colour\r");
+    monitor_serve(w.monitor);
+    assert_string_equal(w.text[MONITOR_SOCKET], "running\n(dbt) ");
+    assert_int_equal(w.resets, 0);
+    assert_int_equal(w.shown, 1); /* the other port's line is as it was */
     tear_down(&w);
 }
 
@@ -261,7 +308,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(commands_are_done_and_answered),
+        cmocka_unit_test(quit_hurries_at_once),
         cmocka_unit_test(ports_are_apart),
+        cmocka_unit_test(a_new_client_begins_a_new_line),
         cmocka_unit_test(a_line_can_be_edited),
         cmocka_unit_test(too_much_is_refused),
         cmocka_unit_test(stop_holds_the_hart_until_cont),

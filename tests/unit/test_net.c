@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <poll.h>
 #include <setjmp.h>
@@ -653,6 +654,58 @@ static void the_hosts_kernel_answers(void **state)
     net_close(net);
 }
 
+/* What ip link del NAME asks of the host's kernel. */
+static void delete_interface(const char *name)
+{
+    struct {
+        struct nlmsghdr h;
+        struct ifinfomsg info;
+    } m = {.h = {.nlmsg_len = sizeof m, .nlmsg_type = RTM_DELLINK, .nlmsg_flags = NLM_F_REQUEST},
+           .info = {.ifi_index = (int)if_nametoindex(name)}};
+    int fd = socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
+
+    assert_int_equal(send(fd, &m, sizeof m, 0), sizeof m);
+    close(fd);
+    assert_int_equal(if_nametoindex(name), 0);
+}
+
+static long cpu_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* Its descriptor says for ever that there is an error. */
+static void the_interface_goes(void **state)
+{
+    struct net_config c = {.kind = NET_TAP};
+    struct net *net;
+    long before;
+
+    (void)state;
+    snprintf(c.name, sizeof c.name, "dbt%u", (unsigned)getpid() % 1000000);
+    if (geteuid() != 0 || !(net = net_open(&c, &e))) {
+        print_message("no rights to a tap interface\n");
+        skip();
+    }
+    net_start_guest(net, 0);
+    assert_true(net_link(net));
+    delete_interface(c.name);
+    for (unsigned i = 0; i < 1000 && net_link(net); i++)
+        usleep(5000);
+    assert_false(net_link(net));
+    before = cpu_ms();
+    usleep(200000);
+    assert_true(cpu_ms() - before < 100);
+    net_stop_guest(net); /* What the guest does meets nothing. */
+    net_start_guest(net, NET_GET_CSUM);
+    assert_true(net_may_send(net));
+    net_send(net, net_send_begin(net, NET_MIN_FRAME));
+    net_close(net);
+}
+
 static int make_folder(void **state)
 {
     (void)state;
@@ -691,6 +744,7 @@ int main(void)
         cmocka_unit_test(no_passt),
         cmocka_unit_test(no_tap),
         cmocka_unit_test(the_hosts_kernel_answers),
+        cmocka_unit_test(the_interface_goes),
     };
 
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

@@ -79,10 +79,9 @@ static void what_is_known_is_true(void **state)
     fold.b = &block;
     for (unsigned n = 0; n < N_CHAINS; n++) {
         chain(&r);
-        fold.n_known = 0;
-        opt_known_update(&fold);
+        opt_known_clear(&fold, block.n);
         for (uint32_t k = 0; k < block.n; k++) {
-            if (is_true(fold.known[k], value[k]))
+            if (is_true(opt_known(&fold, (ir_ref){(uint16_t)k}), value[k]))
                 continue;
             ir_print(&block, stderr);
             fail_msg("%%%u (%s) is %" PRIx64 ", believed to have width %u, sign %u", k,

@@ -24,16 +24,23 @@ static void a_drive(void **state)
     good("--drive d.img x");
     assert_int_equal(cli_o.machine.n_virtio, 1);
     assert_string_equal(drive(0)->path, "d.img");
-    assert_false(drive(0)->read_only || drive(0)->snapshot || drive(0)->raw);
+    assert_false(drive(0)->read_only || drive(0)->snapshot || drive(0)->format);
     assert_string_equal(drive(0)->serial, "");
     good("-drive file=d.img x");
     assert_string_equal(drive(0)->path, "d.img");
     good("--drive d.img,ro,snapshot=on,serial=S1,format=raw,id=a x");
-    assert_true(drive(0)->read_only && drive(0)->snapshot && drive(0)->raw);
+    assert_true(drive(0)->read_only && drive(0)->snapshot);
+    assert_string_equal(drive(0)->format->name, "raw");
     assert_string_equal(drive(0)->serial, "S1");
     good(
         "-drive format=raw,if=virtio,readonly=on,file=d.img,cache=none,aio=native,discard=unmap x");
-    assert_true(drive(0)->read_only && !drive(0)->snapshot && drive(0)->raw);
+    assert_true(drive(0)->read_only && !drive(0)->snapshot);
+    assert_true(block_format_is_raw(drive(0)->format));
+    good("-drive file=d,format=qcow2 x");
+    assert_string_equal(drive(0)->format->name, "qcow2");
+    assert_false(block_format_is_raw(drive(0)->format));
+    good("-drive file=d,driver=vmdk x");
+    assert_string_equal(drive(0)->format->name, "vmdk");
     good("-drive file=d.img,readonly=off,snapshot=off,media=disk x");
     assert_false(drive(0)->read_only || drive(0)->snapshot);
 }
@@ -76,6 +83,25 @@ static void random_numbers(void **state)
     good("-object rng-builtin,id=r x");
     good("-global virtio-mmio.force-legacy=false x");
     bad("-object iothread,id=i x", "is not there; rng-random");
+}
+
+static void a_balloon(void **state)
+{
+    const struct virtio_config *v = &cli_o.machine.virtio[0];
+
+    (void)state;
+    good("--balloon x");
+    assert_int_equal(v->kind, VIRTIO_KIND_BALLOON);
+    assert_false(v->balloon.deflate_on_oom || v->balloon.no_reporting);
+    good("-device virtio-balloon-device x");
+    assert_int_equal(v->kind, VIRTIO_KIND_BALLOON);
+    assert_false(v->balloon.deflate_on_oom || v->balloon.no_reporting);
+    good("-device virtio-balloon-device,id=b,deflate-on-oom=on,free-page-reporting=off x");
+    assert_true(v->balloon.deflate_on_oom && v->balloon.no_reporting);
+    bad("-device virtio-balloon-device,size=5 x", "size is not known; deflate-on-oom=on");
+    bad("-device virtio-balloon-device,deflate-on-oom=maybe x", "on or off");
+    bad("--balloon -device virtio-balloon-device x", "there is a balloon already");
+    bad("-device virtio-balloon-pci x", "write virtio-balloon-device");
 }
 
 static void a_console(void **state)
@@ -191,7 +217,9 @@ static void what_is_refused(void **state)
         {"--drive d,serial= x", "serial= needs a value"},
         {"--drive d,serial=123456789012345678901 x", "at most 20 characters"},
         {"--drive d,readonly=yes x", "readonly=yes: on or off"},
-        {"--drive d,format=qcow2 x", "format=qcow2: an unknown format"},
+        {"--drive d,format=qcow3 x",
+         "format=qcow3: an unknown format; there are raw, qcow2, qcow, qed, vmdk"},
+        {"--drive d,format= x", "format=: an unknown format"},
         {"--drive d,if=scsi x", "if=scsi: disks are virtio"},
         {"--drive d,if=none x", "needs an id="},
         {"--drive d,cache=unsafe x", "once the guest flushes"},
@@ -271,6 +299,7 @@ int main(void)
         cmocka_unit_test(commas_in_names),
         cmocka_unit_test(the_order_is_the_command_lines),
         cmocka_unit_test(random_numbers),
+        cmocka_unit_test(a_balloon),
         cmocka_unit_test(a_console),
         cmocka_unit_test(on_pci),
         cmocka_unit_test(flash),

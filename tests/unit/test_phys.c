@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -136,6 +138,34 @@ static void regions_are_found(void **state)
     phys_fini(&p);
 }
 
+/* The host has the memory again; what could not be stored to (track.h) still cannot. */
+static void pages_are_given_back(void **state)
+{
+    enum { PAGE = 4096 };
+    struct phys p;
+    struct stat before, after;
+    struct err e;
+
+    (void)state;
+    assert_true(phys_init(&p, RAM, RAM_LEN, &e));
+    memset(p.ram, 1, 8 * PAGE);
+    assert_int_equal(mprotect(p.store + 3 * PAGE, PAGE, PROT_READ), 0);
+    assert_int_equal(fstat(p.memfd, &before), 0);
+    assert_true(phys_discard(&p, RAM + 2 * PAGE, 3 * PAGE));
+    assert_int_equal(fstat(p.memfd, &after), 0);
+    assert_int_equal(after.st_blocks, before.st_blocks - 3 * PAGE / 512);
+    assert_int_equal(after.st_size, RAM_LEN);
+    assert_int_equal(p.ram[2 * PAGE - 1], 1);
+    assert_int_equal(p.ram[5 * PAGE], 1);
+    for (unsigned i = 2 * PAGE; i < 5 * PAGE; i++)
+        assert_int_equal(p.ram[i] | p.store[i], 0);
+    assert_true(touching_kills(p.store + 3 * PAGE));
+    assert_false(touching_kills(p.store + 2 * PAGE));
+    p.store[4 * PAGE] = 7;
+    assert_int_equal(p.ram[4 * PAGE], 7);
+    phys_fini(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -144,6 +174,7 @@ int main(void)
         cmocka_unit_test(is_ram_knows_the_ends),
         cmocka_unit_test(ram_too_large_is_refused),
         cmocka_unit_test(regions_are_found),
+        cmocka_unit_test(pages_are_given_back),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

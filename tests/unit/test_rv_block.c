@@ -125,6 +125,7 @@ static void add_insn(struct line *l, const struct ir_block *b, const struct ir_i
             add(l, " %s", ir_ops[i->op].name);
         break;
     case IR_time:
+    case IR_irq:
     case IR_ldst:
     case IR_stst:
     case IR_getfflags:
@@ -506,8 +507,8 @@ static void csr_accesses(void **state)
 {
     struct fixture *f = *state;
 
-    expect_one(f, 0x10002573, RV_S, "0: call csr 4: trap 9 #0");  /* csrrs a0, sstatus, zero */
-    expect_one(f, 0x10016073, RV_S, "0: call csr jump pc+4");     /* csrrsi zero, sstatus, 2 */
+    expect_one(f, 0x10402573, RV_S, "0: call csr 4: trap 9 #0");  /* csrrs a0, sie, zero */
+    expect_one(f, 0x10416073, RV_S, "0: call csr jump pc+4");     /* csrrsi zero, sie, 2 */
     expect_one(f, 0x14051573, RV_S, "0: ldst stst 4: trap 9 #0"); /* csrrw a0, sscratch, a0 */
     expect_one(f, 0x14102573, RV_S, "0: ldst 4: trap 9 #0");      /* csrrs a0, sepc, zero */
     expect_one(f, 0x14051573, RV_U, "0: call csr jump pc+4");     /* its own trap */
@@ -522,6 +523,22 @@ static void csr_accesses(void **state)
     expect_one(f, 0x00151573, RV_S | FS_DIRTY, "0: getfflags setfflags 4: trap 9 #0");
     expect_one(f, 0x00151573, RV_S | FS_CLEAN, "0: call csr jump pc+4");
     expect_one(f, 0x00205073, RV_S | FS_DIRTY, "0: call csr jump pc+4"); /* frm */
+}
+
+static void sstatus_accesses(void **state)
+{
+    struct fixture *f = *state;
+
+    expect_one(f, 0x10002573, RV_S, "0: ldst 4: trap 9 #0");      /* csrrs a0, sstatus, zero */
+    expect_one(f, 0x10017573, RV_S, "0: ldst stst 4: trap 9 #0"); /* csrrci a0, sstatus, 2 */
+    /* csrrsi a0, sstatus, 2: what became deliverable is taken behind it. */
+    expect_one(f, 0x10016573, RV_S, "0: ldst stst ldst ldst ldst irq pending 4 4: trap 9 #0");
+    expect_one(f, 0x1002e573, RV_S,
+               "0: ldst 4: trap 9 #0"); /* csrrsi a0, sstatus, 5: no such bits */
+    expect_one(f, 0x10052573, RV_S, "0: call csr jump pc+4"); /* csrrs a0, sstatus, a0 */
+    expect_one(f, 0x10015573, RV_S, "0: call csr jump pc+4"); /* csrrwi a0, sstatus, 2: all of it */
+    expect_one(f, 0x10002573, RV_U, "0: call csr 4: trap 8 #0");
+    expect_one(f, 0x30016573, RV_M, "0: call csr jump pc+4"); /* mstatus */
 }
 
 /* What an epc keeps of an address: all but one bit with C, all but two without. */
@@ -626,7 +643,7 @@ static void count_at_other_ends(void **state)
 
     f->block.virtual_time = true;
     expect_one(f, 0xc0102573, NORMAL, "0: time 4: count 1 trap 9 #0");
-    expect_one(f, 0x10016073, NORMAL, "0: call csr count 1 jump pc+4");
+    expect_one(f, 0x10416073, NORMAL, "0: call csr count 1 jump pc+4");
     expect_one(f, 0x00b5252f, NORMAL, "0: call amo count 1 pending 4 4: trap 9 #0");
     put(f, 0, NOP);
     put(f, 4, FADD_D);
@@ -724,6 +741,7 @@ int main(void)
         cmocka_unit_test_setup(kinds_say_what_builders_do, setup),
         cmocka_unit_test_setup(rounding_modes, setup),
         cmocka_unit_test_setup(csr_accesses, setup),
+        cmocka_unit_test_setup(sstatus_accesses, setup),
         cmocka_unit_test_setup(epc_is_an_address_of_code, setup),
         cmocka_unit_test_setup(system_instructions, setup),
         cmocka_unit_test_setup(atomics_and_fences, setup),

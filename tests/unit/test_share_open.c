@@ -63,6 +63,56 @@ static void reading_and_writing(void **state)
                      EBADF);
 }
 
+/* A request of n repeated pieces, in and out; the errno of its answer. */
+static int repeated(uint32_t opcode, uint64_t node, const void *args, size_t args_len, unsigned n)
+{
+    enum { PIECE = 1 << 16, MAX = 64 };
+    static uint8_t piece[PIECE];
+    struct fuse_in_header h = {.opcode = opcode, .nodeid = node};
+    struct fuse_out_header answer;
+    struct iovec out[2 + MAX] = {{&h, sizeof h}, {(void *)args, args_len}};
+    struct iovec in[1 + MAX] = {{&answer, sizeof answer}};
+    struct share_request r = {.out = out, .in = in, .n_out = 2, .n_in = 1};
+
+    assert_true(n <= MAX);
+    for (unsigned i = 0; i < n; i++) {
+        in[r.n_in++] = (struct iovec){piece, PIECE};
+        if (opcode == FUSE_WRITE)
+            out[r.n_out++] = (struct iovec){piece, PIECE};
+    }
+    r.in_bytes = sizeof answer + (uint64_t)n * PIECE;
+    r.out_bytes = sizeof h + args_len + (opcode == FUSE_WRITE ? (uint64_t)n * PIECE : 0);
+    h.len = (uint32_t)r.out_bytes;
+    share_submit(folder.c.share, &r);
+    share_wait(folder.c.share);
+    assert_ptr_equal(share_done(folder.c.share), &r);
+    assert_int_equal(r.written, answer.len);
+    return -answer.error;
+}
+
+/* Whoever resets the device, or ends the machine, waits for what is in progress: one buffer again
+ * and again in one request is not to be gigabytes of it. */
+static void more_than_a_session_allows(void **state)
+{
+    uint64_t fh, n = folder_create_file("f", &fh);
+    struct fuse_read_in read = {.fh = fh, .size = 1 << 20};
+    struct fuse_write_in write = {.fh = fh, .size = 1 << 20};
+
+    (void)state;
+    assert_int_equal(truncate("in/f", 4 << 20), 0);
+    assert_int_equal(repeated(FUSE_READ, n, &read, sizeof read, 64), 0);
+    assert_int_equal(repeated(FUSE_WRITE, n, &write, sizeof write, 64), 0);
+    read.size++;
+    write.offset = 4 << 20;
+    write.size++;
+    assert_int_equal(repeated(FUSE_READ, n, &read, sizeof read, 64), EINVAL);
+    assert_int_equal(repeated(FUSE_WRITE, n, &write, sizeof write, 64), EINVAL);
+    read.size = write.size = UINT32_MAX;
+    assert_int_equal(repeated(FUSE_READ, n, &read, sizeof read, 64), EINVAL);
+    assert_int_equal(repeated(FUSE_WRITE, n, &write, sizeof write, 64), EINVAL);
+    assert_int_equal(folder_stat_of("in/f").st_size, 4 << 20);
+}
+
 /* An error for the guest, not a signal for us. */
 static void too_large(void **state)
 {
@@ -321,9 +371,17 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, folder_begin, folder_end)
     const struct CMUnitTest tests[] = {
-        TEST(reading_and_writing), TEST(too_large), TEST(holes),
-        TEST(as_many_as_allowed),  TEST(keeping),   TEST(reading_folders),
-        TEST(entries_are_nodes),   TEST(read_only),
+        TEST(reading_and_writing),
+        TEST(more_than_a_session_allows),
+        TEST(holes),
+        TEST(reading_and_writing),
+        TEST(too_large),
+        TEST(holes),
+        TEST(as_many_as_allowed),
+        TEST(keeping),
+        TEST(reading_folders),
+        TEST(entries_are_nodes),
+        TEST(read_only),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

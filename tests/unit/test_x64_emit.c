@@ -947,6 +947,28 @@ static void host_time_is_the_processors(void **state)
     }
 }
 
+static void an_interrupt_is_pending_when_there_is_one(void **state)
+{
+    struct ir_random r = {.seed = 8};
+
+    (void)state;
+    ir_world_init(&got, &r);
+    x64_init_state(&got.s, &rig.stubs, &layout, ir_world_helpers, ir_world_n_helpers);
+    block = (struct ir_block){.n = 0};
+    begin_insn();
+    put(IR_irq, 0, put(IR_get, 0, IR_NONE, IR_NONE, IR_NONE, 5), IR_NONE, IR_NONE, 0);
+    put(IR_exit_pending, 0, IR_NONE, IR_NONE, IR_NONE, 4);
+    put(IR_exit_goto, 0, IR_NONE, IR_NONE, IR_NONE, 8);
+    rig.unit = x64_emit(rig.emitter, &block, rig.rw + BLOCK_AT, CODE_BYTES - BLOCK_AT);
+    assert_non_null(rig.unit);
+    got.s.reg[5] = 0;
+    assert_int_equal(run_host(), EXIT_LINK);
+    assert_int_equal(got.s.pending, 0);
+    got.s.reg[5] = UINT64_C(1) << 63;
+    assert_int_equal(run_host(), EXIT_PENDING);
+    assert_int_equal(got.s.pending, PENDING_IRQ);
+}
+
 /* Too small a buffer is said to be one, and nothing is written behind it. */
 static void a_small_buffer_is_refused(void **state)
 {
@@ -1257,6 +1279,7 @@ int main(void)
         cmocka_unit_test(a_return_goes_where_the_call_expects_it),
         cmocka_unit_test(constants_are_operands_like_others),
         cmocka_unit_test(host_time_is_the_processors),
+        cmocka_unit_test(an_interrupt_is_pending_when_there_is_one),
         cmocka_unit_test(a_small_buffer_is_refused),
         cmocka_unit_test(more_values_than_the_frame_holds_are_refused),
         cmocka_unit_test(values_of_dead_operations_give_their_slots_back),

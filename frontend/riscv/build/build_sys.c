@@ -1,10 +1,11 @@
 /* Zicsr, the privileged instructions, cache blocks and waiting: what is left to C, and
  * how the block goes on behind it. */
 #include "frontend/riscv/build/rv_build.h"
+#include "frontend/riscv/rv_status.h"
 
 /* ---- CSRs --------------------------------------------------------------------------- */
 
-enum { CSR_FFLAGS = 1, CSR_TIME = 0xc01 };
+enum { CSR_FFLAGS = 1, CSR_SSTATUS = 0x100, CSR_TIME = 0xc01 };
 
 /* Registers that are plain memory: no access to them has a consequence, so it needs no
  * C and does not end the block. A program counter drops the bits that an address
@@ -35,6 +36,11 @@ static const struct plain_csr *find_plain(const struct rv_build *t, unsigned num
             return (p->number >> 8 & 3u) <= rv_build_priv(t) ? p : NULL;
     }
     return NULL;
+}
+
+static ir_ref load_hart(struct rv_build *t, size_t offset)
+{
+    return ir_emit(t->b, IR_ldst, 0, IR_NONE, IR_NONE, IR_NONE, offset);
 }
 
 /* The register, or the five bits in its place. */
@@ -73,7 +79,7 @@ static void access_flags(struct rv_build *t, const struct rv_insn *i, bool write
 
 static void access_plain(struct rv_build *t, const struct rv_insn *i, const struct plain_csr *p)
 {
-    ir_ref old = ir_emit(t->b, IR_ldst, 0, IR_NONE, IR_NONE, IR_NONE, p->offset);
+    ir_ref old = load_hart(t, p->offset);
 
     if (rv_k_csr_writes(i->word)) {
         ir_ref value = csr_new(t, i, old);
@@ -84,6 +90,48 @@ static void access_plain(struct rv_build *t, const struct rv_insn *i, const stru
         ir_emit(t->b, IR_stst, 0, value, IR_NONE, IR_NONE, p->offset);
     }
     rv_set(t, i->rd, old);
+}
+
+/* Of sstatus: reading it, and csrrsi and csrrci, which reach no field that can be written but SIE.
+ * A register may have any bit: then mode and rights may change. */
+static bool status_is_ours(const struct rv_build *t, const struct rv_insn *i, bool writes)
+{
+    unsigned funct3 = rv_k_funct3(i->word);
+
+    return rv_build_priv(t) >= RV_S && (!writes || funct3 == 6 || funct3 == 7);
+}
+
+/* What is enabled and pending may be deliverable from now on, or not: the run loop will say. STIP
+ * as stimecmp has it is among the lines. */
+static void look_for_interrupts(struct rv_build *t)
+{
+    ir_ref software = load_hart(t, offsetof(struct rv_hart, mip));
+    ir_ref lines = load_hart(t, offsetof(struct rv_hart, mip_line));
+    ir_ref enabled = load_hart(t, offsetof(struct rv_hart, mie));
+    ir_ref any = ir_op2(t->b, IR_and, ir_op2(t->b, IR_or, software, lines), enabled);
+
+    ir_emit(t->b, IR_irq, 0, any, IR_NONE, IR_NONE, 0);
+    rv_leave_pending(t);
+}
+
+static void access_status(struct rv_build *t, const struct rv_insn *i, bool writes)
+{
+    const size_t offset = offsetof(struct rv_hart, mstatus);
+    ir_ref status = load_hart(t, offset);
+    ir_ref old = ir_op2(t->b, IR_and, status, ir_const(t->b, RV_STATUS_S_VISIBLE));
+    bool changes = writes && (i->rs1 & RV_STATUS_SIE);
+
+    if (rv_build_fs(t) == 3)
+        old = ir_op2(t->b, IR_or, old, ir_const(t->b, RV_STATUS_SD));
+    if (changes) {
+        ir_ref value = ir_op2(t->b, rv_k_funct3(i->word) == 6 ? IR_or : IR_andn, status,
+                              ir_const(t->b, RV_STATUS_SIE));
+
+        ir_emit(t->b, IR_stst, 0, value, IR_NONE, IR_NONE, offset);
+    }
+    rv_set(t, i->rd, old);
+    if (changes && rv_k_funct3(i->word) == 6)
+        look_for_interrupts(t);
 }
 
 static void csr_access(struct rv_build *t, const struct rv_insn *i)
@@ -98,6 +146,10 @@ static void csr_access(struct rv_build *t, const struct rv_insn *i)
     }
     if (number == CSR_FFLAGS && flags_are_ours(t, writes)) {
         access_flags(t, i, writes);
+        return;
+    }
+    if (number == CSR_SSTATUS && status_is_ours(t, i, writes)) {
+        access_status(t, i, writes);
         return;
     }
     if (number == CSR_TIME && !writes && (t->mode & RV_MODE_TIME_OK)) {

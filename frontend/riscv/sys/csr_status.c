@@ -4,12 +4,11 @@
 
 /* ---- mstatus, sstatus ------------------------------------------------------------ */
 
-#define STATUS_S_WRITABLE                                                                          \
-    (RV_STATUS_SIE | RV_STATUS_SPIE | RV_STATUS_SPP | RV_STATUS_FS | RV_STATUS_SUM | RV_STATUS_MXR)
 #define STATUS_M_WRITABLE                                                                          \
-    (STATUS_S_WRITABLE | RV_STATUS_MIE | RV_STATUS_MPIE | RV_STATUS_MPP | RV_STATUS_MPRV |         \
+    (RV_STATUS_S_WRITABLE | RV_STATUS_MIE | RV_STATUS_MPIE | RV_STATUS_MPP | RV_STATUS_MPRV |      \
      RV_STATUS_TVM | RV_STATUS_TW | RV_STATUS_TSR)
-#define STATUS_S_VISIBLE (STATUS_S_WRITABLE | RV_STATUS_UXL | RV_STATUS_SD)
+/* What decides about the mode of code and about the rights of accesses: rv_sync() sees to it. */
+#define STATUS_MODE (RV_STATUS_FS | RV_STATUS_SUM | RV_STATUS_MXR | RV_STATUS_MPRV | RV_STATUS_MPP)
 
 uint64_t rv_mstatus(const struct rv_hart *h)
 {
@@ -20,7 +19,7 @@ uint64_t rv_mstatus(const struct rv_hart *h)
 
 uint64_t rv_sstatus(const struct rv_hart *h)
 {
-    return rv_mstatus(h) & STATUS_S_VISIBLE;
+    return rv_mstatus(h) & RV_STATUS_S_VISIBLE;
 }
 
 static void status_write(struct rv_hart *h, uint64_t v, uint64_t mask)
@@ -29,8 +28,13 @@ static void status_write(struct rv_hart *h, uint64_t v, uint64_t mask)
         mask &= ~RV_STATUS_FS;
     if ((v & RV_STATUS_MPP) == UINT64_C(2) << RV_STATUS_MPP_SHIFT)
         mask &= ~RV_STATUS_MPP; /* no such privilege: the field keeps its value */
-    h->mstatus = (h->mstatus & ~mask) | (v & mask);
-    rv_sync(h);
+    uint64_t old = h->mstatus;
+
+    h->mstatus = (old & ~mask) | (v & mask);
+    if ((old ^ h->mstatus) & STATUS_MODE)
+        rv_sync(h);
+    else
+        rv_sync_irq(h);
 }
 
 void rv_mstatus_write(struct rv_hart *h, uint64_t v)
@@ -40,7 +44,7 @@ void rv_mstatus_write(struct rv_hart *h, uint64_t v)
 
 void rv_sstatus_write(struct rv_hart *h, uint64_t v)
 {
-    status_write(h, v, STATUS_S_WRITABLE);
+    status_write(h, v, RV_STATUS_S_WRITABLE);
 }
 
 /* ---- Interrupts ------------------------------------------------------------------ */
@@ -69,7 +73,7 @@ static void mip_change(struct rv_hart *h, uint64_t old, uint64_t v, uint64_t mas
 {
     atomic_fetch_or(&h->mip, v & ~old & mask);
     atomic_fetch_and(&h->mip, ~(old & ~v & mask));
-    rv_sync(h);
+    rv_sync_irq(h);
 }
 
 void rv_mip_write(struct rv_hart *h, uint64_t old, uint64_t v)
@@ -86,13 +90,13 @@ void rv_sip_write(struct rv_hart *h, uint64_t old, uint64_t v)
 void rv_mie_write(struct rv_hart *h, uint64_t v)
 {
     h->mie = v & (RV_IRQ_S | RV_IRQ_M);
-    rv_sync(h);
+    rv_sync_irq(h);
 }
 
 void rv_sie_write(struct rv_hart *h, uint64_t v)
 {
     h->mie = (h->mie & ~h->mideleg) | (v & h->mideleg);
-    rv_sync(h);
+    rv_sync_irq(h);
 }
 
 void rv_mideleg_write(struct rv_hart *h, uint64_t v)

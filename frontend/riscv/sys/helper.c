@@ -2,6 +2,8 @@
  * blocks, atomics. rv_helper.h says what each must do. */
 #include "frontend/riscv/rv_helper.h"
 
+#include <sched.h>
+
 #include "frontend/riscv/sys/sys.h"
 
 static struct rv_hart *hart(struct cpu_state *s)
@@ -47,6 +49,18 @@ uint64_t rv_help_wfi(struct cpu_state *s, uint64_t k, uint64_t a, uint64_t b, ui
     return 0;
 }
 
+/* Who says so waits for what another hart, or a device, is to do. With more harts than host cores that
+ * hart may be waiting for this one's core: so after a while, a time that hurts nobody when the other
+ * runs, the host is asked to let somebody else run. */
+static void relax(struct rv_hart *h)
+{
+    enum { PAUSES_A_YIELD = 32 };
+
+    __builtin_ia32_pause();
+    if (rv_n_harts(h) > 1 && ++h->n_pauses % PAUSES_A_YIELD == 0)
+        sched_yield();
+}
+
 /* Waiting for the reservation to go is optional, and the wait is over at once:
  * so wrs.nto never outlasts the limit after which TW would make it illegal, but
  * software that traps it wants to see it. */
@@ -56,14 +70,14 @@ uint64_t rv_help_wrs(struct cpu_state *s, uint64_t k, uint64_t a, uint64_t b, ui
 
     (void)a, (void)b, (void)c;
     legal_or_raise(s, rv_k_wrs_short(k) || !trapped, k);
-    __builtin_ia32_pause();
+    relax(hart(s));
     return 0;
 }
 
 uint64_t rv_help_pause(struct cpu_state *s, uint64_t k, uint64_t a, uint64_t b, uint64_t c)
 {
-    (void)s, (void)k, (void)a, (void)b, (void)c;
-    __builtin_ia32_pause();
+    (void)k, (void)a, (void)b, (void)c;
+    relax(hart(s));
     return 0;
 }
 

@@ -51,13 +51,13 @@ uint32_t rv_mode_key(const struct rv_hart *h)
  * what firmware uses stays known whatever the kernel does with satp. */
 void rv_sync(struct rv_hart *h)
 {
-    bool bare = rv_data_rights(h) == RV_M && h->priv == RV_M;
+    uint64_t data_rights = rv_data_rights(h);
+    bool bare = data_rights == RV_M && h->priv == RV_M;
     uint64_t key = bare ? 0 : h->satp;
     uint32_t asid = (uint32_t)bits_get(key, 44, 16);
 
-    mmu_switch(h->s.mmu, key, asid, rv_data_rights(h), rv_fetch_rights(h), rv_mode_key(h));
-    if (rv_irq_deliverable(h) >= 0)
-        atomic_fetch_or(&h->s.pending, PENDING_IRQ);
+    mmu_switch(h->s.mmu, key, asid, data_rights, rv_fetch_rights(h), rv_mode_key(h));
+    rv_sync_irq(h);
 }
 
 /* ---- Reset ----------------------------------------------------------------------- */

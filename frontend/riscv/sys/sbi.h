@@ -35,6 +35,9 @@ static inline struct sbi_ret sbi_err(enum sbi_error error)
 /* arg[0..5] are a0..a5. */
 typedef struct sbi_ret sbi_fn(struct rv_hart *h, uint64_t fid, const uint64_t *arg);
 
+sbi_fn sbi_ipi; /* sbi_hart.c */
+sbi_fn sbi_rfence;
+sbi_fn sbi_hsm;
 sbi_fn sbi_pmu;
 sbi_fn sbi_dbcn;
 
@@ -42,6 +45,4 @@ sbi_fn sbi_dbcn;
 int64_t sbi_legacy(struct rv_hart *h, uint64_t eid, const uint64_t *arg);
 
 void sbi_set_timer(struct rv_hart *h, uint64_t deadline_ticks);
-/* sfence.vma for [start, start + len), of one address space or all of them. */
-void sbi_fence_range(struct rv_hart *h, uint64_t start, uint64_t len, bool all_asid, uint32_t asid);
 void sbi_reset(struct rv_hart *h, unsigned type, unsigned reason);

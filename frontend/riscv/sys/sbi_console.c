@@ -66,47 +66,55 @@ struct sbi_ret sbi_dbcn(struct rv_hart *h, uint64_t fid, const uint64_t *arg)
 /* ---- Legacy ---------------------------------------------------------------------- */
 
 /* The hart mask lies in the caller's virtual memory; NULL: all harts. Read through
- * the walk, since a fault here is the call's failure and no trap. */
-static bool legacy_mask(struct rv_hart *h, uint64_t gva, bool *self)
+ * the walk, since a fault here is the call's failure and no trap. Harts that do not exist
+ * are nobody. */
+static bool legacy_mask(struct rv_hart *h, uint64_t gva, uint64_t *harts)
 {
-    uint64_t mask;
     struct mmu_map map;
     struct mmu_fault fault;
     bool whole_page;
 
-    *self = true;
+    *harts = UINT64_MAX >> (64 - rv_n_harts(h));
     if (gva == 0)
         return true;
+    uint64_t mask;
+
     if (gva & 7)
         return false;
     if (!rv_walk(&h->s, gva, MMU_LOAD, rv_data_rights(h), &map, &fault) || !map.read ||
         !rv_pmp_allowed(&h->s, map.gpa, 8, MMU_LOAD, RV_S, &whole_page) ||
         !mmu_phys_load64(&h->s, map.gpa, &mask))
         return false;
-    *self = h->hartid < 64 && (mask >> h->hartid & 1);
+    *harts &= mask;
     return true;
 }
 
 static int64_t legacy_ipi(struct rv_hart *h, uint64_t mask_gva)
 {
-    bool self;
+    uint64_t harts;
 
-    if (!legacy_mask(h, mask_gva, &self))
+    if (!legacy_mask(h, mask_gva, &harts))
         return SBI_INVALID_ADDRESS;
-    if (self)
-        rv_set_mip(h, RV_SSI, true);
+    rv_send_ipi(h, harts);
+    return 0;
+}
+
+static int64_t legacy_fence(struct rv_hart *h, uint64_t mask_gva, const struct rv_fence *fence)
+{
+    uint64_t harts;
+
+    if (!legacy_mask(h, mask_gva, &harts))
+        return SBI_INVALID_ADDRESS;
+    rv_send_fence(h, harts, fence);
     return 0;
 }
 
 static int64_t legacy_sfence(struct rv_hart *h, const uint64_t *arg, bool all_asid)
 {
-    bool self;
+    const struct rv_fence fence = {
+        .start = arg[1], .len = arg[2], .all_asid = all_asid, .asid = (uint16_t)arg[3]};
 
-    if (!legacy_mask(h, arg[0], &self))
-        return SBI_INVALID_ADDRESS;
-    if (self)
-        sbi_fence_range(h, arg[1], arg[2], all_asid, (uint16_t)arg[3]);
-    return 0;
+    return legacy_fence(h, arg[0], &fence);
 }
 
 int64_t sbi_legacy(struct rv_hart *h, uint64_t eid, const uint64_t *arg)
@@ -117,7 +125,7 @@ int64_t sbi_legacy(struct rv_hart *h, uint64_t eid, const uint64_t *arg)
     case 2: return get(h);
     case 3: rv_set_mip(h, RV_SSI, false); return 0;
     case 4: return legacy_ipi(h, arg[0]);
-    case 5: /* fence.i needs nothing here */ return 0;
+    case 5: return legacy_fence(h, arg[0], NULL);
     case 6:
     case 7: return legacy_sfence(h, arg, eid == 6);
     default: /* 8 */ sbi_reset(h, 0, 0); return 0;

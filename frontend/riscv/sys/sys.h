@@ -6,6 +6,7 @@
 #include "dbt/base/bits.h"
 #include "dbt/base/log.h"
 #include "frontend/riscv/rv.h"
+#include "frontend/riscv/rv_status.h"
 
 /* ---- Numbers of the manual ------------------------------------------------------- */
 
@@ -42,24 +43,6 @@ enum rv_irq {
 /* All exceptions but the ecall from M, which the specification wires to 0, and
  * the numbers that nothing here raises. */
 #define RV_MEDELEG_MASK UINT64_C(0xb3ff)
-
-#define RV_STATUS_SIE  (UINT64_C(1) << 1)
-#define RV_STATUS_MIE  (UINT64_C(1) << 3)
-#define RV_STATUS_SPIE (UINT64_C(1) << 5)
-#define RV_STATUS_MPIE (UINT64_C(1) << 7)
-#define RV_STATUS_SPP  (UINT64_C(1) << 8)
-#define RV_STATUS_MPP  (UINT64_C(3) << 11)
-#define RV_STATUS_FS   (UINT64_C(3) << 13)
-#define RV_STATUS_MPRV (UINT64_C(1) << 17)
-#define RV_STATUS_SUM  (UINT64_C(1) << 18)
-#define RV_STATUS_MXR  (UINT64_C(1) << 19)
-#define RV_STATUS_TVM  (UINT64_C(1) << 20)
-#define RV_STATUS_TW   (UINT64_C(1) << 21)
-#define RV_STATUS_TSR  (UINT64_C(1) << 22)
-#define RV_STATUS_UXL  (UINT64_C(2) << 32) /* 64 bits, and cannot be changed */
-#define RV_STATUS_SXL  (UINT64_C(2) << 34)
-#define RV_STATUS_SD   (UINT64_C(1) << 63)
-enum { RV_STATUS_MPP_SHIFT = 11, RV_STATUS_FS_SHIFT = 13 };
 
 /* menvcfg and senvcfg. */
 #define RV_ENVCFG_FIOM          (UINT64_C(1) << 0)
@@ -170,6 +153,8 @@ uint64_t rv_misaligned(enum mmu_access access);
 
 /* The interrupt to take now, as a bit number; -1: none. */
 int rv_irq_deliverable(const struct rv_hart *h);
+/* The part of rv_sync() that is about interrupts. */
+void rv_sync_irq(struct rv_hart *h);
 /* Both change privilege and mode and give the new pc. The caller has checked
  * that the instruction is legal. */
 uint64_t rv_mret(struct rv_hart *h);
@@ -179,3 +164,40 @@ uint64_t rv_sret(struct rv_hart *h);
 
 /* Serves the ecall at s.pc by the registers and steps over it. */
 void rv_sbi_call(struct rv_hart *h);
+
+/* ---- The other harts (cluster.c) --------------------------------------------------- */
+
+/* sfence.vma for [start, start + len), of one address space or all of them; start and len 0: all. */
+struct rv_fence {
+    uint64_t start, len;
+    bool all_asid;
+    uint32_t asid;
+};
+
+unsigned rv_n_harts(const struct rv_hart *h);
+/* Of hart hartid, which exists and is another one than h. */
+enum rv_hsm rv_hsm_state_of(const struct rv_hart *h, unsigned hartid);
+
+/* What the hart has to do before it goes on. */
+enum rv_attend {
+    RV_ATTEND_RUN,   /* nothing: it runs guest code */
+    RV_ATTEND_STAY,  /* it runs none (PENDING_WAIT): stopped, suspended, waiting for fences */
+    RV_ATTEND_BEGAN, /* it was started, or resumed, at another pc */
+};
+/* Does what others have asked for. Called by rv_interrupt(). */
+enum rv_attend rv_attend(struct rv_hart *h);
+
+/* Bit i of harts: hart i, which exists. */
+void rv_send_ipi(struct rv_hart *h, uint64_t harts);
+/* fence NULL: fence.i. The hart goes on when all have done it. */
+void rv_send_fence(struct rv_hart *h, uint64_t harts, const struct rv_fence *fence);
+void rv_fence_now(struct rv_hart *h, const struct rv_fence *fence);
+
+/* False: it is not stopped. */
+bool rv_start(struct rv_hart *h, unsigned hartid, uint64_t pc, uint64_t arg) MUST_CHECK;
+/* False: no other hart could start this one again. */
+bool rv_stop_unless_last(struct rv_hart *h) MUST_CHECK;
+/* Until an interrupt that mie enables is pending. */
+void rv_suspend(struct rv_hart *h);
+/* The same, but it goes on at pc, with hartid and arg in a0 and a1. */
+void rv_suspend_to(struct rv_hart *h, uint64_t pc, uint64_t arg);

@@ -119,6 +119,8 @@ int rv_irq_deliverable(const struct rv_hart *h)
     bool s_open = h->priv < RV_S || (h->priv == RV_S && (h->mstatus & RV_STATUS_SIE));
     int irq = -1;
 
+    if (pending == 0)
+        return -1;
     /* All that go to M come before any that goes to S. */
     if (m_open)
         irq = highest(pending & ~h->mideleg);
@@ -127,24 +129,28 @@ int rv_irq_deliverable(const struct rv_hart *h)
     return irq;
 }
 
+void rv_sync_irq(struct rv_hart *h)
+{
+    if (rv_irq_deliverable(h) >= 0)
+        atomic_fetch_or(&h->s.pending, PENDING_IRQ);
+}
+
 /* PENDING_IRQ goes first and the bits are read after: a bit that is raised in
  * between sets it again, so that no interrupt is slept through. */
 bool rv_interrupt(struct rv_hart *h)
 {
+    enum rv_attend others;
     int irq;
 
     atomic_fetch_and(&h->s.pending, ~(uint32_t)PENDING_IRQ);
+    others = rv_attend(h);
+    if (others != RV_ATTEND_RUN)
+        return others == RV_ATTEND_BEGAN;
     irq = rv_irq_deliverable(h);
     if (irq < 0)
         return false;
     enter(h, RV_CAUSE_INTERRUPT | (unsigned)irq, 0, (h->mideleg >> irq & 1) != 0);
     return true;
-}
-
-/* WFI resumes on what is enabled in mie, whatever mstatus.xIE and delegation say. */
-bool rv_wakes(const struct rv_hart *h)
-{
-    return (rv_mip(h) & h->mie) != 0;
 }
 
 /* SSIP is a bit that software clears (an IPI was taken); the others are levels. */

@@ -1,0 +1,269 @@
+/* The guest's clock, and who waits for a time of it: each hart has its deadlines, and a timer of the
+ * host's that signals its thread. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <string.h>
+#include <x86intrin.h>
+
+#include "runtime/system/machine_int.h"
+
+/* ---- The clock ------------------------------------------------------------------------------- */
+
+static uint64_t ticks_of(const struct machine_hart *h)
+{
+    return host_time_ticks(&h->cpu.s, h->m->run.virtual_time);
+}
+
+/* All harts have the same words to make it of. */
+uint64_t machine_ticks(void *arg)
+{
+    return ticks_of(&((struct machine *)arg)->hart[0]);
+}
+
+uint64_t machine_ir_time(struct cpu_state *s)
+{
+    struct rv_hart *cpu = (struct rv_hart *)(void *)s;
+
+    return cpu->now_ticks(cpu->now_arg);
+}
+
+/* Under virtual time the day begins at a fixed second, so that runs repeat. */
+uint64_t machine_wall_ns(void *arg)
+{
+    struct machine *m = arg;
+    struct timespec t;
+
+    if (m->run.virtual_time)
+        return UINT64_C(1700000000000000000) +
+               (machine_ticks(m) - m->hart[0].cpu.s.time_add) * NS_PER_TICK;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+/* From now until `at`; 0: it is there. What is further away than the host can tell is never. */
+static uint64_t ns_until(const struct machine_hart *h, uint64_t at)
+{
+    uint64_t now = ticks_of(h);
+
+    if (at <= now)
+        return 0;
+    return at - now > INT64_MAX / NS_PER_TICK ? UINT64_MAX : (at - now) * NS_PER_TICK;
+}
+
+/* Virtual time: the icount at which it is `at`; UINT64_MAX: never. */
+static uint64_t icount_at(const struct machine_hart *h, uint64_t at)
+{
+    return at == UINT64_MAX ? UINT64_MAX : host_time_icount_at(&h->cpu.s, at);
+}
+
+/* ---- Deadlines ------------------------------------------------------------------------------- */
+
+static uint64_t earliest_locked(const struct machine_hart *h)
+{
+    uint64_t least = UINT64_MAX;
+
+    for (unsigned k = 0; k < N_TIMERS; k++)
+        if (h->deadline[k] < least)
+            least = h->deadline[k];
+    return least;
+}
+
+/* Arms the host for the earliest deadline. An earlier alarm that is set already stands:
+ * it comes, finds nothing due, and arms again; so a deadline that is pushed out, which is
+ * what kernels do at each tick, costs nothing. */
+static void arm_host_locked(struct machine_hart *h)
+{
+    uint64_t at = earliest_locked(h);
+
+    if (h->m->run.virtual_time) {
+        h->cpu.s.icount_deadline = icount_at(h, at);
+        return;
+    }
+    if (at >= h->armed || !h->have_timer)
+        return;
+    uint64_t ns = ns_until(h, at);
+    struct itimerspec when = {
+        .it_value = {.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000)}};
+
+    if (ns == 0) /* which would be no alarm */
+        when.it_value.tv_nsec = 1;
+    h->armed = at;
+    timer_settime(h->timer, 0, &when, NULL);
+}
+
+void hart_set_deadline(struct machine_hart *h, unsigned timer, uint64_t ticks)
+{
+    pthread_mutex_lock(&h->timers_lock);
+    h->deadline[timer] = ticks;
+    arm_host_locked(h);
+    pthread_mutex_unlock(&h->timers_lock);
+}
+
+/* What waits for a time of the clock is the CLINT, which arms again by itself, and the supervisor
+ * timer, which is asked when the loop polls; what waits for time to pass waits as long as before. */
+static void move_deadlines(struct machine_hart *h, uint64_t from, uint64_t to)
+{
+    pthread_mutex_lock(&h->timers_lock);
+    for (unsigned k = 0; k < N_TIMERS; k++) {
+        uint64_t left = h->deadline[k] > from ? h->deadline[k] - from : 0;
+
+        if (h->deadline[k] != UINT64_MAX)
+            h->deadline[k] = left < UINT64_MAX - to ? to + left : UINT64_MAX;
+    }
+    h->deadline[TIMER_STIME] = 0;
+    h->armed = UINT64_MAX;
+    arm_host_locked(h);
+    pthread_mutex_unlock(&h->timers_lock);
+}
+
+/* Harts that run now see the new time one after the other, within this loop's time: as where `time` is
+ * a copy of mtime that takes a moment to arrive. */
+void machine_set_ticks(void *arg, uint64_t ticks)
+{
+    struct machine *m = arg;
+    uint64_t now = machine_ticks(m);
+    uint64_t time_add = m->hart[0].cpu.s.time_add + (ticks - now);
+
+    for (unsigned i = 0; i < m->n_harts; i++)
+        __atomic_store_n(&m->hart[i].cpu.s.time_add, time_add, __ATOMIC_RELAXED);
+    for (unsigned i = 0; i < m->n_harts; i++) {
+        move_deadlines(&m->hart[i], now, ticks);
+        hart_kick(m->hart[i].hart, PENDING_EVENT);
+    }
+}
+
+static void timer_due(struct machine_hart *h, unsigned timer)
+{
+    struct machine *m = h->m;
+
+    switch (timer) {
+    case TIMER_CLINT: board_timer(&m->board, BOARD_TIMER_HART + h->index); break;
+    case TIMER_STIME: rv_timer_tick(&h->cpu); break;
+    case TIMER_RTC: board_timer(&m->board, BOARD_TIMER_RTC); break;
+    case TIMER_HTIF:
+        board_poll_htif(&m->board);
+        hart_set_deadline(h, TIMER_HTIF, machine_ticks(m) + HTIF_TICKS);
+        break;
+    default: machine_finish(m, FINISH_POWEROFF, 0); break;
+    }
+}
+
+void hart_serve_timers(struct machine_hart *h)
+{
+    uint64_t now = ticks_of(h);
+
+    for (unsigned k = 0; k < N_TIMERS; k++) {
+        pthread_mutex_lock(&h->timers_lock);
+        bool due = h->deadline[k] != UINT64_MAX && h->deadline[k] <= now;
+
+        if (due)
+            h->deadline[k] = UINT64_MAX;
+        pthread_mutex_unlock(&h->timers_lock);
+        if (due)
+            timer_due(h, k);
+    }
+    pthread_mutex_lock(&h->timers_lock);
+    if (h->armed <= now)
+        h->armed = UINT64_MAX;
+    arm_host_locked(h);
+    pthread_mutex_unlock(&h->timers_lock);
+}
+
+/* ---- Sleep ----------------------------------------------------------------------------------- */
+
+/* Nothing happens until then: the clock jumps. */
+static void jump_to(struct machine_hart *h, uint64_t icount)
+{
+    struct cpu_state *s = &h->cpu.s;
+
+    if (s->icount < icount) {
+        s->n_unretired += icount - s->icount;
+        s->icount = icount;
+    }
+    hart_kick(h->hart, PENDING_TIME);
+}
+
+/* How long a hart that waits for another one's fence looks before it sleeps: a hart that runs answers
+ * at its next block, which is sooner than the host could wake this one. */
+enum { SPINS = 1000 };
+
+static void sleep_until(struct machine_hart *h, uint64_t at)
+{
+    uint64_t ns = ns_until(h, at);
+
+    if (ns == 0)
+        return;
+    rv_away(&h->cpu);
+    for (unsigned k = 0; k < SPINS && rv_is_fencing(&h->cpu); k++)
+        _mm_pause();
+    hart_sleep(h->hart, ns);
+    rv_back(&h->cpu);
+}
+
+void hart_wait(void *arg)
+{
+    struct machine_hart *h = arg;
+
+    pthread_mutex_lock(&h->timers_lock);
+    uint64_t at = earliest_locked(h);
+    pthread_mutex_unlock(&h->timers_lock);
+
+    uint64_t then = icount_at(h, at);
+
+    if (h->m->run.virtual_time && then != UINT64_MAX) {
+        jump_to(h, then);
+        return;
+    }
+    sleep_until(h, at);
+    if (at <= ticks_of(h))
+        hart_kick(h->hart, PENDING_EVENT);
+}
+
+/* ---- The host's timer -------------------------------------------------------------------------- */
+
+static void on_alarm(int number, siginfo_t *info, void *context)
+{
+    (void)number;
+    (void)context;
+    hart_kick(info->si_value.sival_ptr, PENDING_EVENT);
+}
+
+void hart_timers_init(struct machine_hart *h)
+{
+    h->armed = UINT64_MAX;
+    for (unsigned k = 0; k < N_TIMERS; k++)
+        h->deadline[k] = UINT64_MAX;
+    pthread_mutex_init(&h->timers_lock, NULL);
+}
+
+void hart_timers_fini(struct machine_hart *h)
+{
+    if (h->have_timer)
+        timer_delete(h->timer);
+    pthread_mutex_destroy(&h->timers_lock);
+}
+
+bool hart_timers_start(struct machine_hart *h, struct err *e)
+{
+    struct sigevent ev;
+    struct sigaction sa;
+    timer_t timer;
+
+    memset(&sa, 0, sizeof sa);
+    sa.sa_sigaction = on_alarm;
+    sa.sa_flags = SA_RESTART | SA_SIGINFO;
+    sigaction(SIGRTMIN, &sa, NULL);
+    memset(&ev, 0, sizeof ev);
+    ev.sigev_notify = SIGEV_THREAD_ID;
+    ev.sigev_signo = SIGRTMIN;
+    ev.sigev_value.sival_ptr = h->hart;
+    ev._sigev_un._tid = h->tid;
+    if (timer_create(CLOCK_MONOTONIC, &ev, &timer) != 0)
+        return err_set(e, "the host gives no timer: %s", strerror(errno));
+    pthread_mutex_lock(&h->timers_lock);
+    h->timer = timer;
+    h->have_timer = true;
+    arm_host_locked(h);
+    pthread_mutex_unlock(&h->timers_lock);
+    return true;
+}

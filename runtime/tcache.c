@@ -1,0 +1,109 @@
+/* What all harts share: making it, and hearing of stores into code. */
+#include "runtime/tcache.h"
+
+#include <stdlib.h>
+
+#include "dbt/base/bits.h"
+#include "runtime/hart_int.h"
+
+enum { MIN_SEGMENT = 32 << 10 }; /* with several harts */
+
+static bool reads_page(const struct making *m, uint64_t page)
+{
+    return m->now && (m->gpa[0] == page || (m->gpa[1] && m->gpa[1] == page));
+}
+
+static bool on_write(void *arg, uint64_t gpa, unsigned len, bool *page_is_code)
+{
+    struct tcache *t = arg;
+    uint64_t page = align_down(gpa, PAGE_SIZE);
+
+    tcache_lock(t);
+    bool hit = block_drop_range(t->blocks, gpa, len);
+
+    if (hit)
+        rewrite_note(t->rewrite, gpa, len);
+    *page_is_code = block_page_has_code(t->blocks, gpa);
+    for (unsigned k = 0; k < t->n_harts; k++) {
+        struct hart *h = t->hart[k];
+
+        if (reads_page(&h->making, page)) {
+            h->making.stale = true;
+            *page_is_code = true;
+        }
+        if (!h->evaluated.len_bytes)
+            continue;
+        hit |= block_overlaps(&h->evaluated, gpa, len);
+        *page_is_code |= block_overlaps(&h->evaluated, page, PAGE_SIZE);
+    }
+    tcache_unlock(t);
+    return hit;
+}
+
+static void drop_block(void *arg, struct block *b)
+{
+    struct tcache *t = arg;
+
+    block_drop(t->blocks, b);
+}
+
+/* Each hart fills a segment, and a few are full: else what one hart makes would throw out what
+ * another has just made. */
+static struct cache *make_cache(struct tcache *t, struct err *e)
+{
+    const struct tcache_config *c = &t->config;
+    unsigned n = c->n_harts == 1 ? c->cache_segments : c->cache_segments + 2 * c->n_harts;
+    size_t bytes = c->cache_bytes, least = (size_t)n * MIN_SEGMENT;
+
+    return cache_create(c->n_harts > 1 && bytes < least ? least : bytes, n, c->n_harts, drop_block,
+                        t, e);
+}
+
+struct tcache *tcache_create(struct phys *phys, const struct tcache_config *config, struct err *e)
+{
+    struct tcache *t = calloc(1, sizeof *t);
+
+    CHECK(t && "memory for the translation cache");
+    t->config = *config;
+    t->config.translate.host_code = config->engine != ENGINE_INTERP;
+    t->phys = phys;
+    t->config.n_harts = config->n_harts ? config->n_harts : 1;
+    t->epoch = 1;
+    pthread_mutex_init(&t->lock, NULL);
+    pthread_mutex_init(&t->stop_lock, NULL);
+    if (config->engine != ENGINE_INTERP && !x64_host_ok(e))
+        goto fail;
+    t->blocks = block_table_create(phys, t);
+    t->rewrite = rewrite_create();
+    t->track = track_create(phys, on_write, t);
+    t->cache = make_cache(t, e);
+    if (!t->cache)
+        goto fail;
+    block_table_set_cache(t->blocks, t->cache);
+    hart_make_stubs(t);
+    return t;
+
+fail:
+    tcache_destroy(t);
+    return NULL;
+}
+
+void tcache_destroy(struct tcache *t)
+{
+    if (t->cache)
+        cache_destroy(t->cache);
+    if (t->track)
+        track_destroy(t->track);
+    if (t->blocks)
+        block_table_destroy(t->blocks);
+    if (t->rewrite)
+        rewrite_destroy(t->rewrite);
+    pthread_mutex_destroy(&t->stop_lock);
+    pthread_mutex_destroy(&t->lock);
+    free(t);
+}
+
+void tcache_wrote(struct tcache *t, uint64_t gpa, uint64_t len_bytes)
+{
+    track_wrote(t->track, gpa, len_bytes);
+}

@@ -1,0 +1,47 @@
+/* The translation cache that all harts of a machine share: code, what is known about it, which
+ * pages it came from; and how harts wait for each other (quiesce.c).
+ *
+ *   struct tcache   phys (borrowed), track, cache, block table, rewritten places, salts, stubs
+ *     | hart ...    its state, MMU, translator, room to emit into
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "dbt/base/err.h"
+#include "dbt/translate.h"
+#include "softmmu/phys.h"
+
+enum engine { ENGINE_JIT, ENGINE_INTERP, ENGINE_CHECK };
+enum { MAX_HARTS = 64 };
+
+struct hart;
+struct tcache;
+
+struct tcache_config {
+    enum engine engine;
+    struct translate_options translate;
+    size_t cache_bytes;
+    unsigned cache_segments;
+    unsigned n_harts; /* at most MAX_HARTS; 0: one */
+};
+
+/* ---- Before the first hart is made, after the last is gone -------------------------- */
+
+/* phys is borrowed. NULL with the reason when the host refuses memory or lacks instructions. */
+struct tcache *tcache_create(struct phys *phys, const struct tcache_config *config, struct err *e);
+void tcache_destroy(struct tcache *t);
+
+/* ---- Any thread ------------------------------------------------------------------------ */
+
+/* A device or the loader wrote guest RAM: blocks made from it are dropped. A hart that runs one
+ * leaves it at its end. Takes the cache's lock: the caller holds none that is behind it in
+ * README.md's order. */
+void tcache_wrote(struct tcache *t, uint64_t gpa, uint64_t len_bytes);
+
+/* Stops the world: returns when no hart but `self` runs guest code or its loop, which is within one
+ * block's time; sleeping harts stay asleep. self: the hart whose thread this is, which must be in
+ * its loop (events.poll), or NULL. One stops at a time, the others wait. */
+void tcache_stop(struct tcache *t, struct hart *self);
+void tcache_resume(struct tcache *t);
