@@ -101,7 +101,9 @@ static void a_balloon(void **state)
     bad("-device virtio-balloon-device,size=5 x", "size is not known; deflate-on-oom=on");
     bad("-device virtio-balloon-device,deflate-on-oom=maybe x", "on or off");
     bad("--balloon -device virtio-balloon-device x", "there is a balloon already");
-    bad("-device virtio-balloon-pci x", "write virtio-balloon-device");
+    good("-device virtio-balloon-pci,deflate-on-oom=on x");
+    assert_true(cli_o.machine.virtio[0].on_pci);
+    bad("-device virtio-balloon-pci,vectors=3 x", "the PLIC takes no MSI");
 }
 
 static void a_console(void **state)
