@@ -265,6 +265,7 @@ part_long()
     unset ASAN_OPTIONS
     one debian-image 3600 scripts/debian-image.sh
     many debian 1800 python3 tests/guest/debian.py --dbt ./dbt-run
+    many edk2 900 tests/guest/edk2.sh
     many share-20000 900 env FILES=20000 tests/guest/share.sh
     many share-virtual 600 tests/guest/share.sh ./dbt-run --time virtual
     for test in x64_emit ir_fp; do

@@ -207,6 +207,9 @@ static void bad_orders(void **state)
     fw_cfg_poll(&f);
     fw_cfg_mmio.write(&f, 16, 8, 0);
     fw_cfg_poll(&f);
+    fw_cfg_mmio.write(&f, 16, 4, htobe32(1)); /* and this, for its upper half */
+    fw_cfg_mmio.write(&f, 20, 4, htobe32((uint32_t)(RAM + ORDER)));
+    fw_cfg_poll(&f);
     assert_int_equal(n_wrote, 0);
 }
 
