@@ -22,14 +22,14 @@ struct block_table {
     struct cpu_state *state[MAX_HARTS]; /* whose jump caches hold addresses of code */
     unsigned n_states;
     struct cache *cache;
-    struct block **page; /* one list head a page of RAM */
+    struct block **page; /* one list head a page that can hold code */
     struct block_stats stats;
     struct block *_Atomic hash[1 << HASH_BITS];
 };
 
 static size_t page_list_bytes(const struct block_table *t)
 {
-    return (t->phys->ram_len >> PAGE_BITS) * sizeof(struct block *);
+    return phys_n_pages(t->phys) * sizeof(struct block *);
 }
 
 struct block_table *block_table_create(const struct phys *phys, struct tcache *tc)
@@ -96,7 +96,7 @@ struct block *block_find(struct block_table *t, uint64_t gpa, uint32_t mode,
 
 static struct block **page_head(struct block_table *t, uint64_t gpa)
 {
-    return &t->page[(gpa - t->phys->ram_gpa) >> PAGE_BITS];
+    return &t->page[phys_page(t->phys, gpa)];
 }
 
 static unsigned link_of(const struct block *b, uint64_t gpa)
@@ -221,7 +221,7 @@ static bool over_range(struct block_table *t, uint64_t gpa, uint64_t len_bytes, 
 {
     bool any = false;
 
-    if (!len_bytes || !phys_is_ram(t->phys, gpa, len_bytes))
+    if (!len_bytes || !phys_is_code(t->phys, gpa, len_bytes))
         return false;
     for (uint64_t page = align_down(gpa, PAGE_SIZE); page < gpa + len_bytes; page += PAGE_SIZE) {
         for (struct block *b = *page_head(t, page); b;) {
@@ -250,7 +250,7 @@ bool block_would_drop(struct block_table *t, uint64_t gpa, uint64_t len_bytes)
 
 bool block_page_has_code(const struct block_table *t, uint64_t gpa)
 {
-    return t->page[(gpa - t->phys->ram_gpa) >> PAGE_BITS] != NULL;
+    return t->page[phys_page(t->phys, gpa)] != NULL;
 }
 
 void block_link(struct block_table *t, struct block_exit *e, struct block *to,

@@ -79,7 +79,7 @@ static bool parcel(void *arg, uint32_t offset, uint16_t *out, uint64_t *cause, u
             return false;
         }
     }
-    memcpy(out, phys_read_ptr(w->h->tc->phys, gpa), sizeof *out);
+    memcpy(out, phys_code_ptr(w->h->tc->phys, gpa), sizeof *out);
     return true;
 }
 

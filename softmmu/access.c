@@ -212,22 +212,21 @@ void mmu_mmio_write(struct mmu *m, uint64_t gva, uint64_t gpa, unsigned size, ui
 
 /* ---- Loads ------------------------------------------------------------------------------- */
 
-/* One page's part of a crossing access, translated: nothing is read or written
- * before both are. MMIO takes no part in one. */
-static uint8_t *translate_part(struct mmu *m, uint64_t gva, unsigned len, enum mmu_access access)
+/* One page's part of a crossing access is translated before anything is read or written. MMIO takes
+ * no part in one. */
+/* The ROM is memory, too: there loads may be misaligned and cross, and then see its bytes whatever
+ * its device shows at the time. */
+static const uint8_t *load_part(struct mmu *m, uint64_t gva, unsigned len)
 {
-    struct mmu_place place = mmu_translate(m, gva, len, access);
+    const uint8_t *host = tlb_find_load(m, gva, len);
+    struct mmu_place place;
 
-    if (!place.is_ram)
-        mmu_raise_access(m, access, gva);
-    return phys_ptr(m->phys, place.gpa);
-}
-
-static uint8_t *load_part(struct mmu *m, uint64_t gva, unsigned len)
-{
-    uint8_t *host = tlb_find_load(m, gva, len);
-
-    return host ? host : translate_part(m, gva, len, MMU_LOAD);
+    if (host)
+        return host;
+    place = mmu_translate(m, gva, len, MMU_LOAD);
+    if (!place.is_ram && !phys_is_rom(m->phys, place.gpa, len))
+        mmu_raise_access(m, MMU_LOAD, gva);
+    return place.is_ram ? phys_ptr(m->phys, place.gpa) : phys_code_ptr(m->phys, place.gpa);
 }
 
 static uint64_t load_crossing(struct mmu *m, uint64_t gva, unsigned size)
@@ -252,6 +251,8 @@ static uint64_t load_missed(struct mmu *m, uint64_t gva, unsigned size)
     if (crosses_page(gva, size))
         return load_crossing(m, gva, size);
     place = mmu_translate(m, gva, size, MMU_LOAD);
+    if (!place.is_ram && place.gpa % size != 0 && phys_is_rom(m->phys, place.gpa, size))
+        return read_host(phys_code_ptr(m->phys, place.gpa), size);
     if (!place.is_ram)
         return mmu_mmio_read(m, gva, place.gpa, size, MMU_LOAD);
     return read_host(phys_read_ptr(m->phys, place.gpa), size);
@@ -286,8 +287,14 @@ bool mmu_wrote(struct mmu *m, uint64_t gpa, unsigned len)
 static uint8_t *store_part(struct mmu *m, uint64_t gva, unsigned len)
 {
     uint8_t *host = tlb_find_store(m, gva, len);
+    struct mmu_place place;
 
-    return host ? host : translate_part(m, gva, len, MMU_STORE);
+    if (host)
+        return host;
+    place = mmu_translate(m, gva, len, MMU_STORE);
+    if (!place.is_ram)
+        mmu_raise_access(m, MMU_STORE, gva);
+    return phys_ptr(m->phys, place.gpa);
 }
 
 static bool store_crossing(struct mmu *m, uint64_t gva, unsigned size, uint64_t value)

@@ -53,7 +53,7 @@ static bool walk(struct mmu *m, uint64_t gva, uint64_t *gpa, struct mmu_fault *f
     /* Two bytes: the smallest instruction, and no finer does protection go. */
     if (!m->guest->allowed(m->s, map.gpa, 2, MMU_FETCH, rights, &whole_page))
         return access_fault(m, gva, fault);
-    if (!phys_is_ram(m->phys, map.gpa, 2))
+    if (!phys_is_code(m->phys, map.gpa, 2))
         return access_fault(m, gva, fault);
     if (whole_page)
         keep(m, gva, &map);

@@ -153,6 +153,14 @@ const struct phys_region *phys_find(const struct phys *p, uint64_t gpa, unsigned
     return r;
 }
 
+void phys_set_rom(struct phys *p, uint64_t gpa, uint64_t len_bytes, const uint8_t *bytes)
+{
+    CHECK(p->rom_len == 0 && gpa % RAM_PAGE == 0 && len_bytes % RAM_PAGE == 0);
+    p->rom_gpa = gpa;
+    p->rom_len = len_bytes;
+    p->rom = bytes;
+}
+
 static void print_range(FILE *out, uint64_t gpa, uint64_t len_bytes, const char *name)
 {
     fprintf(out, "%016" PRIx64 "-%016" PRIx64 "  %s\n", gpa, gpa + (len_bytes - 1), name);

@@ -1,4 +1,5 @@
-/* Guest physical memory: RAM, and regions that devices answer. The RAM is one
+/* Guest physical memory: RAM, regions that devices answer, and ROM, which is the part of a region
+ * that can be executed. The RAM is one
  * memfd mapped twice. Through the plain view C code and host system calls read
  * and write. Through the store view translated code stores; a page of it is
  * read-only while it holds translated code (track.h). */
@@ -31,6 +32,8 @@ struct phys {
     uint64_t ram_gpa, ram_len; /* multiples of 4096 */
     uint8_t *ram;              /* plain view */
     uint8_t *store;            /* store view */
+    uint64_t rom_gpa, rom_len; /* multiples of 4096; rom_len 0: there is none */
+    const uint8_t *rom;
     struct phys_region region[64];
     unsigned n_regions;
     int memfd;
@@ -47,7 +50,17 @@ void phys_fini(struct phys *p);
 void phys_add_mmio(struct phys *p, uint64_t gpa, uint64_t len_bytes, const char *name,
                    const struct phys_mmio *ops, void *device);
 
+/* What guest code is fetched from there, where a device answers loads and stores: its owner
+ * tells of each change (track_wrote). One range, before anybody asks for pages. Borrowed. */
+void phys_set_rom(struct phys *p, uint64_t gpa, uint64_t len_bytes, const uint8_t *bytes);
+
 /* ---- Any thread -------------------------------------------------------------- */
+
+static inline bool phys_is_rom(const struct phys *p, uint64_t gpa, uint64_t len_bytes)
+{
+    return gpa >= p->rom_gpa && gpa - p->rom_gpa < p->rom_len &&
+           len_bytes <= p->rom_len - (gpa - p->rom_gpa);
+}
 
 static inline bool phys_is_ram(const struct phys *p, uint64_t gpa, uint64_t len_bytes)
 {
@@ -66,6 +79,30 @@ static inline uint8_t *phys_ptr(const struct phys *p, uint64_t gpa)
 static inline const uint8_t *phys_read_ptr(const struct phys *p, uint64_t gpa)
 {
     return p->store + (gpa - p->ram_gpa);
+}
+
+/* Can code be fetched from there? */
+static inline bool phys_is_code(const struct phys *p, uint64_t gpa, uint64_t len_bytes)
+{
+    return phys_is_ram(p, gpa, len_bytes) || phys_is_rom(p, gpa, len_bytes);
+}
+
+/* Its bytes; the caller has asked phys_is_code(). */
+static inline const uint8_t *phys_code_ptr(const struct phys *p, uint64_t gpa)
+{
+    return phys_is_ram(p, gpa, 1) ? phys_read_ptr(p, gpa) : p->rom + (gpa - p->rom_gpa);
+}
+
+/* Pages that can hold code, numbered: RAM's, then the ROM's. */
+static inline uint64_t phys_n_pages(const struct phys *p)
+{
+    return (p->ram_len + p->rom_len) / 4096;
+}
+
+static inline uint64_t phys_page(const struct phys *p, uint64_t gpa)
+{
+    return phys_is_ram(p, gpa, 1) ? (gpa - p->ram_gpa) / 4096
+                                  : (p->ram_len + (gpa - p->rom_gpa)) / 4096;
 }
 
 /* Stores an aligned value of size 1, 2, 4 or 8 through the store view: what C code prefers for

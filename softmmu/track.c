@@ -1,5 +1,5 @@
-/* Code pages. One word a page of RAM; its store view is read-only exactly while
- * PROTECTED is set (but for the moments in which the lock is held).
+/* Code pages. (Of the ROM nothing is kept: no store reaches it.) One word a page of RAM; its store
+ * view is read-only exactly while PROTECTED is set (but for the moments in which the lock is held).
  *
  *             track_protect                     on_write: no blocks are left
  *    open  ------------------->  protected  -----------------------------------> open
@@ -180,6 +180,8 @@ static void open_page_locked(struct track *t, uint64_t i)
 
 bool track_protect(struct track *t, uint64_t gpa)
 {
+    if (phys_is_rom(t->phys, gpa, 1))
+        return false;
     uint64_t i = page_index(t, gpa);
     uint16_t old = atomic_load(&t->page[i]);
     bool became;
@@ -226,9 +228,12 @@ static void left_empty(struct track *t, uint64_t i)
 
 static bool wrote_page(struct track *t, uint64_t gpa, unsigned len_bytes)
 {
-    uint64_t i = page_index(t, gpa);
     bool page_is_code = true;
     bool hit;
+
+    if (phys_is_rom(t->phys, gpa, 1))
+        return t->on_write(t->arg, gpa, len_bytes, &page_is_code);
+    uint64_t i = page_index(t, gpa);
 
     if (!is_protected(t, i))
         return false;

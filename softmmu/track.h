@@ -30,8 +30,8 @@ bool track_protect(struct track *t, uint64_t gpa);
 bool track_is_code(const struct track *t, uint64_t gpa);
 
 /* A store to RAM from C (slow path, device, loader) to [gpa, gpa+len), after it
- * was made. Returns what on_write did; false for pages that hold no code. A page
- * left without blocks becomes writable again unless it keeps being rewritten. */
+ * was made; or a change of the ROM. Returns what on_write did; false for pages that hold no code. A
+ * page left without blocks becomes writable again unless it keeps being rewritten. */
 bool track_wrote(struct track *t, uint64_t gpa, uint64_t len_bytes);
 
 /* Finds whether host address hva lies in the store view: the SIGSEGV handler asks. */

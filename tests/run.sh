@@ -146,6 +146,8 @@ part_guest()
     one check-first-second 120 tests/guest/check-boot.sh 100000000
     many boot 300 python3 tests/guest/boot.py --dbt ./dbt-run
     many disk 300 tests/guest/disk.sh
+    many disk-pci 300 env BUS=pci tests/guest/disk.sh
+    many flash 200 tests/guest/flash.sh
     many disk-formats 300 env FORMATS=1 tests/guest/disk.sh
     many disk-boot 300 tests/guest/disk-boot.sh
     many disk-kill 120 tests/guest/disk-kill.py
@@ -275,6 +277,7 @@ part_long()
     many asan-share 900 tests/guest/share.sh out/asan/dbt-run
     unset ASAN_OPTIONS
     part_debian
+    many edk2 900 tests/guest/edk2.sh
     many share-20000 900 env FILES=20000 tests/guest/share.sh
     many share-virtual 600 tests/guest/share.sh ./dbt-run --time virtual
     for test in x64_emit ir_fp; do

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "dbt/base/bits.h"
 #include "dbt/base/check.h"
 #include "dbt/base/log.h"
 
@@ -99,6 +100,11 @@ bool virtio_is_live(const struct virtio_device *d)
     return (d->status & (STATUS_DRIVER_OK | STATUS_NEEDS_RESET)) == STATUS_DRIVER_OK;
 }
 
+uint32_t virtio_offered(const struct virtio_device *d, uint32_t sel)
+{
+    return sel > 1 ? 0 : (uint32_t)(d->offered >> (32 * sel));
+}
+
 void virtio_set_features(struct virtio_device *d, unsigned sel, uint32_t value)
 {
     if (sel > 1 || (d->status & STATUS_FEATURES_OK))
@@ -144,6 +150,27 @@ void virtio_set_status(struct virtio_device *d, uint8_t status)
         driver_is_ready(d);
 }
 
+/* ---- Queues
+ * -------------------------------------------------------------------------------------- */
+
+struct virtq *virtio_queue(struct virtio_device *d, uint32_t queue)
+{
+    return queue < d->ops->n_queues ? &d->queue[queue] : NULL;
+}
+
+/* One that is too large must not become a good one by losing its upper bits. */
+void virtio_set_num(struct virtq *q, uint32_t num)
+{
+    if (!q->ready)
+        q->num = num <= UINT16_MAX ? (uint16_t)num : 0;
+}
+
+void virtio_set_address(const struct virtq *q, uint64_t *at, unsigned low_bit, uint32_t value)
+{
+    if (!q->ready)
+        *at = bits_set(*at, low_bit, 32, value);
+}
+
 void virtio_set_ready(struct virtio_device *d, unsigned queue, bool ready)
 {
     struct virtq *q;
@@ -186,6 +213,15 @@ void virtio_notify(struct virtio_device *d, uint32_t queue)
     virtio_kick(d);
 }
 
+void virtio_hold(struct virtio_device *d, bool held)
+{
+    if (held && !d->held && d->ops->settle)
+        d->ops->settle(d);
+    if (!held && d->held)
+        virtio_kick(d);
+    d->held = held;
+}
+
 void virtio_defer(struct virtio_device *d, unsigned queue)
 {
     d->notified |= UINT32_C(1) << queue;
@@ -194,7 +230,7 @@ void virtio_defer(struct virtio_device *d, unsigned queue)
 void virtio_poll(struct virtio_device *d)
 {
     pthread_mutex_lock(&d->lock);
-    if (virtio_is_live(d)) {
+    if (virtio_is_live(d) && !d->held) {
         uint32_t queues = d->notified;
 
         d->notified = 0;
@@ -258,9 +294,9 @@ void virtio_config_changed(struct virtio_device *d)
         interrupt(d, INTERRUPT_CONFIG);
 }
 
-uint32_t virtio_read_config(const struct virtio_device *d, uint64_t offset, unsigned size)
+uint64_t virtio_read_config(const struct virtio_device *d, uint64_t offset, unsigned size)
 {
-    uint32_t value = 0;
+    uint64_t value = 0;
 
     DCHECK(size <= sizeof value);
     if (offset < d->config_len)
@@ -269,17 +305,18 @@ uint32_t virtio_read_config(const struct virtio_device *d, uint64_t offset, unsi
     return value;
 }
 
-void virtio_write_config(struct virtio_device *d, uint64_t offset, unsigned size, uint32_t value)
+void virtio_write_config(struct virtio_device *d, uint64_t offset, unsigned size, uint64_t value)
 {
-    if (d->ops->write_config)
-        d->ops->write_config(d, offset, size, value);
+    if (d->ops->write_config && size <= 4)
+        d->ops->write_config(d, offset, size, (uint32_t)value);
 }
 
 /* ---- State
  * ---------------------------------------------------------------------------------------------------
  */
 
-/* What is with the host comes back first, so that nothing is in flight in a saved state. */
+/* What is with the host comes back first, so that nothing is in flight in a saved state; also if
+ * the device is held, for it was asked for before. */
 void virtio_state(struct virtio_device *d, struct state_io *io)
 {
     if (d->ops->settle)

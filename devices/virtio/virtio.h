@@ -1,6 +1,6 @@
 /* What all virtio devices have in common, whatever bus they are on (virtio 1.2, chapter 2): status,
  * features, queues, configuration space. A device type is a struct virtio_ops; a transport
- * (virtio_mmio.h) is the registers by which the driver reaches this.
+ * (virtio_mmio.h, virtio_pci.h) is the registers by which the driver reaches this.
  *
  *      driver --registers--> transport --> struct virtio_device --> struct virtio_ops
  *                                               |  ^
@@ -94,6 +94,7 @@ struct virtio_device {
     uint32_t generation; /* of configuration space */
     uint32_t notified;   /* queues whose notification waits for virtio_poll() */
     bool irq_out;
+    bool held; /* guest memory is out of reach: see virtio_hold() */
     struct virtq queue[VIRTIO_MAX_QUEUES];
 };
 
@@ -157,14 +158,29 @@ void virtio_kick(struct virtio_device *d);
 /* Writes the status register (virtio 1.2, section 2.1): bits are added, 0 resets. */
 void virtio_set_status(struct virtio_device *d, uint8_t status);
 
-/* Half `sel` (0: bits 0 to 31) of the driver's features. Too late once FEATURES_OK is set. */
+/* Half `sel` (0: bits 0 to 31) of the features that are offered. */
+uint32_t virtio_offered(const struct virtio_device *d, uint32_t sel);
+
+/* Half `sel` of the driver's features. Too late once FEATURES_OK is set. */
 void virtio_set_features(struct virtio_device *d, unsigned sel, uint32_t value);
+
+/* NULL: the device has no such queue. */
+struct virtq *virtio_queue(struct virtio_device *d, uint32_t queue);
+
+/* What says where a queue is; ignored while it is ready. `at` is one of its three addresses. */
+void virtio_set_num(struct virtq *q, uint32_t num);
+void virtio_set_address(const struct virtq *q, uint64_t *at, unsigned low_bit, uint32_t value);
 
 /* QueueReady. */
 void virtio_set_ready(struct virtio_device *d, unsigned queue, bool ready);
 
+/* Takes guest memory away from the device and gives it back (a bus may do that). When it
+ * returns, nothing is read or written; what was asked for waits. */
+void virtio_hold(struct virtio_device *d, bool held);
+
 void virtio_notify(struct virtio_device *d, uint32_t queue);
 void virtio_ack(struct virtio_device *d, uint32_t interrupts);
-uint32_t virtio_read_config(const struct virtio_device *d, uint64_t offset, unsigned size);
-void virtio_write_config(struct virtio_device *d, uint64_t offset, unsigned size, uint32_t value);
+/* size is 1, 2, 4 or 8; a write of 8 bytes is ignored. */
+uint64_t virtio_read_config(const struct virtio_device *d, uint64_t offset, unsigned size);
+void virtio_write_config(struct virtio_device *d, uint64_t offset, unsigned size, uint64_t value);
 void virtio_state(struct virtio_device *d, struct state_io *io);

@@ -1,6 +1,5 @@
 #include "devices/virtio/virtio_mmio.h"
 
-#include "dbt/base/bits.h"
 #include "dbt/base/log.h"
 
 enum { /* virtio 1.2, table 4.1 */
@@ -34,28 +33,14 @@ enum { /* virtio 1.2, table 4.1 */
 
 enum { MAGIC = 0x74726976 /* "virt" */, VENDOR = 0x20544244 /* "DBT " */, TRANSPORT_VERSION = 2 };
 
-static struct virtq *selected(const struct virtio_mmio *t)
-{
-    struct virtio_device *d = t->device;
-
-    return t->queue_sel < d->ops->n_queues ? &d->queue[t->queue_sel] : NULL;
-}
-
-static uint32_t offered(const struct virtio_mmio *t)
-{
-    return t->device_features_sel > 1
-               ? 0
-               : (uint32_t)(t->device->offered >> (32 * t->device_features_sel));
-}
-
 static uint32_t read_register(const struct virtio_mmio *t, uint64_t offset)
 {
-    const struct virtio_device *d = t->device;
-    const struct virtq *q = selected(t);
+    struct virtio_device *d = t->device;
+    const struct virtq *q = virtio_queue(d, t->queue_sel);
 
     switch (offset) {
     case DEVICE_ID: return d->ops->id;
-    case DEVICE_FEATURES: return offered(t);
+    case DEVICE_FEATURES: return virtio_offered(d, t->device_features_sel);
     case QUEUE_NUM_MAX: return q ? q->max : 0;
     case QUEUE_READY: return q ? q->ready : 0;
     case INTERRUPT_STATUS: return d->interrupts;
@@ -67,22 +52,20 @@ static uint32_t read_register(const struct virtio_mmio *t, uint64_t offset)
     return offset >= SHM_LEN_LOW && offset <= SHM_BASE_HIGH ? UINT32_MAX : 0;
 }
 
-/* The registers that tell where a queue is: the driver must not write them while it is ready. */
 static void write_queue(const struct virtio_mmio *t, uint64_t offset, uint32_t value)
 {
-    struct virtq *q = selected(t);
+    struct virtq *q = virtio_queue(t->device, t->queue_sel);
 
-    if (!q || q->ready)
+    if (!q)
         return;
     switch (offset) {
-    /* One that is too large must not become a good one by losing its upper bits. */
-    case QUEUE_NUM: q->num = value <= UINT16_MAX ? (uint16_t)value : 0; break;
-    case QUEUE_DESC_LOW: q->desc_gpa = bits_set(q->desc_gpa, 0, 32, value); break;
-    case QUEUE_DESC_HIGH: q->desc_gpa = bits_set(q->desc_gpa, 32, 32, value); break;
-    case QUEUE_DRIVER_LOW: q->driver_gpa = bits_set(q->driver_gpa, 0, 32, value); break;
-    case QUEUE_DRIVER_HIGH: q->driver_gpa = bits_set(q->driver_gpa, 32, 32, value); break;
-    case QUEUE_DEVICE_LOW: q->device_gpa = bits_set(q->device_gpa, 0, 32, value); break;
-    case QUEUE_DEVICE_HIGH: q->device_gpa = bits_set(q->device_gpa, 32, 32, value); break;
+    case QUEUE_NUM: virtio_set_num(q, value); break;
+    case QUEUE_DESC_LOW: virtio_set_address(q, &q->desc_gpa, 0, value); break;
+    case QUEUE_DESC_HIGH: virtio_set_address(q, &q->desc_gpa, 32, value); break;
+    case QUEUE_DRIVER_LOW: virtio_set_address(q, &q->driver_gpa, 0, value); break;
+    case QUEUE_DRIVER_HIGH: virtio_set_address(q, &q->driver_gpa, 32, value); break;
+    case QUEUE_DEVICE_LOW: virtio_set_address(q, &q->device_gpa, 0, value); break;
+    case QUEUE_DEVICE_HIGH: virtio_set_address(q, &q->device_gpa, 32, value); break;
     default: break;
     }
 }
@@ -128,13 +111,6 @@ static bool read_identity(uint64_t offset, uint64_t *value)
     }
 }
 
-static uint64_t read_config(const struct virtio_device *d, uint64_t offset, unsigned size)
-{
-    if (size < 8)
-        return virtio_read_config(d, offset, size);
-    return virtio_read_config(d, offset, 4) | (uint64_t)virtio_read_config(d, offset + 4, 4) << 32;
-}
-
 static uint64_t mmio_read(void *device, uint64_t offset, unsigned size)
 {
     struct virtio_mmio *t = device;
@@ -145,8 +121,8 @@ static uint64_t mmio_read(void *device, uint64_t offset, unsigned size)
     if (!t->device)
         return 0;
     pthread_mutex_lock(&t->device->lock);
-    value =
-        offset < CONFIG ? read_register(t, offset) : read_config(t->device, offset - CONFIG, size);
+    value = offset < CONFIG ? read_register(t, offset)
+                            : virtio_read_config(t->device, offset - CONFIG, size);
     pthread_mutex_unlock(&t->device->lock);
     return value;
 }
@@ -160,8 +136,8 @@ static void mmio_write(void *device, uint64_t offset, unsigned size, uint64_t va
     pthread_mutex_lock(&t->device->lock);
     if (offset < CONFIG)
         write_register(t, offset, (uint32_t)value);
-    else if (size <= 4)
-        virtio_write_config(t->device, offset - CONFIG, size, (uint32_t)value);
+    else
+        virtio_write_config(t->device, offset - CONFIG, size, value);
     pthread_mutex_unlock(&t->device->lock);
 }
 

@@ -1,14 +1,15 @@
-/* The balloon: --balloon, and QEMU's -device virtio-balloon-device. */
+/* The balloon: --balloon, and QEMU's -device virtio-balloon-pci. */
 #include "runtime/cli/option_list.h"
 
-static bool add(struct options *o, const struct virtio_balloon_config *config, struct err *e)
+static bool add(struct options *o, const struct virtio_balloon_config *config, bool on_pci,
+                struct err *e)
 {
     const struct machine_config *m = &o->machine;
 
     for (unsigned i = 0; i < m->n_virtio; i++)
         if (m->virtio[i].kind == VIRTIO_KIND_BALLOON)
             return err_set(e, "there is a balloon already; one takes all that the guest gives");
-    if (!option_add_virtio(o, VIRTIO_KIND_BALLOON, e))
+    if (!option_add_virtio(o, VIRTIO_KIND_BALLOON, on_pci, e))
         return false;
     o->machine.virtio[m->n_virtio - 1].balloon = *config;
     return true;
@@ -19,10 +20,11 @@ bool option_balloon(struct options *o, const char *value, struct err *e)
     const struct virtio_balloon_config config = {0};
 
     (void)value;
-    return add(o, &config, e);
+    return add(o, &config, false, e);
 }
 
-bool option_device_balloon(struct options *o, const char *rest, struct err *e)
+bool option_device_balloon(struct options *o, const struct option_bus *bus, const char *rest,
+                           struct err *e)
 {
     struct virtio_balloon_config config = {0};
     struct option_item it;
@@ -35,14 +37,12 @@ bool option_device_balloon(struct options *o, const char *rest, struct err *e)
             ok = option_on_off(&config.deflate_on_oom, &it, e);
         else if (option_is(it.name, "free-page-reporting"))
             ok = option_on_off(&reporting, &it, e);
-        else if (!option_is(it.name, "id"))
-            ok = err_set(e,
-                         "virtio-balloon-device: %s is not known; deflate-on-oom=on, "
-                         "free-page-reporting=off",
-                         it.name);
+        else if (!option_is_of_bus(bus, &it, &ok, e) && !option_is(it.name, "id"))
+            ok = err_set(e, "%s: %s is not known; deflate-on-oom=on, free-page-reporting=off",
+                         bus->name, it.name);
         if (!ok)
             return false;
     }
     config.no_reporting = !reporting;
-    return e->text[0] == '\0' && add(o, &config, e);
+    return e->text[0] == '\0' && add(o, &config, bus->on_pci, e);
 }

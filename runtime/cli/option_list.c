@@ -75,13 +75,52 @@ bool option_is_habit(const struct option_habit *rows, unsigned n, const struct o
     return false;
 }
 
-bool option_add_virtio(struct options *o, enum virtio_kind kind, struct err *e)
+bool option_is_virtio(const char *name, size_t len, const char *base, struct option_bus *bus)
+{
+    static const char *const suffixes[] = {"-device", "-pci", "-pci-non-transitional", ""};
+    const size_t base_len = strlen(base);
+
+    if (len >= sizeof bus->name || len < base_len || memcmp(name, base, base_len) != 0)
+        return false;
+    *bus = (struct option_bus){.on_pci = false};
+    memcpy(bus->name, name, len);
+    for (unsigned i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
+        bus->on_pci = i > 0;
+        if (option_is(bus->name + base_len, suffixes[i]))
+            return true;
+    }
+    return false;
+}
+
+bool option_is_of_bus(const struct option_bus *bus, const struct option_item *it, bool *ok,
+                      struct err *e)
+{
+    static const struct option_habit habits[] = {
+        {"romfile", "  ", "there are no ROMs on PCI; leave it out"},
+        {"rombar", " 0 ", "there are no ROMs on PCI; leave it out"},
+        {"bus", " pcie.0 ", "there is one bus, pcie.0; leave it out"},
+        {"addr", "",
+         "functions take the slots from 1 up in the order of their -device; leave it out"},
+        {"disable-legacy", " on true ", "devices are of virtio 1.0 and later; leave it out"},
+        {"disable-modern", " off false ", "devices are of virtio 1.0 and later; leave it out"},
+        {"vectors", " 0 ", "the PLIC takes no MSI: interrupts are INTx; leave it out"},
+        {"bootindex", "", "firmware tries disks in the order of the command line; leave it out"},
+    };
+
+    return bus->on_pci && option_is_habit(habits, sizeof habits / sizeof habits[0], it, ok, e);
+}
+
+bool option_add_virtio(struct options *o, enum virtio_kind kind, bool on_pci, struct err *e)
 {
     struct machine_config *m = &o->machine;
 
-    if (m->n_virtio == CONFIG_MAX_VIRTIO)
-        return err_set(e, "one device too many: the board has %d virtio slots", CONFIG_MAX_VIRTIO);
+    if (!config_has_room(m, on_pci))
+        return on_pci ? err_set(e, "one device too many: PCI has %d slots", CONFIG_PCI_SLOTS - 1)
+                      : err_set(e,
+                                "one device too many: the board has %d virtio slots; more go on "
+                                "PCI, as -device virtio-blk-pci,drive=ID",
+                                CONFIG_VIRTIO_SLOTS);
     o->backend_of[m->n_virtio] = (struct cli_backend_name){""};
-    m->virtio[m->n_virtio++] = (struct virtio_config){.kind = kind};
+    m->virtio[m->n_virtio++] = (struct virtio_config){.kind = kind, .on_pci = on_pci};
     return true;
 }

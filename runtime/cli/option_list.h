@@ -36,5 +36,20 @@ struct option_habit {
 bool option_is_habit(const struct option_habit *rows, unsigned n, const struct option_item *it,
                      bool *ok, struct err *e) MUST_CHECK;
 
+/* What -device names: which bus the device is on. */
+struct option_bus {
+    char name[32]; /* of the device, as it was given */
+    bool on_pci;
+};
+
+/* Is the name, of `len` characters, that of virtio device `base` ("virtio-blk") on some bus?
+ * Without one it is PCI, as in QEMU. */
+bool option_is_virtio(const char *name, size_t len, const char *base, struct option_bus *bus);
+
+/* A setting of the bus's. Then *ok says whether its value is taken; *e why not. */
+bool option_is_of_bus(const struct option_bus *bus, const struct option_item *it, bool *ok,
+                      struct err *e) MUST_CHECK;
+
 /* One more device of the board. */
-bool option_add_virtio(struct options *o, enum virtio_kind kind, struct err *e) MUST_CHECK;
+bool option_add_virtio(struct options *o, enum virtio_kind kind, bool on_pci,
+                       struct err *e) MUST_CHECK;

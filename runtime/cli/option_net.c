@@ -71,7 +71,8 @@ static const struct option_habit habits[] = {
     {"vhost", " off ", "leave it out"},
     {"vnet_hdr", " on ", "leave it out"},
     {"ipv4", " on ", "leave it out"},
-    {"model", " virtio virtio-net-device ", "the card is virtio-net-device; leave it out"},
+    {"model", " virtio virtio-net-device virtio-net-pci ",
+     "the card is virtio-net-device; or write virtio-net-pci"},
     {"server", " off ", "passt listens: start it first"},
     {"addr.type", " unix ", "write addr.type=unix,addr.path=SOCKET, or --net passt=SOCKET"},
 };
@@ -149,8 +150,10 @@ static bool take_setting(struct cli_net *n, const struct option_item *it, struct
         return option_copy(c->name, sizeof c->name, it, e);
     if (c->kind == NET_USER && (ok = take_user(c, it, &known, e), known))
         return ok;
-    if (option_is_habit(habits, sizeof habits / sizeof habits[0], it, &ok, e))
+    if (option_is_habit(habits, sizeof habits / sizeof habits[0], it, &ok, e)) {
+        n->on_pci |= option_is(it->name, "model") && ok && option_is(it->value, "virtio-net-pci");
         return ok;
+    }
     return refuse(it, e);
 }
 
@@ -199,7 +202,7 @@ bool option_net(struct options *o, const char *value, struct err *e)
 
     if (option_is(value, "none"))
         return true;
-    if (!parse(&n, value, e) || !option_add_virtio(o, VIRTIO_KIND_NET, e))
+    if (!parse(&n, value, e) || !option_add_virtio(o, VIRTIO_KIND_NET, n.on_pci, e))
         return false;
     o->machine.virtio[o->machine.n_virtio - 1].card = n.config;
     return true;
@@ -225,12 +228,14 @@ bool option_netdev(struct options *o, const char *value, struct err *e)
     if (find(o, n.id))
         return err_set(e, "id=%s is taken by another network", n.id);
     if (o->n_nets == CONFIG_MAX_VIRTIO)
-        return err_set(e, "one network too many: the board has %d virtio slots", CONFIG_MAX_VIRTIO);
+        return err_set(e, "one network too many: the board has room for %d devices",
+                       CONFIG_MAX_VIRTIO);
     o->net[o->n_nets++] = n;
     return true;
 }
 
-bool option_device_net(struct options *o, const char *rest, struct err *e)
+bool option_device_net(struct options *o, const struct option_bus *bus, const char *rest,
+                       struct err *e)
 {
     struct option_item it;
     char id[DRIVE_ID_ROOM] = "";
@@ -244,15 +249,14 @@ bool option_device_net(struct options *o, const char *rest, struct err *e)
             ok = take_mac(card.mac, &it, e);
         else if (option_is(it.name, "host_mtu"))
             ok = take_mtu(&card.net.mtu, &it, e);
-        else if (!option_is(it.name, "id"))
-            ok = err_set(e,
-                         "virtio-net-device: %s is not known; netdev=ID, mac=, host_mtu=", it.name);
+        else if (!option_is_of_bus(bus, &it, &ok, e) && !option_is(it.name, "id"))
+            ok = err_set(e, "%s: %s is not known; netdev=ID, mac=, host_mtu=", bus->name, it.name);
     }
     if (e->text[0] != '\0')
         return false;
     if (id[0] == '\0')
-        return err_set(e, "virtio-net-device needs netdev=ID; or write --net user for both");
-    if (!option_add_virtio(o, VIRTIO_KIND_NET, e))
+        return err_set(e, "%s needs netdev=ID; or write --net user for both", bus->name);
+    if (!option_add_virtio(o, VIRTIO_KIND_NET, bus->on_pci, e))
         return false;
     option_set_text(o->backend_of[o->machine.n_virtio - 1].id, id);
     o->machine.virtio[o->machine.n_virtio - 1].card = card;
@@ -269,8 +273,9 @@ static bool attach(struct options *o, unsigned i, struct err *e)
     struct cli_net *n = find(o, o->backend_of[i].id);
 
     if (!n)
-        return err_set(e, "-device virtio-net-device,netdev=%s: there is no -netdev with id=%s",
-                       o->backend_of[i].id, o->backend_of[i].id);
+        return err_set(e, "-device virtio-net-%s,netdev=%s: there is no -netdev with id=%s",
+                       o->machine.virtio[i].on_pci ? "pci" : "device", o->backend_of[i].id,
+                       o->backend_of[i].id);
     if (n->used)
         return err_set(e, "-netdev id=%s is given to two devices", n->id);
     n->used = true;

@@ -51,7 +51,7 @@ bool option_share(struct options *o, const char *value, struct err *e)
         return false;
     if (s.path[0] == '\0')
         return err_set(e, "which folder? --share FOLDER");
-    if (!check_tag(o, s.tag, e) || !option_add_virtio(o, VIRTIO_KIND_FS, e))
+    if (!check_tag(o, s.tag, e) || !option_add_virtio(o, VIRTIO_KIND_FS, false, e))
         return false;
     o->machine.virtio[o->machine.n_virtio - 1].share = s;
     return true;

@@ -24,12 +24,16 @@ struct cli_drive {
     struct drive_config config;
     char id[DRIVE_ID_ROOM]; /* "": none */
     bool loose;             /* if=none: a -device takes it */
-    bool used;              /* one has */
+    bool flash;             /* if=pflash: into bank `unit` */
+    bool unit_given;
+    unsigned unit;
+    bool used; /* one has */
 };
 
 /* A -netdev. */
 struct cli_net {
     struct net_device_config config;
+    bool on_pci; /* model=virtio-net-pci */
     char id[DRIVE_ID_ROOM];
     bool used; /* a -device has it */
 };
@@ -62,6 +66,7 @@ struct options {
 
     /* What the parser keeps between options. */
     bool serial_given, host_time_given;
+    bool console_bus_given, console_on_pci; /* -device virtio-serial-pci or virtio-serial-device */
     struct cli_drive drive[CONFIG_MAX_VIRTIO];
     unsigned n_drives;
     struct cli_net net[CONFIG_MAX_VIRTIO];
@@ -109,9 +114,10 @@ bool option_global(struct options *o, const char *value, struct err *e) MUST_CHE
 bool option_console(struct options *o, const char *value, struct err *e) MUST_CHECK;
 bool option_object(struct options *o, const char *value, struct err *e) MUST_CHECK;
 
-/* When all options are read: gives the drives to the devices that name them. */
-/* Standard input goes to the console if that asks for it and -serial does not. */
+/* When all options are read: standard input goes to the console if that asks for it and -serial
+ * does not, and the console to the bus that a -device named. */
 bool option_settle_console(struct options *o, struct err *e) MUST_CHECK;
+/* Gives the drives to the devices that name them. */
 bool option_attach_drives(struct options *o, struct err *e) MUST_CHECK;
 
 /* ---- option_net.c ---------------------------------------------------------------------- */
@@ -119,11 +125,21 @@ bool option_attach_drives(struct options *o, struct err *e) MUST_CHECK;
 bool option_net(struct options *o, const char *value, struct err *e) MUST_CHECK; /* --net, -nic */
 bool option_netdev(struct options *o, const char *value, struct err *e) MUST_CHECK; /* -netdev */
 
-/* -device virtio-net-device; the settings behind its name, or NULL. */
-bool option_device_net(struct options *o, const char *rest, struct err *e) MUST_CHECK;
+struct option_bus;
+
+/* -device virtio-net-device and virtio-net-pci; the settings behind its name, or NULL. */
+bool option_device_net(struct options *o, const struct option_bus *bus, const char *rest,
+                       struct err *e) MUST_CHECK;
 
 /* When all options are read: as option_attach_drives(), and gives each card its address. */
 bool option_attach_nets(struct options *o, struct err *e) MUST_CHECK;
+
+/* ---- option_firmware.c: flash and fw_cfg ------------------------------------------------ */
+
+/* A --drive with if=pflash: into its bank, or the first that is free. */
+bool option_flash(struct options *o, const struct cli_drive *d, struct err *e) MUST_CHECK;
+bool option_pflash(struct options *o, const char *value, struct err *e) MUST_CHECK; /* -pflash */
+bool option_fw_cfg(struct options *o, const char *value, struct err *e) MUST_CHECK; /* -fw_cfg */
 
 /* ---- option_share.c: shared folders ---------------------------------------------------- */
 
@@ -138,7 +154,8 @@ bool option_share_device(const char *value, struct err *e) MUST_CHECK;
 
 bool option_balloon(struct options *o, const char *value, struct err *e) MUST_CHECK;
 /* -device virtio-balloon-device; the settings behind its name, or NULL. */
-bool option_device_balloon(struct options *o, const char *rest, struct err *e) MUST_CHECK;
+bool option_device_balloon(struct options *o, const struct option_bus *bus, const char *rest,
+                           struct err *e) MUST_CHECK;
 
 /* ---- help.c ------------------------------------------------------------------------- */
 

@@ -142,14 +142,84 @@ static void init_virtio(struct board *b, struct phys *phys, const struct machine
     board_virtio_init(&b->virtio, cfg, ends, &host);
 }
 
+/* ---- Flash -------------------------------------------------------------------------- */
+
+static bool flash_keep(void *arg, uint64_t offset, uint64_t len_bytes)
+{
+    const struct board_bank *bank = arg;
+
+    return firmware_files_keep(bank->files, bank->n, offset, len_bytes);
+}
+
+static void flash_wake(void *arg)
+{
+    struct board *b = ((struct board_bank *)arg)->board;
+
+    b->host.wake(b->host.arg);
+}
+
+static void flash_wrote(void *arg, uint64_t offset, uint64_t len_bytes)
+{
+    const struct board_bank *bank = arg;
+    const struct board_host *host = &bank->board->host;
+
+    host->wrote(host->arg, MEMMAP_flash_gpa + (uint64_t)PFLASH_LEN * bank->n + offset, len_bytes);
+}
+
+static void init_flash(struct board *b, struct phys *phys, const struct machine_config *cfg,
+                       struct firmware_files *files)
+{
+    b->has_flash = config_has_flash(cfg);
+    for (unsigned n = 0; b->has_flash && n < CONFIG_FLASH_BANKS; n++) {
+        const uint64_t at = (uint64_t)PFLASH_LEN * n;
+        const struct pflash_host host = {
+            .keep = flash_keep, .wake = flash_wake, .wrote = flash_wrote, .arg = &b->bank[n]};
+
+        b->bank[n] = (struct board_bank){.board = b, .files = files, .n = n};
+        pflash_init(&b->flash[n], files->flash + at, cfg->flash[n].file.read_only, &host);
+        phys_add_mmio(phys, MEMMAP_flash_gpa + at, PFLASH_LEN, "flash", &pflash_mmio, &b->flash[n]);
+    }
+}
+
+/* ---- What the firmware may ask for ---------------------------------------------------- */
+
+static void add_file(struct fw_cfg *f, uint16_t len_key, uint16_t data_key,
+                     const struct firmware_file *file)
+{
+    fw_cfg_add_number(f, len_key, file->len, 4);
+    fw_cfg_add(f, data_key, file->data, file->len);
+}
+
+static void init_fw_cfg(struct board *b, struct phys *phys, const struct machine_config *cfg,
+                        const struct firmware_files *files)
+{
+    static const uint8_t no_uuid[16];
+    const struct virtio_dma dma = {.phys = phys, .wrote = b->host.wrote, .arg = b->host.arg};
+    struct fw_cfg *f = &b->fw_cfg;
+
+    fw_cfg_init(f, &dma, b->host.wake, b->host.arg);
+    fw_cfg_add(f, FW_CFG_UUID, no_uuid, sizeof no_uuid);
+    fw_cfg_add_number(f, FW_CFG_RAM_SIZE, cfg->ram_len, 8);
+    fw_cfg_add_number(f, FW_CFG_NOGRAPHIC, 1, 2);
+    fw_cfg_add_number(f, FW_CFG_NB_CPUS, cfg->n_harts, 2);
+    fw_cfg_add_number(f, FW_CFG_MAX_CPUS, cfg->n_harts, 2);
+    add_file(f, FW_CFG_KERNEL_SIZE, FW_CFG_KERNEL_DATA, &files->kernel);
+    add_file(f, FW_CFG_INITRD_SIZE, FW_CFG_INITRD_DATA, &files->initrd);
+    add_file(f, FW_CFG_CMDLINE_SIZE, FW_CFG_CMDLINE_DATA, &files->cmdline);
+    for (unsigned i = 0; i < cfg->n_fw_files; i++)
+        fw_cfg_add_file(f, cfg->fw_file[i].name, files->file[i].data, files->file[i].len);
+}
+
 void board_init(struct board *b, struct phys *phys, const struct clock *clock,
-                const struct machine_config *cfg, const struct boot_plan *plan,
-                const struct ends *ends, const struct board_host *host)
+                const struct machine_config *cfg, const struct boot_plan *plan, struct ends *ends,
+                const struct board_host *host)
 {
     *b = (struct board){.host = *host, .lines = &ends->lines};
     init_interrupts(b, clock, cfg->n_harts);
     init_devices(b, phys, clock, plan);
     init_virtio(b, phys, cfg, ends);
+    init_flash(b, phys, cfg, &ends->firmware);
+    init_fw_cfg(b, phys, cfg, &ends->firmware);
 #define ADD(name, ops, device)                                                                     \
     phys_add_mmio(phys, MEMMAP_##name##_gpa, MEMMAP_##name##_len, #name, ops, device)
     ADD(finisher, &finisher_mmio, &b->finisher);
@@ -157,6 +227,7 @@ void board_init(struct board *b, struct phys *phys, const struct clock *clock,
     ADD(clint, &clint_mmio, &b->clint);
     ADD(plic, &plic_mmio, &b->plic);
     ADD(uart, &uart_mmio, &b->uart);
+    ADD(fw_cfg, &fw_cfg_mmio, &b->fw_cfg);
 #undef ADD
 }
 
@@ -187,6 +258,9 @@ void board_fini(struct board *b)
 {
     board_stop(b);
     board_virtio_fini(&b->virtio);
+    for (unsigned n = 0; b->has_flash && n < CONFIG_FLASH_BANKS; n++)
+        pflash_fini(&b->flash[n]);
+    fw_cfg_fini(&b->fw_cfg);
     uart_fini(&b->uart);
     rtc_fini(&b->rtc);
     clint_fini(&b->clint);
@@ -196,6 +270,9 @@ void board_fini(struct board *b)
 void board_reset(struct board *b)
 {
     board_virtio_reset(&b->virtio);
+    for (unsigned n = 0; b->has_flash && n < CONFIG_FLASH_BANKS; n++)
+        pflash_reset(&b->flash[n]);
+    fw_cfg_reset(&b->fw_cfg);
     uart_reset(&b->uart);
     rtc_reset(&b->rtc);
     clint_reset(&b->clint);
@@ -211,6 +288,9 @@ void board_state(struct board *b, struct state_io *io)
     rtc_state(&b->rtc, io);
     htif_state(&b->htif, io);
     board_virtio_state(&b->virtio, io);
+    for (unsigned n = 0; b->has_flash && n < CONFIG_FLASH_BANKS; n++)
+        pflash_state(&b->flash[n], io);
+    fw_cfg_state(&b->fw_cfg, io);
 }
 
 /* ---- While it runs -------------------------------------------------------------------- */
@@ -226,6 +306,9 @@ void board_timer(struct board *b, unsigned timer)
 void board_poll(struct board *b)
 {
     board_virtio_poll(&b->virtio);
+    for (unsigned n = 0; b->has_flash && n < CONFIG_FLASH_BANKS; n++)
+        pflash_poll(&b->flash[n]);
+    fw_cfg_poll(&b->fw_cfg);
 }
 
 bool board_poll_htif(struct board *b)

@@ -11,7 +11,9 @@
 
 #include "devices/clint.h"
 #include "devices/finisher.h"
+#include "devices/fw_cfg.h"
 #include "devices/htif.h"
+#include "devices/pflash.h"
 #include "devices/plic.h"
 #include "devices/rtc_goldfish.h"
 #include "devices/uart16550.h"
@@ -47,6 +49,13 @@ struct board_host {
     void *arg;
 };
 
+/* What a bank of flash needs to know. */
+struct board_bank {
+    struct board *board;
+    struct firmware_files *files;
+    unsigned n;
+};
+
 struct board {
     struct board_host host;
     struct plic plic;
@@ -56,6 +65,10 @@ struct board {
     struct finisher finisher;
     struct htif htif;
     struct board_virtio virtio;
+    struct fw_cfg fw_cfg;
+    struct pflash flash[CONFIG_FLASH_BANKS]; /* if there is flash */
+    struct board_bank bank[CONFIG_FLASH_BANKS];
+    bool has_flash;
     const struct lines *lines;
 };
 
@@ -63,8 +76,8 @@ struct board {
 
 /* Adds the devices to `phys`. clock and ends are borrowed. */
 void board_init(struct board *b, struct phys *phys, const struct clock *clock,
-                const struct machine_config *cfg, const struct boot_plan *plan,
-                const struct ends *ends, const struct board_host *host);
+                const struct machine_config *cfg, const struct boot_plan *plan, struct ends *ends,
+                const struct board_host *host);
 
 /* The terminal becomes raw, input begins to flow. */
 bool board_start(struct board *b, struct err *e) MUST_CHECK;

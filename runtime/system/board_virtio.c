@@ -18,7 +18,7 @@ static void kick(void *arg)
     const struct board_virtio_kick *k = arg;
     struct board_virtio *b = k->board;
 
-    atomic_fetch_or(&b->kicked, UINT32_C(1) << k->slot);
+    atomic_fetch_or(&b->kicked, UINT32_C(1) << k->device);
     b->wake(b->wake_arg);
 }
 
@@ -50,78 +50,129 @@ static void fill(void *arg, void *to, size_t len_bytes)
 
 /* ---- Life --------------------------------------------------------------------------- */
 
-static void add_device(struct board_virtio *b, unsigned slot, const struct virtio_config *c,
-                       struct block *block, struct net *net, struct share *share,
-                       const struct board_virtio_host *host)
+static void make_device(struct board_virtio *b, unsigned i, const struct virtio_config *c,
+                        const struct ends *ends, const struct virtio_console_wire *wire,
+                        const struct virtio_host *h)
 {
-    struct virtio_host h = {.dma = host->dma,
-                            .irq = plic_line(host->plic, MEMMAP_virtio_irq + slot),
-                            .kick = kick,
-                            .arg = &b->kick[slot]};
-
-    b->kick[slot] = (struct board_virtio_kick){.board = b, .slot = slot};
     switch (c->kind) {
-    case VIRTIO_KIND_BLK: virtio_blk_init(&b->device[slot].blk, block, c->drive.serial, &h); break;
-    case VIRTIO_KIND_RNG: virtio_rng_init(&b->device[slot].rng, fill, b, &h); break;
+    case VIRTIO_KIND_BLK:
+        virtio_blk_init(&b->device[i].blk, ends->drives.block[i], c->drive.serial, h);
+        break;
+    case VIRTIO_KIND_RNG: virtio_rng_init(&b->device[i].rng, fill, b, h); break;
     case VIRTIO_KIND_CONSOLE:
-        b->console = &b->device[slot].console;
-        virtio_console_init(b->console, host->console, &h);
+        b->console = &b->device[i].console;
+        virtio_console_init(b->console, *wire, h);
         break;
     case VIRTIO_KIND_NET:
-        virtio_net_init(&b->device[slot].net, net, c->card.mac, (uint16_t)c->card.net.mtu, &h);
+        virtio_net_init(&b->device[i].net, ends->networks.net[i], c->card.mac,
+                        (uint16_t)c->card.net.mtu, h);
+        break;
+    case VIRTIO_KIND_FS:
+        virtio_fs_init(&b->device[i].fs, ends->shares.share[i], c->share.tag, h);
         break;
     case VIRTIO_KIND_BALLOON:
-        b->balloon = &b->device[slot].balloon;
-        virtio_balloon_init(b->balloon, &c->balloon, &h);
+        b->balloon = &b->device[i].balloon;
+        virtio_balloon_init(b->balloon, &c->balloon, h);
         break;
-    case VIRTIO_KIND_FS: virtio_fs_init(&b->device[slot].fs, share, c->share.tag, &h); break;
     }
-    b->slot[slot].device = &b->device[slot].v;
+}
+
+/* `slot` is the board's or PCI's. */
+static void add_device(struct board_virtio *b, unsigned i, unsigned slot,
+                       const struct virtio_config *c, const struct ends *ends,
+                       const struct board_virtio_host *host)
+{
+    struct virtio_host h = {.dma = host->dma, .kick = kick, .arg = &b->kick[i]};
+
+    b->kick[i] = (struct board_virtio_kick){.board = b, .device = i};
+    h.irq = c->on_pci ? virtio_pci_irq(&b->function[i])
+                      : plic_line(host->plic, MEMMAP_virtio_irq + slot);
+    make_device(b, i, c, ends, &host->console, &h);
+    if (c->on_pci) {
+        virtio_pci_init(&b->function[i], &b->device[i].v);
+        pci_plug(&b->pci, slot, &b->function[i].pci);
+    } else {
+        b->slot[slot].device = &b->device[i].v;
+    }
+}
+
+static void add_devices(struct board_virtio *b, const struct machine_config *cfg,
+                        const struct ends *ends, const struct board_virtio_host *host)
+{
+    unsigned slot = CONFIG_VIRTIO_SLOTS, pci_slot = 1;
+
+    b->n_devices = cfg->n_virtio;
+    for (unsigned i = 0; i < cfg->n_virtio; i++) {
+        const struct virtio_config *c = &cfg->virtio[i];
+
+        CHECK((c->on_pci ? pci_slot < CONFIG_PCI_SLOTS : slot > 0) && "the command line counts");
+        add_device(b, i, c->on_pci ? pci_slot++ : --slot, c, ends, host);
+    }
+}
+
+static void add_regions(struct board_virtio *b, struct phys *phys)
+{
+    b->low = (struct pci_window){.host = &b->pci, .gpa = MEMMAP_pci_mmio_gpa};
+    b->high = (struct pci_window){.host = &b->pci, .gpa = memmap_pci_high_gpa(phys->ram_len)};
+    for (unsigned slot = 0; slot < CONFIG_VIRTIO_SLOTS; slot++)
+        phys_add_mmio(phys, MEMMAP_virtio_gpa + SLOT_LEN * (uint64_t)slot, SLOT_LEN, "virtio",
+                      &virtio_mmio, &b->slot[slot]);
+    phys_add_mmio(phys, MEMMAP_pci_io_gpa, MEMMAP_pci_io_len, "pci_io", &pci_io, b);
+    phys_add_mmio(phys, MEMMAP_pci_ecam_gpa, MEMMAP_pci_ecam_len, "pci_ecam", &pci_ecam, &b->pci);
+    phys_add_mmio(phys, b->low.gpa, MEMMAP_pci_mmio_len, "pci_mmio", &pci_window, &b->low);
+    phys_add_mmio(phys, b->high.gpa, memmap_pci_high_len, "pci_mmio", &pci_window, &b->high);
 }
 
 void board_virtio_init(struct board_virtio *b, const struct machine_config *cfg,
                        const struct ends *ends, const struct board_virtio_host *host)
 {
+    struct irq_line line[PCI_LINES];
+
     memset(b, 0, sizeof *b);
     b->wake = host->wake;
     b->wake_arg = host->wake_arg;
     b->repeatable = cfg->fixed_seed;
-    CHECK(cfg->n_virtio <= CONFIG_MAX_VIRTIO);
-    for (unsigned i = 0; i < cfg->n_virtio; i++)
-        add_device(b, CONFIG_MAX_VIRTIO - 1 - i, &cfg->virtio[i], ends->drives.block[i],
-                   ends->networks.net[i], ends->shares.share[i], host);
-    for (unsigned slot = 0; slot < CONFIG_MAX_VIRTIO; slot++)
-        phys_add_mmio(host->dma.phys, MEMMAP_virtio_gpa + SLOT_LEN * (uint64_t)slot, SLOT_LEN,
-                      "virtio", &virtio_mmio, &b->slot[slot]);
+    for (unsigned n = 0; n < PCI_LINES; n++)
+        line[n] = plic_line(host->plic, MEMMAP_pci_ecam_irq + n);
+    pci_host_init(&b->pci, line);
+    add_devices(b, cfg, ends, host);
+    add_regions(b, host->dma.phys);
 }
 
 void board_virtio_fini(struct board_virtio *b)
 {
-    for (unsigned slot = 0; slot < CONFIG_MAX_VIRTIO; slot++) {
-        if (!b->slot[slot].device)
-            continue;
-        switch (b->device[slot].v.ops->id) {
-        case VIRTIO_ID_BLK: virtio_blk_fini(&b->device[slot].blk); break;
-        case VIRTIO_ID_NET: virtio_net_fini(&b->device[slot].net); break;
-        case VIRTIO_ID_FS: virtio_fs_fini(&b->device[slot].fs); break;
-        case VIRTIO_ID_RNG: virtio_rng_fini(&b->device[slot].rng); break;
-        case VIRTIO_ID_BALLOON: virtio_balloon_fini(&b->device[slot].balloon); break;
-        case VIRTIO_ID_CONSOLE: virtio_console_fini(&b->device[slot].console); break;
+    for (unsigned i = 0; i < b->n_devices; i++) {
+        switch (b->device[i].v.ops->id) {
+        case VIRTIO_ID_BLK: virtio_blk_fini(&b->device[i].blk); break;
+        case VIRTIO_ID_NET: virtio_net_fini(&b->device[i].net); break;
+        case VIRTIO_ID_FS: virtio_fs_fini(&b->device[i].fs); break;
+        case VIRTIO_ID_RNG: virtio_rng_fini(&b->device[i].rng); break;
+        case VIRTIO_ID_BALLOON: virtio_balloon_fini(&b->device[i].balloon); break;
+        case VIRTIO_ID_CONSOLE: virtio_console_fini(&b->device[i].console); break;
         default: CHECK(!"a device that nobody made");
         }
     }
+    pci_host_fini(&b->pci);
 }
 
 void board_virtio_reset(struct board_virtio *b)
 {
-    for (unsigned slot = 0; slot < CONFIG_MAX_VIRTIO; slot++)
+    for (unsigned slot = 0; slot < CONFIG_VIRTIO_SLOTS; slot++)
         virtio_mmio_reset(&b->slot[slot]);
+    for (unsigned i = 0; i < b->n_devices; i++)
+        if (b->function[i].device)
+            virtio_pci_reset(&b->function[i]);
+    pci_host_reset(&b->pci);
 }
 
 void board_virtio_state(struct board_virtio *b, struct state_io *io)
 {
-    for (unsigned slot = 0; slot < CONFIG_MAX_VIRTIO; slot++)
+    for (unsigned slot = 0; slot < CONFIG_VIRTIO_SLOTS; slot++)
         virtio_mmio_state(&b->slot[slot], io);
+    pci_host_state(&b->pci, io);
+    for (unsigned i = 0; i < b->n_devices; i++)
+        if (b->function[i].device)
+            virtio_pci_state(&b->function[i], io);
     STATE_IO(io, b->random);
 }
 
@@ -131,6 +182,6 @@ void board_virtio_poll(struct board_virtio *b)
 {
     if (atomic_load(&b->kicked) == 0)
         return;
-    for (uint32_t slots = atomic_exchange(&b->kicked, 0); slots; slots &= slots - 1)
-        virtio_poll(b->slot[__builtin_ctz(slots)].device);
+    for (uint32_t kicked = atomic_exchange(&b->kicked, 0); kicked; kicked &= kicked - 1)
+        virtio_poll(&b->device[__builtin_ctz(kicked)].v);
 }

@@ -1,6 +1,7 @@
-/* The board's eight virtio slots and what is in them. Devices take the slots from the last one
- * down, and the device tree names the last one first, both as QEMU's `virt` does: so guests number
- * disks in the order of the command line, and find each where QEMU has it. */
+/* The board's virtio devices, in its eight slots or on PCI. Devices take the slots from the last
+ * one down, and the device tree names the last one first, both as QEMU's `virt` does: so guests
+ * number disks in the order of the command line, and find each where QEMU has it. On PCI they take
+ * the slots from 1 up. */
 #pragma once
 
 #include "devices/plic.h"
@@ -10,6 +11,7 @@
 #include "devices/virtio/virtio_fs.h"
 #include "devices/virtio/virtio_mmio.h"
 #include "devices/virtio/virtio_net.h"
+#include "devices/virtio/virtio_pci.h"
 #include "devices/virtio/virtio_rng.h"
 #include "runtime/system/ends.h"
 
@@ -18,11 +20,14 @@ struct board_virtio;
 /* What a device's kick needs to know. */
 struct board_virtio_kick {
     struct board_virtio *board;
-    unsigned slot;
+    unsigned device;
 };
 
 struct board_virtio {
-    struct virtio_mmio slot[CONFIG_MAX_VIRTIO];
+    struct virtio_mmio slot[CONFIG_VIRTIO_SLOTS];
+    struct pci_host pci;
+    struct pci_window low, high; /* where BARs may lie */
+    unsigned n_devices;
     union {
         struct virtio_device v;
         struct virtio_blk blk;
@@ -31,9 +36,10 @@ struct board_virtio {
         struct virtio_net net;
         struct virtio_fs fs;
         struct virtio_balloon balloon;
-    } device[CONFIG_MAX_VIRTIO]; /* of the slot with the same number */
+    } device[CONFIG_MAX_VIRTIO];                   /* cfg->virtio[i] */
+    struct virtio_pci function[CONFIG_MAX_VIRTIO]; /* of device[i], if it is on PCI */
     struct board_virtio_kick kick[CONFIG_MAX_VIRTIO];
-    _Atomic uint32_t kicked;        /* a bit a slot: virtio_poll() is wanted */
+    _Atomic uint32_t kicked;        /* a bit a device: virtio_poll() is wanted */
     struct virtio_console *console; /* NULL: there is none */
     struct virtio_balloon *balloon; /* likewise */
     void (*wake)(void *arg);
@@ -54,8 +60,8 @@ struct board_virtio_host {
 
 /* ---- The main thread, before the first hart runs, after the last has stopped ------ */
 
-/* Makes cfg's devices, and adds all slots to RAM's regions. Drives, networks and shares are
- * borrowed. */
+/* Makes cfg's devices, and adds all slots and PCI's ranges to RAM's regions. Drives, networks and
+ * shares are borrowed. */
 void board_virtio_init(struct board_virtio *b, const struct machine_config *cfg,
                        const struct ends *ends, const struct board_virtio_host *host);
 void board_virtio_fini(struct board_virtio *b);

@@ -148,6 +148,11 @@ static bool place_payload(struct boot_plan *p, struct boot_image *img, const cha
     return img->kind == IMAGE_ELF || place_unknown(p, img, e);
 }
 
+bool boot_is_from_flash(const struct machine_config *cfg)
+{
+    return cfg->flash[0].given;
+}
+
 bool boot_is_from_disk(const struct machine_config *cfg)
 {
     bool has_disk = false;
@@ -155,11 +160,14 @@ bool boot_is_from_disk(const struct machine_config *cfg)
     for (unsigned i = 0; i < cfg->n_virtio; i++)
         has_disk |= cfg->virtio[i].kind == VIRTIO_KIND_BLK;
     /* The user's firmware may know what to do with a disk. */
-    return has_disk && !cfg->kernel && !cfg->image && cfg->firmware != FIRMWARE_FILE;
+    return has_disk && !cfg->kernel && !cfg->image && cfg->firmware != FIRMWARE_FILE &&
+           !boot_is_from_flash(cfg);
 }
 
 static const char *what_runs(const struct machine_config *cfg)
 {
+    if (boot_is_from_flash(cfg))
+        return NULL;
     if (boot_is_from_disk(cfg))
         return uboot_path;
     return cfg->kernel ? cfg->kernel : cfg->image;
@@ -170,6 +178,18 @@ static bool say_uboot(struct err *e)
     strncat(e->text, " (it boots disks: apt install u-boot-qemu, or give a -kernel)",
             sizeof e->text - strlen(e->text) - 1);
     return false;
+}
+
+/* The flash holds code, whatever its bytes are; it is not loaded. */
+static bool place_flash(struct boot_plan *p, struct boot_image *payload, struct err *e)
+{
+    const struct machine_config *cfg = p->cfg;
+
+    if (cfg->image)
+        return err_set(e, "both the firmware in flash and %s are given: one thing to run, please",
+                       cfg->image);
+    payload->entry = MEMMAP_flash_gpa;
+    return choose_firmware(p, cfg->as != AS_MACHINE && cfg->firmware != FIRMWARE_NONE, e);
 }
 
 /* The payload, if there is one, and the firmware below it. */
@@ -183,7 +203,10 @@ static bool place_code(struct boot_plan *p, struct err *e)
     if (cfg->kernel && cfg->image)
         return err_set(e, "both -kernel %s and %s are given: one thing to run, please", cfg->kernel,
                        cfg->image);
-    if (!path && (cfg->firmware != FIRMWARE_FILE || cfg->cmdline || cfg->initrd || cfg->signature))
+    if (boot_is_from_flash(cfg) && !place_flash(p, &payload, e))
+        return false;
+    if (!path && !boot_is_from_flash(cfg) &&
+        (cfg->firmware != FIRMWARE_FILE || cfg->cmdline || cfg->initrd || cfg->signature))
         return err_set(e, "nothing to run: give a kernel or a program; see dbt-run --help");
     if (path && !place_payload(p, &payload, path, e))
         return path == uboot_path ? say_uboot(e) : false;
@@ -214,7 +237,7 @@ static bool place_initrd(struct boot_plan *p, struct fdt_chosen *chosen, struct 
 {
     struct boot_file f;
 
-    if (!p->cfg->initrd)
+    if (!p->cfg->initrd || boot_is_from_flash(p->cfg))
         return true;
     if (!boot_keep_file(p, p->cfg->initrd, &f, e))
         return false;

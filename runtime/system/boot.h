@@ -46,6 +46,10 @@ struct boot_plan {
 
 /* ---- Before the hart runs ------------------------------------------------------ */
 
+/* Is there flash memory with a firmware in it? Then that runs, in S mode unless there is no
+ * firmware below, and finds a kernel by fw_cfg. */
+bool boot_is_from_flash(const struct machine_config *cfg);
+
 /* Is there a disk and nothing else to run? Then what runs is U-Boot, which boots from it. */
 bool boot_is_from_disk(const struct machine_config *cfg);
 

@@ -24,8 +24,13 @@ enum image_as {
     AS_SUPERVISOR, /* --as supervisor: starts in S mode, under a firmware */
 };
 
-/* A virtio device of the board. */
-enum { CONFIG_MAX_VIRTIO = 8, DRIVE_PATH_ROOM = 4096, DRIVE_SERIAL_ROOM = 21, SHARE_TAG_ROOM = 37 };
+/* Virtio devices of the board: in slots of its own, or on PCI, where slot 0 is the bridge. */
+enum {
+    CONFIG_VIRTIO_SLOTS = 8,
+    CONFIG_PCI_SLOTS = 17,
+    CONFIG_MAX_VIRTIO = CONFIG_VIRTIO_SLOTS + CONFIG_PCI_SLOTS - 1,
+};
+enum { DRIVE_PATH_ROOM = 4096, DRIVE_SERIAL_ROOM = 21, SHARE_TAG_ROOM = 37 };
 
 enum virtio_kind {
     VIRTIO_KIND_BLK,
@@ -44,6 +49,23 @@ struct drive_config {
     const struct block_format *format; /* format=: whatever it looks like; NULL: it decides */
 };
 
+/* A bank of flash memory. */
+enum { CONFIG_FLASH_BANKS = 2 };
+
+struct flash_config {
+    bool given;
+    struct drive_config file;
+};
+
+/* A file of fw_cfg's: of the host, or a text. */
+enum { CONFIG_MAX_FW_FILES = 16, FW_NAME_ROOM = 56 };
+
+struct fw_file_config {
+    char name[FW_NAME_ROOM];
+    char path[DRIVE_PATH_ROOM]; /* "": it is text */
+    char text[DRIVE_PATH_ROOM];
+};
+
 struct net_device_config {
     struct net_config net;
     uint8_t mac[6];
@@ -58,6 +80,7 @@ struct config_share {
 
 struct virtio_config {
     enum virtio_kind kind;
+    bool on_pci;
     struct drive_config drive;            /* VIRTIO_KIND_BLK */
     struct net_device_config card;        /* VIRTIO_KIND_NET */
     struct config_share share;            /* VIRTIO_KIND_FS */
@@ -82,7 +105,26 @@ struct machine_config {
     const char *signature; /* signature_parse() has taken it; NULL: none */
     struct virtio_config virtio[CONFIG_MAX_VIRTIO]; /* in the order in which they are named */
     unsigned n_virtio;
+    struct flash_config flash[CONFIG_FLASH_BANKS];
+    struct fw_file_config fw_file[CONFIG_MAX_FW_FILES];
+    unsigned n_fw_files;
     bool snapshot;   /* as if every drive said so */
     bool no_reboot;  /* a reset ends the run */
     bool fixed_seed; /* rng-seed is the same in every run (--time=virtual) */
 };
+
+/* Does the board have flash memory? */
+static inline bool config_has_flash(const struct machine_config *cfg)
+{
+    return cfg->flash[0].given || cfg->flash[1].given;
+}
+
+/* Is there room for one device more? */
+static inline bool config_has_room(const struct machine_config *cfg, bool on_pci)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < cfg->n_virtio; i++)
+        n += cfg->virtio[i].on_pci == on_pci;
+    return n < (on_pci ? CONFIG_PCI_SLOTS - 1u : CONFIG_VIRTIO_SLOTS);
+}

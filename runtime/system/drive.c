@@ -66,9 +66,9 @@ bool drives_take_image(struct machine_config *cfg, struct err *e)
         return true;
     if (!is_block_device(path) && image_disk_kind(path) != DISK_PARTITIONED)
         return true;
-    if (cfg->n_virtio == CONFIG_MAX_VIRTIO)
+    if (!config_has_room(cfg, false))
         return err_set(e, "%s is one disk too many: the board has %d virtio slots", path,
-                       CONFIG_MAX_VIRTIO);
+                       CONFIG_VIRTIO_SLOTS);
     if (len >= sizeof first.drive.path)
         return err_set(e, "%.64s...: the path is too long", path);
     memcpy(first.drive.path, path, len + 1);

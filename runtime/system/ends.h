@@ -1,8 +1,9 @@
-/* The host's ends of a machine: its disks, networks, shared folders and lines. They are opened once
- * for a run of dbt-run, and outlive a machine that resets. */
+/* The host's ends of a machine: its disks, networks, shared folders, firmware's files and lines.
+ * They are opened once for a run of dbt-run, and outlive a machine that resets. */
 #pragma once
 
 #include "runtime/system/drive.h"
+#include "runtime/system/firmware_files.h"
 #include "runtime/system/lines.h"
 #include "runtime/system/network.h"
 #include "runtime/system/shares.h"
@@ -11,6 +12,7 @@ struct ends {
     struct drives drives;
     struct networks networks;
     struct shares shares;
+    struct firmware_files firmware;
     struct lines lines; /* opened by the first machine that has them */
 };
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "devices/device.h"
+#include "devices/pci/pci.h"
 #include "devices/plic.h"
 #include "runtime/system/memmap.h"
 
@@ -24,6 +25,10 @@ enum {
 /* Who is pointed at, by phandle. A hart's interrupt controller has its number
  * above PHANDLE_HART. */
 enum { PHANDLE_PLIC = 1, PHANDLE_TEST, PHANDLE_HART = 0x10, PHANDLE_INTC = 0x100 };
+
+/* What a PCI address begins with: kind of space, and which bits number the slot. */
+enum { PCI_SPACE_IO = 0x01000000, PCI_SPACE_32 = 0x02000000, PCI_SPACE_64 = 0x03000000 };
+enum { PCI_CELL_SLOT = 11 };
 
 /* The local interrupts of a hart, as `interrupts-extended` names them. */
 enum { IRQ_M_SOFT = 3, IRQ_M_TIMER = 7, IRQ_S_EXT = 9, IRQ_M_EXT = 11 };
@@ -173,7 +178,7 @@ static void cpus(struct tree *t, const struct rv_cpu_model *model, unsigned n_ha
 
 static void virtio_slot(struct tree *t, unsigned slot)
 {
-    uint64_t len = MEMMAP_virtio_len / CONFIG_MAX_VIRTIO, gpa = MEMMAP_virtio_gpa + slot * len;
+    uint64_t len = MEMMAP_virtio_len / CONFIG_VIRTIO_SLOTS, gpa = MEMMAP_virtio_gpa + slot * len;
 
     begin(t, "virtio_mmio@%llx", (unsigned long long)gpa);
     string(t, "compatible", "virtio,mmio");
@@ -182,8 +187,66 @@ static void virtio_slot(struct tree *t, unsigned slot)
     end(t);
 }
 
-static void soc(struct tree *t, unsigned n_harts)
+/* A device address with only the slot in it, and a pin, for each of the four that differ: which
+ * source of the PLIC that is (PCI bus binding to IEEE 1275, section 6.1, "interrupt-map"). */
+static void pci_interrupts(struct tree *t)
 {
+    const fdt32_t mask[4] = {cpu_to_fdt32((PCI_LINES - 1) << PCI_CELL_SLOT), 0, 0, cpu_to_fdt32(7)};
+    fdt32_t map[PCI_LINES * PCI_LINES * 6], *at = map;
+
+    for (uint32_t slot = 0; slot < PCI_LINES; slot++) {
+        for (uint32_t pin = 0; pin < PCI_LINES; pin++, at += 6) {
+            memset(at, 0, 6 * sizeof *at);
+            at[0] = cpu_to_fdt32(slot << PCI_CELL_SLOT);
+            at[3] = cpu_to_fdt32(pin + 1);
+            at[4] = cpu_to_fdt32(PHANDLE_PLIC);
+            at[5] = cpu_to_fdt32(MEMMAP_pci_ecam_irq + (slot + pin) % PCI_LINES);
+        }
+    }
+    cell(t, "#interrupt-cells", 1);
+    bytes(t, "interrupt-map-mask", mask, sizeof mask);
+    bytes(t, "interrupt-map", map, sizeof map);
+}
+
+/* Its address on PCI, ours, and how long it is. */
+static fdt32_t *pci_range(fdt32_t *at, uint32_t space, uint64_t pci, uint64_t gpa, uint64_t len)
+{
+    const uint32_t cells[7] = {
+        space,         (uint32_t)(pci >> 32), (uint32_t)pci, (uint32_t)(gpa >> 32),
+        (uint32_t)gpa, (uint32_t)(len >> 32), (uint32_t)len};
+
+    for (unsigned i = 0; i < 7; i++)
+        *at++ = cpu_to_fdt32(cells[i]);
+    return at;
+}
+
+static void pci(struct tree *t, uint64_t ram_len)
+{
+    const uint64_t high = memmap_pci_high_gpa(ram_len);
+    const fdt32_t buses[2] = {0, cpu_to_fdt32(255)};
+    fdt32_t ranges[3 * 7], *at = ranges;
+
+    at = pci_range(at, PCI_SPACE_IO, 0, MEMMAP_pci_io_gpa, MEMMAP_pci_io_len);
+    at = pci_range(at, PCI_SPACE_32, MEMMAP_pci_mmio_gpa, MEMMAP_pci_mmio_gpa, MEMMAP_pci_mmio_len);
+    pci_range(at, PCI_SPACE_64, high, high, memmap_pci_high_len);
+    begin(t, "pci@%llx", (unsigned long long)MEMMAP_pci_ecam_gpa);
+    string(t, "compatible", "pci-host-ecam-generic");
+    string(t, "device_type", "pci");
+    cell(t, "#address-cells", 3);
+    cell(t, "#size-cells", 2);
+    range(t, "reg", MEMMAP_pci_ecam_gpa, MEMMAP_pci_ecam_len);
+    bytes(t, "ranges", ranges, sizeof ranges);
+    bytes(t, "bus-range", buses, sizeof buses);
+    cell(t, "linux,pci-domain", 0);
+    flag(t, "dma-coherent");
+    pci_interrupts(t);
+    end(t);
+}
+
+static void soc(struct tree *t, const struct machine_config *cfg)
+{
+    const unsigned n_harts = cfg->n_harts;
+
     begin(t, "soc");
     cell(t, "#address-cells", 2);
     cell(t, "#size-cells", 2);
@@ -219,8 +282,10 @@ static void soc(struct tree *t, unsigned n_harts)
     cell(t, "phandle", PHANDLE_PLIC);
     end(t);
 
+    pci(t, cfg->ram_len);
+
     /* The last slot first: board_virtio.h says why. */
-    for (unsigned slot = CONFIG_MAX_VIRTIO; slot-- > 0;)
+    for (unsigned slot = CONFIG_VIRTIO_SLOTS; slot-- > 0;)
         virtio_slot(t, slot);
 
     begin(t, "serial@%llx", (unsigned long long)MEMMAP_uart_gpa);
@@ -229,6 +294,26 @@ static void soc(struct tree *t, unsigned n_harts)
     cell(t, "clock-frequency", UART_CLOCK_HZ);
     external_irq(t, MEMMAP_uart_irq);
     end(t);
+    end(t);
+}
+
+static void firmware_devices(struct tree *t, const struct machine_config *cfg)
+{
+    const uint64_t bank = MEMMAP_flash_len / CONFIG_FLASH_BANKS;
+    const fdt64_t banks[4] = {cpu_to_fdt64(MEMMAP_flash_gpa), cpu_to_fdt64(bank),
+                              cpu_to_fdt64(MEMMAP_flash_gpa + bank), cpu_to_fdt64(bank)};
+
+    begin(t, "fw-cfg@%llx", (unsigned long long)MEMMAP_fw_cfg_gpa);
+    string(t, "compatible", "qemu,fw-cfg-mmio");
+    range(t, "reg", MEMMAP_fw_cfg_gpa, MEMMAP_fw_cfg_len);
+    flag(t, "dma-coherent");
+    end(t);
+    if (!config_has_flash(cfg))
+        return;
+    begin(t, "flash@%llx", (unsigned long long)MEMMAP_flash_gpa);
+    string(t, "compatible", "cfi-flash");
+    bytes(t, "reg", banks, sizeof banks);
+    cell(t, "bank-width", 4);
     end(t);
 }
 
@@ -275,7 +360,8 @@ static void root(struct tree *t, const struct machine_config *cfg, const struct 
     range(t, "reg", MEMMAP_ram_gpa, cfg->ram_len);
     end(t);
     cpus(t, model, cfg->n_harts);
-    soc(t, cfg->n_harts);
+    soc(t, cfg);
+    firmware_devices(t, cfg);
     syscon(t, "poweroff", "syscon-poweroff", 0x5555);
     syscon(t, "reboot", "syscon-reboot", 0x7777);
     end(t);

@@ -96,6 +96,13 @@ static void create_board(struct machine *m)
     m->have_board = true;
 }
 
+/* Before the harts: their shared code has a list of blocks for each page that can hold code. */
+static void add_rom(struct machine *m)
+{
+    if (config_has_flash(&m->cfg))
+        phys_set_rom(&m->phys, MEMMAP_flash_gpa, MEMMAP_flash_len, m->run.ends->firmware.flash);
+}
+
 static bool create_harts(struct machine *m, struct err *e)
 {
     size_t len = align_up(m->cfg.n_harts * sizeof *m->hart, 64);
@@ -105,6 +112,7 @@ static bool create_harts(struct machine *m, struct err *e)
                                          .cache_segments = m->run.cache_segments,
                                          .n_harts = m->cfg.n_harts};
 
+    add_rom(m);
     m->tcache = tcache_create(&m->phys, &shared, e);
     if (!m->tcache)
         return false;

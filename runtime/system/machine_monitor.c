@@ -74,6 +74,12 @@ static void print_irq(void *arg, const char *rest, FILE *out)
     plic_print(&((struct machine *)arg)->board.plic, out);
 }
 
+static void print_pci(void *arg, const char *rest, FILE *out)
+{
+    (void)rest;
+    pci_print(&((struct machine *)arg)->board.virtio.pci, out);
+}
+
 static void print_networks(void *arg, const char *rest, FILE *out)
 {
     const struct machine *m = arg;
@@ -136,6 +142,7 @@ static const struct monitor_info infos[] = {
     {"mtree", "the physical address space", print_mtree},
     {"tlb", "pages that the hart's soft MMU knows now", print_tlb},
     {"irq", "sources of the interrupt controller", print_irq},
+    {"pci", "functions on the PCI bus, and where their registers are", print_pci},
     {"balloon", "memory that the guest has, and what it says of it", print_balloon},
     {"network", "links, and connections through --net user", print_networks},
     {0},

@@ -1,6 +1,7 @@
-/* A driver of virtio devices that does anything: registers in any order, rings and descriptors of
- * any content, resets while the device works. RAM has guard pages, so a byte outside of it faults;
- * what the device says that it wrote lies in RAM; the file keeps its length. */
+/* A driver of virtio devices, in slots and on PCI, that does anything: registers in any order,
+ * rings and descriptors of any content, resets while the device works. RAM has guard pages, so a
+ * byte outside of it faults; what the device says that it wrote lies in RAM; the file keeps its
+ * length. */
 #define _GNU_SOURCE
 #include <linux/fuse.h>
 #include <stdio.h>
@@ -229,11 +230,31 @@ static void write_register(struct fuzz_input *in)
     }
 }
 
+/* Configuration space of the function, its BAR, and what is beside both. */
+static void any_pci_access(struct fuzz_input *in, unsigned size, uint64_t at)
+{
+    const struct phys_mmio *ops = fuzz_below(in, 2) ? &pci_ecam : &pci_window;
+    void *to = ops == &pci_ecam ? (void *)&d.pci : (void *)&d.window;
+
+    if (ops == &pci_ecam)
+        at = 8 * PCI_ECAM_FUNCTION * fuzz_below(in, 3) + (fuzz_below(in, 4) ? at & 0xff : at);
+    else
+        at += 0x1000 * fuzz_below(in, 5);
+    if (fuzz_below(in, 2))
+        ops->write(to, at, size, fuzz_take(in, size));
+    else
+        (void)ops->read(to, at, size);
+}
+
 static void any_access(struct fuzz_input *in)
 {
     unsigned size = 1u << fuzz_below(in, 4);
     uint64_t at = fuzz_take(in, 2) & 0xfff & ~(uint64_t)(size - 1);
 
+    if (d.on_pci) {
+        any_pci_access(in, size, at);
+        return;
+    }
     if (fuzz_below(in, 2))
         virtio_mmio.write(&d.slot, at, size, fuzz_take(in, size));
     else
@@ -475,6 +496,8 @@ static struct block *make_device(void)
         break;
     }
     d.slot = (struct virtio_mmio){.device = &device.v};
+    if (d.on_pci)
+        vd_plug(&d, &device.v);
     return block;
 }
 
@@ -504,15 +527,27 @@ static void destroy_device(struct block *block)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
+    static struct irq_line mmio_irq;
     struct fuzz_input in = {data, len};
     struct block *block;
+    bool on_pci;
 
     kind = (enum fuzz_virtio_kind)fuzz_below(&in, 2 * N_KINDS);
-    kind = kind < N_KINDS ? kind : BLK;
+    on_pci = kind >= N_KINDS;
+    kind %= N_KINDS;
     if (fuzz_virtio_only >= 0)
         kind = (enum fuzz_virtio_kind)fuzz_virtio_only;
-    if (!d.phys.ram)
+    if (!d.phys.ram) {
         vd_init(&d);
+        mmio_irq = d.host.irq;
+    }
+    if (on_pci) {
+        vd_init_pci(&d);
+    } else if (d.on_pci) {
+        pci_host_fini(&d.pci);
+        d.on_pci = false;
+        d.host.irq = mmio_irq;
+    }
     for (unsigned queue = VD_N_QUEUES; queue-- > 0;) {
         memset(vd_at(&d, VD_STRIDE * (uint64_t)queue), 0, VD_DATA);
         vd_select(&d, queue);

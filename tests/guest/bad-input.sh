@@ -280,8 +280,21 @@ bad 1 'is given to no device' Image -drive file=disk,if=none,id=a
 bad 1 'needs an id=' Image -drive file=disk,if=none
 bad 1 'there is no -drive with id=a' Image -device virtio-blk-device,drive=a
 bad 1 'is a device already' Image -drive file=disk,id=a -device virtio-blk-device,drive=a
-bad 1 'no PCI yet; write virtio-blk-device' Image -device virtio-blk-pci,drive=a
-bad 1 'is not there; virtio-blk-device' Image -device e1000
+bad 1 'virtio-blk-pci,drive=a: there is no -drive' Image -device virtio-blk-pci,drive=a
+bad 1 'the PLIC takes no MSI' Image -device virtio-rng-pci,vectors=2
+bad 1 'write --console stdio' Image -device virtio-serial-pci
+bad 1 'write --console stdio' Image -device virtconsole
+bad 1 'if=pflash: cannot open nowhere' -drive if=pflash,file=nowhere
+bad 1 'if=pflash: disk has' -drive if=pflash,file=disk
+bad 1 'truncate -s 32M' -pflash disk
+bad 1 'bank 0 is disk already' -drive if=pflash,unit=0,file=disk -drive if=pflash,unit=0,file=e
+bad 1 'unit=2: of if=pflash, 0 or 1' -drive if=pflash,unit=2,file=disk
+truncate -s 32M flash
+bad 1 'both the firmware in flash and Image are given' -pflash flash Image
+bad 1 'cannot open nowhere' Image -fw_cfg name=opt/a,file=nowhere
+bad 1 'needs file=F or string=S' Image -fw_cfg name=opt/a
+bad 1 'which name?' Image -fw_cfg string=s
+bad 1 'is not there; virtio-blk-pci' Image -device e1000
 bad 1 'write --drive file=PATH' Image -hda disk
 bad 1 'the first --drive is what boots' disk -boot order=c
 bad 1 "the guest's clock is the host's, in UTC" disk -rtc base=utc

@@ -4,6 +4,7 @@
 #
 #     tests/guest/disk.sh [./dbt-run [OPTION...]]
 #
+# BUS=pci: the disks and the random numbers are on PCI, and not in the board's slots.
 # FORMATS=1: the same disks as images of other formats, qcow2 with a backing file, compressed, vmdk,
 # vdi, vhdx and vpc, found by their contents or named; what the guest left is looked at through
 # qemu-img.
@@ -95,11 +96,27 @@ fi
 
 # ---- The run ----------------------------------------------------------------------------------
 
+drives=()
+n_drives=0
+
+drive() # SETTINGS
+{
+    n_drives=$((n_drives + 1))
+    if [ "${BUS:-device}" = pci ]; then
+        drives+=(-drive "if=none,id=disk$n_drives,file=$1" -device "virtio-blk-pci,drive=disk$n_drives")
+    else
+        drives+=(--drive "$1")
+    fi
+}
+
+drive "$dir/a,serial=first-disk"
+drive "$dir/b,format=$b_format"
+drive "$dir/c,readonly=on"
+drives+=(-drive "if=none,id=four,file=$dir/d,snapshot=on" -device "virtio-blk-${BUS:-device},drive=four")
+drive "$dir/e"
+drive "$dir/f"
 timeout 200 "$run" -kernel "$(scripts/fetch-guest.sh --print KERNEL)" -initrd "$dir/initrd" \
-    -append "console=ttyS0 quiet" -serial stdio --drive "$dir/a,serial=first-disk" \
-    -drive file="$dir/b",format=$b_format,if=virtio --drive "$dir/c,readonly=on" \
-    -drive if=none,id=four,file="$dir/d",snapshot=on -device virtio-blk-device,drive=four \
-    --drive "$dir/e" --drive file="$dir/f" -device virtio-rng-device "$@" \
+    -append "console=ttyS0 quiet" -serial stdio "${drives[@]}" -device "virtio-rng-${BUS:-device}" "$@" \
     </dev/null >"$dir/log" 2>&1
 status=$?
 ok "status $status" [ "$status" = 0 ]

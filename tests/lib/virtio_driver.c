@@ -46,22 +46,135 @@ void vd_init(struct virtio_driver *d)
 
 void vd_fini(struct virtio_driver *d)
 {
+    if (d->on_pci)
+        pci_host_fini(&d->pci);
     phys_fini(&d->phys);
 }
 
+/* ---- PCI ------------------------------------------------------------------------------------- */
+
+enum { ISR = 0x1000, DEVICE = 0x2000, NOTIFY = 0x3000 };
+
+void vd_init_pci(struct virtio_driver *d)
+{
+    const struct irq_line line = {.set = set_irq, .arg = d};
+    const struct irq_line lines[PCI_LINES] = {line, line, line, line};
+
+    if (d->on_pci)
+        pci_host_fini(&d->pci);
+    d->on_pci = true;
+    pci_host_init(&d->pci, lines);
+    d->window = (struct pci_window){.host = &d->pci, .gpa = VD_BAR};
+    d->host.irq = virtio_pci_irq(&d->function);
+}
+
+/* As a kernel does it. */
+static void enable(struct virtio_driver *d)
+{
+    vd_set_config(d, PCI_COMMAND, 2, 0);
+    vd_set_config(d, PCI_BAR + 16, 4, (uint32_t)VD_BAR);
+    vd_set_config(d, PCI_BAR + 20, 4, 0);
+    vd_set_config(d, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+}
+
+void vd_plug(struct virtio_driver *d, struct virtio_device *device)
+{
+    d->slot.device = device;
+    virtio_pci_init(&d->function, device);
+    pci_plug(&d->pci, 1, &d->function.pci);
+    enable(d);
+}
+
+uint32_t vd_config(struct virtio_driver *d, unsigned at, unsigned size)
+{
+    return (uint32_t)pci_ecam.read(&d->pci, 8 * PCI_ECAM_FUNCTION + at, size);
+}
+
+void vd_set_config(struct virtio_driver *d, unsigned at, unsigned size, uint32_t value)
+{
+    pci_ecam.write(&d->pci, 8 * PCI_ECAM_FUNCTION + at, size, value);
+}
+
+/* Where in the BAR a register is, and how wide. */
+static uint64_t place(uint64_t reg, unsigned *size)
+{
+    static const struct {
+        uint16_t reg, at, size;
+    } rows[] = {
+        {VD_DEVICE_FEATURES_SEL, 0x00, 4},
+        {VD_DEVICE_FEATURES, 0x04, 4},
+        {VD_DRIVER_FEATURES_SEL, 0x08, 4},
+        {VD_DRIVER_FEATURES, 0x0c, 4},
+        {VD_STATUS, 0x14, 1},
+        {VD_GENERATION, 0x15, 1},
+        {VD_QUEUE_SEL, 0x16, 2},
+        {VD_QUEUE_NUM, 0x18, 2},
+        {VD_QUEUE_NUM_MAX, 0x18, 2},
+        {VD_QUEUE_READY, 0x1c, 2},
+        {VD_QUEUE_DESC, 0x20, 4},
+        {VD_QUEUE_DESC + 4, 0x24, 4},
+        {VD_QUEUE_DRIVER, 0x28, 4},
+        {VD_QUEUE_DRIVER + 4, 0x2c, 4},
+        {VD_QUEUE_DEVICE, 0x30, 4},
+        {VD_QUEUE_DEVICE + 4, 0x34, 4},
+        {VD_INTERRUPT_STATUS, ISR, 1},
+        {VD_INTERRUPT_ACK, ISR, 1},
+    };
+
+    *size = 4;
+    for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (rows[i].reg == reg) {
+            *size = rows[i].size;
+            return rows[i].at;
+        }
+    }
+    return DEVICE + (reg - VD_CONFIG) % 0x1000;
+}
+
+static uint32_t pci_read(struct virtio_driver *d, uint64_t reg)
+{
+    unsigned size;
+    uint64_t at = place(reg, &size);
+
+    return (uint32_t)pci_window.read(&d->window, at, size);
+}
+
+/* What is to be taken back is so by reading. */
+static void pci_write(struct virtio_driver *d, uint64_t reg, uint32_t value)
+{
+    unsigned size;
+    uint64_t at = place(reg, &size);
+
+    if (reg == VD_INTERRUPT_ACK)
+        (void)pci_window.read(&d->window, at, size);
+    else if (reg == VD_QUEUE_NOTIFY)
+        pci_window.write(&d->window, NOTIFY + 4 * (value % 1024), 2, value);
+    else
+        pci_window.write(&d->window, at, size, value);
+}
+
+/* ---- Registers ------------------------------------------------------------------------------- */
+
 uint32_t vd_get(struct virtio_driver *d, uint64_t reg)
 {
+    if (d->on_pci)
+        return pci_read(d, reg);
     return (uint32_t)virtio_mmio.read(&d->slot, reg, 4);
 }
 
 void vd_set(struct virtio_driver *d, uint64_t reg, uint32_t value)
 {
-    virtio_mmio.write(&d->slot, reg, 4, value);
+    if (d->on_pci)
+        pci_write(d, reg, value);
+    else
+        virtio_mmio.write(&d->slot, reg, 4, value);
 }
 
 bool vd_negotiate(struct virtio_driver *d, uint64_t features)
 {
     features |= VIRTIO_F_VERSION_1;
+    if (d->on_pci)
+        enable(d);
     vd_set(d, VD_STATUS, 0);
     d->avail_idx = d->used_idx = 0;
     memset(d->other, 0, sizeof d->other);

@@ -1,8 +1,10 @@
-/* A driver for virtio-mmio devices, for tests: RAM of its own, a slot, and two queues laid out in
- * it, of which one is selected. What a test wants to get wrong it writes over. */
+/* A driver for virtio devices, for tests: RAM of its own, a slot, and two queues laid out in
+ * it, of which one is selected. What a test wants to get wrong it writes over. Registers have
+ * virtio-mmio's names and offsets, also when the device is on PCI. */
 #pragma once
 
 #include "devices/virtio/virtio_mmio.h"
+#include "devices/virtio/virtio_pci.h"
 
 enum {
     VD_RAM_LEN = 1 << 20,
@@ -54,8 +56,12 @@ enum { VD_NEXT = 1, VD_WRITE = 2, VD_INDIRECT = 4 };
 struct virtio_driver {
     struct phys phys;
     struct virtio_mmio slot;
-    struct virtio_host host; /* hand this to the device's init */
-    unsigned queue;          /* selected: the next three are its own */
+    bool on_pci;
+    struct pci_host pci;
+    struct pci_window window;
+    struct virtio_pci function; /* in slot 1 */
+    struct virtio_host host;    /* hand this to the device's init */
+    unsigned queue;             /* selected: the next three are its own */
     uint16_t num;
     uint16_t avail_idx, used_idx;
     struct {
@@ -71,6 +77,16 @@ struct virtio_driver {
 /* RAM and host; then the test makes the device, and sets d->slot.device. */
 void vd_init(struct virtio_driver *d);
 void vd_fini(struct virtio_driver *d);
+
+/* For a device on PCI: before it is made, and then instead of setting d->slot. Its BAR is at
+ * VD_BAR. */
+#define VD_BAR UINT64_C(0x40000000)
+void vd_init_pci(struct virtio_driver *d);
+void vd_plug(struct virtio_driver *d, struct virtio_device *device);
+
+/* Configuration space. */
+uint32_t vd_config(struct virtio_driver *d, unsigned at, unsigned size);
+void vd_set_config(struct virtio_driver *d, unsigned at, unsigned size, uint32_t value);
 
 uint32_t vd_get(struct virtio_driver *d, uint64_t reg);
 void vd_set(struct virtio_driver *d, uint64_t reg, uint32_t value);

@@ -76,6 +76,8 @@ static void the_memory_map_is_told(void **state)
         {"/soc/serial@10000000", MEMMAP_uart_gpa, MEMMAP_uart_len, MEMMAP_uart_irq},
         {"/soc/virtio_mmio@10001000", MEMMAP_virtio_gpa, 0x1000, MEMMAP_virtio_irq},
         {"/soc/virtio_mmio@10008000", MEMMAP_virtio_gpa + 0x7000, 0x1000, 8},
+        {"/soc/pci@30000000", MEMMAP_pci_ecam_gpa, MEMMAP_pci_ecam_len, 0},
+        {"/fw-cfg@10100000", MEMMAP_fw_cfg_gpa, MEMMAP_fw_cfg_len, 0},
         {"/memory@80000000", MEMMAP_ram_gpa, UINT64_C(512) << 20, 0},
     };
 
@@ -112,6 +114,62 @@ static void the_last_slot_is_named_first(void **state)
         node = fdt_node_offset_by_compatible(b.data, node, "virtio,mmio");
     }
     assert_int_equal(node, -FDT_ERR_NOTFOUND);
+    fdt_blob_fini(&b);
+}
+
+/* The words are those of QEMU's tree (-M virt,dumpdtb=FILE), but for the PLIC's phandle. */
+static void pci_is_told(void **state)
+{
+    static const uint32_t ranges[21] = {0x1000000, 0, 0,          0, 0x3000000,  0, 0x10000,
+                                        0x2000000, 0, 0x40000000, 0, 0x40000000, 0, 0x40000000,
+                                        0x3000000, 4, 0,          4, 0,          4, 0};
+    struct machine_config cfg = config("default");
+    struct fdt_blob b = build(&cfg, &(struct fdt_chosen){0});
+    const char *path = "/soc/pci@30000000";
+    uint32_t plic = cell(&b, "/soc/plic@c000000", "phandle", 0);
+
+    (void)state;
+    assert_string_equal(text(&b, path, "compatible"), "pci-host-ecam-generic");
+    assert_string_equal(text(&b, path, "device_type"), "pci");
+    for (unsigned i = 0; i < 21; i++)
+        assert_int_equal(cell(&b, path, "ranges", i), ranges[i]);
+    assert_int_equal(cell(&b, path, "interrupt-map-mask", 0), 0x1800);
+    assert_int_equal(cell(&b, path, "interrupt-map-mask", 3), 7);
+    for (uint32_t i = 0; i < 16; i++) {
+        assert_int_equal(cell(&b, path, "interrupt-map", 6 * i), i / 4 << 11);
+        assert_int_equal(cell(&b, path, "interrupt-map", 6 * i + 3), i % 4 + 1);
+        assert_int_equal(cell(&b, path, "interrupt-map", 6 * i + 4), plic);
+        assert_int_equal(cell(&b, path, "interrupt-map", 6 * i + 5), 32 + (i / 4 + i % 4) % 4);
+    }
+    assert_int_equal(cell(&b, path, "bus-range", 1), 255);
+    fdt_blob_fini(&b);
+
+    /* The range above moves with RAM. */
+    cfg.ram_len = UINT64_C(14) << 30;
+    b = build(&cfg, &(struct fdt_chosen){0});
+    assert_int_equal(cell(&b, path, "ranges", 15), 4);
+    fdt_blob_fini(&b);
+    cfg.ram_len += 4096;
+    b = build(&cfg, &(struct fdt_chosen){0});
+    assert_int_equal(cell(&b, path, "ranges", 15), 8);
+    assert_int_equal(cell(&b, path, "ranges", 17), 8);
+    fdt_blob_fini(&b);
+}
+
+static void flash_is_told_if_it_is_there(void **state)
+{
+    struct machine_config cfg = config("default");
+    struct fdt_blob b = build(&cfg, &(struct fdt_chosen){0});
+
+    (void)state;
+    assert_true(fdt_path_offset(b.data, "/flash@20000000") < 0);
+    fdt_blob_fini(&b);
+    cfg.flash[1].given = true;
+    b = build(&cfg, &(struct fdt_chosen){0});
+    assert_int_equal(cell(&b, "/flash@20000000", "reg", 1), 0x20000000);
+    assert_int_equal(cell(&b, "/flash@20000000", "reg", 3), 0x2000000);
+    assert_int_equal(cell(&b, "/flash@20000000", "reg", 5), 0x22000000);
+    assert_int_equal(cell(&b, "/flash@20000000", "bank-width", 0), 4);
     fdt_blob_fini(&b);
 }
 
@@ -301,6 +359,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_last_slot_is_named_first),
+        cmocka_unit_test(pci_is_told),
+        cmocka_unit_test(flash_is_told_if_it_is_there),
         cmocka_unit_test(there_is_room_to_add),
         cmocka_unit_test(the_memory_map_is_told),
         cmocka_unit_test(interrupts_reach_the_hart),

@@ -246,6 +246,42 @@ static void mmio_that_no_device_takes(void **state)
 /* ---- Code pages
  * ---------------------------------------------------------------------------------- */
 
+/* ROM: aligned loads are its device's, the others see its bytes; stores are the device's or fault.
+ */
+static void rom_is_memory_to_odd_loads(void **state)
+{
+    static uint8_t rom[2 * 4096];
+    const uint64_t gva = PAGE2 + 0x1000, gpa = UINT64_C(0x20000000);
+    unsigned mmio;
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof rom; i++)
+        rom[i] = (uint8_t)(i * 37 + i / 4096);
+    phys_set_rom(&t->phys, gpa, sizeof rom, rom);
+    toy_add(t, 1, gva, gpa, sizeof rom, RW);
+    mmio = (unsigned)mmu_stats(t->mmu)->mmio;
+    for (uint64_t at = 4096 - 16; at < 4096 + 16; at++) {
+        for (uint8_t kind = IR_U16; kind <= IR_64; kind++) {
+            unsigned size = ir_mem_size(kind);
+            uint64_t want = 0;
+
+            memcpy(&want, rom + at, size);
+            if (at % size != 0)
+                assert_int_equal(mmu_load(&t->s, gva + at, kind), want);
+        }
+    }
+    assert_int_equal(mmu_stats(t->mmu)->mmio, mmio);
+    /* Half in RAM: the page before it. */
+    *byte_at(PAGE2 + 0xfff) = 0x77;
+    assert_int_equal(mmu_load(&t->s, gva - 1, IR_U16), 0x77 | rom[0] << 8);
+    ASSERT_RAISES(t, TOY_ACCESS_FAULT + MMU_LOAD, gva, mmu_load(&t->s, gva, IR_64)); /* no device */
+    ASSERT_RAISES(t, TOY_PAGE_FAULT + MMU_LOAD, gva + sizeof rom,
+                  mmu_load(&t->s, gva + sizeof rom - 1, IR_U16));
+    ASSERT_RAISES(t, TOY_ACCESS_FAULT + MMU_STORE, gva + 1, mmu_store(&t->s, gva + 1, IR_U16, 0));
+    ASSERT_RAISES(t, TOY_ACCESS_FAULT + MMU_STORE, gva, mmu_store(&t->s, gva - 1, IR_U16, 0));
+    assert_int_equal(*byte_at(PAGE2 + 0xfff), 0x77);
+}
+
 static void stores_into_code_are_told(void **state)
 {
     (void)state;
@@ -378,6 +414,7 @@ int main(void)
         CASE(untranslated_addresses_reach_ram_or_nothing),
         CASE(mmio_of_the_right_size),
         CASE(mmio_that_no_device_takes),
+        CASE(rom_is_memory_to_odd_loads),
         CASE(stores_into_code_are_told),
         CASE(a_stale_store_entry_is_forgotten),
         CASE(a_watch_sees_everything),

@@ -101,7 +101,9 @@ static void a_balloon(void **state)
     bad("-device virtio-balloon-device,size=5 x", "size is not known; deflate-on-oom=on");
     bad("-device virtio-balloon-device,deflate-on-oom=maybe x", "on or off");
     bad("--balloon -device virtio-balloon-device x", "there is a balloon already");
-    bad("-device virtio-balloon-pci x", "write virtio-balloon-device");
+    good("-device virtio-balloon-pci,deflate-on-oom=on x");
+    assert_true(cli_o.machine.virtio[0].on_pci);
+    bad("-device virtio-balloon-pci,vectors=3 x", "the PLIC takes no MSI");
 }
 
 static void a_console(void **state)
@@ -117,8 +119,89 @@ static void a_console(void **state)
     assert_string_equal(cli_o.machine.serial, "pty");
     bad("-serial mon:stdio --console stdio x", "standard input is for one of them");
     bad("--console pty --console null x", "there is one console");
-    bad("-device virtio-serial-device x", "write --console stdio");
+    good("-device virtio-serial-device --console pty x");
+    assert_false(cli_o.machine.virtio[0].on_pci);
+    good("-device virtio-serial-pci,id=s --console pty x");
+    assert_true(cli_o.machine.virtio[0].on_pci);
+    bad("-device virtio-serial-pci x", "write --console stdio");
+    bad("-device virtio-serial-pci -device virtio-serial-pci --console pty x", "one console");
+    bad("-device virtio-serial-pci,sparkle --console pty x", "sparkle is not known");
     bad("-device virtconsole,chardev=c x", "write --console stdio");
+}
+
+static void on_pci(void **state)
+{
+    static const char *const spellings[] = {"virtio-blk-pci", "virtio-blk",
+                                            "virtio-blk-pci-non-transitional"};
+    char line[1024] = "";
+
+    (void)state;
+    for (unsigned i = 0; i < 3; i++) {
+        sprintf(line, "-drive if=none,id=a,file=f -device %s,drive=a,romfile=,bus=pcie.0 x",
+                spellings[i]);
+        good(line);
+        assert_true(cli_o.machine.virtio[0].on_pci);
+        assert_string_equal(drive(0)->path, "f");
+    }
+    good("--drive d -device virtio-rng-pci -device virtio-rng-device x");
+    assert_false(cli_o.machine.virtio[0].on_pci);
+    assert_true(cli_o.machine.virtio[1].on_pci);
+    assert_false(cli_o.machine.virtio[2].on_pci);
+    /* Both buses full. */
+    line[0] = '\0';
+    for (unsigned i = 0; i < 16; i++)
+        sprintf(line + strlen(line), "-device virtio-rng-pci ");
+    for (unsigned i = 0; i < 8; i++)
+        sprintf(line + strlen(line), "--drive %u ", i);
+    strcat(line, "x");
+    good(line);
+    assert_int_equal(cli_o.machine.n_virtio, 24);
+    line[strlen(line) - 1] = '\0';
+    strcat(line, "-device virtio-rng-pci x");
+    bad(line, "PCI has 16 slots");
+}
+
+static void flash(void **state)
+{
+    (void)state;
+    good("-drive if=pflash,unit=1,file=v,snapshot=on -drive "
+         "if=pflash,format=raw,unit=0,file=c,readonly=on");
+    assert_string_equal(cli_o.machine.flash[0].file.path, "c");
+    assert_true(cli_o.machine.flash[0].file.read_only);
+    assert_string_equal(cli_o.machine.flash[1].file.path, "v");
+    assert_int_equal(cli_o.machine.n_virtio, 0);
+    good("-pflash a,b -pflash v");
+    assert_string_equal(cli_o.machine.flash[0].file.path, "a,b");
+    assert_string_equal(cli_o.machine.flash[1].file.path, "v");
+    bad("-pflash a -pflash b -pflash c", "bank 1 is b already");
+    bad("-drive if=pflash,unit=0,file=a -pflash b -drive if=pflash,unit=0,file=c", "bank 0 is a");
+    bad("-drive if=pflash,unit=2,file=a", "unit=2: of if=pflash, 0 or 1");
+    bad("-drive file=a,unit=1 x", "in the order in which they are given");
+    bad("-drive if=pflash x", "which file?");
+}
+
+static void files_of_fw_cfg(void **state)
+{
+    char line[1024] = "";
+
+    (void)state;
+    good("-fw_cfg name=opt/a,string=x -fw_cfg opt/b,file=f x");
+    assert_int_equal(cli_o.machine.n_fw_files, 2);
+    assert_string_equal(cli_o.machine.fw_file[0].name, "opt/a");
+    assert_string_equal(cli_o.machine.fw_file[0].text, "x");
+    assert_string_equal(cli_o.machine.fw_file[1].name, "opt/b");
+    assert_string_equal(cli_o.machine.fw_file[1].path, "f");
+    bad("-fw_cfg name=opt/a x", "file=F or string=S, one of them");
+    bad("-fw_cfg name=opt/a,file=f,string=s x", "one of them");
+    bad("-fw_cfg file=f x", "which name?");
+    bad("-fw_cfg name=a,file=f -fw_cfg a,string=s x", "given twice");
+    bad("-fw_cfg name=a,sparkle=f x", "sparkle is not known");
+    bad("-fw_cfg name=12345678901234567890123456789012345678901234567890123456,file=f x",
+        "at most 55 characters");
+    for (unsigned i = 0; i < 17; i++)
+        sprintf(line + strlen(line), "-fw_cfg opt/%u,string=s ", i);
+    strcat(line, "x");
+    bad(line, "more than 16");
 }
 
 static void all_are_snapshots(void **state)
@@ -158,11 +241,17 @@ static void what_is_refused(void **state)
         {"--drive d,id=a,if=none -device virtio-blk-device,drive=a "
          "-device virtio-blk-device,drive=a x",
          "is given to two devices"},
-        {"-device virtio-blk-pci,drive=a x", "no PCI yet; write virtio-blk-device"},
+        {"-device virtio-blk-pci,drive=a x", "virtio-blk-pci,drive=a: there is no -drive"},
+        {"-device virtio-blk-pci,addr=5,drive=a x", "slots from 1 up in the order"},
+        {"-device virtio-blk-pci,vectors=4,drive=a x", "the PLIC takes no MSI"},
+        {"-device virtio-blk-pci,disable-modern=on,drive=a x", "of virtio 1.0 and later"},
+        {"-device virtio-blk-pci-transitional,drive=a x", "is not there"},
+        {"-device virtio-blk-device,romfile=,drive=a x", "romfile is not known"},
+        {"-device virtio-rng-pci,bus=pci.3 x", "there is one bus"},
         {"-global virtio-mmio.force-legacy=true x", "only virtio-mmio.force-legacy=false"},
-        {"-device virtio-gpu-pci x", "no PCI yet; write virtio-gpu-device"},
+        {"-device virtio-gpu-pci x", "virtio-gpu-pci is not there; virtio-blk-pci"},
         {"-device virtio-gpu-device x", "virtio-gpu-device is not there"},
-        {"-device virtio-blk x", "is not there"},
+        {"-device virtio-blk x", "virtio-blk needs drive=ID"},
         {"-device  x", "is not there"},
         {"-hda d x", "write --drive file=PATH"},
         {"-cdrom d x", "write --drive file=PATH,readonly=on"},
@@ -180,7 +269,7 @@ static void eight_at_most(void **state)
     assert_string_equal(drive(7)->path, "8");
     bad("--drive 1 --drive 2 --drive 3 --drive 4 --drive 5 --drive 6 --drive 7 --drive 8 "
         "--drive 9 x",
-        "one drive too many");
+        "more go on PCI");
     bad("--drive 1 --drive 2 --drive 3 --drive 4 --drive 5 --drive 6 --drive 7 --drive 8 "
         "-device virtio-rng-device x",
         "the board has 8 virtio slots");
@@ -214,6 +303,9 @@ int main(void)
         cmocka_unit_test(random_numbers),
         cmocka_unit_test(a_balloon),
         cmocka_unit_test(a_console),
+        cmocka_unit_test(on_pci),
+        cmocka_unit_test(flash),
+        cmocka_unit_test(files_of_fw_cfg),
         cmocka_unit_test(all_are_snapshots),
         cmocka_unit_test(what_is_refused),
         cmocka_unit_test(eight_at_most),

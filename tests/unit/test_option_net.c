@@ -114,7 +114,12 @@ static void as_qemu_has_them(void **state)
     assert_int_equal(card(0)->net.mtu, 9000);
     good("-netdev user,id=n,mac=02:00:00:00:00:02 -device virtio-net-device,netdev=n x");
     assert_mac(0, 0x020000000002);
+    good("-netdev user,id=n -device virtio-net-pci,netdev=n,romfile= x");
+    assert_true(cli_o.machine.virtio[0].on_pci);
+    good("-nic user,model=virtio-net-pci x");
+    assert_true(cli_o.machine.virtio[0].on_pci);
     good("-nic user,model=virtio-net-device,macaddr=02:00:00:00:00:03 x");
+    assert_false(cli_o.machine.virtio[0].on_pci);
     assert_mac(0, 0x020000000003);
 }
 
@@ -178,8 +183,10 @@ static void what_is_refused(void **state)
          "is given to two devices"},
         {"-drive file=f,id=n -device virtio-net-device,netdev=n x", "no -netdev with id=n"},
         {"-netdev user,id=n -device virtio-blk-device,drive=n x", "no -drive with id=n"},
-        {"-device virtio-net-pci,netdev=n x", "no PCI yet; write virtio-net-device"},
-        {"-device e1000,netdev=n x", "virtio-net-device,netdev=ID"},
+        {"-device virtio-net-pci,netdev=n x", "virtio-net-pci,netdev=n: there is no -netdev"},
+        {"-device virtio-net-pci x", "virtio-net-pci needs netdev=ID"},
+        {"-device virtio-net-pci,vectors=4,netdev=n x", "the PLIC takes no MSI"},
+        {"-device e1000,netdev=n x", "virtio-net-pci,netdev=ID"},
         {"-netdev stream,id=n,addr.type=inet x", "addr.type=unix,addr.path=SOCKET"},
         {"-netdev stream,id=n,server=on x", "passt listens"},
         {"--tap t x", "write --net user, --net tap=IF"},
