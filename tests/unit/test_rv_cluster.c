@@ -106,7 +106,7 @@ static void add(struct world *w, unsigned i)
     m->h->now_ticks = now_ticks;
     m->h->sbi = &host;
     m->h->machine = w;
-    assert_non_null(mmu_create(&m->h->s, &w->phys, w->track, &rv_mmu_guest));
+    assert_non_null(mmu_create(&m->h->s, &w->phys, w->track, NULL, &rv_mmu_guest));
     rv_cluster_add(w->cluster, m->h);
     rv_hart_reset(m->h, RAM);
 }
