@@ -205,11 +205,9 @@ bool track_protect(struct track *t, uint64_t gpa)
 
 /* ---- Stores ------------------------------------------------------------------------ */
 
-/* on_write found no block in the page. With several harts another may be about
- * to register one: it holds the cache's lock from track_protect until it has, and on_write
- * takes that lock; so either on_write saw the block, or the claim came after we
- * cleared CLAIMED, and is seen here. (Who translates without that lock calls track_protect
- * again, under it, when he registers; true says that his bytes may be old.) */
+/* on_write found no block in the page, nor a hart that reads it to make one. One that begins now
+ * says so first, to be seen by on_write, then claims the page: after we cleared CLAIMED, so that it
+ * is seen here. */
 static void left_empty(struct track *t, uint64_t i)
 {
     pthread_mutex_lock(&t->lock);
