@@ -12,6 +12,7 @@
 #include "dbt/base/log.h"
 #include "runtime/hart_int.h"
 #include "runtime/quiesce.h"
+#include "softmmu/salts.h"
 
 static void salts_wrapped(void *arg)
 {
@@ -77,7 +78,7 @@ struct hart *hart_create(struct cpu_state *s, struct tcache *t, const struct har
     h->wild = wild_create();
     layout.is_wild_arg = h->wild;
     layout.is_hot = config->evaluate_first ? wild_is_hot : NULL;
-    h->mmu = mmu_create(s, t->phys, t->track, config->mmu_guest);
+    h->mmu = mmu_create(s, t->phys, t->track, t->salts, config->mmu_guest);
     if (!h->mmu) {
         err_set(e, "the host has no memory for the soft MMU's tables");
         hart_destroy(h);
@@ -170,6 +171,27 @@ static void wait_for_interrupt(struct hart *h)
     }
 }
 
+/* With several harts the first that stops the world does it, and those that wanted to find it done.
+ */
+static void begin_salts_anew(struct hart *h)
+{
+    struct tcache *t = h->tc;
+
+    h->salts_wrapped = false;
+    h->link_from = NULL;
+    if (t->config.n_harts == 1) {
+        block_unlink_cells(t->blocks);
+        return;
+    }
+    tcache_stop(t, h);
+    if (salts_are_low(t->salts)) {
+        block_unlink_cells(t->blocks);
+        salts_begin_anew(t->salts);
+        atomic_fetch_add(&t->n_wraps, 1);
+    }
+    tcache_resume(t);
+}
+
 /* False: the run is over. */
 static bool serve_pending(struct hart *h)
 {
@@ -184,11 +206,8 @@ static bool serve_pending(struct hart *h)
     while (atomic_load(&s->pending)) {
         uint32_t p = atomic_fetch_and(&s->pending, PENDING_IRQ);
 
-        if (h->salts_wrapped) {
-            h->salts_wrapped = false;
-            h->link_from = NULL;
-            block_unlink_cells(h->tc->blocks);
-        }
+        if (h->salts_wrapped)
+            begin_salts_anew(h);
         if ((p & (PENDING_EVENT | PENDING_TIME)) && !ev->poll(ev->arg))
             return false;
         if (p & PENDING_WAIT)
@@ -324,9 +343,11 @@ void hart_run(struct hart *h)
     if (jumped)
         block_left(h, (enum exit_reason)(jumped - 1));
     while (serve_pending(h)) {
+        unsigned n_wraps = h->n_wraps;
         struct block *b = fetch_block(h);
 
-        if (!b)
+        /* What was found under old salts is not entered under new ones: nothing has noted it. */
+        if (!b || n_wraps != h->n_wraps)
             continue;
         if (h->link_from)
             link_exit(h, b);

@@ -17,6 +17,7 @@ struct tcache {
     struct cache *cache;
     struct block_table *blocks;
     struct rewrite *rewrite;
+    struct salts *salts;
     struct x64_stubs stubs;
     struct hart *hart[MAX_HARTS];
     unsigned n_harts;
@@ -30,6 +31,7 @@ struct tcache {
     _Atomic uint32_t stopping; /* 1: harts wait here */
     struct hart *stopped_by;   /* stop_lock */
     _Atomic uint64_t turn, next_turn;
+    _Atomic unsigned n_wraps; /* of the salts: each hart follows in quiesce_enter() */
 };
 
 /* The pages that a hart reads to make a block. While they are here they count as code, so that
@@ -57,6 +59,7 @@ struct hart {
     _Atomic bool asleep;
     _Atomic uint64_t passed; /* the epoch in which it came round its loop last; see quiesce.c */
     bool salts_wrapped;
+    unsigned n_wraps; /* of the salts, that it has followed */
     struct ir_env env;
     /* The direct exit that led here, to be linked to the block that is found next. */
     struct block_exit *link_from;

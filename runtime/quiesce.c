@@ -51,6 +51,12 @@ void quiesce_enter(struct hart *h)
     }
     if (takes_turns(t))
         take_turn(t);
+    if (h->n_wraps != atomic_load(&t->n_wraps)) {
+        h->n_wraps = atomic_load(&t->n_wraps);
+        mmu_begin_anew(h->mmu);
+        mmu_refresh(h->mmu);
+        h->link_from = NULL;
+    }
 }
 
 void quiesce_leave(struct hart *h)

@@ -5,6 +5,7 @@
 
 #include "dbt/base/bits.h"
 #include "runtime/hart_int.h"
+#include "softmmu/salts.h"
 
 enum { MIN_SEGMENT = 32 << 10 }; /* with several harts */
 
@@ -75,6 +76,7 @@ struct tcache *tcache_create(struct phys *phys, const struct tcache_config *conf
         goto fail;
     t->blocks = block_table_create(phys, t);
     t->rewrite = rewrite_create();
+    t->salts = salts_create(t->config.n_harts);
     t->track = track_create(phys, on_write, t);
     t->cache = make_cache(t, e);
     if (!t->cache)
@@ -98,6 +100,8 @@ void tcache_destroy(struct tcache *t)
         block_table_destroy(t->blocks);
     if (t->rewrite)
         rewrite_destroy(t->rewrite);
+    if (t->salts)
+        salts_destroy(t->salts);
     pthread_mutex_destroy(&t->stop_lock);
     pthread_mutex_destroy(&t->lock);
     free(t);

@@ -7,8 +7,8 @@
 static void leave_shared_high(struct mmu *m)
 {
     m->space->own_high = true;
-    m->space->high.huge = m->space->fetch_huge; /* of entries that may hit from now on */
     mmu_refresh(m);
+    salt_note_range(m, &m->space->high, &m->space->fetch_huge); /* of entries that may hit */
 }
 
 static bool access_fault(const struct mmu *m, uint64_t gva, struct mmu_fault *fault)
@@ -30,24 +30,31 @@ static void keep(struct mmu *m, uint64_t gva, const struct mmu_map *map)
         (struct fetch_entry){page_of(gva) | 1, page_of(map->gpa) | flags, m->now.fetch_rights};
 }
 
+/* The page is noted as fetched, then walked to, and again if more had to be noted. */
 static bool walk(struct mmu *m, uint64_t gva, uint64_t *gpa, struct mmu_fault *fault)
 {
     const uint64_t rights = m->now.fetch_rights;
     struct mmu_map map;
-    bool whole_page = false;
+    bool whole_page = false, again;
 
     m->stats.fetch_walks++;
-    if (!m->guest->walk(m->s, gva, MMU_FETCH, rights, &map, fault))
-        return false;
+    do {
+        salt_note_fetch(salt_ref_of(m, m->space, gva), gva);
+        again = false;
+        if (!m->guest->walk(m->s, gva, MMU_FETCH, rights, &map, fault))
+            return false;
+        if (gva >> 63 && !map.global && !m->space->own_high) {
+            leave_shared_high(m);
+            again = true;
+        }
+        if (map.page_len > PAGE_SIZE)
+            again |= salt_note_leaf(m, salt_ref_of(m, m->space, gva), gva, map.page_len);
+    } while (again);
     /* Two bytes: the smallest instruction, and no finer does protection go. */
     if (!m->guest->allowed(m->s, map.gpa, 2, MMU_FETCH, rights, &whole_page))
         return access_fault(m, gva, fault);
     if (!phys_is_code(m->phys, map.gpa, 2))
         return access_fault(m, gva, fault);
-    if (gva >> 63 && !map.global && !m->space->own_high)
-        leave_shared_high(m);
-    if (map.page_len > PAGE_SIZE)
-        range_add_leaf(&salt_set_of(m, m->space, gva)->huge, gva, map.page_len);
     if (whole_page)
         keep(m, gva, &map);
     *gpa = map.gpa;
@@ -63,10 +70,9 @@ bool mmu_fetched_whole(const struct mmu *m, uint64_t gva)
 
 bool mmu_fetch(struct mmu *m, uint64_t gva, uint64_t *gpa, struct mmu_fault *fault)
 {
-    if (mmu_fetched_whole(m, gva))
-        *gpa = page_of(fetch_slot(m->space, gva)->gpa) | (gva & (PAGE_SIZE - 1));
-    else if (!walk(m, gva, gpa, fault))
-        return false;
-    salt_note_fetch(salt_set_of(m, m->space, gva), gva);
+    if (!mmu_fetched_whole(m, gva))
+        return walk(m, gva, gpa, fault);
+    *gpa = page_of(fetch_slot(m->space, gva)->gpa) | (gva & (PAGE_SIZE - 1));
+    salt_note_fetch(salt_ref_of(m, m->space, gva), gva);
     return true;
 }

@@ -32,7 +32,7 @@ static void unmap(void *p, size_t bytes)
 }
 
 struct mmu *mmu_create(struct cpu_state *s, struct phys *phys, struct track *track,
-                       const struct mmu_guest *guest)
+                       struct salts *salts, const struct mmu_guest *guest)
 {
     struct mmu *m = map_zero(sizeof(*m));
 
@@ -49,8 +49,9 @@ struct mmu *mmu_create(struct cpu_state *s, struct phys *phys, struct track *tra
         return NULL;
     }
     m->serial = 1;
-    m->next_id = 1;
-    salt_clear(&m->high);
+    m->own_salts = !salts;
+    m->salts = salts ? salts : salts_create(1);
+    salt_init(&m->high);
     for (unsigned i = 0; i < 1u << JUMP_BITS; i++)
         s->jump[i].tag = JUMP_EMPTY;
     s->mmu = m;
@@ -66,6 +67,8 @@ void mmu_destroy(struct mmu *m)
         m->s->mmu = NULL;
         m->s->view = NULL;
     }
+    if (m->own_salts)
+        salts_destroy(m->salts);
     unmap(m->view_pool, view_pool_bytes());
     unmap(m, sizeof(*m));
 }
@@ -117,6 +120,44 @@ static struct combo *combo_of(struct mmu *m, const struct setting *set)
     return &m->combo[h >> 58];
 }
 
+void mmu_note_domain(struct mmu *m)
+{
+    uint8_t bytes[DOMAIN_BYTES];
+
+    if (m->salts->n_harts > 1 && m->guest->domain)
+        m->domain = salts_domain(m->salts, bytes, m->guest->domain(m->s, bytes));
+}
+
+static struct salt_key key_of(const struct mmu *m, const struct setting *set,
+                              const struct space *sp, bool high)
+{
+    if (high && !sp->own_high)
+        return (struct salt_key){.half = SALT_HIGH_OF_ALL, .domain = m->domain};
+    return (struct salt_key){.space_key = set->space_key,
+                             .asid = set->asid,
+                             .domain = m->domain,
+                             .half = high ? SALT_HIGH : SALT_LOW};
+}
+
+/* With several harts a generation that another has begun promises more than what we remember.
+ * Combos with salts of the old one go, too: a fence asks about one generation only. */
+static uint64_t take_salt(struct mmu *m, const struct setting *set, struct space *sp, bool high)
+{
+    struct salt_ref *r = salt_ref_of(m, sp, high ? bit(63) : 0);
+    const struct salt_key key = key_of(m, set, sp, high);
+    bool is_another;
+    uint64_t salt = salt_take(m, r, &key, set->fetch_rights, set->mode, &is_another);
+
+    if (is_another && m->salts->n_harts > 1) {
+        m->serial++;
+        if (r == &m->high)
+            m->fetch_serial++;
+        else
+            space_forget_fetches(sp);
+    }
+    return salt;
+}
+
 /* Finds or makes all that the setting leads to. */
 static void fill_combo(struct mmu *m, struct combo *c, const struct setting *set)
 {
@@ -127,9 +168,21 @@ static void fill_combo(struct mmu *m, struct combo *c, const struct setting *set
     c->setting = *set;
     c->space = sp;
     c->slot = space_view(m, sp, set->data_rights);
-    c->salt[0] = salt_get(m, salt_set_of(m, sp, 0), set->fetch_rights, set->mode);
-    c->salt[1] = salt_get(m, salt_set_of(m, sp, bit(63)), set->fetch_rights, set->mode);
+    c->salt[0] = take_salt(m, set, sp, false);
+    c->salt[1] = take_salt(m, set, sp, true);
+    if (sp->fetch_serial != m->fetch_serial) {
+        space_forget_fetches(sp);
+        sp->fetch_serial = m->fetch_serial;
+    }
     c->serial = m->serial; /* last: making room may have moved it on */
+}
+
+/* Has another hart gone on to newer generations? To follow it is what makes links of one serve the
+ * other. */
+static bool is_left_behind(struct mmu *m, const struct combo *c)
+{
+    return m->salts->n_harts > 1 && !(salt_is_newest(salt_ref_of(m, c->space, 0)) &&
+                                      salt_is_newest(salt_ref_of(m, c->space, bit(63))));
 }
 
 static void put_in_force(struct mmu *m, const struct combo *c)
@@ -156,7 +209,7 @@ static void enter_setting(struct mmu *m, const struct setting *set)
 {
     struct combo *c = combo_of(m, set);
 
-    if (c->serial != m->serial || !same_setting(&c->setting, set))
+    if (c->serial != m->serial || !same_setting(&c->setting, set) || is_left_behind(m, c))
         fill_combo(m, c, set);
     put_in_force(m, c);
 }

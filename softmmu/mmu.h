@@ -82,6 +82,9 @@ struct mmu_guest {
      * page. */
     bool (*allowed)(struct cpu_state *s, uint64_t gpa, unsigned len, enum mmu_access access,
                     uint64_t rights, bool *whole_page);
+    /* Writes what physical protection and the rules of walking say on this hart, where it may
+     * differ from what another's say; gives its length, at most 1024. NULL: they never differ. */
+    size_t (*domain)(struct cpu_state *s, uint8_t *out);
     /* The cause numbers of an access fault (nothing there, or not allowed), and
      * of a misaligned one (atomics only). */
     uint64_t (*access_fault)(enum mmu_access access);
@@ -91,12 +94,13 @@ struct mmu_guest {
 /* ---- One hart's MMU: its thread only ------------------------------------------- */
 
 struct mmu;
+struct salts;
 struct track;
 
-/* phys, track and guest are borrowed. Sets s->mmu, s->view and the salts, and empties
- * the jump cache. NULL when the host refuses the memory. */
+/* phys, track, salts and guest are borrowed; salts NULL: its own, of one hart. Sets s->mmu, s->view
+ * and the salts, and empties the jump cache. NULL when the host refuses the memory. */
 struct mmu *mmu_create(struct cpu_state *s, struct phys *phys, struct track *track,
-                       const struct mmu_guest *guest);
+                       struct salts *salts, const struct mmu_guest *guest);
 void mmu_destroy(struct mmu *m);
 
 /* --stress=table: from now on the tables hold the last few entries only, all views together. */
@@ -114,11 +118,19 @@ void mmu_switch(struct mmu *m, uint64_t space_key, uint32_t asid, uint64_t data_
  * calls it before it enters; mmu_switch does whenever the view changes. */
 void mmu_load_gs(const struct cpu_state *s);
 
-/* Called when the salts begin anew, after 2^24 of them: the jump cache has been emptied;
- * the owner must empty every page_cell too before a block is entered or linked again (so: set
- * PENDING_LEAVE or PENDING_EVENT, then drop the links). May come under mmu_switch,
- * mmu_fence and mmu_fetch, that is while a helper of a running block runs. */
+/* wrapped is called when the salts run out, after 2^24 of them. May come under mmu_switch,
+ * mmu_fence and mmu_fetch, that is while a helper of a running block runs. One hart: they have
+ * begun anew, and the jump cache has been emptied; the owner must empty every page_cell too before
+ * a block is entered or linked again (so: set PENDING_LEAVE or PENDING_EVENT, then drop the links).
+ * Several: they run low; the owner stops the world soon, empties every page_cell and calls
+ * salts_begin_anew(). */
 void mmu_set_salt_wrap(struct mmu *m, void (*wrapped)(void *arg), void *arg);
+
+/* After salts_begin_anew(), before this hart makes a tag or enters a block: empties its jump
+ * cache. mmu_refresh() or a switch follows. */
+void mmu_begin_anew(struct mmu *m);
+/* Takes what is in force into force again: with salts of today. */
+void mmu_refresh(struct mmu *m);
 
 /* sfence.vma in its four forms. all_va/all_asid say that the operand was x0. */
 void mmu_fence(struct mmu *m, bool all_va, uint64_t va, bool all_asid, uint32_t asid);

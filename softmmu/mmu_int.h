@@ -9,10 +9,13 @@
  *     | high: the salts of all spaces whose upper half holds global code only */
 #pragma once
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "dbt/base/bits.h"
 #include "softmmu/mmu.h"
+#include "softmmu/salts.h"
 #include "softmmu/track.h"
 
 enum {
@@ -24,6 +27,10 @@ enum {
     CHUNK = 64, /* entries for a bit of mmu_view.touched */
     BLOOM_BITS = 8192,
     SALT_IDS = 1 << 24,
+    SALT_MARGIN = 1 << 16, /* several harts: ids that are left when the world is asked to stop */
+    N_SETS = 256,
+    N_DOMAINS = 64,
+    DOMAIN_BYTES = 1024,
     N_RECENT = 4,
 };
 
@@ -58,18 +65,49 @@ struct setting {
     uint32_t asid, mode;
 };
 
-/* The salt ids of half a space. A set is dropped as a whole: whatever was entered in the jump
- * cache or linked under its ids is dead from then on. `fetched` (a Bloom filter of
- * page addresses) and `huge` cover every page fetched under them. `huge` outlives the ids,
- * since fetch_entry does not say how far its leaf reaches: it is cleared with the entries. */
+/* Whose salts: `domain` numbers what physical protection says on the hart (mmu_guest.domain). */
+struct salt_key {
+    uint64_t space_key;
+    uint32_t asid, domain;
+    enum salt_half { SALT_LOW = 1, SALT_HIGH, SALT_HIGH_OF_ALL } half; /* 0: no key */
+};
+
+/* The salt ids of half a space, for all harts. A generation is left as a whole: whatever was
+ * entered in a jump cache or linked under its ids is dead from then on. `fetched` (a Bloom filter
+ * of page addresses) and `huge` cover every page fetched under the newest generation. With one hart
+ * `huge` outlives it, since fetch_entry does not say how far its leaf reaches: it is cleared with
+ * the entries. */
 struct salt_set {
+    struct salt_key key;         /* salts.lock, as all that is not atomic */
+    _Atomic uint64_t generation; /* unique among all sets, ever */
+    uint64_t used;
     struct {
         uint64_t fetch_rights;
         uint32_t mode, id;
     } salt[N_SALTS];
     unsigned n, next; /* in use; the next to replace when all are */
-    struct range huge;
-    uint64_t fetched[BLOOM_BITS / 64];
+    _Atomic uint64_t huge_first, huge_last;
+    _Atomic uint64_t fetched[BLOOM_BITS / 64];
+};
+
+struct salts {
+    pthread_mutex_t lock; /* innermost but for nothing: no other is taken under it */
+    unsigned n_harts;
+    _Atomic uint64_t generation; /* the last that was begun */
+    _Atomic uint32_t next_id;
+    uint64_t tick;
+    unsigned n_sets;
+    uint32_t n_domains;
+    struct salt_set set[N_SETS];
+    uint8_t domain[N_DOMAINS][DOMAIN_BYTES];
+};
+
+/* A hart's place in a set. */
+struct salt_ref {
+    struct salt_set *set;
+    uint64_t generation; /* in which the hart is; 0: in none yet */
+    uint64_t least;      /* which it may go on to */
+    bool forget;         /* no fetch is remembered that the new one's `huge` should cover */
 };
 
 struct view_slot {
@@ -92,7 +130,8 @@ struct space {
     enum stale stale;
     bool own_high; /* upper half: own salts, since non-global code was fetched (or key 0) */
     struct view_slot slot[N_VIEWS];
-    struct salt_set low, high; /* high: when own_high */
+    struct salt_ref low, high; /* high: when own_high */
+    uint64_t fetch_serial;     /* mmu.fetch_serial when fetch[] was looked after last */
     struct range fetch_huge;
     struct fetch_entry fetch[N_FETCH];
 };
@@ -130,8 +169,11 @@ struct mmu {
     uint8_t *view_pool; /* room for N_SPACES * N_VIEWS views, backed when touched */
     unsigned n_views;
 
-    uint32_t next_id; /* of salts */
-    struct salt_set high;
+    struct salts *salts;
+    bool own_salts; /* made here: nobody shares them */
+    uint32_t domain;
+    struct salt_ref high;
+    uint64_t fetch_serial; /* changes when every space has to forget its fetches */
 
     unsigned n_spaces;
     uint64_t space_key[N_SPACES]; /* of spaces[]: a fence looks at all of them */
@@ -161,8 +203,8 @@ static inline struct fetch_entry *fetch_slot(struct space *sp, uint64_t va)
 
 /* ---- mmu.c ------------------------------------------------------------------------ */
 
-/* Takes m->now into force again, after salts were dropped or spaces became stale. */
-void mmu_refresh(struct mmu *m);
+/* What physical protection says has changed, perhaps. */
+void mmu_note_domain(struct mmu *m);
 
 /* ---- space.c ----------------------------------------------------------------------- */
 
@@ -170,6 +212,9 @@ void mmu_refresh(struct mmu *m);
 struct space *space_get(struct mmu *m, uint64_t space_key, uint32_t asid);
 /* Its view for these rights, made if need be. */
 struct view_slot *space_view(struct mmu *m, struct space *sp, uint64_t data_rights);
+
+/* Forgets what the space has fetched. */
+void space_forget_fetches(struct space *sp);
 
 /* ---- cell.c ------------------------------------------------------------------------ */
 
@@ -181,16 +226,31 @@ void cells_drop_page(struct mmu_view *v, uint64_t va);
 
 /* ---- salt.c ------------------------------------------------------------------------ */
 
-/* Makes sure that the next two salt_get() need no new beginning. */
+/* Makes sure that the next two salt_take() need no new beginning. */
 void salt_reserve(struct mmu *m);
-uint64_t salt_get(struct mmu *m, struct salt_set *set, uint64_t fetch_rights, uint32_t mode);
-void salt_drop(struct salt_set *set);
-void salt_clear(struct salt_set *set); /* `huge` too: no fetch entry is left */
-void salt_note_fetch(struct salt_set *set, uint64_t va);
-/* May the page of va, or its leaf, have been fetched under the set's ids? */
-bool salt_has_fetched(const struct salt_set *set, uint64_t va);
-/* The set that va's half of the space takes its salts from. */
-struct salt_set *salt_set_of(struct mmu *m, struct space *sp, uint64_t va);
+/* The hart goes on to the set's newest generation (or begins one, if that is too old): the salt for
+ * these rights and mode. *is_another: it was in another one. */
+uint64_t salt_take(struct mmu *m, struct salt_ref *r, const struct salt_key *key,
+                   uint64_t fetch_rights, uint32_t mode, bool *is_another);
+void salt_init(struct salt_ref *r);
+/* Its generation is forbidden from now on. fetches_go: what was fetched is forgotten, too. */
+void salt_leave(struct mmu *m, struct salt_ref *r, bool fetches_go);
+/* Before the walk. */
+void salt_note_fetch(struct salt_ref *r, uint64_t va);
+/* A leaf larger than a page: true when it is news, and the walk has to be made again. */
+bool salt_note_leaf(struct mmu *m, struct salt_ref *r, uint64_t va, uint64_t page_len);
+void salt_note_range(struct mmu *m, struct salt_ref *r, const struct range *leaf);
+/* May the page of va, or its leaf, have been fetched, by any hart, under the ids of this one? */
+bool salt_may_have_fetched(const struct salt_ref *r, uint64_t va);
+/* What va's half of the space takes its salts from. */
+struct salt_ref *salt_ref_of(struct mmu *m, struct space *sp, uint64_t va);
+
+static inline bool salt_is_newest(const struct salt_ref *r)
+{
+    return atomic_load(&r->set->generation) == r->generation;
+}
+/* The number of what these bytes say. */
+uint32_t salts_domain(struct salts *s, const void *bytes, size_t len);
 
 /* ---- access.c ----------------------------------------------------------------------- */
 

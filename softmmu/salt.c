@@ -1,6 +1,15 @@
 /* Salts: what makes a jump-cache tag or a page tag die without being found.
- * An id stands for (space or all spaces' upper half, generation, fetch rights, mode). */
+ * An id stands for (space or all spaces' upper half, generation, fetch rights, mode).
+ *
+ * A generation promises this: whatever was entered or linked under its ids leads where a walk led
+ * that was made *after the generation was begun*. So a hart may go on to a newer generation at any
+ * time, if it forgets the fetches it remembers from before; and a fence, which forbids what was
+ * walked before it, makes a hart leave for a generation begun after the fence. One that another
+ * hart has begun meanwhile will do: so harts that all fence (a kernel's remote fence) meet again.
+ */
 #include "softmmu/mmu_int.h"
+
+#include <stdlib.h>
 
 #include "dbt/base/check.h"
 
@@ -12,79 +21,258 @@ static uint64_t page_hash(uint64_t va)
     return (va >> PAGE_BITS) * UINT64_C(0x9e3779b97f4a7c15) >> 51; /* 13 bits: BLOOM_BITS */
 }
 
-void salt_note_fetch(struct salt_set *set, uint64_t va)
+struct salts *salts_create(unsigned n_harts)
+{
+    struct salts *s = calloc(1, sizeof *s);
+
+    CHECK(s && "memory for the salts");
+    pthread_mutex_init(&s->lock, NULL);
+    s->n_harts = n_harts;
+    s->next_id = FIRST_ID;
+    return s;
+}
+
+void salts_destroy(struct salts *s)
+{
+    pthread_mutex_destroy(&s->lock);
+    free(s);
+}
+
+/* ---- What was fetched under a generation ---------------------------------------------------
+ *
+ * Who fetches notes it, then walks; who fences has stored to the page table, then asks. So either
+ * the walk sees the new page table, or the fence sees the note. */
+
+void salt_note_fetch(struct salt_ref *r, uint64_t va)
+{
+    uint64_t h = page_hash(va);
+    _Atomic uint64_t *word = &r->set->fetched[h / 64];
+
+    if (!(atomic_load_explicit(word, memory_order_relaxed) >> (h % 64) & 1))
+        atomic_fetch_or(word, bit(h % 64));
+}
+
+static bool huge_has(const struct salt_set *set, uint64_t va)
+{
+    return va >= atomic_load(&set->huge_first) && va <= atomic_load(&set->huge_last);
+}
+
+bool salt_note_leaf(struct mmu *m, struct salt_ref *r, uint64_t va, uint64_t page_len)
+{
+    struct salt_set *set = r->set;
+    struct range leaf = {UINT64_MAX, 0};
+
+    range_add_leaf(&leaf, va, page_len);
+    if (huge_has(set, leaf.first) && huge_has(set, leaf.last))
+        return false;
+    salt_note_range(m, r, &leaf);
+    return true;
+}
+
+void salt_note_range(struct mmu *m, struct salt_ref *r, const struct range *leaf)
+{
+    struct salt_set *set = r->set;
+
+    if (leaf->first > leaf->last)
+        return;
+    pthread_mutex_lock(&m->salts->lock);
+    if (leaf->first < set->huge_first)
+        atomic_store(&set->huge_first, leaf->first);
+    if (leaf->last > set->huge_last)
+        atomic_store(&set->huge_last, leaf->last);
+    pthread_mutex_unlock(&m->salts->lock);
+}
+
+/* A generation that is not the newest is nobody's to ask: another's notes are in its place. The
+ * number is asked again behind the notes, since it changes before they are cleared. */
+bool salt_may_have_fetched(const struct salt_ref *r, uint64_t va)
 {
     uint64_t h = page_hash(va);
 
-    set->fetched[h / 64] |= bit(h % 64);
+    if (!r->generation)
+        return false;
+    if (!r->set || !salt_is_newest(r))
+        return true;
+    if (atomic_load(&r->set->fetched[h / 64]) >> (h % 64) & 1)
+        return true;
+    return huge_has(r->set, va) || !salt_is_newest(r);
 }
 
-bool salt_has_fetched(const struct salt_set *set, uint64_t va)
+/* ---- Leaving and entering generations -----------------------------------------------------------
+ */
+
+void salt_leave(struct mmu *m, struct salt_ref *r, bool fetches_go)
 {
-    uint64_t h = page_hash(va);
-
-    return (set->fetched[h / 64] >> (h % 64) & 1) || range_has(&set->huge, va);
+    r->least = atomic_load(&m->salts->generation) + 1;
+    r->forget |= fetches_go;
 }
 
-void salt_drop(struct salt_set *set)
+void salt_init(struct salt_ref *r)
 {
-    set->n = 0;
-    set->next = 0;
-    memset(set->fetched, 0, sizeof(set->fetched));
+    *r = (struct salt_ref){0};
 }
 
-void salt_clear(struct salt_set *set)
-{
-    salt_drop(set);
-    range_clear(&set->huge);
-}
-
-struct salt_set *salt_set_of(struct mmu *m, struct space *sp, uint64_t va)
+struct salt_ref *salt_ref_of(struct mmu *m, struct space *sp, uint64_t va)
 {
     if (!(va >> 63))
         return &sp->low;
     return sp->own_high ? &sp->high : &m->high;
 }
 
-/* All ids were given out once. What carries an old one goes, then they can be
- * given out again. */
-static void begin_anew(struct mmu *m)
+static bool same_key(const struct salt_key *a, const struct salt_key *b)
 {
-    for (unsigned i = 0; i < m->n_spaces; i++) {
-        salt_drop(&m->spaces[i].low);
-        salt_drop(&m->spaces[i].high);
+    return a->space_key == b->space_key && a->asid == b->asid && a->half == b->half &&
+           a->domain == b->domain;
+}
+
+static void clear_huge(struct salt_set *set)
+{
+    atomic_store(&set->huge_first, UINT64_MAX);
+    atomic_store(&set->huge_last, 0);
+}
+
+/* Order matters: salt_may_have_fetched(). With one hart fetches may be remembered on, and `huge`
+ * has to cover them; with several everybody forgets them. */
+static void begin_generation(struct salts *s, struct salt_set *set, bool forget)
+{
+    atomic_store(&set->generation, atomic_fetch_add(&s->generation, 1) + 1);
+    for (unsigned i = 0; i < BLOOM_BITS / 64; i++)
+        atomic_store_explicit(&set->fetched[i], 0, memory_order_relaxed);
+    if (forget || s->n_harts > 1)
+        clear_huge(set);
+    set->n = set->next = 0;
+}
+
+/* The set of this key, or the one used least recently, made it. Who is in an old set's generation
+ * stays there, and finds that it is not the newest. */
+static struct salt_set *find_set(struct salts *s, const struct salt_key *key)
+{
+    struct salt_set *oldest = &s->set[0];
+
+    for (unsigned i = 0; i < s->n_sets; i++) {
+        struct salt_set *set = &s->set[i];
+
+        if (same_key(&set->key, key))
+            return set;
+        if (set->used < oldest->used)
+            oldest = set;
     }
-    salt_drop(&m->high);
-    m->serial++;
-    m->next_id = FIRST_ID;
-    for (unsigned i = 0; i < 1u << JUMP_BITS; i++)
-        m->s->jump[i].tag = JUMP_EMPTY;
-    m->s->returns_stale = 1;
-    if (m->salts_wrapped)
-        m->salts_wrapped(m->salts_wrapped_arg);
+    if (s->n_sets < N_SETS)
+        oldest = &s->set[s->n_sets++];
+    oldest->key = *key;
+    begin_generation(s, oldest, true);
+    return oldest;
 }
 
-void salt_reserve(struct mmu *m)
-{
-    if (m->next_id + 2 > SALT_IDS)
-        begin_anew(m);
-}
-
-uint64_t salt_get(struct mmu *m, struct salt_set *set, uint64_t fetch_rights, uint32_t mode)
+static uint64_t id_of(struct salts *s, struct salt_set *set, uint64_t fetch_rights, uint32_t mode)
 {
     unsigned i;
 
     for (i = 0; i < set->n; i++) {
         if (set->salt[i].fetch_rights == fetch_rights && set->salt[i].mode == mode)
-            return (uint64_t)set->salt[i].id << 40;
+            return set->salt[i].id;
     }
     if (set->n < N_SALTS)
         i = set->n++;
     else
         i = set->next++ % N_SALTS;
-    CHECK(m->next_id < SALT_IDS && "salt_reserve comes before salt_get");
+    CHECK(s->next_id < SALT_IDS && "salt_reserve comes before salt_take");
     set->salt[i].fetch_rights = fetch_rights;
     set->salt[i].mode = mode;
-    set->salt[i].id = m->next_id++;
-    return (uint64_t)set->salt[i].id << 40;
+    set->salt[i].id = s->next_id++;
+    return set->salt[i].id;
+}
+
+uint64_t salt_take(struct mmu *m, struct salt_ref *r, const struct salt_key *key,
+                   uint64_t fetch_rights, uint32_t mode, bool *is_another)
+{
+    struct salts *s = m->salts;
+
+    pthread_mutex_lock(&s->lock);
+    struct salt_set *set = r->set && same_key(&r->set->key, key) ? r->set : find_set(s, key);
+
+    if (set->generation < r->least)
+        begin_generation(s, set, r->forget);
+    set->used = ++s->tick;
+    *is_another = r->generation != 0 && r->generation != set->generation;
+    r->set = set;
+    r->generation = set->generation;
+    r->forget = false;
+    uint64_t id = id_of(s, set, fetch_rights, mode);
+
+    pthread_mutex_unlock(&s->lock);
+    return id << 40;
+}
+
+/* ---- When the ids run out
+ * ------------------------------------------------------------------------
+ */
+
+/* One hart: all ids were given out once. What carries an old one goes, then they can be given out
+ * again. Several: long before that the owner is told, and stops the world. */
+void salt_reserve(struct mmu *m)
+{
+    struct salts *s = m->salts;
+    const uint32_t margin = s->n_harts > 1 ? SALT_MARGIN : 2;
+
+    if (atomic_load_explicit(&s->next_id, memory_order_relaxed) + margin <= SALT_IDS)
+        return;
+    if (s->n_harts == 1) {
+        salts_begin_anew(s);
+        mmu_begin_anew(m);
+    }
+    if (m->salts_wrapped)
+        m->salts_wrapped(m->salts_wrapped_arg);
+}
+
+void salts_begin_anew(struct salts *s)
+{
+    s->n_sets = 0;
+    memset(s->set, 0, sizeof s->set);
+    s->next_id = FIRST_ID;
+}
+
+bool salts_are_low(const struct salts *s)
+{
+    return s->next_id + SALT_MARGIN > SALT_IDS;
+}
+
+/* The sets are gone, and other keys may be where refs point: no ref is believed. */
+static void forget_ref(struct salt_ref *r)
+{
+    *r = (struct salt_ref){.generation = r->generation ? 1 : 0, .least = r->least, .forget = true};
+}
+
+void mmu_begin_anew(struct mmu *m)
+{
+    for (unsigned i = 0; i < m->n_spaces; i++) {
+        forget_ref(&m->spaces[i].low);
+        forget_ref(&m->spaces[i].high);
+    }
+    forget_ref(&m->high);
+    m->serial++;
+    for (unsigned i = 0; i < 1u << JUMP_BITS; i++)
+        m->s->jump[i].tag = JUMP_EMPTY;
+    m->s->returns_stale = 1;
+}
+
+/* ---- Domains
+ * ------------------------------------------------------------------------------------- */
+
+uint32_t salts_domain(struct salts *s, const void *bytes, size_t len)
+{
+    uint32_t i = 0;
+
+    CHECK(len <= DOMAIN_BYTES);
+    pthread_mutex_lock(&s->lock);
+    while (i < s->n_domains && i < N_DOMAINS && memcmp(s->domain[i], bytes, len) != 0)
+        i++;
+    if (i == s->n_domains && i < N_DOMAINS)
+        memcpy(s->domain[i], bytes, len);
+    else if (i == N_DOMAINS) /* more than any firmware makes: nothing is shared with this one */
+        i = s->n_domains;
+    if (i >= s->n_domains)
+        s->n_domains = i + 1;
+    pthread_mutex_unlock(&s->lock);
+    return i + 1; /* 0 is of harts that have said nothing yet */
 }

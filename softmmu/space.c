@@ -55,7 +55,7 @@ static void clear_view(struct view_slot *slot)
 
 /* ---- Spaces --------------------------------------------------------------------------- */
 
-static void clear_fetches(struct space *sp)
+void space_forget_fetches(struct space *sp)
 {
     memset(sp->fetch, 0, sizeof(sp->fetch));
     range_clear(&sp->fetch_huge);
@@ -67,7 +67,7 @@ static void clear_space(struct space *sp)
         if (sp->slot[i].live)
             clear_view(&sp->slot[i]);
     }
-    clear_fetches(sp);
+    space_forget_fetches(sp);
     sp->stale = STALE_NOTHING;
 }
 
@@ -106,9 +106,10 @@ static struct space *make_space(struct mmu *m, uint64_t space_key, uint32_t asid
 
     m->space_key[i] = space_key;
     m->space_asid[i] = asid;
-    clear_fetches(sp);
-    salt_clear(&sp->low);
-    salt_clear(&sp->high);
+    space_forget_fetches(sp);
+    salt_init(&sp->low);
+    salt_init(&sp->high);
+    sp->fetch_serial = m->fetch_serial;
     sp->stale = STALE_NOTHING;
     sp->own_high = space_key == 0;
     m->stats.spaces_made++;
@@ -209,12 +210,12 @@ static void fence_fetched_page(struct space *sp, uint64_t va, bool global_too)
     }
 }
 
-/* Drops the set if va was fetched under it. True when it did. */
-static bool fence_salts(struct salt_set *set, uint64_t va)
+/* True when the hart must leave the generation. */
+static bool fence_salts(struct mmu *m, struct salt_ref *r, uint64_t va)
 {
-    if (!salt_has_fetched(set, va))
+    if (!salt_may_have_fetched(r, va))
         return false;
-    salt_drop(set);
+    salt_leave(m, r, false);
     return true;
 }
 
@@ -229,23 +230,23 @@ static bool fence_page(struct mmu *m, struct space *sp, uint64_t va, bool global
     }
     fence_fetched_page(sp, va, global_too);
     /* The shared set knows global code only; mmu_fence() asks it once. */
-    struct salt_set *set = salt_set_of(m, sp, va);
-    return set != &m->high && fence_salts(set, va);
+    struct salt_ref *r = salt_ref_of(m, sp, va);
+    return r != &m->high && fence_salts(m, r, va);
 }
 
-static void fence_space_all(struct space *sp)
+static void fence_space_all(struct mmu *m, struct space *sp)
 {
     sp->stale = STALE_ALL;
-    salt_clear(&sp->low);
-    salt_clear(&sp->high);
+    salt_leave(m, &sp->low, true);
+    salt_leave(m, &sp->high, true);
 }
 
-static void fence_space_local(struct space *sp)
+static void fence_space_local(struct mmu *m, struct space *sp)
 {
     if (sp->stale == STALE_NOTHING)
         sp->stale = STALE_LOCAL;
-    salt_drop(&sp->low);
-    salt_drop(&sp->high);
+    salt_leave(m, &sp->low, false);
+    salt_leave(m, &sp->high, false);
 }
 
 void mmu_fence(struct mmu *m, bool all_va, uint64_t va, bool all_asid, uint32_t asid)
@@ -253,6 +254,8 @@ void mmu_fence(struct mmu *m, bool all_va, uint64_t va, bool all_asid, uint32_t 
     bool refresh = all_va;
 
     m->stats.fences++;
+    /* The page table's stores before the questions of salt_may_have_fetched(). */
+    atomic_thread_fence(memory_order_seq_cst);
     if (log_on(LOG_mmu))
         log_line(LOG_mmu, "mmu: fence %s%" PRIx64 " asid %s%" PRIx32, all_va ? "all " : "va ",
                  all_va ? 0 : va, all_asid ? "all " : "", all_asid ? 0 : asid);
@@ -262,16 +265,16 @@ void mmu_fence(struct mmu *m, bool all_va, uint64_t va, bool all_asid, uint32_t 
         if (!all_asid && m->space_asid[i] != asid)
             continue;
         if (all_va && all_asid)
-            fence_space_all(&m->spaces[i]);
+            fence_space_all(m, &m->spaces[i]);
         else if (all_va)
-            fence_space_local(&m->spaces[i]);
+            fence_space_local(m, &m->spaces[i]);
         else
             refresh |= fence_page(m, &m->spaces[i], va, all_asid);
     }
     if (all_asid && all_va)
-        salt_clear(&m->high);
+        salt_leave(m, &m->high, true);
     else if (all_asid && va >> 63)
-        refresh |= fence_salts(&m->high, va);
+        refresh |= fence_salts(m, &m->high, va);
     if (refresh)
         mmu_refresh(m);
 }
@@ -279,8 +282,9 @@ void mmu_fence(struct mmu *m, bool all_va, uint64_t va, bool all_asid, uint32_t 
 void mmu_flush_all(struct mmu *m)
 {
     for (unsigned i = 0; i < m->n_spaces; i++)
-        fence_space_all(&m->spaces[i]);
-    salt_clear(&m->high);
+        fence_space_all(m, &m->spaces[i]);
+    salt_leave(m, &m->high, true);
+    mmu_note_domain(m);
     mmu_refresh(m);
 }
 

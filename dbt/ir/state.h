@@ -94,8 +94,8 @@ struct cpu_state {
     uint64_t exit_tval;
 
     /* Time. Host time: ticks = ((tsc - tsc_base) * tsc_mult) >> 64, plus
-     * time_add. Virtual time: icount is the clock. Any hart may set the clock, which is one for all:
-     * it stores time_add of each, in one piece. */
+     * time_add. Virtual time: icount is the clock. Any hart may set the clock, which is one for
+     * all: it stores time_add of each, in one piece. */
     uint64_t tsc_base;
     uint64_t tsc_mult;
     uint64_t time_add;

@@ -221,6 +221,7 @@ void opt_fold(struct ir_block *b)
     take_copy(&f, held_old);
     opt_known_clear(&f, GROWTH * b->n);
     memset(f.held, false, GROWTH * b->n * sizeof(f.held[0]));
+    f.held[IR_MAX_INSNS] = false;
     b->n = 0;
     for (uint32_t n = 0; n < f.n_old; n++) {
         struct ir_insn i = f.old[n];
@@ -229,6 +230,6 @@ void opt_fold(struct ir_block *b)
         opt_map_operands(&f.map, &i);
         r = fold_insn(&f, &i);
         f.map.to[n] = r;
-        f.held[r.n] |= held_old[n]; /* r is none where an exit went, which nothing holds */
+        f.held[r.n] |= held_old[n]; /* r is none where an exit went */
     }
 }

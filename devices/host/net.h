@@ -31,11 +31,13 @@ enum {
     NET_MAX_MTU = 65520,
 };
 
-/* A port of the host's that leads to one of the guest's. Addresses are IPv4's, as they stand on the
- * wire; 0: any of the host's, the guest's own. */
+/* A port of the host's that leads to one of the guest's. Addresses are as they stand on the wire;
+ * 0: any of the host's, the guest's own. */
 struct net_forward {
     bool udp;
+    bool ipv6; /* both addresses are IPv6's, else both IPv4's */
     uint32_t host_ip, guest_ip;
+    uint8_t host_ip6[16], guest_ip6[16];
     uint16_t host_port, guest_port;
 };
 

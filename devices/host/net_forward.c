@@ -1,4 +1,5 @@
-/* hostfwd=tcp|udp:[ADDRESS]:PORT-[ADDRESS]:PORT, as QEMU spells it. */
+/* hostfwd=tcp|udp:[ADDRESS]:PORT-[ADDRESS]:PORT, as QEMU spells it, where the brackets say that an
+ * address may be left out; about one of IPv6 they are to be written. */
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +23,30 @@ static char *cut(char **text, char separator)
     return piece;
 }
 
-static bool parse_address(uint32_t *ip, const char *text, const char *whole, struct err *e)
+/* ADDRESS: of IPv4, or of IPv6 in brackets. Returns it and moves on behind the colon. */
+static char *cut_address(char **text)
+{
+    char *piece = *text, *end = *piece == '[' ? strchr(piece, ']') : NULL;
+
+    if (!end)
+        return cut(text, ':');
+    if (end[1] != ':')
+        return NULL;
+    end[1] = '\0';
+    *text = end + 2;
+    return piece;
+}
+
+static bool parse_address6(uint8_t *ip, char *text, const char *whole, struct err *e)
+{
+    size_t len = strlen(text);
+
+    text[len - 1] = '\0'; /* the bracket, see cut_address() */
+    return inet_pton(AF_INET6, text + 1, ip) == 1 ||
+           err_set(e, "hostfwd=%s: '%s' is no IPv6 address, as in [::1]", whole, text + 1);
+}
+
+static bool parse_address4(uint32_t *ip, const char *text, const char *whole, struct err *e)
 {
     struct in_addr a = {0};
 
@@ -30,6 +54,21 @@ static bool parse_address(uint32_t *ip, const char *text, const char *whole, str
         return err_set(e, "hostfwd=%s: '%s' is no IPv4 address, as in 127.0.0.1", whole, text);
     *ip = a.s_addr;
     return true;
+}
+
+/* libslirp carries IPv6 to IPv6; an address that is left out is of the other's kind. */
+static bool parse_addresses(struct net_forward *f, char *host, char *guest, const char *whole,
+                            struct err *e)
+{
+    f->ipv6 = *host == '[' || *guest == '[';
+    if (!f->ipv6)
+        return parse_address4(&f->host_ip, host, whole, e) &&
+               parse_address4(&f->guest_ip, guest, whole, e);
+    if ((*host != '[' && *host != '\0') || (*guest != '[' && *guest != '\0'))
+        return err_set(e, "hostfwd=%s: one address is IPv4's and one IPv6's; take two of a kind",
+                       whole);
+    return (*host == '\0' || parse_address6(f->host_ip6, host, whole, e)) &&
+           (*guest == '\0' || parse_address6(f->guest_ip6, guest, whole, e));
 }
 
 static bool parse_port(uint16_t *port, const char *text, const char *whole, struct err *e)
@@ -55,29 +94,28 @@ bool net_forward_parse(struct net_forward *f, const char *whole, struct err *e)
 {
     char text[TEXT_ROOM], *rest = text, *protocol, *host, *port, *guest;
 
+    *f = (struct net_forward){0};
     if (strlen(whole) >= sizeof text)
         return err_set(e, "hostfwd=%.64s...: too long; " FORM, whole);
     memcpy(text, whole, strlen(whole) + 1);
-    if (!(protocol = cut(&rest, ':')) || !(host = cut(&rest, ':')) || !(port = cut(&rest, '-')) ||
-        !(guest = cut(&rest, ':')))
+    if (!(protocol = cut(&rest, ':')) || !(host = cut_address(&rest)) ||
+        !(port = cut(&rest, '-')) || !(guest = cut_address(&rest)))
         return err_set(e, "hostfwd=%s: write " FORM, whole);
     return parse_protocol(&f->udp, protocol, whole, e) &&
-           parse_address(&f->host_ip, host, whole, e) &&
-           parse_port(&f->host_port, port, whole, e) &&
-           parse_address(&f->guest_ip, guest, whole, e) &&
+           parse_addresses(f, host, guest, whole, e) && parse_port(&f->host_port, port, whole, e) &&
            parse_port(&f->guest_port, rest, whole, e);
 }
 
 bool net_forward_parse_host(struct net_forward *f, const char *whole, struct err *e)
 {
-    char text[TEXT_ROOM], *rest = text, *protocol, *host;
+    char text[TEXT_ROOM], *rest = text, *protocol, *host, none = '\0';
 
     *f = (struct net_forward){0};
     if (strlen(whole) >= sizeof text)
         return err_set(e, "hostfwd=%.64s...: too long; " HOST_FORM, whole);
     memcpy(text, whole, strlen(whole) + 1);
-    if (!(protocol = cut(&rest, ':')) || !(host = cut(&rest, ':')))
+    if (!(protocol = cut(&rest, ':')) || !(host = cut_address(&rest)))
         return err_set(e, "hostfwd=%s: write " HOST_FORM, whole);
     return parse_protocol(&f->udp, protocol, whole, e) &&
-           parse_address(&f->host_ip, host, whole, e) && parse_port(&f->host_port, rest, whole, e);
+           parse_addresses(f, host, &none, whole, e) && parse_port(&f->host_port, rest, whole, e);
 }

@@ -8,11 +8,12 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "devices/host/net_private.h"
 
-enum { LENGTH = 4, IN_ROOM = 4 * (LENGTH + NET_MAX_FRAME), MAX_SENT = 65535 };
+enum { LENGTH = 4, IN_ROOM = 4 * (LENGTH + NET_MAX_FRAME), MAX_SENT = 65535, AGAIN_MS = 500 };
 
 struct passt {
     int fd; /* -1: the other end is gone */
@@ -20,16 +21,56 @@ struct passt {
     struct net *net;
     size_t in_len, out_len; /* out: the rest of a frame that was sent in part */
     bool blocked;           /* the socket takes no more */
+    bool lost;              /* fd is -1, and passt may be started anew */
+    int64_t again_ms;       /* when that is looked at next */
+    struct sockaddr_un to;
     uint8_t in[IN_ROOM], out[LENGTH + NET_MAX_FRAME];
 };
 
-/* The guest sees that its cable is out. */
-static void hang_up(struct passt *p, const char *why)
+static int64_t now_ms(void)
 {
-    fprintf(stderr, "dbt-run: --net passt: %s; the guest's network is down\n", why);
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec * INT64_C(1000) + t.tv_nsec / 1000000;
+}
+
+/* The guest sees that its cable is out. */
+static void hang_up(struct passt *p, const char *why, bool for_good)
+{
+    fprintf(stderr, "dbt-run: --net passt: %s; the guest's network is down%s\n", why,
+            for_good ? "" : " until passt is there again");
     close(p->fd);
     p->fd = -1;
+    p->lost = !for_good;
+    p->again_ms = now_ms() + AGAIN_MS;
     net_set_link(p->net, false);
+}
+
+static int connect_to(const struct sockaddr_un *to, int flags)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+
+    if (fd < 0 || connect(fd, (const struct sockaddr *)to, sizeof *to) == 0)
+        return fd;
+    int error = errno;
+
+    close(fd);
+    errno = error;
+    return -1;
+}
+
+/* What was half sent or half received belongs to the one that is gone. */
+static void look_again(struct passt *p)
+{
+    p->again_ms = now_ms() + AGAIN_MS;
+    p->fd = connect_to(&p->to, SOCK_NONBLOCK);
+    if (p->fd < 0)
+        return;
+    p->lost = p->blocked = false;
+    p->in_len = p->out_len = 0;
+    fprintf(stderr, "dbt-run: --net passt: passt is there again; the guest's network is up\n");
+    net_set_link(p->net, true);
 }
 
 /* ---- To the socket
@@ -46,7 +87,7 @@ static bool put(struct passt *p, struct iovec *iov, size_t n)
         return false;
     }
     if (sent < 0) {
-        hang_up(p, strerror(errno));
+        hang_up(p, strerror(errno), false);
         return true;
     }
     p->out_len = 0;
@@ -129,12 +170,12 @@ static void receive(struct passt *p)
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
         return;
     if (n <= 0) {
-        hang_up(p, n == 0 ? "the other end has closed the socket" : strerror(errno));
+        hang_up(p, n == 0 ? "the other end has closed the socket" : strerror(errno), false);
         return;
     }
     p->in_len += (size_t)n;
     if (!take_frames(p))
-        hang_up(p, "what comes from the socket are no frames");
+        hang_up(p, "what comes from the socket are no frames", true);
 }
 
 /* ---- The thread
@@ -146,6 +187,8 @@ static void wait_for(void *backend, struct net_polls *polls, bool paused)
     struct passt *p = backend;
     unsigned events = (paused ? 0u : POLLIN) | (p->blocked ? POLLOUT : 0u);
 
+    if (p->lost && (polls->timeout_ms < 0 || polls->timeout_ms > AGAIN_MS))
+        polls->timeout_ms = AGAIN_MS;
     p->at = p->fd < 0 || events == 0 ? 0 : net_polls_add(polls, p->fd, (short)events);
 }
 
@@ -160,6 +203,8 @@ static void serve(void *backend, const struct net_polls *polls)
     }
     if (p->fd >= 0 && (events & (POLLIN | POLLERR | POLLHUP)))
         receive(p);
+    if (p->lost && now_ms() >= p->again_ms)
+        look_again(p);
 }
 
 static void close_passt(void *backend)
@@ -183,15 +228,14 @@ static const struct net_ops passt_ops = {
 /* ---- Life
  * ------------------------------------------------------------------------------------------- */
 
-static bool connect_to(int *fd, const char *path, struct err *e)
+static bool connect_first(struct passt *p, const char *path, struct err *e)
 {
-    struct sockaddr_un to = {.sun_family = AF_UNIX};
-
-    if (strlen(path) >= sizeof to.sun_path)
+    p->to = (struct sockaddr_un){.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof p->to.sun_path)
         return err_set(e, "passt=%s: the path is too long", path);
-    memcpy(to.sun_path, path, strlen(path) + 1);
-    *fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (*fd >= 0 && connect(*fd, (const struct sockaddr *)&to, sizeof to) == 0)
+    memcpy(p->to.sun_path, path, strlen(path) + 1);
+    p->fd = connect_to(&p->to, 0);
+    if (p->fd >= 0)
         return true;
     if (errno == ENOENT || errno == ECONNREFUSED)
         return err_set(e, "passt=%s: %s; start it first: passt --socket %s", path, strerror(errno),
@@ -205,7 +249,7 @@ struct net *net_passt_open(const struct net_config *config, struct err *e)
 
     CHECK(p && "memory for a network");
     p->fd = -1;
-    if (!connect_to(&p->fd, config->name, e)) {
+    if (!connect_first(p, config->name, e)) {
         close_passt(p);
         return NULL;
     }

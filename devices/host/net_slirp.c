@@ -217,28 +217,64 @@ static const char *advice(int error)
     }
 }
 
+union address {
+    struct sockaddr any;
+    struct sockaddr_in ip;
+    struct sockaddr_in6 ip6;
+};
+
+static socklen_t address(union address *a, bool ipv6, uint32_t ip, const uint8_t *ip6,
+                         uint16_t port)
+{
+    memset(a, 0, sizeof *a);
+    if (!ipv6) {
+        a->ip = (struct sockaddr_in){
+            .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = ip};
+        return sizeof a->ip;
+    }
+    a->ip6 = (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_port = htons(port)};
+    memcpy(&a->ip6.sin6_addr, ip6, sizeof a->ip6.sin6_addr);
+    return sizeof a->ip6;
+}
+
+/* Any address of IPv6 is not also any of IPv4. */
+static int flags_of(const struct net_forward *f)
+{
+    return (f->udp ? SLIRP_HOSTFWD_UDP : 0) | (f->ipv6 ? SLIRP_HOSTFWD_V6ONLY : 0);
+}
+
 static bool forward(Slirp *slirp, const struct net_forward *f, struct err *e)
 {
-    const struct in_addr host = {.s_addr = f->host_ip}, guest = {.s_addr = f->guest_ip};
-    char text[INET_ADDRSTRLEN] = "";
+    static const uint8_t none[16];
+    union address host, guest;
+    socklen_t host_len = address(&host, f->ipv6, f->host_ip, f->host_ip6, f->host_port);
+    socklen_t guest_len = address(&guest, f->ipv6, f->guest_ip, f->guest_ip6, f->guest_port);
+    char text[INET6_ADDRSTRLEN] = "";
 
     errno = 0;
-    if (slirp_add_hostfwd(slirp, f->udp, host, f->host_port, guest, f->guest_port) == 0)
+    if (slirp_add_hostxfwd(slirp, &host.any, host_len, &guest.any, guest_len, flags_of(f)) == 0)
         return true;
-    if (f->host_ip)
-        inet_ntop(AF_INET, &host, text, sizeof text);
-    return err_set(e, "hostfwd=%s:%s:%u: cannot listen there: %s%s", f->udp ? "udp" : "tcp", text,
-                   f->host_port, strerror(errno), advice(errno));
+    int error = errno;
+
+    if (!f->ipv6 && f->host_ip)
+        inet_ntop(AF_INET, &f->host_ip, text, sizeof text);
+    if (f->ipv6 && memcmp(f->host_ip6, none, sizeof none) != 0)
+        inet_ntop(AF_INET6, f->host_ip6, text, sizeof text);
+    return err_set(e, "hostfwd=%s:%s%s%s:%u: cannot listen there: %s%s", f->udp ? "udp" : "tcp",
+                   f->ipv6 ? "[" : "", text, f->ipv6 ? "]" : "", f->host_port, strerror(error),
+                   advice(error));
 }
 
 static bool change_forward(void *backend, const struct net_forward *f, bool begin, struct err *e)
 {
     Slirp *slirp = ((struct slirp_net *)backend)->slirp;
-    const struct in_addr host = {.s_addr = f->host_ip};
+    union address host;
+    socklen_t host_len;
 
     if (begin)
         return forward(slirp, f, e);
-    return slirp_remove_hostfwd(slirp, f->udp, host, f->host_port) == 0 ||
+    host_len = address(&host, f->ipv6, f->host_ip, f->host_ip6, f->host_port);
+    return slirp_remove_hostxfwd(slirp, &host.any, host_len, flags_of(f)) == 0 ||
            err_set(e, "there is no such forward; info network lists them");
 }
 

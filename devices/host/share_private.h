@@ -9,7 +9,7 @@
  *      share_node.c   nodes, and how they are found in the folder
  *      share_file.c   the table of what is open
  *
- * Locks: `tree`, then a file's, then `lock`. No file is opened, read or written under `lock`. */
+ * Locks: a file's, then `tree`, then `lock`. No file is opened, read or written under `lock`. */
 #pragma once
 
 #include <linux/fuse.h>

@@ -63,6 +63,7 @@ struct rv_hart {
 
     /* Handed in by the machine. */
     bool virtual_time; /* s.icount is what mcycle and minstret count */
+    bool traps_seen;   /* every trap comes by guest_ops.trap, for one who looks there */
     uint64_t (*now_ticks)(void *arg);
     void *now_arg;
     /* Called with now_arg when stimecmp moves into the future, also by SBI set_timer:
@@ -82,8 +83,8 @@ struct rv_sbi_host {
     /* RAM through the plain view, for DBCN; NULL when [gpa, gpa+len) is not RAM. */
     uint8_t *(*ram)(void *machine, uint64_t gpa, uint64_t len);
     void (*wrote)(void *machine, uint64_t gpa, uint64_t len);
-    /* Sets PENDING_IRQ of another hart (hart_kick): it asks guest_ops.interrupt before it runs guest
-     * code again, and is waked if it sleeps. */
+    /* Sets PENDING_IRQ of another hart (hart_kick): it asks guest_ops.interrupt before it runs
+     * guest code again, and is waked if it sleeps. */
     void (*kick)(void *machine, unsigned hartid);
 };
 
@@ -140,7 +141,12 @@ void rv_enter_supervisor(struct rv_hart *h, uint64_t pc, uint64_t a0, uint64_t a
 enum { RV_MAX_HARTS = 64 };
 
 /* The states of SBI 2.0, chapter 9, with its numbers. Stopping is done at once. */
-enum rv_hsm { RV_HSM_STARTED = 0, RV_HSM_STOPPED = 1, RV_HSM_START_PENDING = 2, RV_HSM_SUSPENDED = 4 };
+enum rv_hsm {
+    RV_HSM_STARTED = 0,
+    RV_HSM_STOPPED = 1,
+    RV_HSM_START_PENDING = 2,
+    RV_HSM_SUSPENDED = 4
+};
 
 /* Before the first hart runs, after the last has stopped. All harts are STARTED, and away. */
 struct rv_cluster *rv_cluster_create(unsigned n_harts);
@@ -153,8 +159,8 @@ enum rv_hsm rv_hsm_state(const struct rv_hart *h);
 
 /* The hart's thread. STOPPED, until another hart starts it. */
 void rv_stop(struct rv_hart *h);
-/* The hart runs no guest code from rv_away() to rv_back(): nobody waits for it, and what others want of
- * it is done by rv_back() at the latest. Around every sleep; between blocks only. */
+/* The hart runs no guest code from rv_away() to rv_back(): nobody waits for it, and what others
+ * want of it is done by rv_back() at the latest. Around every sleep; between blocks only. */
 void rv_away(struct rv_hart *h);
 void rv_back(struct rv_hart *h);
 /* It waits for fences of other harts, which come within microseconds. */

@@ -96,6 +96,7 @@ static inline unsigned rv_k_amo_size(uint64_t k)
  * fs_dirty      mstatus.FS becomes dirty, the mode key follows; the instruction is
  *               then executed again under the new key.
  * fence_i       fence.i; the block is left after it.
+ * ecall         from U: takes the trap and returns the new pc.
  * mret, sret    return the new pc, after privilege and mode have changed; illegal
  *               when the privilege or TSR says so.
  * wfi           waits from the next block boundary on; illegal as U/TW say.

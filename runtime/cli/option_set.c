@@ -128,11 +128,17 @@ static bool smp_count(unsigned *to, const char *name, const char *value, struct 
     return true;
 }
 
-/* QEMU's words for how the harts are grouped, which this board does not tell: their product is a number
- * of harts, too. Index 0 is how many there are when the machine starts, 1 how many there may be. */
-static const char *const smp_words[] = {"cpus",     "maxcpus", "drawers", "books",   "sockets",
-                                        "dies",     "clusters", "modules", "cores",  "threads"};
-enum { SMP_CPUS, SMP_MAXCPUS, SMP_FIRST_GROUP, N_SMP_WORDS = sizeof smp_words / sizeof smp_words[0] };
+/* QEMU's words for how the harts are grouped, which this board does not tell: their product is a
+ * number of harts, too. Index 0 is how many there are when the machine starts, 1 how many there may
+ * be. */
+static const char *const smp_words[] = {"cpus", "maxcpus",  "drawers", "books", "sockets",
+                                        "dies", "clusters", "modules", "cores", "threads"};
+enum {
+    SMP_CPUS,
+    SMP_MAXCPUS,
+    SMP_FIRST_GROUP,
+    N_SMP_WORDS = sizeof smp_words / sizeof smp_words[0]
+};
 
 static bool smp_item(unsigned counts[], const struct option_item *it, bool first, struct err *e)
 {

@@ -192,9 +192,9 @@ static bool settle(struct options *o, struct err *e)
     if (o->virtual_time && o->machine.n_harts > 1)
         return err_set(e, "-smp %u: %s counts the instructions of one hart; leave one of them out",
                        o->machine.n_harts,
-                       o->max_insns > 0               ? "--max-insns"
-                       : o->engine == ENGINE_CHECK    ? "--engine check"
-                                                      : "--time virtual");
+                       o->max_insns > 0            ? "--max-insns"
+                       : o->engine == ENGINE_CHECK ? "--engine check"
+                                                   : "--time virtual");
     if (o->tier == TIER_DEFAULT)
         o->tier = o->stress ? TIER_1 : TIER_AUTO;
     o->machine.fixed_seed = o->virtual_time;

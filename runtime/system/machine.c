@@ -1,4 +1,5 @@
-/* The machine's life: its parts are made, its harts' threads run until the first of them ends it. */
+/* The machine's life: its parts are made, its harts' threads run until the first of them ends it.
+ */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-/* A hart of the machine: its interrupt lines, what its run loop asks for, and what the built-in SBI asks
- * of the machine on its behalf. */
+/* A hart of the machine: its interrupt lines, what its run loop asks for, and what the built-in SBI
+ * asks of the machine on its behalf. */
 #include "runtime/system/machine_int.h"
 
 /* ---- Interrupt lines ------------------------------------------------------------------- */
@@ -160,8 +160,8 @@ void hart_fini(struct machine_hart *h)
         hart_destroy(h->hart);
 }
 
-/* Under the built-in SBI the first hart starts the others when it wants them. A firmware in M mode gets
- * all of them, and finds out by itself which is to go on; so does a program without one. */
+/* Under the built-in SBI the first hart starts the others when it wants them. A firmware in M mode
+ * gets all of them, and finds out by itself which is to go on; so does a program without one. */
 void hart_place(struct machine_hart *h)
 {
     const struct boot_plan *plan = &h->m->plan;

@@ -19,14 +19,14 @@ struct machine_monitor {
     unsigned hart;          /* the one that is shown: `cpu N` */
 };
 
-/* What a hart waits for: its CLINT timer and its supervisor timer (Sstc, SBI). The others are hart 0's
- * alone: the RTC's alarm, HTIF's poll, the instruction limit. */
+/* What a hart waits for: its CLINT timer and its supervisor timer (Sstc, SBI). The others are hart
+ * 0's alone: the RTC's alarm, HTIF's poll, the instruction limit. */
 enum { TIMER_CLINT, TIMER_STIME, TIMER_RTC, TIMER_HTIF, TIMER_LIMIT, N_TIMERS };
 enum { NS_PER_TICK = 100, HTIF_TICKS = 10000 };
 
-/* One hart: a guest CPU, its thread, and the host's timer that wakes it. Hart 0 is the main thread's,
- * and does what is the machine's own: host threads that have something for a device to do wake it, and
- * it is the monitor's. */
+/* One hart: a guest CPU, its thread, and the host's timer that wakes it. Hart 0 is the main
+ * thread's, and does what is the machine's own: host threads that have something for a device to do
+ * wake it, and it is the monitor's. */
 struct machine_hart {
     struct rv_hart cpu; /* first: the guest's callbacks get its address */
     struct machine *m;
@@ -37,7 +37,7 @@ struct machine_hart {
     pid_t tid;
     pthread_t thread_made; /* the main thread's fields: the thread to be joined, if has_thread */
     bool has_thread;
-    struct err why;  /* it could not begin */
+    struct err why; /* it could not begin */
 
     /* Deadlines in ticks; the earliest is armed with the host. */
     pthread_mutex_t timers_lock;
@@ -87,7 +87,8 @@ struct machine {
 
 /* The hart whose thread this is; NULL: another thread. */
 struct machine_hart *machine_self(struct machine *m);
-/* A hart's loop looks at the machine's events soon: this thread's, if it is a hart's, else hart 0's. */
+/* A hart's loop looks at the machine's events soon: this thread's, if it is a hart's, else hart
+ * 0's. */
 void machine_wake(void *arg);
 /* Ends the run at the next block boundary of each hart. Who comes first says how. */
 void machine_finish(void *arg, enum finish_kind kind, int code);
@@ -96,8 +97,8 @@ void machine_finish(void *arg, enum finish_kind kind, int code);
 
 /* The guest's clock; arg is the machine. Any thread. */
 uint64_t machine_ticks(void *arg);
-/* Sets it, with everything that waits for time to pass waiting as long as before. One thread at a time:
- * the CLINT's lock is held, or the harts stand still. */
+/* Sets it, with everything that waits for time to pass waiting as long as before. One thread at a
+ * time: the CLINT's lock is held, or the harts stand still. */
 void machine_set_ticks(void *arg, uint64_t ticks);
 uint64_t machine_wall_ns(void *arg); /* of the day */
 uint64_t machine_ir_time(struct cpu_state *s);

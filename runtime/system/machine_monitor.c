@@ -9,39 +9,82 @@
 
 /* ---- What `info` shows ------------------------------------------------------------------ */
 
-static void print_registers(void *arg, FILE *out)
+static const struct machine_hart *shown(const struct machine *m)
 {
-    rv_print_state(&((struct machine *)arg)->hart[0].cpu, out);
+    return &m->hart[m->monitor.hart];
 }
 
-static void print_jit(void *arg, FILE *out)
+static void print_registers(void *arg, const char *rest, FILE *out)
 {
+    const struct machine *m = arg;
+
+    if (*rest == '\0') {
+        rv_print_state(&shown(m)->cpu, out);
+        return;
+    }
+    if (strcmp(rest, "-a") != 0) {
+        fprintf(out, "info registers %s: not known; nothing, or -a for all harts\n", rest);
+        return;
+    }
+    for (unsigned i = 0; i < m->n_harts; i++) {
+        fprintf(out, "\nCPU#%u\n", i);
+        rv_print_state(&m->hart[i].cpu, out);
+    }
+}
+
+/* QEMU's layout, and what the hart does. */
+static void print_harts(void *arg, const char *rest, FILE *out)
+{
+    const struct machine *m = arg;
+
+    (void)rest;
+    for (unsigned i = 0; i < m->n_harts; i++) {
+        const struct machine_hart *h = &m->hart[i];
+        static const char *const states[] = {[RV_HSM_STARTED] = "started",
+                                             [RV_HSM_STOPPED] = "stopped",
+                                             [RV_HSM_START_PENDING] = "about to start",
+                                             [RV_HSM_SUSPENDED] = "suspended"};
+
+        fprintf(out, "%c CPU #%u: thread_id=%d %s pc=%016llx\n", i == m->monitor.hart ? '*' : ' ',
+                i, (int)h->tid, states[rv_hsm_state(&h->cpu)], (unsigned long long)h->cpu.s.pc);
+    }
+}
+
+static void print_jit(void *arg, const char *rest, FILE *out)
+{
+    (void)rest;
     machine_print_stats(arg, out, NULL);
 }
 
-static void print_mtree(void *arg, FILE *out)
+static void print_mtree(void *arg, const char *rest, FILE *out)
 {
+    (void)rest;
     phys_print(&((struct machine *)arg)->phys, out);
 }
 
-static void print_tlb(void *arg, FILE *out)
+static void print_tlb(void *arg, const char *rest, FILE *out)
 {
-    mmu_print(((struct machine *)arg)->hart[0].cpu.s.mmu, out);
+    (void)rest;
+    mmu_print(shown(arg)->cpu.s.mmu, out);
 }
 
-static void print_irq(void *arg, FILE *out)
+static void print_irq(void *arg, const char *rest, FILE *out)
 {
+    (void)rest;
     plic_print(&((struct machine *)arg)->board.plic, out);
 }
 
-static void print_pci(void *arg, FILE *out)
+static void print_pci(void *arg, const char *rest, FILE *out)
 {
+    (void)rest;
     pci_print(&((struct machine *)arg)->board.virtio.pci, out);
 }
 
-static void print_networks(void *arg, FILE *out)
+static void print_networks(void *arg, const char *rest, FILE *out)
 {
     const struct machine *m = arg;
+
+    (void)rest;
 
     for (unsigned i = 0; i < CONFIG_MAX_VIRTIO; i++) {
         if (!m->run.ends->networks.net[i])
@@ -60,11 +103,12 @@ static struct virtio_balloon *find_balloon(const struct machine *m, FILE *out)
     return m->board.virtio.balloon;
 }
 
-static void print_balloon(void *arg, FILE *out)
+static void print_balloon(void *arg, const char *rest, FILE *out)
 {
     struct virtio_balloon *b = find_balloon(arg, out);
     struct virtio_balloon_stats stats;
 
+    (void)rest;
     if (!b)
         return;
     fprintf(out, "balloon: actual=%" PRIu64 "\n", virtio_balloon_actual(b) >> 20);
@@ -92,16 +136,31 @@ static void set_balloon(void *arg, const char *rest, FILE *out)
 }
 
 static const struct monitor_info infos[] = {
-    {"registers", "the hart's registers and CSRs", print_registers},
+    {"registers", "the hart's registers and CSRs; -a: of all harts", print_registers},
+    {"cpus", "the harts, and what they do", print_harts},
     {"jit", "counters of the translator", print_jit},
     {"mtree", "the physical address space", print_mtree},
-    {"tlb", "pages that the soft MMU knows now", print_tlb},
+    {"tlb", "pages that the hart's soft MMU knows now", print_tlb},
     {"irq", "sources of the interrupt controller", print_irq},
     {"pci", "functions on the PCI bus, and where their registers are", print_pci},
     {"balloon", "memory that the guest has, and what it says of it", print_balloon},
     {"network", "links, and connections through --net user", print_networks},
     {0},
 };
+
+/* ---- Which hart is shown -------------------------------------------------------------------- */
+
+static void choose_hart(void *arg, const char *rest, FILE *out)
+{
+    struct machine *m = arg;
+    char *end;
+    unsigned long n = strtoul(rest, &end, 10);
+
+    if (*rest < '0' || *rest > '9' || *end != '\0' || n >= m->n_harts)
+        fprintf(out, "cpu %s: there are 0 to %u\n", rest, m->n_harts - 1);
+    else
+        m->monitor.hart = (unsigned)n;
+}
 
 /* ---- Ports of the host's that lead into the guest ------------------------------------------ */
 
@@ -136,6 +195,7 @@ static void remove_forward(void *arg, const char *rest, FILE *out)
 }
 
 static const struct monitor_order orders[] = {
+    {"cpu", "the hart whose registers and pages are shown: cpu N", choose_hart},
     {"hostfwd_add", "leads a port into the guest: tcp|udp:[ADDR]:PORT-[ADDR]:PORT", add_forward},
     {"balloon", "the guest is to have so much memory, in MiB", set_balloon},
     {"hostfwd_remove", "ends that: tcp|udp:[ADDR]:PORT", remove_forward},
@@ -143,6 +203,18 @@ static const struct monitor_order orders[] = {
 };
 
 /* ---- What it does ----------------------------------------------------------------------- */
+
+static void hold(void *arg)
+{
+    struct machine *m = arg;
+
+    tcache_stop(m->tcache, m->hart[0].hart);
+}
+
+static void release(void *arg)
+{
+    tcache_resume(((struct machine *)arg)->tcache);
+}
 
 static void quit(void *arg)
 {
@@ -226,6 +298,8 @@ void machine_monitor_init(struct machine *m)
     const struct monitor_host host = {
         .info = infos,
         .order = orders,
+        .hold = hold,
+        .release = release,
         .quit = quit,
         .reset = reset,
         .stopped = stopped,

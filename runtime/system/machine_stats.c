@@ -59,7 +59,7 @@ void machine_print_stats(const struct machine *m, FILE *text, FILE *json)
         {"exits_lookup", "exits: jump cache miss", h->exits[EXIT_LOOKUP]},
         {"exits_pending", "exits: pending work", h->exits[EXIT_PENDING]},
         {"exits_trap", "exits: trap", h->exits[EXIT_TRAP]},
-        {"traps", "traps taken", h->traps},
+        {"traps", "traps taken, but for system calls", h->traps},
         {"interrupts", "interrupts taken", h->interrupts},
         {"mmu_slow_loads", "loads through the slow path", u->loads},
         {"mmu_slow_stores", "stores through the slow path", u->stores},

@@ -1,5 +1,5 @@
-/* The guest's clock, and who waits for a time of it: each hart has its deadlines, and a timer of the
- * host's that signals its thread. */
+/* The guest's clock, and who waits for a time of it: each hart has its deadlines, and a timer of
+ * the host's that signals its thread. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <string.h>
@@ -100,7 +100,8 @@ void hart_set_deadline(struct machine_hart *h, unsigned timer, uint64_t ticks)
 }
 
 /* What waits for a time of the clock is the CLINT, which arms again by itself, and the supervisor
- * timer, which is asked when the loop polls; what waits for time to pass waits as long as before. */
+ * timer, which is asked when the loop polls; what waits for time to pass waits as long as before.
+ */
 static void move_deadlines(struct machine_hart *h, uint64_t from, uint64_t to)
 {
     pthread_mutex_lock(&h->timers_lock);
@@ -116,8 +117,8 @@ static void move_deadlines(struct machine_hart *h, uint64_t from, uint64_t to)
     pthread_mutex_unlock(&h->timers_lock);
 }
 
-/* Harts that run now see the new time one after the other, within this loop's time: as where `time` is
- * a copy of mtime that takes a moment to arrive. */
+/* Harts that run now see the new time one after the other, within this loop's time: as where `time`
+ * is a copy of mtime that takes a moment to arrive. */
 void machine_set_ticks(void *arg, uint64_t ticks)
 {
     struct machine *m = arg;
@@ -183,8 +184,8 @@ static void jump_to(struct machine_hart *h, uint64_t icount)
     hart_kick(h->hart, PENDING_TIME);
 }
 
-/* How long a hart that waits for another one's fence looks before it sleeps: a hart that runs answers
- * at its next block, which is sooner than the host could wake this one. */
+/* How long a hart that waits for another one's fence looks before it sleeps: a hart that runs
+ * answers at its next block, which is sooner than the host could wake this one. */
 enum { SPINS = 1000 };
 
 static void sleep_until(struct machine_hart *h, uint64_t at)
@@ -219,7 +220,8 @@ void hart_wait(void *arg)
         hart_kick(h->hart, PENDING_EVENT);
 }
 
-/* ---- The host's timer -------------------------------------------------------------------------- */
+/* ---- The host's timer --------------------------------------------------------------------------
+ */
 
 static void on_alarm(int number, siginfo_t *info, void *context)
 {

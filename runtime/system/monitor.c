@@ -27,7 +27,7 @@ struct typing {
 struct monitor {
     struct monitor_host host;
     struct typing typing[MONITOR_PORTS];
-    bool stopped; /* the hart's thread's */
+    bool stopped; /* hart 0's thread's */
 
     pthread_mutex_t lock; /* the queue */
     pthread_cond_t changed;
@@ -173,8 +173,10 @@ static void show_help(struct monitor *m, const char *rest, FILE *out)
 static void show_info(struct monitor *m, const char *rest, FILE *out)
 {
     for (const struct monitor_info *i = m->host.info; i->name; i++) {
-        if (strcmp(rest, i->name) == 0) {
-            i->print(m->host.arg, out);
+        size_t len = strlen(i->name);
+
+        if (strncmp(rest, i->name, len) == 0 && (rest[len] == ' ' || rest[len] == '\0')) {
+            i->print(m->host.arg, rest + len + strspn(rest + len, " "), out);
             return;
         }
     }
@@ -266,7 +268,7 @@ static void answer(struct monitor *m, const struct line *l)
     free(text);
 }
 
-/* ---- The hart's side -------------------------------------------------------------------- */
+/* ---- Hart 0's side ---------------------------------------------------------------------- */
 
 static bool dequeue(struct monitor *m, struct line *l)
 {
@@ -287,10 +289,17 @@ static bool dequeue(struct monitor *m, struct line *l)
 
 void monitor_serve(struct monitor *m)
 {
+    bool held = false;
     struct line l;
 
-    while (!m->host.is_over(m->host.arg) && dequeue(m, &l))
+    while (!m->host.is_over(m->host.arg) && dequeue(m, &l)) {
+        if (!held)
+            m->host.hold(m->host.arg);
+        held = true;
         answer(m, &l);
+    }
+    if (held)
+        m->host.release(m->host.arg);
 }
 
 void monitor_wake(struct monitor *m)

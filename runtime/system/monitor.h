@@ -1,10 +1,10 @@
 /* The monitor: a user's questions and orders to a running machine, a line each.
  *
  *      a port's reader thread --> monitor_feed(): edits lines --> queue --> host.wake
- *      the hart's thread, between blocks --> monitor_serve(): does them, answers
+ *      hart 0's thread, between blocks --> monitor_serve(): does them, answers
  *
- * Commands are done on the hart's thread, so that they see a guest between two blocks and need
- * no lock on it. A stopped machine is a hart that stays in monitor_serve(). */
+ * Commands are done while all harts stand still between two blocks, and need no lock on them. A
+ * stopped machine is a hart 0 that stays in monitor_serve(). */
 #pragma once
 
 #include <stdbool.h>
@@ -24,13 +24,13 @@ enum monitor_port {
     MONITOR_SOCKET, /* --monitor */
 };
 
-/* A part of the machine that `info` shows. */
+/* A part of the machine that `info` shows. rest: what stands behind its name. */
 struct monitor_info {
     const char *name, *help;
-    void (*print)(void *arg, FILE *out);
+    void (*print)(void *arg, const char *rest, FILE *out);
 };
 
-/* What it does beyond the monitor's own commands. The hart's thread; what it has to say goes to
+/* What it does beyond the monitor's own commands. Hart 0's thread; what it has to say goes to
  * out. */
 struct monitor_order {
     const char *name, *help;
@@ -41,20 +41,23 @@ struct monitor_order {
 struct monitor_host {
     const struct monitor_info *info;   /* ends with a NULL name */
     const struct monitor_order *order; /* likewise */
-    /* The machine is to end or to start anew. The hart's thread. */
+    /* From hold() to release() the other harts stand still. Hart 0's thread. */
+    void (*hold)(void *arg);
+    void (*release)(void *arg);
+    /* The machine is to end or to start anew. Hart 0's thread. */
     void (*quit)(void *arg);
     void (*reset)(void *arg);
-    /* Time stands still from stopped() to continued(). The hart's thread. */
+    /* Time stands still from stopped() to continued(). Hart 0's thread, held. */
     void (*stopped)(void *arg);
     void (*continued)(void *arg);
     /* True when the run is over, for whatever reason: nobody is waited for. Any thread. */
     bool (*is_over)(void *arg);
     /* monitor_serve() is wanted. Any thread. */
     void (*wake)(void *arg);
-    /* `quit` has been typed: the hart must come to it, also if it waits for somebody who does not
+    /* `quit` has been typed: hart 0 must come to it, also if it waits for somebody who does not
      * read what the guest writes. A port's reader. */
     void (*hurry)(void *arg);
-    /* Shows text at a port. The hart's thread, and the port's reader. */
+    /* Shows text at a port. Hart 0's thread, and the port's reader. */
     void (*put)(void *arg, enum monitor_port port, const char *text, size_t n);
     void *arg;
 };
@@ -78,7 +81,7 @@ void monitor_feed(struct monitor *m, enum monitor_port port, const uint8_t *data
 /* The run is over: a hart that is stopped looks at host.is_over. */
 void monitor_wake(struct monitor *m);
 
-/* ---- The hart's thread, between blocks ------------------------------------------------- */
+/* ---- Hart 0's thread, between blocks --------------------------------------------------- */
 
 /* Does what is queued. After `stop` it returns only for `cont`, or when the run is over. */
 void monitor_serve(struct monitor *m);

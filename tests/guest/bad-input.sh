@@ -218,7 +218,9 @@ bad 1 'takes no value' Image -nographic=1
 bad 1 'the image is Image already' Image Image
 bad 1 'not a size' Image -m lots
 bad 1 'between 1M and 1T' Image -m 9T
-bad 1 'only one hart so far' Image -smp 2
+bad 1 'at most 64 harts' Image -smp 65
+bad 1 'not a number of harts' Image -smp 0
+bad 1 'counts the instructions of one hart' Image -smp 2 --time virtual
 bad 1 'the only one' Image -M spike
 bad 1 '--cpu' Image --cpu pentium
 bad 1 '--cpu' Image --cpu default,warp=on
@@ -309,6 +311,9 @@ fi
 
 bad 1 'write tcp|udp:[ADDRESS]:PORT-[ADDRESS]:PORT' Image --net user,hostfwd=2222:22
 bad 1 "'localhost' is no IPv4 address" Image --net user,hostfwd=tcp:localhost:2222-:22
+bad 1 'one address is IPv4' Image --net user,hostfwd=tcp:[::1]:2222-10.0.2.15:22
+bad 1 "'::x' is no IPv6 address" Image --net user,hostfwd=tcp:[::x]:2222-:22
+bad 1 'this host has no such address' Image --net user,hostfwd=tcp:[2001:db8::1]:2222-:22
 bad 1 'start it first: passt --socket nobody' Image --net passt=nobody
 bad 1 'given to no device' Image -netdev user,id=n
 bad 1 'cannot be had with --time virtual' Image --net user --time virtual

@@ -281,6 +281,45 @@ def stuck_quit_case(term):
     stuck_case(term, "\x01cquit\r")
 
 
+def harts_case(n):
+    """The shell sees n harts, and each of them does something; then the monitor, and power-off."""
+    def case(term):
+        term.wait_for("/ # ", 120)
+        if len(re.findall(r"^hart\s*:", command(term, "cat /proc/cpuinfo"), re.MULTILINE)) != n:
+            raise Wrong(f"not {n} harts in /proc/cpuinfo")
+        command(term, f"for i in $(seq {4 * n}); do "
+                "(n=0; while [ $n -lt 9000 ]; do n=$((n+1)); done) & done; wait", 120)
+        busy = [int(line.split()[1]) for line in command(term, "cat /proc/stat").splitlines()
+                if re.match(r"cpu\d", line)]
+        if len(busy) != n or not all(busy):
+            raise Wrong(f"the harts' times in user mode are {busy}")
+        term.send("\x01c")
+        term.wait_for("(dbt) ", 30)
+        term.send("info cpus\r")
+        for i in range(n):
+            term.wait_for(f"CPU #{i}: thread_id=", 30)
+        term.send(f"cpu {n - 1}\rinfo registers\r")
+        term.wait_for("satp", 30)
+        term.send(f"cpu {n}\r")
+        term.wait_for(f"there are 0 to {n - 1}", 30)
+        term.send("info registers -a\r")
+        for i in range(n):
+            term.wait_for(f"CPU#{i}\r", 30)
+        term.send("stop\rinfo status\r")
+        term.wait_for("stopped", 30)
+        term.send("cont\r\x01c")
+        term.wait_for("Keys go to the guest", 30)
+        command(term, "cat /proc/uptime")
+        term.send("\x01csystem_reset\r")
+        term.wait_for("/ # ", 120)
+        term.send("\x15\x01c")
+        term.wait_for("Keys go to the guest", 30)
+        term.send("poweroff -f\r")
+        term.wait_for_end(0, 60)
+        term.check_restored()
+    return case
+
+
 def console_case(term):
     """A shell on the virtio console, which has the terminal's size, and hears when that changes."""
     term.resize(33, 101)
@@ -313,6 +352,9 @@ CASES = [
     ("builtin, jit: shell", [], shell_case, True),
     ("opensbi, jit: shell", ["--firmware", "opensbi"], shell_case, False),
     ("virtio console", ["--console", "mon:stdio", "-initrd", console_initrd], console_case, False),
+    ("2 harts", ["-smp", "2"], harts_case(2), False),
+    ("4 harts, opensbi", ["-smp", "4", "--firmware", "opensbi"], harts_case(4), False),
+    ("4 harts, SIGTERM", ["-smp", "4"], sigterm_case, False),
     ("Ctrl-A h", [], help_case, False),
     ("Ctrl-A c", [], monitor_case, False),
     ("Ctrl-A x, unread", [], stuck_case, False),

@@ -220,7 +220,7 @@ def user(ports, folder):
     """The options for libslirp: QEMU's spelling."""
     web, end, udp = ports
     return None, ["-netdev", f"user,id=n,hostname=guest,hostfwd=tcp:127.0.0.1:{web}-:80,hostfwd=udp::{udp}-:5000,"
-                  f"hostfwd=tcp:127.0.0.1:{end}-10.0.2.15:9", "-device", f"virtio-net-device,netdev=n,mac={MAC}"]
+                  f"hostfwd=tcp:127.0.0.1:{end}-10.0.2.15:9,hostfwd=tcp:[::1]:{web}-:80", "-device", f"virtio-net-device,netdev=n,mac={MAC}"]
 
 
 def passt(ports, folder):
@@ -267,7 +267,17 @@ def main():
             if args.via != "tap":
                 try_to("only the address that was chosen", lambda: not_at("127.0.0.2", tcp))
             if args.via == "user":
+                try_to("a file from the guest over IPv6", lambda: from_guest("[::1]", tcp))
                 try_to("a forward at run time", lambda: forward_at_run_time(f"{folder}/monitor"))
+            if args.via == "passt":
+                peer.kill()
+                peer.wait()
+                os.unlink(os.path.join(folder, "passt"))
+                try_to("nobody there without passt", lambda: not_at(there, tcp))
+                peer, _ = passt(ports, folder)
+                ok("the link is up again", guest.wait_for("dbt-run: --net passt: passt is there again; the guest's network is up", 20))
+                time.sleep(2)  # until the guest was heard
+                try_to("a file when passt was started anew", lambda: from_guest(there, tcp))
             try_to("an echo over UDP", lambda: echo(there, udp))
             try_to("the end", lambda: say_end(there, end))
         ok("the guest was reset", "test: reset" in guest.lines)

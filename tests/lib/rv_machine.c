@@ -105,6 +105,7 @@ struct rv_machine *rv_machine_create(const struct rv_machine_config *config, str
     m->cpu.now_arg = m;
     m->cpu.set_timer = set_timer;
     m->cpu.virtual_time = !config->uncounted;
+    m->cpu.traps_seen = true;
     const struct hart_config hart = {
         .guest = &m->ops,
         .time = ir_time,

@@ -88,7 +88,7 @@ struct rig *rig_create(const char *model)
     r->h->set_timer = set_timer;
     r->h->sbi = &sbi_host;
     r->h->machine = r;
-    CHECK(mmu_create(&r->h->s, &r->phys, r->track, &rv_mmu_guest) != NULL);
+    CHECK(mmu_create(&r->h->s, &r->phys, r->track, NULL, &rv_mmu_guest) != NULL);
     rv_hart_reset(r->h, RIG_RAM);
     return r;
 }

@@ -113,7 +113,10 @@ static inline uint64_t toy_misaligned(enum mmu_access access)
     return TOY_MISALIGNED + (uint64_t)access;
 }
 
-static const struct mmu_guest toy_guest = {toy_walk, toy_allowed, toy_access_fault, toy_misaligned};
+static const struct mmu_guest toy_guest = {.walk = toy_walk,
+                                           .allowed = toy_allowed,
+                                           .access_fault = toy_access_fault,
+                                           .misaligned = toy_misaligned};
 
 static inline uint64_t toy_dev_read(void *device, uint64_t offset, unsigned size)
 {
@@ -179,7 +182,7 @@ static inline struct toy *toy_create(void)
     assert_true(phys_init(&t->phys, TOY_RAM, TOY_RAM_LEN, &e));
     phys_add_mmio(&t->phys, TOY_DEVICE, TOY_DEVICE_LEN, "toy", &toy_mmio, t);
     t->track = track_create(&t->phys, toy_on_write, t);
-    t->mmu = mmu_create(&t->s, &t->phys, t->track, &toy_guest);
+    t->mmu = mmu_create(&t->s, &t->phys, t->track, NULL, &toy_guest);
     assert_non_null(t->mmu);
     return t;
 }

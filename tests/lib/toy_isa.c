@@ -341,7 +341,8 @@ static uint64_t access_fault(enum mmu_access access)
     return TOY_CAUSE_ACCESS + (uint64_t)access;
 }
 
-static const struct mmu_guest mmu_ops = {walk, allowed, access_fault, access_fault};
+static const struct mmu_guest mmu_ops = {
+    .walk = walk, .allowed = allowed, .access_fault = access_fault, .misaligned = access_fault};
 
 /* ---- The machine ----------------------------------------------------------------------------- */
 
@@ -438,9 +439,10 @@ void toy_destroy(struct toy_hart *t)
 
 void toy_run(struct toy_hart *t, uint64_t pc)
 {
-    atomic_store(&t->world->stop, false);
     t->s.pc = pc;
     hart_run(t->world->hart);
+    /* For the next run. Not before it: another thread may have asked for its end already. */
+    atomic_store(&t->world->stop, false);
 }
 
 void toy_stop(struct toy_hart *t)

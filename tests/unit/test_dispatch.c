@@ -547,7 +547,7 @@ static void links_end_when_salts_begin_anew(void **state)
     }
     salt = t->s.salt[0];
     toy_map(t, TABLE, 0x2000, CODE + 0x5000);
-    m->next_id = SALT_IDS - 1;
+    m->salts->next_id = SALT_IDS - 1;
     do
         mmu_fence(m, true, 0, true, 0);
     while (t->s.salt[0] != salt);
@@ -599,10 +599,10 @@ static void a_fetch_trap_is_not_in_the_jump_cache(void **state)
  * --------------------------------------------------------------------------------- */
 
 struct other {
-    struct toy_hart *t;
-    unsigned waits;  /* acts when the hart has slept so often */
-    bool line, stop; /* what it does */
-    uint32_t bits;   /* and kicks with, 0: not at all */
+    struct toy_world *world; /* found before the hart runs: check mode copies what names it */
+    unsigned waits;          /* acts when the hart has slept so often */
+    bool line, stop;         /* what it does */
+    uint32_t bits;           /* and kicks with, 0: not at all */
     pthread_t thread;
 };
 
@@ -610,21 +610,21 @@ static void *act(void *arg)
 {
     struct other *o = arg;
 
-    while (atomic_load(&o->t->world->n_waits) < o->waits)
+    while (atomic_load(&o->world->n_waits) < o->waits)
         usleep(200);
     usleep(20000);
     if (o->line)
-        atomic_store(&o->t->world->line, true);
+        atomic_store(&o->world->line, true);
     if (o->stop)
-        atomic_store(&o->t->world->stop, true);
+        atomic_store(&o->world->stop, true);
     if (o->bits)
-        hart_kick(o->t->world->hart, o->bits);
+        hart_kick(o->world->hart, o->bits);
     return NULL;
 }
 
 static void start(struct other *o, struct toy_hart *t)
 {
-    o->t = t;
+    o->world = t->world;
     assert_int_equal(pthread_create(&o->thread, NULL, act, o), 0);
 }
 

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -212,6 +213,42 @@ static void interrupts_reach_the_hart(void **state)
     fdt_blob_fini(&b);
 }
 
+/* As many as there may be; each with the lines that the board wires, in the order of the contexts. */
+static void each_hart_is_told(void **state)
+{
+    struct machine_config cfg = config("default");
+    static const uint32_t plic[] = {11, 9}, clint[] = {3, 7};
+
+    (void)state;
+    cfg.n_harts = RV_MAX_HARTS;
+    struct fdt_blob b = build(&cfg, &(struct fdt_chosen){0});
+
+    for (unsigned i = 0; i < cfg.n_harts; i++) {
+        char path[64];
+
+        snprintf(path, sizeof path, "/cpus/cpu@%x", i);
+        assert_int_equal(cell(&b, path, "reg", 0), i);
+        uint32_t hart = cell(&b, path, "phandle", 0);
+
+        snprintf(path, sizeof path, "/cpus/cpu-map/cluster0/core%u", i);
+        assert_int_equal(cell(&b, path, "cpu", 0), hart);
+        snprintf(path, sizeof path, "/cpus/cpu@%x/interrupt-controller", i);
+        uint32_t intc = cell(&b, path, "phandle", 0);
+
+        for (unsigned k = 0; k < 2; k++) {
+            unsigned at = 4 * i + 2 * k;
+
+            assert_int_equal(cell(&b, "/soc/plic@c000000", "interrupts-extended", at), intc);
+            assert_int_equal(cell(&b, "/soc/plic@c000000", "interrupts-extended", at + 1), plic[k]);
+            assert_int_equal(cell(&b, "/soc/clint@2000000", "interrupts-extended", at), intc);
+            assert_int_equal(cell(&b, "/soc/clint@2000000", "interrupts-extended", at + 1),
+                             clint[k]);
+        }
+    }
+    assert_true(fdt_path_offset(b.data, "/cpus/cpu@40") < 0);
+    fdt_blob_fini(&b);
+}
+
 static void extensions_are_the_models(void **state)
 {
     struct machine_config cfg = config("default");
@@ -327,6 +364,7 @@ int main(void)
         cmocka_unit_test(there_is_room_to_add),
         cmocka_unit_test(the_memory_map_is_told),
         cmocka_unit_test(interrupts_reach_the_hart),
+        cmocka_unit_test(each_hart_is_told),
         cmocka_unit_test(extensions_are_the_models),
         cmocka_unit_test(chosen_holds_what_was_chosen),
         cmocka_unit_test(a_users_tree_is_adopted),

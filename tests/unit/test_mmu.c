@@ -852,9 +852,9 @@ static void ids_begin_anew(void **state)
     (void)state;
     mmu_set_salt_wrap(t->mmu, count_wraps, &wraps);
     toy_enter(t, 1, 0);
-    t->mmu->next_id = 5000;
+    t->mmu->salts->next_id = 5000;
     toy_enter(t, 2, 0);
-    t->mmu->next_id = SALT_IDS - 2;
+    t->mmu->salts->next_id = SALT_IDS - 2;
     toy_enter(t, 3, 0);
     assert_int_equal(wraps, 0);
     last = t->s.salt[0];

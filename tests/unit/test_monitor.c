@@ -22,7 +22,7 @@ struct world {
     char text[MONITOR_PORTS][8192];
     size_t len[MONITOR_PORTS];
     unsigned quits, resets, stops, conts, wakes, hurries, shown;
-    _Atomic bool over;
+    _Atomic bool over, held;
 };
 
 static void put(void *arg, enum monitor_port port, const char *text, size_t n)
@@ -73,10 +73,29 @@ static void hurry(void *arg)
     ((struct world *)arg)->hurries++;
 }
 
-static void show(void *arg, FILE *out)
+static void hold(void *arg)
 {
-    ((struct world *)arg)->shown++;
-    fprintf(out, "blue\n");
+    struct world *w = arg;
+
+    assert_false(w->held);
+    w->held = true;
+}
+
+static void release(void *arg)
+{
+    struct world *w = arg;
+
+    assert_true(w->held);
+    w->held = false;
+}
+
+static void show(void *arg, const char *rest, FILE *out)
+{
+    struct world *w = arg;
+
+    assert_true(w->held);
+    w->shown++;
+    fprintf(out, "blue%s\n", rest);
 }
 
 static const struct monitor_info infos[] = {{"colour", "its colour", show}, {0}};
@@ -93,6 +112,8 @@ static void set_up(struct world *w)
 {
     const struct monitor_host host = {.info = infos,
                                       .order = orders,
+                                      .hold = hold,
+                                      .release = release,
                                       .quit = quit,
                                       .reset = reset,
                                       .stopped = stopped,
@@ -139,6 +160,10 @@ static void commands_are_done_and_answered(void **state)
     assert_string_equal(ask(&w, "info colour"), "blue\n(dbt) ");
     assert_string_equal(ask(&w, "  info   colour"), "blue\n(dbt) ");
     assert_int_equal(w.shown, 2);
+    assert_string_equal(ask(&w, "info colour  of it"), "blueof it\n(dbt) ");
+    assert_non_null(strstr(ask(&w, "info colours"), "not known"));
+    assert_int_equal(w.shown--, 3);
+    assert_false(w.held);
     assert_string_equal(ask(&w, "info status"), "running\n(dbt) ");
     assert_string_equal(ask(&w, ""), "(dbt) ");
     assert_non_null(strstr(ask(&w, "help"), "info colour"));
@@ -277,9 +302,11 @@ static void stop_holds_the_hart_until_cont(void **state)
     type(&w, MONITOR_SOCKET, "info status\n");
     usleep(20000);
     assert_int_equal(pthread_tryjoin_np(hart, NULL), EBUSY);
+    assert_true(w.held);
     type(&w, MONITOR_SOCKET, "c\n");
     pthread_join(hart, NULL);
     assert_non_null(strstr(w.text[MONITOR_SOCKET], "stopped\n"));
+    assert_false(w.held);
     assert_string_equal(ask(&w, "cont"), "(dbt) ");
     assert_int_equal(w.stops, 1);
     assert_int_equal(w.conts, 1);

@@ -410,6 +410,44 @@ static void forwards_come_and_go(void **state)
     net_close(net);
 }
 
+static bool connects6(uint16_t port)
+{
+    const struct sockaddr_in6 to = {
+        .sin6_family = AF_INET6, .sin6_port = htons(port), .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    int client = socket(AF_INET6, SOCK_STREAM, 0);
+    bool ok = connect(client, (const struct sockaddr *)&to, sizeof to) == 0;
+
+    close(client);
+    return ok;
+}
+
+/* IPv6's is not IPv4's, and comes and goes apart from it. */
+static void forwards_of_ipv6(void **state)
+{
+    const struct net_config c = {.kind = NET_USER};
+    struct net_forward f = {.ipv6 = true, .guest_port = 22};
+    struct net *net;
+    int fd;
+
+    (void)state;
+    f.host_port = listener(&fd, SOCK_STREAM);
+    close(fd);
+    if (access("/proc/net/if_inet6", F_OK) != 0)
+        skip();
+    net = open_net(&c);
+    assert_false(connects6(f.host_port));
+    assert_true(net_forward_add(net, &f, &e));
+    assert_true(connects6(f.host_port));
+    assert_false(connects(f.host_port));
+    assert_false(net_forward_add(net, &f, &e));
+    assert_non_null(strstr(e.text, "hostfwd=tcp:[]:"));
+    assert_non_null(strstr(e.text, "another program has it"));
+    assert_true(net_forward_remove(net, &f, &e));
+    assert_false(connects6(f.host_port));
+    assert_false(net_forward_remove(net, &f, &e));
+    net_close(net);
+}
+
 static void forwards_as_text(void **state)
 {
     struct net_forward f;
@@ -421,6 +459,27 @@ static void forwards_as_text(void **state)
     assert_true(!f.udp && f.host_ip == 0 && f.host_port == 2222);
     assert_true(net_forward_parse_host(&f, ":127.0.0.1:1", &e));
     assert_int_equal(f.host_ip, htonl(INADDR_LOOPBACK));
+    assert_false(f.ipv6);
+    assert_true(net_forward_parse(&f, "tcp:[::1]:53-[fec0::15]:5353", &e));
+    assert_true(f.ipv6 && f.host_ip6[15] == 1 && f.guest_ip6[0] == 0xfe && f.guest_ip6[15] == 0x15);
+    assert_true(f.host_port == 53 && f.guest_port == 5353);
+    assert_true(net_forward_parse(&f, "tcp::53-[fec0::15]:22", &e));
+    assert_true(f.ipv6 && f.host_ip6[15] == 0 && f.guest_ip6[15] == 0x15);
+    assert_true(net_forward_parse(&f, "tcp:[::]:53-:22", &e));
+    assert_true(f.ipv6 && f.guest_ip6[0] == 0);
+    assert_true(net_forward_parse_host(&f, "udp:[::1]:7", &e));
+    assert_true(f.udp && f.ipv6 && f.host_ip6[15] == 1 && f.host_port == 7);
+    assert_false(net_forward_parse(&f, "tcp:[::1]:53-10.0.2.15:22", &e));
+    assert_non_null(strstr(e.text, "take two of a kind"));
+    assert_false(net_forward_parse(&f, "tcp:127.0.0.1:53-[fec0::15]:22", &e));
+    assert_non_null(strstr(e.text, "take two of a kind"));
+    assert_false(net_forward_parse(&f, "tcp:[::g]:53-:22", &e));
+    assert_non_null(strstr(e.text, "'::g' is no IPv6 address, as in [::1]"));
+    assert_false(net_forward_parse(&f, "tcp:[]:53-:22", &e));
+    assert_false(net_forward_parse(&f, "tcp:[::1:53-:22", &e));
+    assert_false(net_forward_parse(&f, "tcp:[::1]53-:22", &e));
+    assert_false(net_forward_parse(&f, "tcp:[::1]:53-[", &e));
+    assert_false(net_forward_parse(&f, "tcp:::1:53-:22", &e));
     assert_false(net_forward_parse_host(&f, "", &e));
     assert_false(net_forward_parse_host(&f, "tcp:2222", &e));
     assert_false(net_forward_parse_host(&f, "tcp::2222-:22", &e));
@@ -434,19 +493,26 @@ static void forwards_as_text(void **state)
 
 static char path[] = "/tmp/dbt-test-net.XXXXXX";
 
+static int listen_as_passt(void)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    int server = socket(AF_UNIX, SOCK_STREAM, 0);
+
+    snprintf(a.sun_path, sizeof a.sun_path, "%s/socket", path);
+    unlink(a.sun_path);
+    assert_int_equal(bind(server, (struct sockaddr *)&a, sizeof a), 0);
+    assert_int_equal(listen(server, 1), 0);
+    return server;
+}
+
 /* A socket that listens, and a net that is connected to it; `fd` is our end. */
 static struct net *open_passt(int *fd)
 {
     struct net_config c = {.kind = NET_PASST};
-    struct sockaddr_un a = {.sun_family = AF_UNIX};
-    int server = socket(AF_UNIX, SOCK_STREAM, 0);
+    int server = listen_as_passt();
     struct net *net;
 
-    snprintf(a.sun_path, sizeof a.sun_path, "%s/socket", path);
     snprintf(c.name, sizeof c.name, "%s/socket", path);
-    unlink(a.sun_path);
-    assert_int_equal(bind(server, (struct sockaddr *)&a, sizeof a), 0);
-    assert_int_equal(listen(server, 1), 0);
     net = open_net(&c);
     *fd = accept(server, NULL, NULL);
     assert_true(*fd >= 0);
@@ -585,6 +651,35 @@ static void nonsense_from_passt(void **state)
         close(fd);
         net_close(net);
     }
+}
+
+/* The old one goes in the midst of a frame each way; the new one begins with a whole one. */
+static void passt_starts_anew(void **state)
+{
+    static const uint8_t half[] = {0, 0, 0, 60, 'x', 'x'};
+    uint8_t whole[4 + 60] = {0, 0, 0, 60, 'n', 'e', 'w'};
+    struct net_frame *f;
+    int fd, server;
+    struct net *net = open_passt(&fd);
+
+    (void)state;
+    for (unsigned times = 0; times < 2; times++) {
+        assert_int_equal(write(fd, half, sizeof half), sizeof half);
+        close(fd);
+        await_link_down(net);
+        server = listen_as_passt();
+        fd = accept(server, NULL, NULL);
+        close(server);
+        assert_true(fd >= 0);
+        assert_int_equal(write(fd, whole, sizeof whole), sizeof whole);
+        f = await(net);
+        assert_int_equal(f->len, 60);
+        assert_memory_equal(f->bytes, "new", 3);
+        net_receive_done(net, f);
+        assert_true(net_link(net));
+    }
+    close(fd);
+    net_close(net);
 }
 
 static void no_passt(void **state)
@@ -736,11 +831,13 @@ int main(void)
         cmocka_unit_test(a_forward_leads_to_the_guest),
         cmocka_unit_test(a_port_that_is_taken),
         cmocka_unit_test(forwards_come_and_go),
+        cmocka_unit_test(forwards_of_ipv6),
         cmocka_unit_test(forwards_as_text),
         cmocka_unit_test(frames_to_passt),
         cmocka_unit_test(frames_from_passt),
         cmocka_unit_test(passt_is_held_back),
         cmocka_unit_test(nonsense_from_passt),
+        cmocka_unit_test(passt_starts_anew),
         cmocka_unit_test(no_passt),
         cmocka_unit_test(no_tap),
         cmocka_unit_test(the_hosts_kernel_answers),

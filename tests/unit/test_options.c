@@ -179,14 +179,55 @@ static void qemus_habits(void **state)
     bad("--monitor telnet::4444 x", "use unix:PATH");
     bad("-M sifive_u x", "virt, the only one");
     bad("-M virt,aclint=on x", "no settings but dumpdtb");
-    bad("-smp 4 x", "only one hart so far");
-    bad("-smp none x", "not a number");
     bad("-cpu cortex-a57 x", "--cpu");
     bad("-netdev user,id=n x", "is given to no device");
     bad("-s x", "debugger");
     bad("-display gtk x", "only `none`");
     bad("-accel kvm x", "translated");
     bad("-serial null -serial pty x", "one serial line");
+}
+
+/* As QEMU counts: a number, or the product of the groups; what groups there are is not told. */
+static void harts(void **state)
+{
+    static const struct {
+        const char *text;
+        unsigned n;
+    } cases[] = {{"1", 1},
+                 {"4", 4},
+                 {"64", 64},
+                 {"cpus=4", 4},
+                 {"4,sockets=1,cores=4,threads=1", 4},
+                 {"cpus=8,maxcpus=8", 8},
+                 {"4,sockets=2", 4},
+                 {"sockets=2,cores=2,threads=2", 8},
+                 {"maxcpus=3", 3},
+                 {"cores=2,cpus=6", 6}};
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char line[64];
+
+        snprintf(line, sizeof line, "-smp %s x", cases[i].text);
+        good(line);
+        assert_int_equal(cli_o.machine.n_harts, cases[i].n);
+    }
+    bad("-smp none x", "-smp: none: not a number of harts");
+    bad("-smp 0 x", "not a number of harts");
+    bad("-smp -1 x", "not a number of harts");
+    bad("-smp cpus= x", "cpus=: not a number");
+    bad("-smp cpus x", "cpus: not a number");
+    bad("-smp 4,cores x", "cores=: not a number");
+    bad("-smp 65 x", "at most 64 harts");
+    bad("-smp 4294967297 x", "at most 64 harts");
+    bad("-smp 4,maxcpus=8 x", "leave out maxcpus=8");
+    bad("-smp 4,cores=3 x", "groups of 3");
+    bad("-smp cores=64,threads=64,sockets=64,dies=64,clusters=64,books=64 x", "at most 64 harts");
+    bad("-smp 4,hats=2 x", "hats: not known");
+    bad("-smp 4,2 x", "2: not known");
+    bad("-smp 2 --time virtual x", "-smp 2: --time virtual counts");
+    bad("-smp 2 --engine check x", "-smp 2: --engine check counts");
+    bad("--max-insns 5 -smp 2 x", "-smp 2: --max-insns counts");
 }
 
 static void slips_of_the_fingers(void **state)
@@ -261,6 +302,7 @@ int main(void)
         cmocka_unit_test(the_translator),
         cmocka_unit_test(looking_inside),
         cmocka_unit_test(qemus_habits),
+        cmocka_unit_test(harts),
         cmocka_unit_test(slips_of_the_fingers),
         cmocka_unit_test(names_are_unique),
         cmocka_unit_test(help_fits),

@@ -165,10 +165,30 @@ static void csr_access(struct rv_build *t, const struct rv_insn *i)
 
 /* ---- Traps and returns ---------------------------------------------------------------- */
 
+/* In virtual time a trap takes as long as an instruction, and retires nothing. */
+static void count_trap(struct rv_build *t)
+{
+    const size_t offset = offsetof(struct rv_hart, s.n_unretired);
+
+    if (!t->b->virtual_time)
+        return;
+    ir_emit(t->b, IR_stst, 0, ir_op2(t->b, IR_add, load_hart(t, offset), ir_const(t->b, 1)),
+            IR_NONE, IR_NONE, offset);
+}
+
+/* A system call is a jump to where the trap leads, which is the same place again and again: the
+ * jump cache knows it, and the run loop would only look it up. */
 static void ecall(struct rv_build *t, const struct rv_insn *i)
 {
     (void)i;
-    rv_leave_trap(t, RV_CAUSE_ECALL + rv_build_priv(t), ir_const(t->b, 0));
+    if (rv_build_priv(t) != RV_U) {
+        rv_leave_trap(t, RV_CAUSE_ECALL + rv_build_priv(t), ir_const(t->b, 0));
+        return;
+    }
+    ir_ref to = rv_call(t, RV_HELP_ecall, 0, IR_NONE, IR_NONE);
+
+    count_trap(t);
+    rv_leave_jump(t, to);
 }
 
 static void ebreak(struct rv_build *t, const struct rv_insn *i)

@@ -4,18 +4,19 @@
  *          ^ sleeps in its own run loop until all are done                        | rv_attend()
  *          +-------------------------- waits_for, kick ---------------------------+
  *
- * Nobody blocks inside a call: an initiator goes back to its run loop and sleeps there as by WFI, with
- * its own seat open to others. So two harts that fence each other cannot wait for each other, and a
- * machine that is to stand still never waits for a hart that waits.
+ * Nobody blocks inside a call: an initiator goes back to its run loop and sleeps there as by WFI,
+ * with its own seat open to others. So two harts that fence each other cannot wait for each other,
+ * and a machine that is to stand still never waits for a hart that waits.
  *
- * A hart that is away (asleep, stopped, not yet running) is not waited for. Nor can it run stale: "away"
- * and the list of fences change under one lock. Either the target is found away, then the lock's order
- * puts the post before the target's rv_back(), which takes the list before any guest code runs. Or it is
- * found awake, then the initiator is entered as a waiter, and whatever the target does next, rv_attend()
- * at the next block boundary (the kick) or rv_away(), it takes the list and tells the waiter.
+ * A hart that is away (asleep, stopped, not yet running) is not waited for. Nor can it run stale:
+ * "away" and the list of fences change under one lock. Either the target is found away, then the
+ * lock's order puts the post before the target's rv_back(), which takes the list before any guest
+ * code runs. Or it is found awake, then the initiator is entered as a waiter, and whatever the
+ * target does next, rv_attend() at the next block boundary (the kick) or rv_away(), it takes the
+ * list and tells the waiter.
  *
- * fence.i has nothing to do but this: a store into code drops its blocks when it is made, and a hart that
- * has been in its run loop since is in none of them. */
+ * fence.i has nothing to do but this: a store into code drops its blocks when it is made, and a
+ * hart that has been in its run loop since is in none of them. */
 #include <pthread.h>
 #include <stdlib.h>
 

@@ -22,7 +22,8 @@ uint64_t rv_time(const struct rv_hart *h)
 static uint64_t count_of(const struct rv_hart *h, unsigned n)
 {
     if (!h->virtual_time) /* since power-on, whatever mtime was set to */
-        return (rv_time(h) - __atomic_load_n(&h->s.time_add, __ATOMIC_RELAXED)) * RV_CYCLES_PER_TICK;
+        return (rv_time(h) - __atomic_load_n(&h->s.time_add, __ATOMIC_RELAXED)) *
+               RV_CYCLES_PER_TICK;
     return n == 0 ? h->s.icount : h->s.icount - h->s.n_unretired;
 }
 

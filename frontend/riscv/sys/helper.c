@@ -25,6 +25,16 @@ static bool supervisor_may(const struct rv_hart *h, uint64_t forbidding)
 
 /* ---- Returns, waiting, fences ---------------------------------------------------- */
 
+uint64_t rv_help_ecall(struct cpu_state *s, uint64_t k, uint64_t a, uint64_t b, uint64_t c)
+{
+    (void)k, (void)a, (void)b, (void)c;
+    if (hart(s)->traps_seen)
+        state_raise(s, RV_ECALL_U, 0);
+    s->pc = s->page_va + s->insn_off;
+    rv_trap(hart(s), RV_ECALL_U, 0);
+    return s->pc;
+}
+
 uint64_t rv_help_mret(struct cpu_state *s, uint64_t k, uint64_t a, uint64_t b, uint64_t c)
 {
     (void)a, (void)b, (void)c;
@@ -49,9 +59,9 @@ uint64_t rv_help_wfi(struct cpu_state *s, uint64_t k, uint64_t a, uint64_t b, ui
     return 0;
 }
 
-/* Who says so waits for what another hart, or a device, is to do. With more harts than host cores that
- * hart may be waiting for this one's core: so after a while, a time that hurts nobody when the other
- * runs, the host is asked to let somebody else run. */
+/* Who says so waits for what another hart, or a device, is to do. With more harts than host cores
+ * that hart may be waiting for this one's core: so after a while, a time that hurts nobody when the
+ * other runs, the host is asked to let somebody else run. */
 static void relax(struct rv_hart *h)
 {
     enum { PAUSES_A_YIELD = 32 };

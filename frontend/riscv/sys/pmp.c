@@ -3,6 +3,8 @@
  * decides, and must match all of it. */
 #include "frontend/riscv/sys/sys.h"
 
+#include <string.h>
+
 enum { PMP_R = 1, PMP_W = 2, PMP_X = 4, PMP_A = 3 << 3, PMP_L = 0x80 };
 enum { PMP_OFF = 0 << 3, PMP_TOR = 1 << 3, PMP_NA4 = 2 << 3, PMP_NAPOT = 3 << 3 };
 
@@ -115,4 +117,16 @@ void rv_pmpaddr_write(struct rv_hart *h, unsigned i, uint64_t v)
         return;
     h->pmpaddr[i] = v;
     mmu_flush_all(h->s.mmu);
+}
+
+/* What of one hart can make another walk or fetch where this one may not. */
+size_t rv_domain(struct cpu_state *s, uint8_t *out)
+{
+    const struct rv_hart *h = (const struct rv_hart *)(const void *)s;
+    const uint64_t rules = h->menvcfg & (RV_ENVCFG_ADUE | RV_ENVCFG_PBMTE);
+
+    memcpy(out, h->pmpcfg, sizeof h->pmpcfg);
+    memcpy(out + sizeof h->pmpcfg, h->pmpaddr, sizeof h->pmpaddr);
+    memcpy(out + sizeof h->pmpcfg + sizeof h->pmpaddr, &rules, sizeof rules);
+    return sizeof h->pmpcfg + sizeof h->pmpaddr + sizeof rules;
 }

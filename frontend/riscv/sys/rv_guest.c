@@ -154,6 +154,7 @@ void rv_print_state(const struct rv_hart *h, FILE *out)
 const struct mmu_guest rv_mmu_guest = {
     .walk = rv_walk,
     .allowed = rv_pmp_allowed,
+    .domain = rv_domain,
     .access_fault = rv_access_fault,
     .misaligned = rv_misaligned,
 };

@@ -66,7 +66,7 @@ static struct sbi_ret hsm_start(struct rv_hart *h, const uint64_t *arg)
     if (!can_begin_at(h, arg[1]))
         return sbi_err(SBI_INVALID_ADDRESS);
     return rv_start(h, (unsigned)arg[0], arg[1], arg[2]) ? sbi_ok(0)
-                                                        : sbi_err(SBI_ALREADY_AVAILABLE);
+                                                         : sbi_err(SBI_ALREADY_AVAILABLE);
 }
 
 static struct sbi_ret hsm_status(const struct rv_hart *h, uint64_t hartid)

@@ -136,6 +136,7 @@ static inline bool rv_timer_in_use(const struct rv_hart *h)
 
 bool rv_pmp_allowed(struct cpu_state *s, uint64_t gpa, unsigned len, enum mmu_access access,
                     uint64_t rights, bool *whole_page);
+size_t rv_domain(struct cpu_state *s, uint8_t *out);         /* mmu_guest.domain */
 uint64_t rv_pmpcfg(const struct rv_hart *h, unsigned first); /* entries first .. first+7 */
 void rv_pmpcfg_write(struct rv_hart *h, unsigned first, uint64_t v);
 void rv_pmpaddr_write(struct rv_hart *h, unsigned i, uint64_t v);
@@ -167,7 +168,8 @@ void rv_sbi_call(struct rv_hart *h);
 
 /* ---- The other harts (cluster.c) --------------------------------------------------- */
 
-/* sfence.vma for [start, start + len), of one address space or all of them; start and len 0: all. */
+/* sfence.vma for [start, start + len), of one address space or all of them; start and len 0: all.
+ */
 struct rv_fence {
     uint64_t start, len;
     bool all_asid;

@@ -1,0 +1,173 @@
+/* IPIs: how long they take, and that none is lost, to a hart that runs and to one that sleeps. */
+#include "tests/litmus/guest.h"
+
+static volatile uint64_t turn __attribute__((aligned(LINE)));
+static volatile uint64_t mail[MAX_HARTS][LINE / 8] __attribute__((aligned(LINE)));
+static volatile uint64_t sent[MAX_HARTS][LINE / 8] __attribute__((aligned(LINE)));
+static volatile uint64_t lost, ended;
+static struct barrier barrier __attribute__((aligned(LINE)));
+static uint64_t wanted, took;
+
+/* A wake-up that never comes would hang us; a timer ends the wait, and is counted. */
+static uint64_t rescue_ticks(void)
+{
+    return ticks_per_second * (PLANT ? 1 : 4) / 2;
+}
+
+static void sleep_until(const volatile uint64_t *p, uint64_t at_least)
+{
+    uint64_t deadline = time_now() + rescue_ticks();
+
+    set_timer(deadline);
+    for (;;) {
+        clear_ipi();
+        if (acquire(p) >= at_least)
+            break;
+        if (time_now() >= deadline) {
+            __atomic_add_fetch(&lost, 1, __ATOMIC_RELAXED);
+            deadline = time_now() + rescue_ticks();
+            set_timer(deadline);
+        }
+        wait_for_interrupt();
+    }
+    set_timer(UINT64_MAX);
+}
+
+/* ---- Two harts that wake each other ------------------------------------------------------------- */
+
+static void ping_pong(unsigned index)
+{
+    if (index > 1)
+        return;
+    for (uint64_t i = 1; i <= wanted; i++) {
+        uint64_t mine = 2 * i + index;
+
+        sleep_until(&turn, mine - 1);
+        release(&turn, mine);
+        full_fence();
+        if (!PLANT || i != wanted / 2) /* one forgotten */
+            send_ipi(!index);
+    }
+}
+
+static void sleepers(void)
+{
+    uint64_t start;
+
+    wanted = PLANT ? 10 : rounds_of(1) > 100000 ? 100000 : rounds_of(1);
+    lost = 0;
+    turn = 1;
+    start = time_now();
+    run_on_all(ping_pong);
+    took = time_now() - start;
+    verdict("wake.ping-pong", wanted, lost, "wake-ups lost");
+    note("wake.ping-pong", "round trip, ns:", took * (1000000000 / ticks_per_second) / wanted, "");
+}
+
+/* ---- To a hart that runs ----------------------------------------------------------------------------- */
+
+static void answer(void)
+{
+    mail[1][0] = mail[1][0] + 1;
+}
+
+static void busy(unsigned index)
+{
+    if (index == 1) {
+        self()->on_ipi = answer;
+        enable_interrupts(true);
+        barrier_wait(&barrier, 2);
+        while (!acquire(&ended))
+            delay(100);
+        enable_interrupts(false);
+        self()->on_ipi = NULL;
+    } else if (index == 0) {
+        uint64_t start;
+
+        barrier_wait(&barrier, 2);
+        start = time_now();
+        for (uint64_t i = 1; i <= wanted; i++) {
+            if (!PLANT || i != wanted / 2)
+                send_ipi(1);
+            if (!spin_until(&mail[1][0], i, rescue_ticks())) {
+                lost = lost + 1;
+                mail[1][0] = i;
+            }
+        }
+        took = time_now() - start;
+        release(&ended, 1);
+    }
+}
+
+static void runners(void)
+{
+    wanted = PLANT ? 10 : rounds_of(1) > 100000 ? 100000 : rounds_of(1);
+    lost = ended = 0;
+    mail[1][0] = 0;
+    run_on_all(busy);
+    verdict("wake.running", wanted, lost, "IPIs lost");
+    note("wake.running", "round trip, ns:", took * (1000000000 / ticks_per_second) / wanted, "");
+}
+
+/* ---- All to all --------------------------------------------------------------------------------------- */
+
+/* Each leaves a letter in a box, then wakes its owner, who sleeps whenever all boxes are empty. IPIs
+ * may be merged, letters not. PLANT: the owner looks, then forgets the IPI. */
+static void storm(unsigned index)
+{
+    uint64_t got = 0, want = wanted * (n_harts - 1), i = 0, deadline = time_now() + rescue_ticks();
+
+    barrier_wait(&barrier, n_harts);
+    while (got < want || i < wanted) {
+        uint64_t now;
+
+        if (i < wanted) {
+            for (unsigned to = 0; to < n_harts; to++) {
+                if (to == index)
+                    continue;
+                __atomic_add_fetch(&mail[to][0], 1, __ATOMIC_RELEASE);
+                full_fence();
+                if (!PLANT || i + 1 < wanted)
+                    send_ipi(to);
+            }
+            i++;
+        }
+        if (random_below(4))
+            continue;
+        clear_ipi();
+        now = __atomic_exchange_n(&mail[index][0], 0, __ATOMIC_ACQUIRE);
+        got += now;
+        if (now || i < wanted || got >= want)
+            continue;
+        set_timer(deadline = time_now() + rescue_ticks());
+        wait_for_interrupt();
+        if (time_now() >= deadline)
+            __atomic_add_fetch(&lost, 1, __ATOMIC_RELAXED);
+    }
+    set_timer(UINT64_MAX);
+    clear_ipi();
+    __atomic_add_fetch(&sent[index][0], got, __ATOMIC_RELAXED);
+}
+
+static void storms(void)
+{
+    uint64_t total = 0;
+
+    wanted = rounds_of(10);
+    lost = 0;
+    for (unsigned h = 0; h < MAX_HARTS; h++)
+        mail[h][0] = sent[h][0] = 0;
+    run_on_all(storm);
+    for (unsigned h = 0; h < n_harts; h++)
+        total += sent[h][0];
+    if (total != wanted * n_harts * (n_harts - 1))
+        lost = lost + 1;
+    verdict("wake.storm", wanted, lost, "wake-ups or letters lost");
+}
+
+void test_wake(void)
+{
+    sleepers();
+    runners();
+    storms();
+}
