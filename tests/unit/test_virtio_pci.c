@@ -293,6 +293,7 @@ static void what_it_describes_badly_is_nothing(void **state)
                 {4, 0x3001, 2}};
 
     (void)state;
+    d.n_kicks = 0;
     for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         describe(rows[i].bar, rows[i].offset, rows[i].length);
         vd_set_config(&d, DATA_AT, 4, VD_ACKNOWLEDGE);
