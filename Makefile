@@ -93,6 +93,11 @@ test-long: deps-test
 	@$(MAKE) --no-print-directory unit
 	@tests/run.sh long
 
+## test-debian  of those, the ones with Debian's installer, image and programs
+.PHONY: test-debian
+test-debian: deps-test
+	@tests/run.sh debian
+
 ## unit         the unit tests only, in this BUILD
 .PHONY: unit
 unit: $(UNIT)

@@ -22,7 +22,7 @@ OUT = RESULTS / "bench-share"
 TREE = OUT / "tree"
 QEMU = "qemu-system-riscv64 -M virt -nographic -bios default -m 1G -global virtio-mmio.force-legacy=false"
 WAYS = {"find": "names and attributes of all files", "read": "all files, once", "again": "all files, twice",
-        "tar": "all files, by one program", "make": "a twentieth of them copied and removed",
+        "tar": "all files, by one program", "status": "git status of them", "make": "a twentieth of them copied and removed",
         "large": "a file read", "write": "a file written"}
 
 
@@ -34,14 +34,31 @@ def make_tree(n_files, n_mbytes):
         folder = TREE / "many" / str(n % 20) / str(n // 20 % 7)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"file-{n}").write_bytes(chance.randbytes(chance.choice((0, 1, 100, 4095, 4096, 4097, 9000))))
+    git = ["git", "-c", "user.name=n", "-c", "user.email=n@n", "-c", "gc.auto=0", "-C", str(TREE / "many")]
+    for words in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "all"]):
+        subprocess.run([*git, *words], check=True)
     (TREE / "large").write_bytes(bytes(n_mbytes << 20))
     (TREE / "mbytes").write_text(str(n_mbytes))
+
+
+def git_files():
+    """Debian's git for the guest, and the libraries that `git status` needs."""
+    to = OUT / "git"
+    shutil.rmtree(to, ignore_errors=True)
+    debs = subprocess.check_output([str(TOP / "scripts/fetch-debs.sh"), "git"], text=True).split()
+    for deb in debs:
+        if pathlib.Path(deb).name.split("_")[0] in ("git", "libc6", "libpcre2-8-0", "zlib1g"):
+            subprocess.run(["dpkg-deb", "-x", deb, str(to)], check=True)
+    libraries = "usr/lib/riscv64-linux-gnu"
+    names = ["usr/bin/git", *(f"{libraries}/{name}" for name in ("libc.so.6", "libpcre2-8.so.0", "libz.so.1"))]
+    loader = f"{libraries}/ld-linux-riscv64-lp64d.so.1"
+    return [*(f"{to / name}:/{name}" for name in names), f"{to / loader}:/lib/{pathlib.Path(loader).name}"]
 
 
 def make_initrd():
     modules = [f"{path}:/modules/{path.name}" for path in pathlib.Path(guest_file("MODULES")).glob("*.ko")]
     subprocess.run([str(TOP / "scripts/make-initramfs.sh"), str(OUT / "initrd"), str(TOP / "bench/share/init"),
-                    *modules], check=True)
+                    *modules, *git_files()], check=True)
     return OUT / "initrd"
 
 

@@ -1,7 +1,7 @@
 # A private apt root for another architecture; for scripts that fetch a guest's packages: `. apt-root.sh`
 #
 # The caller has set suite, arch and work (a folder of its own; the root is $work/apt), and has
-# die(). make_apt_root first, then private_apt COMMAND... DBT_MIRROR names another mirror than
+# die(). make_apt_root first, then private_apt COMMAND... or fetch_debs. DBT_MIRROR names another mirror than
 # Debian's as this host's apt has it; the host's keyring for Debian goes with it.
 #
 # The root has the host's mirror, keyring and proxies and one foreign architecture. So it is apt
@@ -103,4 +103,21 @@ make_apt_root()
     write_sources "$root/sources/debian.sources"
     write_config "$root" "$root/apt.conf"
     private_apt apt-get update
+}
+
+# Fetches packages with all that they need into a folder that is kept; their paths go to $work/debs.
+# A package is a word, or what apt takes for one: '?essential'.
+fetch_debs() # ARCHIVES PACKAGE...
+{
+    local archives=$1
+
+    shift
+    mkdir -p "$archives/partial"
+    private_apt apt-get -y --download-only --no-install-recommends -o "Dir::Cache::archives=$archives" \
+        install "$@"
+    # Older versions stay in the folder; apt says which it wants.
+    APT_CONFIG=$work/apt/apt.conf apt-get -y --print-uris --no-install-recommends \
+        -o "Dir::Cache::archives=$work/empty" install "$@" |
+        sed -n "s|^'[^']*' \([^ ]*\) .*|$archives/\1|p" >"$work/debs"
+    [ -s "$work/debs" ] || die "apt names no package"
 }

@@ -56,20 +56,10 @@ say()
 
 fetch()
 {
-    local archives=$cache/archives
-
     make_apt_root
-    mkdir -p "$archives/partial"
     say "fetching Debian $suite ($arch)"
     # shellcheck disable=SC2086 # a list of words
-    private_apt apt-get -y --download-only --no-install-recommends -o "Dir::Cache::archives=$archives" \
-        install '?essential' $packages
-    # Older versions stay in the archive; apt says which it wants.
-    # shellcheck disable=SC2086 # a list of words
-    APT_CONFIG=$work/apt/apt.conf apt-get -y --print-uris --no-install-recommends \
-        -o "Dir::Cache::archives=$work/empty" install '?essential' $packages |
-        sed -n "s|^'[^']*' \([^ ]*\) .*|$archives/\1|p" >"$work/debs"
-    [ -s "$work/debs" ] || die "apt names no package"
+    fetch_debs "$cache/archives" '?essential' $packages
 }
 
 # ---- The root: its files belong to root and others, as fakeroot remembers -----------------------

@@ -15,7 +15,7 @@ declare -A GROUPS_OF=(
     [formats]="qemu-utils libnbd0"
     [test]="libcmocka-dev libunicorn-dev gcc-riscv64-linux-gnu libc6-dev-riscv64-cross
             binutils-riscv64-linux-gnu qemu-user qemu-system-riscv|qemu-system-misc device-tree-compiler python3
-            binutils e2fsprogs fdisk dosfstools mtools dpkg fakeroot
+            binutils e2fsprogs fdisk dosfstools mtools dpkg fakeroot git openssl perl sqlite3
             qemu-utils libnbd0 iproute2 util-linux"
     [bench]="qemu-system-riscv|qemu-system-misc gcc-riscv64-linux-gnu libc6-dev-riscv64-cross
              qemu-utils libnbd0 python3"

@@ -2,8 +2,10 @@
 # Puts a Debian kernel and a busybox initramfs into a cache folder outside the tree.
 #
 #   scripts/fetch-guest.sh                  fetches what is missing; silent when nothing is
+#   scripts/fetch-guest.sh --installer      the same for Debian's installer, kernel and initramfs
 #   scripts/fetch-guest.sh --print WHAT     the path of KERNEL, INITRD, AUTO, BUSYBOX, MODULES (a
-#                                           folder), GRUB or DIR; fetches nothing
+#                                           folder), GRUB, DI_KERNEL and DI_INITRD (the
+#                                           installer's) or DIR; fetches nothing
 #
 # Environment: DBT_CACHE (the folder), SUITE (stable), GUEST_ARCH (riscv64), DBT_MIRROR (by
 # default Debian's mirror as this host's apt has it; its keyring goes with it).
@@ -17,6 +19,7 @@ cache=${DBT_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/dbt/guest}
 suite=${SUITE:-stable}
 arch=${GUEST_ARCH:-riscv64}
 work=
+things="KERNEL, INITRD, AUTO, BUSYBOX, MODULES, GRUB, DI_KERNEL, DI_INITRD or DIR"
 # shellcheck source=scripts/apt-root.sh
 . "$here/apt-root.sh"
 
@@ -46,8 +49,10 @@ print_path()
     BUSYBOX) echo "$cache/busybox" ;;
     MODULES) echo "$cache/modules" ;;
     GRUB) echo "$cache/grub.efi" ;;
+    DI_KERNEL) echo "$cache/installer-linux" ;;
+    DI_INITRD) echo "$cache/installer-initrd.gz" ;;
     DIR) echo "$cache" ;;
-    *) die "--print takes KERNEL, INITRD, AUTO, BUSYBOX, MODULES, GRUB or DIR, not '$1'" ;;
+    *) die "--print takes $things, not '$1'" ;;
     esac
 }
 
@@ -136,6 +141,31 @@ download_grub()
     cd "$here"
 }
 
+# The package has the release's number in its name; the one that boots from the network, with menus of
+# characters.
+download_installer()
+{
+    local package images
+
+    make_apt_root
+    package=$(APT_CONFIG=$work/apt/apt.conf apt-cache pkgnames |
+        grep "^debian-installer-[0-9]*-netboot-$arch\$" | sort -V | tail -n 1)
+    [ -n "$package" ] || die "$suite has no debian-installer-N-netboot-$arch"
+    say "fetching $package of Debian $suite, about 50 MB"
+    mkdir "$work/installer"
+    cd "$work/installer"
+    private_apt apt-get download "$package"
+    images="*/images/*/$arch/text/debian-installer/$arch"
+    take "$(echo "$work"/installer/*.deb)" "$images/linux" "$work/installer-linux"
+    check_flat "$work/installer-linux"
+    take "$(echo "$work"/installer/*.deb)" "$images/initrd.gz" "$work/installer-initrd.gz"
+    cd "$work"
+    sha256sum installer-linux installer-initrd.gz >SHA256SUMS.installer
+    mv -f installer-linux installer-initrd.gz "$cache/"
+    mv -f SHA256SUMS.installer "$cache/"
+    cd "$here"
+}
+
 make_initramfs()
 {
     export BUSYBOX=$cache/busybox
@@ -179,19 +209,28 @@ grub_good()
     [ "$arch" != riscv64 ] || [ "$suite" != stable ] || good SHA256SUMS.grub
 }
 
-main()
+open_cache()
 {
     mkdir -p "$cache" 2>/dev/null || die "cannot make the folder $cache; set DBT_CACHE"
     [ -w "$cache" ] || die "cannot write to $cache; set DBT_CACHE"
     cache=$(cd "$cache" && pwd)
     exec 9>"$cache/.lock"
     flock 9
+}
 
-    packages_good && initramfs_good && grub_good && return
-    # Inside the cache, so that a finished file arrives by a rename.
+# Inside the cache, so that a finished file arrives by a rename.
+make_work()
+{
     rm -rf "$cache"/.partial.* # What a killed run left; we hold the lock.
     work=$(mktemp -d "$cache/.partial.XXXXXX")
     trap 'rm -rf "$work"' EXIT
+}
+
+main()
+{
+    open_cache
+    packages_good && initramfs_good && grub_good && return
+    make_work
     if ! packages_good; then
         "$here/deps.sh" guest
         download
@@ -200,8 +239,18 @@ main()
     grub_good || download_grub
 }
 
+main_installer()
+{
+    open_cache
+    good SHA256SUMS.installer && return
+    make_work
+    "$here/deps.sh" guest
+    download_installer
+}
+
 case ${1:-} in
 --print) print_path "${2:-nothing}" ;;
+--installer) main_installer ;;
 '') main ;;
-*) die "usage: scripts/fetch-guest.sh [--print KERNEL|INITRD|AUTO|BUSYBOX|MODULES|GRUB|DIR]" ;;
+*) die "usage: scripts/fetch-guest.sh [--installer] [--print WHAT], WHAT one of $things" ;;
 esac

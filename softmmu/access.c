@@ -187,10 +187,9 @@ static const struct phys_region *mmio_region(struct mmu *m, uint64_t gva, uint64
     return r;
 }
 
-uint64_t mmu_mmio_read(struct mmu *m, uint64_t gva, uint64_t gpa, unsigned size,
-                       enum mmu_access access)
+static uint64_t region_read(const struct mmu *m, const struct phys_region *r, uint64_t gpa,
+                            unsigned size)
 {
-    const struct phys_region *r = mmio_region(m, gva, gpa, size, access);
     const struct mmu_watch *w = m->watch;
 
     if (w && w->mmio_read)
@@ -198,9 +197,9 @@ uint64_t mmu_mmio_read(struct mmu *m, uint64_t gva, uint64_t gpa, unsigned size,
     return low_bytes(r->ops->read(r->device, gpa - r->gpa, size), size);
 }
 
-void mmu_mmio_write(struct mmu *m, uint64_t gva, uint64_t gpa, unsigned size, uint64_t value)
+static void region_write(const struct mmu *m, const struct phys_region *r, uint64_t gpa,
+                         unsigned size, uint64_t value)
 {
-    const struct phys_region *r = mmio_region(m, gva, gpa, size, MMU_STORE);
     const struct mmu_watch *w = m->watch;
 
     value = low_bytes(value, size);
@@ -208,6 +207,41 @@ void mmu_mmio_write(struct mmu *m, uint64_t gva, uint64_t gpa, unsigned size, ui
         w->mmio_write(w->arg, r, gpa - r->gpa, size, value);
     else
         r->ops->write(r->device, gpa - r->gpa, size, value);
+}
+
+uint64_t mmu_mmio_read(struct mmu *m, uint64_t gva, uint64_t gpa, unsigned size,
+                       enum mmu_access access)
+{
+    const struct phys_region *r = mmio_region(m, gva, gpa, size, access);
+    uint64_t value;
+
+    pthread_rwlock_rdlock(&m->phys->mmio_lock);
+    value = region_read(m, r, gpa, size);
+    pthread_rwlock_unlock(&m->phys->mmio_lock);
+    return value;
+}
+
+void mmu_mmio_write(struct mmu *m, uint64_t gva, uint64_t gpa, unsigned size, uint64_t value)
+{
+    const struct phys_region *r = mmio_region(m, gva, gpa, size, MMU_STORE);
+
+    pthread_rwlock_rdlock(&m->phys->mmio_lock);
+    region_write(m, r, gpa, size, value);
+    pthread_rwlock_unlock(&m->phys->mmio_lock);
+}
+
+uint64_t mmu_mmio_amo(struct mmu *m, uint64_t gva, uint64_t gpa, unsigned size,
+                      uint64_t (*apply)(enum mmu_amo op, unsigned size, uint64_t old, uint64_t v),
+                      enum mmu_amo op, uint64_t v)
+{
+    const struct phys_region *r = mmio_region(m, gva, gpa, size, MMU_STORE);
+    uint64_t old;
+
+    pthread_rwlock_wrlock(&m->phys->mmio_lock);
+    old = region_read(m, r, gpa, size);
+    region_write(m, r, gpa, size, apply(op, size, old, v));
+    pthread_rwlock_unlock(&m->phys->mmio_lock);
+    return old;
 }
 
 /* ---- Loads ------------------------------------------------------------------------------- */

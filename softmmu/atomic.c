@@ -120,17 +120,6 @@ static uint64_t apply(enum mmu_amo op, unsigned size, uint64_t old, uint64_t v)
     return copy;
 }
 
-/* A device's register is read, then written; its accesses are this hart's only between the two
- * (one hart; with more, the device's lock would have to be held). */
-static uint64_t amo_mmio(struct mmu *m, uint64_t gva, uint64_t gpa, unsigned size, enum mmu_amo op,
-                         uint64_t v)
-{
-    uint64_t old = mmu_mmio_read(m, gva, gpa, size, MMU_STORE);
-
-    mmu_mmio_write(m, gva, gpa, size, apply(op, size, old, v));
-    return sext_word(old, size);
-}
-
 uint64_t mmu_amo(struct cpu_state *s, uint64_t gva, unsigned size, enum mmu_amo op, uint64_t v)
 {
     struct mmu *m = s->mmu;
@@ -141,7 +130,7 @@ uint64_t mmu_amo(struct cpu_state *s, uint64_t gva, unsigned size, enum mmu_amo 
     check_aligned(m, gva, size, MMU_STORE);
     host = find_both(m, gva, size, &place);
     if (!host)
-        return amo_mmio(m, gva, place.gpa, size, op, v);
+        return sext_word(mmu_mmio_amo(m, gva, place.gpa, size, apply, op, v), size);
     gpa = gpa_of(m->phys, host);
     mmu_watch_ram(m, gpa, size);
     if (size == 4)

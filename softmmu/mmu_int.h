@@ -273,6 +273,11 @@ bool mmu_wrote(struct mmu *m, uint64_t gpa, unsigned len);
 uint64_t mmu_mmio_read(struct mmu *m, uint64_t gva, uint64_t gpa, unsigned size,
                        enum mmu_access access);
 void mmu_mmio_write(struct mmu *m, uint64_t gva, uint64_t gpa, unsigned size, uint64_t value);
+/* Reads a register and writes apply(op, size, old, v); no other hart's access to a device comes
+ * between. Returns the old value. */
+uint64_t mmu_mmio_amo(struct mmu *m, uint64_t gva, uint64_t gpa, unsigned size,
+                      uint64_t (*apply)(enum mmu_amo op, unsigned size, uint64_t old, uint64_t v),
+                      enum mmu_amo op, uint64_t v);
 _Noreturn void mmu_raise_access(struct mmu *m, enum mmu_access access, uint64_t tval);
 
 static inline void mmu_watch_ram(const struct mmu *m, uint64_t gpa, unsigned len)

@@ -66,7 +66,8 @@ static void unmap_view(uint8_t *view, uint64_t len_bytes)
 
 bool phys_init(struct phys *p, uint64_t gpa, uint64_t len_bytes, struct err *e)
 {
-    *p = (struct phys){.ram_gpa = gpa, .ram_len = len_bytes, .memfd = -1};
+    *p = (struct phys){
+        .ram_gpa = gpa, .ram_len = len_bytes, .mmio_lock = PTHREAD_RWLOCK_INITIALIZER, .memfd = -1};
     if (len_bytes == 0 || len_bytes % RAM_PAGE || gpa % RAM_PAGE)
         return err_set(e, "guest RAM of %llu bytes: the size must be a multiple of 4096",
                        (unsigned long long)len_bytes);

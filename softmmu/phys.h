@@ -5,6 +5,7 @@
  * read-only while it holds translated code (track.h). */
 #pragma once
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -36,6 +37,9 @@ struct phys {
     const uint8_t *rom;
     struct phys_region region[64];
     unsigned n_regions;
+    /* Around each access to a device: shared, and alone around an atomic one, which reads and then
+     * writes. The first of all locks that an access takes. */
+    pthread_rwlock_t mmio_lock;
     int memfd;
 };
 

@@ -3,7 +3,8 @@
 # all is "N passed, N failed". A part fails if it says so or exits with another status than 0.
 #
 #   tests/run.sh [PART...]      parts: unit asan tools guest diff system bench check docs (default: these)
-#                               and long, which takes longer than CI should: make test-long
+#                               and long, which takes longer than CI should: make test-long; debian is a
+#                               part of it
 # STOP=1 ends at the first test that fails. LIMIT: seconds that no test, builds apart, may exceed.
 set -u
 cd "$(dirname "$0")/.."
@@ -228,6 +229,17 @@ boots() # DBT OPTION...
         tee out/test/boots.log | grep -q "dbt: guest done"
 }
 
+# Debian as people have it: its installer, an image of it, programs from its packages.
+part_debian()
+{
+    one debian-build 600 make -j2 --no-print-directory dbt-run
+    one fetch-installer 600 scripts/fetch-guest.sh --installer
+    many installer 1200 tests/guest/installer.py
+    one debian-image 3600 scripts/debian-image.sh
+    many debian 1800 python3 tests/guest/debian.py --dbt ./dbt-run
+    many debian-programs 5400 python3 tests/guest/debian_programs.py --dbt ./dbt-run
+}
+
 # Whole boots with every block run by both engines, under each stress mode, and under the
 # sanitizers; the long random tests.
 part_long()
@@ -265,8 +277,7 @@ part_long()
     one asan-check 900 env DBT=out/asan/dbt-run tests/guest/check-boot.sh 100000000
     many asan-share 900 tests/guest/share.sh out/asan/dbt-run
     unset ASAN_OPTIONS
-    one debian-image 3600 scripts/debian-image.sh
-    many debian 1800 python3 tests/guest/debian.py --dbt ./dbt-run
+    part_debian
     many edk2 900 tests/guest/edk2.sh
     many share-20000 900 env FILES=20000 tests/guest/share.sh
     many share-virtual 600 tests/guest/share.sh ./dbt-run --time virtual

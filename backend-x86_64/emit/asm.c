@@ -310,6 +310,13 @@ void x64_rdtsc(struct x64_code *c)
     x64_byte(c, 0x31);
 }
 
+void x64_lfence(struct x64_code *c)
+{
+    x64_byte(c, 0x0f);
+    x64_byte(c, 0xae);
+    x64_byte(c, 0xe8);
+}
+
 void x64_ldmxcsr(struct x64_code *c, struct x64_mem m)
 {
     x64_enc_m(c, false, 0, 1, 0xae, 2, m, false, 0);

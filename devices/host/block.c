@@ -18,8 +18,10 @@ struct block {
     struct block_file file;
     struct block_overlay overlay;
     bool have_overlay, read_only;
-    bool guarded; /* the first sector stays a raw disk's: see block_config.format */
-    _Atomic bool told;
+    bool guarded;      /* the first sector stays a raw disk's: see block_config.format */
+    _Atomic bool told; /* that a format was refused */
+    _Atomic bool said; /* that an error came from the host */
+    char *path;
 };
 
 /* ---- Doing a request ---------------------------------------------------------------------- */
@@ -105,11 +107,24 @@ static int perform(struct block *b, const struct block_request *r)
     return error || !r->durable ? error : flush(b);
 }
 
+/* The guest hears of an I/O error; what it was, that the host's disk is full, only a person can
+ * mend, who hears it once. */
+static void say_error(struct block *b, int error)
+{
+    if (error == EROFS || error == EPERM || atomic_exchange(&b->said, true))
+        return;
+    fprintf(stderr, "\r\ndbt-run: %s%s: %s; the guest gets I/O errors\r\n",
+            b->have_overlay ? "the snapshot (in TMPDIR) of " : "", b->path, strerror(error));
+}
+
 static void run(void *arg, struct pool_job *job)
 {
     struct block_request *r = (struct block_request *)(void *)job;
+    struct block *b = arg;
 
-    r->error = perform(arg, r);
+    r->error = perform(b, r);
+    if (r->error)
+        say_error(b, r->error);
 }
 
 /* ---- The pool of threads ----------------------------------------------------------------- */
@@ -174,6 +189,8 @@ struct block *block_open(const struct block_config *config, struct err *e)
 
     CHECK(b && "memory for a disk");
     b->read_only = config->read_only;
+    b->path = strdup(config->path);
+    CHECK(b->path && "memory for a disk");
     if (!open_base(b, config, e))
         goto fail;
     b->have_overlay = config->snapshot && !config->read_only;
@@ -187,6 +204,7 @@ struct block *block_open(const struct block_config *config, struct err *e)
 close:
     b->base->ops->close(b->base);
 fail:
+    free(b->path);
     free(b);
     return NULL;
 }
@@ -199,6 +217,7 @@ void block_close(struct block *b)
     if (b->have_overlay)
         block_overlay_close(&b->overlay);
     b->base->ops->close(b->base);
+    free(b->path);
     free(b);
 }
 

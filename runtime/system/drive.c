@@ -1,7 +1,9 @@
 #include "runtime/system/drive.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "runtime/system/boot.h"
 #include "runtime/system/boot_image.h"
@@ -11,6 +13,22 @@ static bool is_block_device(const char *path)
     struct stat st;
 
     return stat(path, &st) == 0 && S_ISBLK(st.st_mode);
+}
+
+/* A file that nobody reads as a disk would look like a broken disk to the guest, which might then
+ * repair it. */
+static bool check_format(const struct drive_config *c, struct err *e)
+{
+    if (c->format || is_block_device(c->path) || image_disk_kind(c->path) != DISK_FORMAT)
+        return true;
+    return image_refuse_format(c->path, e);
+}
+
+static bool check_readable(const char *path, struct err *e)
+{
+    if (access(path, R_OK) == 0)
+        return true;
+    return err_set(e, "cannot open %s: %s", path, strerror(errno));
 }
 
 /* U-Boot tries the first disk and no other (2023.01: boot_targets has virtio0 alone). */
@@ -25,6 +43,8 @@ static bool check_bootable(const struct machine_config *cfg, struct err *e)
 
         if (cfg->virtio[i].kind != VIRTIO_KIND_BLK)
             continue;
+        if (!check_readable(path, e) || !check_format(&cfg->virtio[i].drive, e))
+            return false;
         if (may_boot && first)
             return err_set(e, "%s cannot be booted, it has no partition table; give %s first",
                            first, path);
@@ -59,15 +79,6 @@ bool drives_take_image(struct machine_config *cfg, struct err *e)
     return true;
 }
 
-/* A file that nobody reads as a disk would look like a broken disk to the guest, which might then
- * repair it. */
-static bool check_format(const struct drive_config *c, struct err *e)
-{
-    if (c->format || is_block_device(c->path) || image_disk_kind(c->path) != DISK_FORMAT)
-        return true;
-    return image_refuse_format(c->path, e);
-}
-
 static bool open_drive(struct block **out, const struct machine_config *cfg,
                        const struct drive_config *c, bool synchronous, struct err *e)
 {
@@ -85,7 +96,19 @@ static bool open_drive(struct block **out, const struct machine_config *cfg,
 
 bool drives_check_boot(const struct machine_config *cfg, struct err *e)
 {
-    return !boot_is_from_disk(cfg) || check_bootable(cfg, e);
+    if (!boot_is_from_disk(cfg))
+        return true;
+    if (!check_bootable(cfg, e))
+        return false;
+    if (cfg->cmdline)
+        return err_set(e,
+                       "-append: a disk's own boot loader has the kernel's command line; change it "
+                       "there, or give a -kernel beside it");
+    if (cfg->initrd)
+        return err_set(e,
+                       "-initrd: a disk's own boot loader has it; leave it out, or give a -kernel "
+                       "beside it");
+    return true;
 }
 
 bool drives_open(struct drives *d, const struct machine_config *cfg, bool synchronous,

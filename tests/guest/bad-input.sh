@@ -266,6 +266,10 @@ bad 1 'disk is in use by another machine' Image --drive disk --drive disk
 bad 1 'disk is in use by another machine' disk --drive disk
 bad 1 'ext4 cannot be booted, it has no partition table; give a -kernel' --drive ext4
 bad 1 'ext4 cannot be booted, it has no partition table; give disk first' --drive ext4 --drive disk
+bad 1 'cannot open nowhere.img: No such file' --drive nowhere.img
+bad 1 'Image.gz is a gzip file: unpack it first' --drive Image.gz
+bad 1 "-append: a disk's own boot loader has" disk -append quiet
+bad 1 "-initrd: a disk's own boot loader has" --drive disk -initrd Image
 bad 1 'which file?' Image --drive readonly=on
 bad 1 'is not known' Image --drive disk,size=5
 bad 1 'readonly=maybe: on or off' Image --drive disk,readonly=maybe
@@ -292,6 +296,8 @@ bad 1 'needs file=F or string=S' Image -fw_cfg name=opt/a
 bad 1 'which name?' Image -fw_cfg string=s
 bad 1 'is not there; virtio-blk-pci' Image -device e1000
 bad 1 'write --drive file=PATH' Image -hda disk
+bad 1 'the first --drive is what boots' disk -boot order=c
+bad 1 "the guest's clock is the host's, in UTC" disk -rtc base=utc
 bad 1 '--console telepathy: not known' elf --console telepathy
 bad 1 'the board has 8 virtio slots' Image --drive disk,ro -device virtio-rng-device \
     -device virtio-rng-device -device virtio-rng-device -device virtio-rng-device \

@@ -34,7 +34,8 @@ def guest_file(what):
     script = os.path.join(ROOT, "scripts", "fetch-guest.sh")
     path = subprocess.check_output([script, "--print", what], text=True, timeout=30).strip()
     if not os.path.exists(path):
-        sys.exit(f"boot.py: no {path}: run scripts/fetch-guest.sh")
+        installer = " --installer" if what.startswith("DI_") else ""
+        sys.exit(f"boot.py: no {path}: run scripts/fetch-guest.sh{installer}")
     return path
 
 

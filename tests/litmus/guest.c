@@ -9,7 +9,8 @@ uint64_t ticks_per_second = 10000000;
 static uint64_t rounds = 1000;
 static uint64_t n_passed, n_failed, n_blind;
 
-/* ---- Console: the UART, which S mode may reach under every firmware ------------------------------ */
+/* ---- Console: the UART, which S mode may reach under every firmware
+ * ------------------------------ */
 
 #define UART      ((volatile uint8_t *)0x10000000)
 #define FINISHER  ((volatile uint32_t *)0x100000)
@@ -77,14 +78,18 @@ void die(const char *why, uint64_t a, uint64_t b)
     finish(2);
 }
 
-/* ---- Verdicts ------------------------------------------------------------------------------------- */
+/* ---- Verdicts
+ * ------------------------------------------------------------------------------------- */
 
 void verdict(const char *name, uint64_t n_rounds, uint64_t forbidden, const char *what)
 {
     bool good = PLANT ? forbidden > 0 : forbidden == 0;
 
-    say("%s %s rounds %lu forbidden %lu", good ? "ok   " : PLANT ? "blind" : "FAIL ", name, n_rounds,
-        forbidden);
+    say("%s %s rounds %lu forbidden %lu",
+        good    ? "ok   "
+        : PLANT ? "blind"
+                : "FAIL ",
+        name, n_rounds, forbidden);
     say(*what ? " (%s)\n" : "%s\n", what);
     if (good)
         n_passed++;
@@ -108,7 +113,8 @@ uint64_t rounds_of(uint64_t divisor)
     return rounds / divisor < 20 ? 20 : rounds / divisor;
 }
 
-/* ---- The command line, out of the device tree ------------------------------------------------------ */
+/* ---- The command line, out of the device tree
+ * ------------------------------------------------------ */
 
 static char bootargs[512];
 
@@ -213,7 +219,8 @@ bool arg_has(const char *name, const char *word)
     return false;
 }
 
-/* ---- Harts ------------------------------------------------------------------------------------------ */
+/* ---- Harts
+ * ------------------------------------------------------------------------------------------ */
 
 uint64_t random_below(uint64_t n)
 {
@@ -363,15 +370,16 @@ uint64_t trap(uint64_t cause, uint64_t epc, uint64_t tval)
     return epc;
 }
 
-/* ---- All of it ---------------------------------------------------------------------------------------- */
+/* ---- All of it
+ * ---------------------------------------------------------------------------------------- */
 
 static const struct {
     const char *name;
     void (*run)(void);
     unsigned harts;
 } tests[] = {
-    {"rows", test_rows, 2},     {"lrsc", test_lrsc, 2}, {"words", test_words, 2},
-    {"paging", test_paging, 2}, {"code", test_code, 2}, {"wake", test_wake, 2},
+    {"rows", test_rows, 2},     {"lrsc", test_lrsc, 2},   {"words", test_words, 2},
+    {"paging", test_paging, 2}, {"code", test_code, 2},   {"wake", test_wake, 2},
     {"hsm", test_hsm, 2},       {"timer", test_timer, 1},
 };
 

@@ -139,7 +139,8 @@ bool is_timer(uint64_t cause);
 void remote_fence_i(void);
 const char *firmware_name(void);
 
-/* ---- Console and verdicts --------------------------------------------------------------------- */
+/* ---- Console and verdicts ---------------------------------------------------------------------
+ */
 
 /* %s %u (uint64_t) %x %d (int). By one hart at a time. */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -153,7 +154,8 @@ void note(const char *name, const char *what, uint64_t value, const char *unit);
 void skipped(const char *name, const char *why);
 uint64_t rounds_of(uint64_t divisor); /* rounds of a test whose round costs so many others */
 
-/* ---- The tests ---------------------------------------------------------------------------------- */
+/* ---- The tests ----------------------------------------------------------------------------------
+ */
 
 void *memset(void *to, int byte, size_t n);
 void test_rows(void);

@@ -29,14 +29,14 @@ static void expect(bool good)
  * stops. satp and sstatus.SIE must be 0, a0 the id, a1 what was handed over. */
 __attribute__((naked, aligned(4))) static void started_again(void)
 {
-    __asm__ volatile("ld t0, 8(a1)\n"            /* struct hart: id */
+    __asm__ volatile("ld t0, 8(a1)\n" /* struct hart: id */
                      "bne t0, a0, 1f\n"
                      "csrr t0, satp\n"
                      "bnez t0, 1f\n"
                      "csrr t0, sstatus\n"
                      "andi t0, t0, 2\n"
                      "bnez t0, 1f\n"
-                     "lwu t0, 0(a1)\n"           /* index */
+                     "lwu t0, 0(a1)\n" /* index */
                      "slli t0, t0, 3\n"
                      "la t1, %0\n"
                      "add t0, t0, t1\n"
@@ -73,8 +73,8 @@ static void cycles(uint64_t n)
     for (uint64_t i = 1; i <= n; i++) {
         for (unsigned h = 1; h < n_harts; h++) {
             struct hart *hand = PLANT ? &harts[0] : &harts[h];
-            struct sbi_ret r = sbi(SBI_HSM, HSM_START, harts[h].id, (uint64_t)started_again,
-                                   (uint64_t)hand, 0, 0);
+            struct sbi_ret r =
+                sbi(SBI_HSM, HSM_START, harts[h].id, (uint64_t)started_again, (uint64_t)hand, 0, 0);
 
             expect(r.error == 0);
         }

@@ -1,5 +1,5 @@
-/* LR and SC between harts: no update is lost, everybody gets on, and what another hart stores between
- * the two makes the SC fail. */
+/* LR and SC between harts: no update is lost, everybody gets on, and what another hart stores
+ * between the two makes the SC fail. */
 #include "tests/litmus/guest.h"
 
 static struct {
@@ -80,12 +80,25 @@ static void counters(void)
     note("lrsc.counter", "most tries of one update:", most, "");
 }
 
-/* ---- A store of another hart's between LR and SC ------------------------------------------------ */
+/* ---- A store of another hart's between LR and SC ------------------------------------------------
+ */
 
-enum interference { BYTE, HALF, WORD, UPPER, DOUBLE, AMO, LRSC, ABA, SAME, NOTHING, N_INTERFERENCES };
+enum interference {
+    BYTE,
+    HALF,
+    WORD,
+    UPPER,
+    DOUBLE,
+    AMO,
+    LRSC,
+    ABA,
+    SAME,
+    NOTHING,
+    N_INTERFERENCES
+};
 
 static const char *const interference_names[] = {
-    "lrsc.sb", "lrsc.sh",   "lrsc.sw",  "lrsc.sw-upper", "lrsc.sd",
+    "lrsc.sb",  "lrsc.sh",   "lrsc.sw",  "lrsc.sw-upper", "lrsc.sd",
     "lrsc.amo", "lrsc.lrsc", "lrsc.aba", "lrsc.same",     "lrsc.nothing",
 };
 
@@ -174,7 +187,8 @@ static void interferences(void)
     }
 }
 
-/* ---- A stack whose nodes come back: what ABA breaks ---------------------------------------------- */
+/* ---- A stack whose nodes come back: what ABA breaks
+ * ---------------------------------------------- */
 
 enum { N_NODES = 64 };
 static struct node {
@@ -251,7 +265,8 @@ static void stack(void)
     uint64_t n = 0;
 
     if (!arg_has("lrsc", "strict")) {
-        note("lrsc.stack", "is for", 0, "--lrsc=strict: a stack without counters is what ABA breaks");
+        note("lrsc.stack", "is for", 0,
+             "--lrsc=strict: a stack without counters is what ABA breaks");
         return;
     }
     wanted = rounds_of(4);

@@ -53,7 +53,8 @@ static void fence_here(void)
     __asm__ volatile("sfence.vma" ::: "memory");
 }
 
-/* ---- Fences on the others, by firmware or by a message that is answered -------------------------- */
+/* ---- Fences on the others, by firmware or by a message that is answered
+ * -------------------------- */
 
 static volatile uint64_t fenced[MAX_HARTS][LINE / 8] __attribute__((aligned(LINE)));
 static volatile uint64_t asked_for __attribute__((aligned(LINE)));
@@ -102,7 +103,8 @@ static void end(void)
     paging_off();
 }
 
-/* ---- Another page ------------------------------------------------------------------------------------- */
+/* ---- Another page
+ * ------------------------------------------------------------------------------------- */
 
 static void change_page(unsigned index)
 {
@@ -160,7 +162,8 @@ static void change_code(unsigned index)
             fence_others();
             release(&epoch, n);
             delay(random_below(200));
-            /* Nothing changes until all have answered: else the page of n and that of n + 2 are one. */
+            /* Nothing changes until all have answered: else the page of n and that of n + 2 are
+             * one. */
             for (unsigned h = 1; h < n_harts; h++)
                 if (PLANT ? !spin_until(&done, n * (n_harts - 1), ticks_per_second / 100) : false)
                     break;
@@ -182,7 +185,8 @@ static void change_code(unsigned index)
     __atomic_add_fetch(&runs, n_runs, __ATOMIC_RELAXED);
 }
 
-/* ---- Rights taken away ------------------------------------------------------------------------------------ */
+/* ---- Rights taken away
+ * ------------------------------------------------------------------------------------ */
 
 /* A store that faults is skipped, and counted. */
 static uint64_t skip_store(uint64_t cause, uint64_t epc, uint64_t tval)
@@ -235,7 +239,9 @@ static void take_away(unsigned index)
     __atomic_add_fetch(&wrong, bad, __ATOMIC_RELAXED);
 }
 
-/* ---- A and D ------------------------------------------------------------------------------------------------- */
+/* ---- A and D
+ * -------------------------------------------------------------------------------------------------
+ */
 
 static volatile uint64_t svade;
 
@@ -247,8 +253,9 @@ static uint64_t no_svadu(uint64_t cause, uint64_t epc, uint64_t tval)
     return epc + 4;
 }
 
-/* Hart 0 counts in the entry's two bits for software, by compare and swap as Linux does; hart 1 makes
- * the walk set A and D meanwhile. Neither may undo what the other did. PLANT: in two steps. */
+/* Hart 0 counts in the entry's two bits for software, by compare and swap as Linux does; hart 1
+ * makes the walk set A and D meanwhile. Neither may undo what the other did. PLANT: in two steps.
+ */
 static void count_in_entry(unsigned index)
 {
     volatile uint64_t *window = (volatile uint64_t *)WINDOW;
@@ -276,9 +283,9 @@ static void count_in_entry(unsigned index)
             if (PLANT)
                 put64(&leaf[0], (old & ~UINT64_C(0x300)) | ((old + RSW) & 0x300));
             else
-                while (!__atomic_compare_exchange_n(&leaf[0], &old,
-                                                    (old & ~UINT64_C(0x300)) | ((old + RSW) & 0x300),
-                                                    false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+                while (!__atomic_compare_exchange_n(
+                    &leaf[0], &old, (old & ~UINT64_C(0x300)) | ((old + RSW) & 0x300), false,
+                    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
                     continue;
         }
         spin_for(&done, n);

@@ -44,8 +44,8 @@ static void take_timers(unsigned index)
     self()->on_timer = NULL;
 }
 
-/* What a hart reads of the clock after it has been told another's reading is no earlier (Zicntr: the
- * clocks of all harts agree to within a tick). */
+/* What a hart reads of the clock after it has been told another's reading is no earlier (Zicntr:
+ * the clocks of all harts agree to within a tick). */
 static void pass_time_on(unsigned index)
 {
     uint64_t bad = 0;

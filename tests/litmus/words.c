@@ -13,7 +13,8 @@ static void count_wrong(uint64_t n)
         __atomic_add_fetch(&wrong, n, __ATOMIC_RELAXED);
 }
 
-/* ---- AMOs, each by what must come of it ----------------------------------------------------------- */
+/* ---- AMOs, each by what must come of it
+ * ----------------------------------------------------------- */
 
 /* PLANT: the same in two steps. */
 #define AMO(op, width, load, store, p, v, plain)                                                   \
@@ -35,11 +36,12 @@ static void count_wrong(uint64_t n)
 #define AMO_W(op, p, v, plain) AMO(op, "w", "lw", "sw", p, v, plain)
 
 /* Word 0: the sum of all. Word 1: who swaps takes what was there, so that in the end everything has
- * been taken but one. Word 2: exclusive ors cancel. Words 3 and 4: each hart has a bit that it alone
- * sets and clears, so it knows what it finds. Words 5 and 6 only grow, or shrink. */
+ * been taken but one. Word 2: exclusive ors cancel. Words 3 and 4: each hart has a bit that it
+ * alone sets and clears, so it knows what it finds. Words 5 and 6 only grow, or shrink. */
 static void amo_d(unsigned index)
 {
-    uint64_t in = 0, bit = UINT64_C(1) << (index + 30), last_max = 0, last_min = ~UINT64_C(0), bad = 0;
+    uint64_t in = 0, bit = UINT64_C(1) << (index + 30), last_max = 0, last_min = ~UINT64_C(0),
+             bad = 0;
 
     barrier_wait(&barrier, n_harts);
     for (uint64_t i = 1; i <= wanted; i++) {
@@ -122,7 +124,8 @@ static void amos(void)
     verdict("amo.w", wanted, wrong + amo_results(0xffffffff), "not what atomic ones leave");
 }
 
-/* ---- Torn accesses -------------------------------------------------------------------------------- */
+/* ---- Torn accesses
+ * -------------------------------------------------------------------------------- */
 
 static volatile uint64_t ended;
 
@@ -149,8 +152,7 @@ static volatile uint64_t ended;
                 type value;                                                                        \
                 read;                                                                              \
                 bad += (uint8_t)value != (uint8_t)((uint64_t)value >> (8 * sizeof(type) - 8));     \
-                bad += !PLANT &&                                                                   \
-                       value != (type)(UINT64_C(0x0101010101010101) * (uint8_t)value);             \
+                bad += !PLANT && value != (type)(UINT64_C(0x0101010101010101) * (uint8_t)value);   \
             }                                                                                      \
         }                                                                                          \
         count_wrong(bad);                                                                          \
@@ -160,17 +162,31 @@ TORN(torn2, uint16_t, *p = value, value = *p)
 TORN(torn4, uint32_t, *p = value, value = *p)
 TORN(torn8, uint64_t, *p = value, value = *p)
 TORN(torn8_fp, uint64_t,
-     __asm__ volatile("fmv.d.x ft0, %1\n\tfsd ft0, %0" : "=m"(*p) : "r"(value) : "ft0"),
-     __asm__ volatile("fld ft1, %1\n\tfmv.x.d %0, ft1" : "=r"(value) : "m"(*p) : "ft1"))
+     __asm__ volatile("fmv.d.x ft0, %1\n\tfsd ft0, %0"
+                      : "=m"(*p)
+                      : "r"(value)
+                      : "ft0"),
+     __asm__ volatile("fld ft1, %1\n\tfmv.x.d %0, ft1"
+                      : "=r"(value)
+                      : "m"(*p)
+                      : "ft1"))
 TORN(torn4_fp, uint32_t,
-     __asm__ volatile("fmv.w.x ft0, %1\n\tfsw ft0, %0" : "=m"(*p) : "r"(value) : "ft0"),
-     __asm__ volatile("flw ft1, %1\n\tfmv.x.w %0, ft1" : "=r"(value) : "m"(*p) : "ft1"))
+     __asm__ volatile("fmv.w.x ft0, %1\n\tfsw ft0, %0"
+                      : "=m"(*p)
+                      : "r"(value)
+                      : "ft0"),
+     __asm__ volatile("flw ft1, %1\n\tfmv.x.w %0, ft1"
+                      : "=r"(value)
+                      : "m"(*p)
+                      : "ft1"))
 TORN(torn8_amo, uint64_t, __atomic_exchange_n(p, value, __ATOMIC_RELAXED), value = *p)
 TORN(torn8_lr, uint64_t, *p = value,
-     __asm__ volatile("lr.d %0, (%1)" : "=r"(value) : "r"(p) : "memory"))
+     __asm__ volatile("lr.d %0, (%1)"
+                      : "=r"(value)
+                      : "r"(p)
+                      : "memory"))
 /* The reader's value is wider than the writer's, and the other way round. */
-TORN(torn4_in_8, uint32_t, *p = value,
-     value = (uint32_t) * (volatile uint64_t *)p)
+TORN(torn4_in_8, uint32_t, *p = value, value = (uint32_t) * (volatile uint64_t *)p)
 
 static void torn(const char *name, void (*fn)(unsigned index))
 {
@@ -181,7 +197,8 @@ static void torn(const char *name, void (*fn)(unsigned index))
     verdict(name, wanted, wrong, "torn values");
 }
 
-/* ---- Neighbours ------------------------------------------------------------------------------------- */
+/* ---- Neighbours
+ * ------------------------------------------------------------------------------------- */
 
 /* Each hart has a byte, a half and a word of its own among those of the others, and finds there
  * what it stored last. PLANT: it stores the neighbour's too. */

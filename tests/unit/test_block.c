@@ -213,6 +213,57 @@ static void a_file_that_became_shorter(void **state)
     block_close(b);
 }
 
+/* What goes to standard error while it acts, in `text`. */
+static void said(void (*act)(struct block *b), struct block *b, char *text, size_t len)
+{
+    int pipe_fd[2], old = dup(STDERR_FILENO);
+    ssize_t n;
+
+    assert_int_equal(pipe2(pipe_fd, O_NONBLOCK), 0);
+    dup2(pipe_fd[1], STDERR_FILENO);
+    act(b);
+    dup2(old, STDERR_FILENO);
+    n = read(pipe_fd[0], text, len - 1);
+    text[n > 0 ? n : 0] = '\0';
+    close(old);
+    close(pipe_fd[0]);
+    close(pipe_fd[1]);
+}
+
+static void fail_twice(struct block *b)
+{
+    uint8_t bytes[SECTOR];
+
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(request(b, BLOCK_READ, 6 * SECTOR, bytes, SECTOR), EIO);
+}
+
+static void write_to_read_only(struct block *b)
+{
+    uint8_t bytes[SECTOR] = {0};
+
+    assert_int_equal(request(b, BLOCK_WRITE, 0, bytes, SECTOR), EROFS);
+}
+
+/* The person hears of the host's error, once; of the guest's own faults nothing. */
+static void errors_are_said_once(void **state)
+{
+    char text[512], want[256];
+    struct block *b;
+
+    (void)state;
+    make_disk(8 * SECTOR);
+    snprintf(want, sizeof want, "\r\ndbt-run: %s: %s; the guest gets I/O errors\r\n", path,
+             strerror(EIO));
+    b = open_disk((struct block_config){.read_only = true});
+    assert_int_equal(truncate(path, 3 * SECTOR), 0);
+    said(write_to_read_only, b, text, sizeof text);
+    assert_string_equal(text, "");
+    said(fail_twice, b, text, sizeof text);
+    assert_string_equal(text, want);
+    block_close(b);
+}
+
 /* The disk of the host is full, as far as we can tell: no signal ends us. */
 static void no_room(void **state)
 {
@@ -371,6 +422,7 @@ int main(void)
         TEST(zeros_and_holes),
         TEST(read_only),
         TEST(a_file_that_became_shorter),
+        TEST(errors_are_said_once),
         TEST(no_room),
         TEST(a_snapshot_is_the_disk_with_changes),
         TEST(many_at_once),

@@ -213,7 +213,8 @@ static void interrupts_reach_the_hart(void **state)
     fdt_blob_fini(&b);
 }
 
-/* As many as there may be; each with the lines that the board wires, in the order of the contexts. */
+/* As many as there may be; each with the lines that the board wires, in the order of the contexts.
+ */
 static void each_hart_is_told(void **state)
 {
     struct machine_config cfg = config("default");

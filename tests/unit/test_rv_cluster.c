@@ -1,5 +1,5 @@
-/* The built-in SBI between harts: starting and stopping, interrupts, fences; by hand, step by step, and
- * by threads that do all of it to each other. */
+/* The built-in SBI between harts: starting and stopping, interrupts, fences; by hand, step by step,
+ * and by threads that do all of it to each other. */
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <setjmp.h>
@@ -106,7 +106,7 @@ static void add(struct world *w, unsigned i)
     m->h->now_ticks = now_ticks;
     m->h->sbi = &host;
     m->h->machine = w;
-    assert_non_null(mmu_create(&m->h->s, &w->phys, w->track, &rv_mmu_guest));
+    assert_non_null(mmu_create(&m->h->s, &w->phys, w->track, NULL, &rv_mmu_guest));
     rv_cluster_add(w->cluster, m->h);
     rv_hart_reset(m->h, RAM);
 }
@@ -330,7 +330,8 @@ static void a_suspended_hart_goes_on_elsewhere(void **state)
     destroy(w);
 }
 
-/* ---- Interrupts ------------------------------------------------------------------------------- */
+/* ---- Interrupts -------------------------------------------------------------------------------
+ */
 
 static void an_interrupt_reaches_those_that_run(void **state)
 {
@@ -378,7 +379,8 @@ static void legacy_masks_name_other_harts(void **state)
     destroy(w);
 }
 
-/* ---- Fences -------------------------------------------------------------------------------------- */
+/* ---- Fences
+ * -------------------------------------------------------------------------------------- */
 
 static void a_fence_waits_for_those_that_run(void **state)
 {
@@ -445,7 +447,8 @@ static void fence_i_waits_too(void **state)
     destroy(w);
 }
 
-/* A sleeper is not waited for; what it has missed it does at once, and not more than there is room for. */
+/* A sleeper is not waited for; what it has missed it does at once, and not more than there is room
+ * for. */
 static void a_sleeper_does_it_when_it_wakes(void **state)
 {
     struct world *w = create(2);
@@ -490,7 +493,8 @@ static void two_that_fence_each_other_go_on(void **state)
     destroy(w);
 }
 
-/* ---- All of it, by threads ----------------------------------------------------------------------- */
+/* ---- All of it, by threads
+ * ----------------------------------------------------------------------- */
 
 static uint64_t next_random(struct member *m)
 {
@@ -604,8 +608,8 @@ static void threads_do_all_of_it(void **state)
         w->member[i].seed = i + 1;
         pthread_create(&w->member[i].thread, NULL, hart_main, &w->member[i]);
     }
-    /* Hart 0 never waits for an interrupt. Who still does when it has ended is sent one by us, in its
-     * name, until all have ended. */
+    /* Hart 0 never waits for an interrupt. Who still does when it has ended is sent one by us, in
+     * its name, until all have ended. */
     pthread_join(w->member[0].thread, NULL);
     for (unsigned i = 1; i < N_HARTS; i++) {
         struct timespec t = {.tv_nsec = 1000000};

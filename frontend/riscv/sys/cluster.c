@@ -21,6 +21,7 @@
 #include <stdlib.h>
 
 #include "dbt/base/check.h"
+#include "dbt/base/serialize.h"
 #include "frontend/riscv/sys/sys.h"
 
 /* Fences that a seat holds; one too many makes one fence of everything of them. */
@@ -181,6 +182,9 @@ static void take_mail(struct rv_hart *h, bool away)
     atomic_store(&s->has_mail, false);
     pthread_mutex_unlock(&s->lock);
     do_fences(h, &mail);
+    if (mail.waiters) /* one of them may have asked for a fence.i, which leaves nothing else to do
+                       */
+        host_serialize();
     for (; mail.waiters; mail.waiters &= mail.waiters - 1) {
         struct seat *waiter = &h->cluster->seat[__builtin_ctzll(mail.waiters)];
 
@@ -243,6 +247,8 @@ void rv_send_fence(struct rv_hart *h, uint64_t harts, const struct rv_fence *fen
 {
     if (fence && (harts >> h->hartid & 1))
         rv_fence_now(h, fence);
+    else if (!fence)
+        host_serialize();
     harts &= ~bit((unsigned)h->hartid);
     if (!harts)
         return;

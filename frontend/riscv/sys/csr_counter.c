@@ -21,9 +21,10 @@ uint64_t rv_time(const struct rv_hart *h)
  * (Privileged 3.3.1: ECALL and EBREAK "should not increment the minstret CSR"). */
 static uint64_t count_of(const struct rv_hart *h, unsigned n)
 {
+    uint64_t set = __atomic_load_n(&h->s.time_add, __ATOMIC_RELAXED);
+
     if (!h->virtual_time) /* since power-on, whatever mtime was set to */
-        return (rv_time(h) - __atomic_load_n(&h->s.time_add, __ATOMIC_RELAXED)) *
-               RV_CYCLES_PER_TICK;
+        return (rv_time(h) - set) * RV_CYCLES_PER_TICK;
     return n == 0 ? h->s.icount : h->s.icount - h->s.n_unretired;
 }
 

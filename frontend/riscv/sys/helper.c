@@ -4,6 +4,7 @@
 
 #include <sched.h>
 
+#include "dbt/base/serialize.h"
 #include "frontend/riscv/sys/sys.h"
 
 static struct rv_hart *hart(struct cpu_state *s)
@@ -106,10 +107,12 @@ uint64_t rv_help_sinval_check(struct cpu_state *s, uint64_t k, uint64_t a, uint6
     return 0;
 }
 
-/* Stores into code are noticed when they are made: nothing is left to do. */
+/* Stores into code are noticed when they are made, and unlink it in all harts' way: what is left is
+ * what this processor has fetched ahead of that. */
 uint64_t rv_help_fence_i(struct cpu_state *s, uint64_t k, uint64_t a, uint64_t b, uint64_t c)
 {
     (void)s, (void)k, (void)a, (void)b, (void)c;
+    host_serialize();
     return 0;
 }
 

@@ -1,0 +1,1 @@
+perl "$(dirname "$0")/perl.pl"
