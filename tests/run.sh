@@ -153,6 +153,7 @@ part_guest()
     many disk-kill 120 tests/guest/disk-kill.py
     many disk-kill-qcow2 120 tests/guest/disk-kill.py --format qcow2
     many net 120 tests/guest/net.py
+    many net-pci 120 env BUS=pci tests/guest/net.py
     many net-dns 120 tests/guest/net-dns.py
     many share 300 tests/guest/share.sh
     many balloon 300 tests/guest/balloon.py

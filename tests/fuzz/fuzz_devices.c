@@ -6,7 +6,9 @@
 
 #include "devices/clint.h"
 #include "devices/finisher.h"
+#include "devices/fw_cfg.h"
 #include "devices/htif.h"
+#include "devices/pflash.h"
 #include "devices/plic.h"
 #include "devices/rtc_goldfish.h"
 #include "devices/uart16550.h"
@@ -23,6 +25,8 @@ struct bench {
     struct rtc rtc;
     struct finisher finisher;
     struct htif htif;
+    struct fw_cfg fw_cfg;
+    struct pflash flash;
     struct clock clock;
     uint64_t ticks;
     uint64_t bytes_out;
@@ -79,6 +83,70 @@ static void arm(void *arg, uint64_t deadline)
     (void)arg, (void)deadline;
 }
 
+static void wake(void *arg)
+{
+    (void)arg;
+}
+
+static void wrote_ram(void *arg, uint64_t gpa, uint64_t len_bytes)
+{
+    (void)arg;
+    CHECK(phys_is_ram(&ram, gpa, len_bytes));
+}
+
+/* One for all, which stays as it is: what is programmed is taken back. */
+static uint8_t *flash_bytes(void)
+{
+    static uint8_t *bytes;
+
+    if (!bytes) {
+        bytes = malloc(PFLASH_LEN);
+        CHECK(bytes);
+        memset(bytes, 0xff, PFLASH_LEN);
+    }
+    return bytes;
+}
+
+static bool keep(void *arg, uint64_t offset, uint64_t len_bytes)
+{
+    (void)arg;
+    CHECK(offset < PFLASH_LEN && len_bytes <= PFLASH_LEN - offset);
+    memset(flash_bytes() + offset, 0xff, len_bytes);
+    return len_bytes != 2;
+}
+
+static void wrote_flash(void *arg, uint64_t offset, uint64_t len_bytes)
+{
+    (void)arg;
+    CHECK(len_bytes > 0 && offset < PFLASH_LEN && len_bytes <= PFLASH_LEN - offset);
+}
+
+static void make_firmwares(struct bench *b)
+{
+    const struct virtio_dma dma = {.phys = &ram, .wrote = wrote_ram};
+    const struct pflash_host host = {.keep = keep, .wake = wake, .wrote = wrote_flash};
+
+    fw_cfg_init(&b->fw_cfg, &dma, wake, NULL);
+    fw_cfg_add_number(&b->fw_cfg, FW_CFG_NB_CPUS, N_HARTS, 2);
+    fw_cfg_add_file(&b->fw_cfg, "opt/b", "123456789", 9);
+    fw_cfg_add_file(&b->fw_cfg, "opt/a", NULL, 0);
+    pflash_init(&b->flash, flash_bytes(), false, &host);
+}
+
+/* An order of fw_cfg's, as it should be, or nearly. */
+static void order(struct bench *b, struct fuzz_input *in)
+{
+    const uint32_t control = fuzz_below(in, 32) | fuzz_below(in, 40) << 16;
+    const uint32_t words[2] = {__builtin_bswap32(control), (uint32_t)fuzz_take(in, 2) << 16};
+    const uint64_t gpa = RAM + fuzz_take(in, 2), to = __builtin_bswap64(gpa ^ fuzz_below(in, 2));
+
+    memcpy(phys_ptr(&ram, RAM + 0x200), words, sizeof words);
+    memcpy(phys_ptr(&ram, RAM + 0x208), &to, sizeof to);
+    fw_cfg_mmio.write(&b->fw_cfg, 16, 8,
+                      __builtin_bswap64(fuzz_below(in, 8) ? RAM + 0x200 : fuzz_take(in, 8)));
+    fw_cfg_poll(&b->fw_cfg);
+}
+
 static void make(struct bench *b)
 {
     struct irq_line lines[N_CONTEXTS], soft[N_HARTS], timer[N_HARTS];
@@ -104,10 +172,13 @@ static void make(struct bench *b)
     b->htif.console = b;
     b->htif.finish = finish;
     b->htif.finish_arg = b;
+    make_firmwares(b);
 }
 
 static void destroy(struct bench *b)
 {
+    fw_cfg_fini(&b->fw_cfg);
+    pflash_fini(&b->flash);
     uart_fini(&b->uart);
     rtc_fini(&b->rtc);
     clint_fini(&b->clint);
@@ -129,14 +200,16 @@ static void access_device(struct bench *b, struct fuzz_input *in)
         {&clint_mmio, &b->clint, 0x10000, {0, 0x4000, 0x4000, 0xbfc0}},
         {&rtc_mmio, &b->rtc, 0x1000, {0}},
         {&finisher_mmio, &b->finisher, 0x1000, {0}},
+        {&fw_cfg_mmio, &b->fw_cfg, 0x18, {0, 0, 0, 0}},
+        {&pflash_mmio, &b->flash, PFLASH_LEN, {0, 0, 0x2000, PFLASH_BLOCK}},
     };
-    unsigned n = fuzz_below(in, 5), size = 1u << fuzz_below(in, 4);
+    unsigned n = fuzz_below(in, 7), size = 1u << fuzz_below(in, 4);
     uint64_t offset = fuzz_take(in, 3) % target[n].len;
     const struct phys_mmio *ops = target[n].ops;
 
     if (fuzz_below(in, 4) != 0)
         offset = target[n].dense[fuzz_below(in, 4)] + offset % 0x40;
-    offset &= ~(uint64_t)(size - 1);
+    offset = offset % target[n].len & ~(uint64_t)(size - 1);
     if (size < ops->min_size || size > ops->max_size)
         return;
     if (fuzz_below(in, 2))
@@ -181,7 +254,11 @@ static void step(struct bench *b, struct fuzz_input *in)
     case 4: b->ticks += fuzz_take(in, 8) >> fuzz_below(in, 64); break;
     case 5: clint_tick(&b->clint, fuzz_below(in, N_HARTS)); break;
     case 6: rtc_tick(&b->rtc); break;
-    case 7: command(b, in); break;
+    case 7:
+        command(b, in);
+        order(b, in);
+        pflash_poll(&b->flash);
+        break;
     default: access_device(b, in); break;
     }
     CHECK(b->uart.rx_len <= UART_FIFO && b->uart.rx_head < UART_FIFO);
@@ -196,6 +273,8 @@ static void transfer(struct bench *b, struct state_io *io)
     uart_state(&b->uart, io);
     rtc_state(&b->rtc, io);
     htif_state(&b->htif, io);
+    fw_cfg_state(&b->fw_cfg, io);
+    pflash_state(&b->flash, io);
     CHECK(!io->failed);
 }
 

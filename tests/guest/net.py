@@ -3,7 +3,7 @@
 
     tests/guest/net.py [--dbt PATH] [--via user|passt|tap] [--mbytes N] [OPTION...]
 
-N megabytes go each way (10). Without the program passt there is nothing to test via it, and via a
+With BUS=pci in the environment the card is on PCI. N megabytes go each way (10). Without the program passt there is nothing to test via it, and via a
 tap interface not without root's rights. The last line is "N passed, N failed".
 """
 
@@ -220,7 +220,7 @@ def user(ports, folder):
     """The options for libslirp: QEMU's spelling."""
     web, end, udp = ports
     return None, ["-netdev", f"user,id=n,hostname=guest,hostfwd=tcp:127.0.0.1:{web}-:80,hostfwd=udp::{udp}-:5000,"
-                  f"hostfwd=tcp:127.0.0.1:{end}-10.0.2.15:9,hostfwd=tcp:[::1]:{web}-:80", "-device", f"virtio-net-device,netdev=n,mac={MAC}"]
+                  f"hostfwd=tcp:127.0.0.1:{end}-10.0.2.15:9,hostfwd=tcp:[::1]:{web}-:80", "-device", f"virtio-net-{os.environ.get('BUS', 'device')},netdev=n,mac={MAC}"]
 
 
 def passt(ports, folder):

@@ -156,7 +156,12 @@ static void other_accesses_are_ignored(void **state)
     assert_int_equal(get(0x14, 2), 0);
     assert_int_equal(get(0x10, 4), 0);
     assert_int_equal(get(0x00, 8), 0);
+    set(0x20, 4, 0x11112222);
+    set(0x20, 2, 0x3333);
+    set(0x23, 1, 0x44);
     assert_int_equal(get(0x20, 2), 0);
+    assert_int_equal(get(0x20, 4), 0x11112222);
+    assert_int_equal(get(0x12, 1), 0);
     for (uint64_t at = COMMON_LEN; at < 0x1000; at += 8) {
         set(at, 8, UINT64_MAX);
         assert_int_equal(get(at, 8), 0);
@@ -282,11 +287,13 @@ static void what_it_describes_badly_is_nothing(void **state)
     static const struct {
         uint8_t bar;
         uint32_t offset, length;
-    } rows[] = {{0, 0x14, 1}, {5, 0x14, 1},       {4, 0x14, 0},      {4, 0x14, 3},
-                {4, 0x14, 8}, {4, 0x14, 0x101},   {4, 0x4014, 1},    {4, 0x4000, 4},
-                {4, 0x13, 2}, {4, 0x80000014, 1}, {4, 0xfffffffc, 4}};
+    } rows[] = {{0, 0x14, 1},  {5, 0x14, 1},       {4, 0x14, 0},       {4, 0x14, 3},
+                {4, 0x14, 8},  {4, 0x14, 0x101},   {4, 0x4014, 1},     {4, 0x4000, 4},
+                {4, 0x13, 2},  {4, 0x80000014, 1}, {4, 0xfffffffc, 4}, {4, 0x3002, 4},
+                {4, 0x3001, 2}};
 
     (void)state;
+    d.n_kicks = 0;
     for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         describe(rows[i].bar, rows[i].offset, rows[i].length);
         vd_set_config(&d, DATA_AT, 4, VD_ACKNOWLEDGE);
@@ -294,6 +301,7 @@ static void what_it_describes_badly_is_nothing(void **state)
         if (rng.v.status != 0)
             fail_msg("row %u", i);
     }
+    assert_int_equal(d.n_kicks, 0);
 }
 
 /* ---- Life
