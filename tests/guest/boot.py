@@ -207,6 +207,21 @@ def sigterm_case(term):
     term.check_restored()
 
 
+def hang_up_case(term):
+    """A terminal that is closed ends the machine in it."""
+    term.wait_for("Linux version", 60)
+    for end in (term.slave, term.master):
+        os.close(end)
+    # For close(), which closes them.
+    term.slave, term.master = (os.open(os.devnull, os.O_RDWR) for _ in range(2))
+    try:
+        status = term.process.wait(30)
+    except subprocess.TimeoutExpired:
+        raise Wrong("still runs 30 s after its terminal was closed") from None
+    if status not in (-signal.SIGHUP, 128 + signal.SIGHUP):
+        raise Wrong(f"ended with status {status} when its terminal was closed")
+
+
 def stop_case(term):
     """kill -TSTP gives the terminal back until SIGCONT; then the guest goes on."""
     term.wait_for("/ # ", 60)
@@ -361,6 +376,7 @@ CASES = [
     ("Ctrl-A x, unread", [], stuck_case, False),
     ("quit, unread", [], stuck_quit_case, False),
     ("SIGTERM", [], sigterm_case, False),
+    ("closed terminal", [], hang_up_case, False),
     ("SIGTSTP, SIGCONT", [], stop_case, False),
     ("builtin, interp: init, Ctrl-A x", ["--engine", "interp"], init_case, False),
 ]
