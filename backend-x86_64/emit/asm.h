@@ -193,6 +193,7 @@ void x64_rorx(struct x64_code *c, unsigned d, unsigned s, unsigned amount);
 void x64_rorx32(struct x64_code *c, unsigned d, unsigned s, unsigned amount);
 void x64_ror_cl(struct x64_code *c, bool w, unsigned reg);
 void x64_cqo(struct x64_code *c);
+void x64_lfence(struct x64_code *c);
 void x64_rdtsc(struct x64_code *c);
 void x64_ldmxcsr(struct x64_code *c, struct x64_mem m);
 void x64_stmxcsr(struct x64_code *c, struct x64_mem m);
