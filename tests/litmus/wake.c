@@ -112,7 +112,7 @@ static void runners(void)
 /* ---- All to all --------------------------------------------------------------------------------------- */
 
 /* Each leaves a letter in a box, then wakes its owner, who sleeps whenever all boxes are empty. IPIs
- * may be merged, letters not. PLANT: the owner looks, then forgets the IPI. */
+ * may be merged, letters not. PLANT: nobody is woken. */
 static void storm(unsigned index)
 {
     uint64_t got = 0, want = wanted * (n_harts - 1), i = 0, deadline = time_now() + rescue_ticks();
@@ -127,7 +127,7 @@ static void storm(unsigned index)
                     continue;
                 __atomic_add_fetch(&mail[to][0], 1, __ATOMIC_RELEASE);
                 full_fence();
-                if (!PLANT || i + 1 < wanted)
+                if (!PLANT)
                     send_ipi(to);
             }
             i++;
