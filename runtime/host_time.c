@@ -64,11 +64,12 @@ void host_time_set_virtual(struct cpu_state *s)
 
 uint64_t host_time_ticks(const struct cpu_state *s, bool is_virtual)
 {
-    uint64_t clock;
+    uint64_t clock = s->icount;
 
-    if (!is_virtual)
-        _mm_lfence(); /* as translated code does: loads before it come first */
-    clock = is_virtual ? s->icount : __rdtsc();
+    if (!is_virtual) {
+        _mm_lfence(); /* as in translated code: backend-x86_64/emit/emit_call.c */
+        clock = __rdtsc();
+    }
     return (uint64_t)(((unsigned __int128)(clock - s->tsc_base) * s->tsc_mult) >> 64) +
            __atomic_load_n(&s->time_add, __ATOMIC_RELAXED);
 }

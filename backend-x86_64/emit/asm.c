@@ -304,17 +304,17 @@ void x64_cqo(struct x64_code *c)
     x64_byte(c, 0x99);
 }
 
-void x64_rdtsc(struct x64_code *c)
-{
-    x64_byte(c, 0x0f);
-    x64_byte(c, 0x31);
-}
-
 void x64_lfence(struct x64_code *c)
 {
     x64_byte(c, 0x0f);
     x64_byte(c, 0xae);
     x64_byte(c, 0xe8);
+}
+
+void x64_rdtsc(struct x64_code *c)
+{
+    x64_byte(c, 0x0f);
+    x64_byte(c, 0x31);
 }
 
 void x64_ldmxcsr(struct x64_code *c, struct x64_mem m)

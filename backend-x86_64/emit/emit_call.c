@@ -74,8 +74,8 @@ static void time_now(struct x64_emitter *x)
     if (x->b->virtual_time) {
         x64_mov_rm(c, RAX, STATE_MEM(icount));
     } else {
-        /* Not before the loads in front of it: one of them may say that another hart has read a
-         * later time. */
+        /* The counter is read out of order, even before a load in front of a locked instruction;
+         * another hart's reading that a guest has loaded would then be later than its own. */
         x64_lfence(c);
         x64_rdtsc(c);
         x64_shl_ri8(c, RDX, 32);

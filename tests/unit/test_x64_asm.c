@@ -645,8 +645,8 @@ static void other_forms(void **state)
 #define FORM0(call, mnemonic)                                                                      \
     c = fresh(buffer), at = x64_at(&c), call, one(&c, at, mnemonic, 0, NULL)
         FORM0(x64_cqo(&c), "cqo");
-        FORM0(x64_rdtsc(&c), "rdtsc");
         FORM0(x64_lfence(&c), "lfence");
+        FORM0(x64_rdtsc(&c), "rdtsc");
         FORM0(x64_ret(&c), "ret");
 #undef FORM0
     }
