@@ -42,6 +42,7 @@ class Guest:
         self.answer()
 
     def wait_for(self, text):
+        """What came before it."""
         end = time.monotonic() + LIMIT
         while text not in self.said:
             if not select.select([self.process.stdout], [], [], max(0, end - time.monotonic()))[0]:
@@ -50,16 +51,15 @@ class Guest:
             if not data:
                 sys.exit(f"balloon.py: dbt-run ended, said {self.said[-300:]!r}")
             self.said += data.decode(errors="replace")
-        self.said = self.said[self.said.index(text) + len(text):]
+        before, self.said = self.said.split(text, 1)
+        return before
 
     def ok(self, command):
         """Did the guest do it, with success?"""
         self.process.stdin.write(f"{command}\n".encode())
         self.process.stdin.flush()
         self.wait_for("test: status ")
-        while "\n" not in self.said:
-            self.said += os.read(self.process.stdout.fileno(), 65536).decode(errors="replace")
-        return self.said.startswith("0 ")
+        return self.wait_for("\n").startswith("0 ")
 
     def answer(self):
         text = ""
