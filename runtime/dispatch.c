@@ -206,6 +206,9 @@ static bool serve_pending(struct hart *h)
     while (atomic_load(&s->pending)) {
         uint32_t p = atomic_fetch_and(&s->pending, PENDING_IRQ);
 
+        /* Again: a kick that has just been taken may be that of somebody who waits for us, and
+         * kicks once (quiesce.c). */
+        quiesce_pass(h);
         if (h->salts_wrapped)
             begin_salts_anew(h);
         if ((p & (PENDING_EVENT | PENDING_TIME)) && !ev->poll(ev->arg))
