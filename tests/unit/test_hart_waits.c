@@ -15,12 +15,14 @@
 #include "tests/lib/toy_isa.h"
 
 #define CODE TOY_RAM
+#define HOOK UINT64_C(0x20000000)
 enum { LIMIT_S = 20 };
 
 struct scene {
     struct toy_hart *t;
     pthread_t other;
     unsigned n_polls;
+    bool linked; /* at the first poll the loop would link an exit */
 };
 
 /* A hang is a failure, and says so. */
@@ -94,10 +96,81 @@ static void a_kick_that_comes_while_another_is_served_stops_the_hart(void **stat
     end(t);
 }
 
+/* ---- A block that is retired while it runs --------------------------------------------------- */
+
+static uint64_t hook_read(void *device, uint64_t offset, unsigned size)
+{
+    (void)device, (void)offset, (void)size;
+    return 0;
+}
+
+/* As another hart does that makes room: the running block is dropped, its segment will be used
+ * again when this hart has passed. */
+static void retire(void *device, uint64_t offset, unsigned size, uint64_t value)
+{
+    struct scene *c = device;
+    struct tcache *tc = c->t->world->tcache;
+
+    (void)offset, (void)size, (void)value;
+    tcache_lock(tc);
+    assert_true(block_drop_range(tc->blocks, CODE, 4));
+    cache_retire(tc->cache, 0);
+    tcache_unlock(tc);
+    hart_kick(c->t->world->hart, PENDING_EVENT);
+}
+
+static const struct phys_mmio hook_ops = {hook_read, retire, 1, 8};
+
+static bool poll_for_link(void *arg)
+{
+    struct scene *c = arg;
+    const struct hart *h = c->t->world->hart;
+
+    if (c->n_polls++ == 0)
+        c->linked = h->link_from && h->link_generation == cache_generation(h->tc->cache);
+    return poll_until_stopped(c);
+}
+
+static void no_link_is_kept_of_a_block_that_was_retired_meanwhile(void **state)
+{
+    struct scene c;
+    struct toy_hart *t = begin(&c, poll_for_link);
+    uint64_t at = CODE;
+
+    (void)state;
+    phys_add_mmio(&t->world->phys, HOOK, 0x1000, "hook", &hook_ops, &c);
+    TOY(t, at, ST, 1, 2, 0);
+    TOY(t, at, JMP, 0, 0, 6);
+    at = CODE + 16;
+    TOY(t, at, STOP, 0, 0, 0);
+    t->s.reg[2] = HOOK;
+    toy_run(t, CODE);
+    assert_int_equal(c.n_polls, 2); /* the second is STOP's */
+    assert_false(c.linked);
+    end(t);
+}
+
+/* So that the test above can fail. */
+static void a_link_is_kept_else(void **state)
+{
+    struct scene c;
+    struct toy_hart *t = begin(&c, poll_for_link);
+    uint64_t at = CODE;
+
+    (void)state;
+    TOY(t, at, STOP, 0, 0, 0);
+    toy_run(t, CODE);
+    assert_int_equal(c.n_polls, 1);
+    assert_true(c.linked);
+    end(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_kick_that_comes_while_another_is_served_stops_the_hart),
+        cmocka_unit_test(no_link_is_kept_of_a_block_that_was_retired_meanwhile),
+        cmocka_unit_test(a_link_is_kept_else),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
