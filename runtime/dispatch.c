@@ -206,6 +206,9 @@ static bool serve_pending(struct hart *h)
     while (atomic_load(&s->pending)) {
         uint32_t p = atomic_fetch_and(&s->pending, PENDING_IRQ);
 
+        /* Again: a kick that has just been taken may be that of somebody who waits for us, and
+         * kicks once (quiesce.c). */
+        quiesce_pass(h);
         if (h->salts_wrapped)
             begin_salts_anew(h);
         if ((p & (PENDING_EVENT | PENDING_TIME)) && !ev->poll(ev->arg))
@@ -321,8 +324,11 @@ void block_left(struct hart *h, enum exit_reason reason)
 
             s->pc = s->page_va + (uint64_t)(int64_t)e->at.target;
             if (!h->config.no_links) {
-                h->link_from = e;
+                /* In this order: the segment of `from` may just have been retired, and will be used
+                 * again when we have passed. Then either `from` is dropped, or the generation
+                 * changes behind what is kept here. */
                 h->link_generation = cache_generation(h->tc->cache);
+                h->link_from = from->dropped ? NULL : e;
             }
         }
         break;
