@@ -118,6 +118,7 @@ help:
 -include tests/lint/lint.mk
 -include tests/diff/diff.mk
 -include tests/system/system.mk
+-include tests/litmus/litmus.mk
 -include tests/fuzz/fuzz.mk
 -include tests/mutants/mutants.mk
 -include tests/cov/cov.mk

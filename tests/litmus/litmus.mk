@@ -1,0 +1,14 @@
+# Litmus tests and torture for several harts: tests/litmus/README.md. Included by the Makefile.
+
+## test-litmus  ROUNDS=10000000: the memory model, code, page tables and IPIs between 2 and 4 harts, then the planted faults
+## soak         SECONDS=1800: a whole Linux tortured with 2 and 4 harts
+.PHONY: test-litmus soak
+test-litmus: deps-test dbt-run
+	@tests/litmus/model.py
+	@tests/litmus/model.py --random 20000 1
+	@tests/litmus/run.py --rounds $(or $(ROUNDS),10000000) --limit 36000
+	@tests/litmus/run.py --planted --harts 2 --rounds 50000
+
+soak: deps-test dbt-run
+	@scripts/fetch-guest.sh
+	@tests/guest/torture.py --seconds $(or $(SECONDS),1800)
