@@ -2,14 +2,14 @@
 # All that CI runs: `make test`. Each part prints its own lines and counts; the last line of
 # all is "N passed, N failed". A part fails if it says so or exits with another status than 0.
 #
-#   tests/run.sh [PART...]      parts: unit asan tools guest diff system bench check docs (default: these)
+#   tests/run.sh [PART...]      parts: unit asan tools guest smp diff system bench check docs (default: these)
 #                               and long, which takes longer than CI should: make test-long; debian is a
 #                               part of it
 # STOP=1 ends at the first test that fails. LIMIT: seconds that no test, builds apart, may exceed.
 set -u
 cd "$(dirname "$0")/.."
 export LC_ALL=C
-parts=${*:-unit asan tools guest diff system bench check docs}
+parts=${*:-unit asan tools guest smp diff system bench check docs}
 log=out/test
 asan_options=detect_leaks=0:handle_segv=0:allow_user_segv_handler=1
 mkdir -p "$log"
@@ -159,6 +159,19 @@ part_guest()
     many balloon 300 tests/guest/balloon.py
 }
 
+# Several harts: litmus tests, a tortured Linux, boots.
+part_smp()
+{
+    one smp-build 600 make -j2 --no-print-directory dbt-run
+    one fetch-guest 600 scripts/fetch-guest.sh
+    one litmus-model 60 tests/litmus/model.py
+    one litmus-random 60 tests/litmus/model.py --random 2000 1
+    many litmus 300 tests/litmus/run.py --rounds 20000
+    many litmus-planted 300 tests/litmus/run.py --planted --harts 2 --modes builtin --rounds 20000
+    many torture 300 tests/guest/torture.py --seconds 60
+    many smp-boots 300 tests/guest/smp-boots
+}
+
 part_diff()
 {
     local stress
@@ -263,6 +276,8 @@ part_long()
     for stress in regs table links regs,table,links; do
         one "boot-$stress" 300 bash -c "boots ./dbt-run --stress $stress"
     done
+    many litmus-1e6 3600 tests/litmus/run.py --rounds 1000000 --limit 1200
+    many smp-boots-50 3600 tests/guest/smp-boots --times 50
     many disk-kill 900 tests/guest/disk-kill.py --kills 400 --seed 7
     many net-100-mbytes 600 tests/guest/net.py --mbytes 100
     many net-stress 600 tests/guest/net.py --stress regs,table,links
