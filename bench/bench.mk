@@ -1,7 +1,7 @@
 # Measurements: bench/README.md. What they choose comes from the environment: RUNS, KERNELS, DBT.
 
 ## bench        CPU time of kernels and of a boot, against native code and QEMU (15 minutes)
-.PHONY: bench bench-ablation bench-compare bench-hot bench-net bench-share bench-debian
+.PHONY: bench bench-ablation bench-compare bench-hot bench-net bench-share bench-debian bench-smp
 bench: all
 	@bench/run.py
 
@@ -29,3 +29,7 @@ bench-debian: debian-image
 ## bench-share     a shared folder of small files and a large one, against QEMU's 9p
 bench-share: all
 	@bench/share.py
+
+## bench-smp       two harts on two processors against one, eight against two, against QEMU
+bench-smp: all
+	@bench/smp.py

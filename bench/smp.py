@@ -1,0 +1,112 @@
+#!/usr/bin/env python3
+"""Several harts, dbt's and QEMU's: `make bench-smp`; bench/README.md says how to read it.
+
+    [RUNS=5] [KERNELS="compute forks faults"] [DBT=./dbt-run] [QEMU=...] [LIMIT=600] [BOOT=0] bench/smp.py
+
+Throughput by the guest's clock: two harts on two processors against one, eight against two.
+"""
+import os
+import subprocess
+
+from lib import about, table
+from lib.guest import Guest, boot_cost
+from lib.kernels import COMPILERS, RESULTS, TOP, die
+from lib.measure import note
+from lib.stats import ratio, summary
+
+OUT = RESULTS / "bench-smp"
+QEMU = "qemu-system-riscv64 -M virt -nographic -bios default -m 1G"
+# Units of work for each process, of which there are as many as harts: a second or so by either.
+UNITS = {"compute": {"dbt": 60, "qemu": 20}, "forks": {"dbt": 12, "qemu": 3}, "faults": {"dbt": 20, "qemu": 5}}
+HARTS = (1, 2, 8)
+
+
+def make_initrd():
+    os.makedirs(OUT / "log", exist_ok=True)
+    command = [COMPILERS["guest"], "-std=gnu17", "-O2", "-Wall", "-Wextra", "-Werror", "-static",
+               str(TOP / "bench/smp/work.c"), "-o", str(OUT / "work")]
+    if subprocess.run(command, check=False).returncode != 0:
+        die("work.c does not build")
+    subprocess.run([str(TOP / "scripts/make-initramfs.sh"), str(OUT / "initrd"), str(TOP / "bench/smp/init"),
+                    str(OUT / "work")], check=True)
+    return OUT / "initrd"
+
+
+def throughput(guest, kind, processes, units):
+    """Units a second, all processes together."""
+    guest.process.stdin.write(f"{kind} {processes} {units}\n".encode())
+    guest.process.stdin.flush()
+    before, match = guest.wait_for(rf"bench: status (\d+) of {kind}\n")
+    if match[1] != "0" or "work: " not in before:
+        die(f"{kind} under {guest.name} ended with status {match[1]}; see {guest.log.name}")
+    return processes * units * 1e9 / int(before.split("work: ")[1].split()[0])
+
+
+def one_round(commands, initrd, kinds, number, samples):
+    """Boots all machines, and runs each kind on all of them in turn."""
+    guests = {(name, harts): Guest(f"{name}-{harts}", f"{command} -smp {harts}", initrd,
+                                   OUT / "log" / f"{name}-{harts}.txt")
+              for name, command in commands.items() for harts in HARTS}
+    try:
+        for kind in kinds:
+            order = sorted(guests, reverse=number % 2 == 1)
+            for name, harts in order:
+                guests[name, harts].settle()
+                value = throughput(guests[name, harts], kind, harts, UNITS[kind][name])
+                samples[kind][name].setdefault(harts, []).append(value)
+                note(f"round {number + 1}: {kind:<8}{name:<5}{harts} harts {value:10.1f} units/s")
+    finally:
+        for guest in guests.values():
+            guest.close()
+
+
+def boots(commands, n_runs):
+    """CPU seconds of a boot to power-off with one hart and with two."""
+    costs = {name: {1: [], 2: []} for name in commands}
+    for number in range(n_runs):
+        for name, command in commands.items():
+            for harts in (1, 2):
+                cost = boot_cost(name, f"{command} -smp {harts}", OUT / "log" / f"boot-{name}-{harts}.txt")["cpu"]
+                costs[name][harts].append(cost)
+                note(f"boot {number + 1}: {name:<5}{harts} harts {cost:8.3f} s")
+    return {name: {"1": summary(by[1]), "2": summary(by[2]), "2/1": ratio(by, 2, 1)} for name, by in costs.items()}
+
+
+def print_tables(result):
+    print("\nThroughput, units of work a second on the guest's clock, medians; ratios with their extremes:")
+    print(f"  {'':<9}{'':<6}" + "".join(f"{h:>9} h" for h in HARTS) + f"{'2 h / 1 h':>14}{'':<12}{'8 h / 2 h':>13}")
+    for kind, sides in result["kinds"].items():
+        for name, r in sides.items():
+            print(f"  {kind:<9}{name:<6}" + "".join(f"{r[str(h)]['median']:11.1f}" for h in HARTS),
+                  table.with_spread(r["2/1"]), table.with_spread(r["8/2"]))
+    for name, r in result.get("boot", {}).items():
+        print(f"  boot to power-off, CPU: {name:<5} 1 hart {r['1']['median']:.3f} s, 2 harts {r['2']['median']:.3f} s,",
+              table.with_spread(r["2/1"]))
+
+
+def main():
+    n_runs = int(os.environ.get("RUNS", 5))
+    kinds = os.environ.get("KERNELS", "").split() or list(UNITS)
+    unknown = [kind for kind in kinds if kind not in UNITS]
+    if unknown:
+        die(f"no work '{unknown[0]}'; there is: {' '.join(UNITS)}")
+    commands = {"dbt": os.environ.get("DBT", str(TOP / "dbt-run")), "qemu": os.environ.get("QEMU", QEMU)}
+    subprocess.run([str(TOP / "scripts/deps.sh"), "build", "bench"], check=True)
+    subprocess.run([str(TOP / "scripts/fetch-guest.sh")], check=True)
+    initrd = make_initrd()
+    samples = {kind: {name: {} for name in commands} for kind in kinds}
+    result = {"about": about.describe(commands, n_runs)}
+    if os.environ.get("BOOT", "1") != "0":
+        result["boot"] = boots(commands, n_runs)
+    for number in range(n_runs):
+        one_round(commands, initrd, kinds, number, samples)
+    result["kinds"] = {
+        kind: {name: {**{str(h): summary(by[h]) for h in HARTS}, "2/1": ratio(by, 2, 1), "8/2": ratio(by, 8, 2)}
+               for name, by in sides.items()}
+        for kind, sides in samples.items()}
+    print_tables(result)
+    about.write_json(RESULTS / "bench-smp.json", result)
+
+
+if __name__ == "__main__":
+    main()
