@@ -33,8 +33,7 @@ static void sleep_until(const volatile uint64_t *p, uint64_t at_least)
     set_timer(UINT64_MAX);
 }
 
-/* ---- Two harts that wake each other -------------------------------------------------------------
- */
+/* ---- Two harts that wake each other ------------------------------------------------------------- */
 
 static void ping_pong(unsigned index)
 {
@@ -65,8 +64,7 @@ static void sleepers(void)
     note("wake.ping-pong", "round trip, ns:", took * (1000000000 / ticks_per_second) / wanted, "");
 }
 
-/* ---- To a hart that runs
- * ----------------------------------------------------------------------------- */
+/* ---- To a hart that runs ----------------------------------------------------------------------------- */
 
 static void answer(void)
 {
@@ -111,11 +109,10 @@ static void runners(void)
     note("wake.running", "round trip, ns:", took * (1000000000 / ticks_per_second) / wanted, "");
 }
 
-/* ---- All to all
- * --------------------------------------------------------------------------------------- */
+/* ---- All to all --------------------------------------------------------------------------------------- */
 
-/* Each leaves a letter in a box, then wakes its owner, who sleeps whenever all boxes are empty.
- * IPIs may be merged, letters not. PLANT: the owner looks, then forgets the IPI. */
+/* Each leaves a letter in a box, then wakes its owner, who sleeps whenever all boxes are empty. IPIs
+ * may be merged, letters not. PLANT: nobody is woken. */
 static void storm(unsigned index)
 {
     uint64_t got = 0, want = wanted * (n_harts - 1), i = 0, deadline = time_now() + rescue_ticks();
@@ -130,7 +127,7 @@ static void storm(unsigned index)
                     continue;
                 __atomic_add_fetch(&mail[to][0], 1, __ATOMIC_RELEASE);
                 full_fence();
-                if (!PLANT || i + 1 < wanted)
+                if (!PLANT)
                     send_ipi(to);
             }
             i++;
