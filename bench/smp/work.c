@@ -52,8 +52,8 @@ static void forks(void)
 static void faults(void)
 {
     for (int i = 0; i < 8; i++) {
-        volatile uint8_t *p = mmap(NULL, FAULTS * PAGE, PROT_READ | PROT_WRITE,
-                                   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        volatile uint8_t *p =
+            mmap(NULL, FAULTS * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
         if (p == MAP_FAILED)
             _exit(1);

@@ -92,7 +92,7 @@ static void patch_and_call(unsigned index)
     barrier_wait(&barrier, n_harts);
     fence_i();
     if (index == 0) {
-        for (uint64_t n = 1; n <= wanted; n++) {
+        for (uint64_t n = 1; n <= wanted && in_time(); n++) {
             publish(f, li_a0(n % FIELD_MAX), n);
             data()[0] = n;
             delay(random_below(64));
@@ -139,7 +139,7 @@ static void patch_in_block(unsigned index)
     barrier_wait(&barrier, n_harts);
     fence_i();
     if (index == 0) {
-        for (uint64_t n = 1; n <= wanted; n++) {
+        for (uint64_t n = 1; n <= wanted && in_time(); n++) {
             publish(&f[2], li_a0(n % FIELD_MAX), n);
             delay(random_below(64));
         }
@@ -168,12 +168,16 @@ static void patch_out(unsigned index)
 {
     volatile uint32_t *f = code();
 
-    for (uint64_t n = 1; n <= wanted; n++) {
+    for (uint64_t n = 1;; n++) {
         if (index == 0) {
             *f = J_SELF;
             remote_fence_i();
+            ended = n > wanted || !in_time();
+            runs = n - 1;
         }
         barrier_wait(&barrier, n_harts);
+        if (ended)
+            break;
         if (index == 0) {
             delay(random_below(2000));
             *f = PLANT ? J_SELF : RET;
@@ -190,7 +194,6 @@ static void patch_out(unsigned index)
         }
         barrier_wait(&barrier, n_harts);
     }
-    runs = wanted;
 }
 
 /* ---- Changes without a fence: the old or the new, nothing else
@@ -209,7 +212,7 @@ static void patch_unfenced(unsigned index)
     barrier_wait(&barrier, n_harts);
     fence_i();
     if (index == 0) {
-        for (uint64_t n = 1; n <= wanted; n++) {
+        for (uint64_t n = 1; n <= wanted && in_time(); n++) {
             *f = li_a0(PLANT ? 3 : 1 + n % 2);
             delay(random_below(64));
         }
@@ -234,6 +237,7 @@ static void try(const char *name, void (*fn)(unsigned), bool firmware, bool shar
     for (unsigned h = 0; h < MAX_HARTS; h++)
         answered[h][0] = 0;
     wanted = n;
+    start_clock();
     run_on_all(fn);
     verdict(name, n, wrong, "old code was run");
     note(name, "calls by the others:", runs, "");

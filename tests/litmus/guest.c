@@ -233,6 +233,18 @@ uint64_t random_below(uint64_t n)
     return (x >> 16) % n;
 }
 
+static uint64_t test_end;
+
+void start_clock(void)
+{
+    test_end = time_now() + arg_number("seconds", 10) * ticks_per_second;
+}
+
+bool in_time(void)
+{
+    return time_now() < test_end;
+}
+
 void delay(uint64_t steps)
 {
     for (uint64_t i = 0; i < steps; i++)

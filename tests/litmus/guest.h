@@ -114,6 +114,11 @@ void spin_for(const volatile uint64_t *p, uint64_t at_least);
 /* The same; false after so many ticks. */
 bool spin_until(const volatile uint64_t *p, uint64_t at_least, uint64_t ticks);
 
+/* A test that has more harts than there are processors may wait a host's time slice a round: it
+ * ends at its rounds, or `seconds=` after start_clock(). */
+void start_clock(void);
+bool in_time(void);
+
 uint64_t random_below(uint64_t n);
 
 /* Some hundred instructions at most. */

@@ -33,7 +33,8 @@ static void sleep_until(const volatile uint64_t *p, uint64_t at_least)
     set_timer(UINT64_MAX);
 }
 
-/* ---- Two harts that wake each other ------------------------------------------------------------- */
+/* ---- Two harts that wake each other -------------------------------------------------------------
+ */
 
 static void ping_pong(unsigned index)
 {
@@ -64,7 +65,8 @@ static void sleepers(void)
     note("wake.ping-pong", "round trip, ns:", took * (1000000000 / ticks_per_second) / wanted, "");
 }
 
-/* ---- To a hart that runs ----------------------------------------------------------------------------- */
+/* ---- To a hart that runs
+ * ----------------------------------------------------------------------------- */
 
 static void answer(void)
 {
@@ -109,10 +111,11 @@ static void runners(void)
     note("wake.running", "round trip, ns:", took * (1000000000 / ticks_per_second) / wanted, "");
 }
 
-/* ---- All to all --------------------------------------------------------------------------------------- */
+/* ---- All to all
+ * --------------------------------------------------------------------------------------- */
 
-/* Each leaves a letter in a box, then wakes its owner, who sleeps whenever all boxes are empty. IPIs
- * may be merged, letters not. PLANT: nobody is woken. */
+/* Each leaves a letter in a box, then wakes its owner, who sleeps whenever all boxes are empty.
+ * IPIs may be merged, letters not. PLANT: nobody is woken. */
 static void storm(unsigned index)
 {
     uint64_t got = 0, want = wanted * (n_harts - 1), i = 0, deadline = time_now() + rescue_ticks();

@@ -1,5 +1,5 @@
-/* Tortures a Linux of several harts for so many seconds: processes and threads that do a thing over and
- * over and check what came of it. Ends with the line "torture ok", or names what went wrong.
+/* Tortures a Linux of several harts for so many seconds: processes and threads that do a thing over
+ * and over and check what came of it. Ends with the line "torture ok", or names what went wrong.
  *
  *      torture SECONDS [PLANT]         PLANT: the name of a job that is to report a failure */
 #define _GNU_SOURCE
@@ -58,13 +58,14 @@ static pthread_t start(void *(*fn)(void *), void *arg)
     return t;
 }
 
-/* ---- Processes ------------------------------------------------------------------------------------- */
+/* ---- Processes
+ * ------------------------------------------------------------------------------------- */
 
 /* Children that exit, that exec, and grandchildren; memory that is copied on write. */
 static void forks(void)
 {
-    volatile uint64_t *shared_page = mmap(NULL, 16 * PAGE, PROT_READ | PROT_WRITE,
-                                          MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    volatile uint64_t *shared_page =
+        mmap(NULL, 16 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     for (uint64_t n = 0; more(); n++) {
         pid_t child[4];
@@ -141,11 +142,13 @@ static void pipes(void)
     EXPECT("pipes", WEXITSTATUS(status), CHILD_STATUS);
 }
 
-/* ---- Threads of one address space ------------------------------------------------------------------------ */
+/* ---- Threads of one address space
+ * ------------------------------------------------------------------------ */
 
 static _Thread_local volatile sig_atomic_t skipped;
 
-/* A store to a page that is read-only at the moment is skipped: sd without compression is 4 bytes. */
+/* A store to a page that is read-only at the moment is skipped: sd without compression is 4 bytes.
+ */
 static void skip_store(int number, siginfo_t *info, void *context)
 {
     ucontext_t *u = context;
@@ -168,8 +171,8 @@ static void *map_and_unmap(void *arg)
 
     for (uint64_t n = 1; more(); n++) {
         size_t pages = n % 13 + 1;
-        volatile uint64_t *p = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE,
-                                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        volatile uint64_t *p =
+            mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
         if (p == MAP_FAILED)
             fail("maps", "refused", (long)n, 0);
@@ -233,7 +236,8 @@ static void memory(void)
         pthread_join(t[i], NULL);
 }
 
-/* ---- Futexes, locks, signals --------------------------------------------------------------------------- */
+/* ---- Futexes, locks, signals
+ * --------------------------------------------------------------------------- */
 
 static _Atomic uint32_t turn;
 
@@ -340,7 +344,9 @@ static void signals(void)
     pthread_join(t[1], NULL);
 }
 
-/* ---- Code ------------------------------------------------------------------------------------------------ */
+/* ---- Code
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static uint32_t *code;
 static _Atomic uint64_t code_epoch;
@@ -382,8 +388,8 @@ static void *run_code(void *arg)
 /* A compiler of its own: a page a thread, written and run over and over. */
 static void *own_code(void *arg)
 {
-    uint32_t *mine = mmap(NULL, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC,
-                          MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    uint32_t *mine =
+        mmap(NULL, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     for (uint64_t n = 1; more(); n++) {
         uint32_t *at = mine + n % 1000;
@@ -413,7 +419,8 @@ static void codes(void)
         pthread_join(t[i], NULL);
 }
 
-/* ---- All of them at once, a process each --------------------------------------------------------------- */
+/* ---- All of them at once, a process each
+ * --------------------------------------------------------------- */
 
 static const struct {
     const char *name;
