@@ -74,8 +74,7 @@ static void publish(volatile uint32_t *at, uint32_t insn, uint64_t n)
     release(&epoch, n);
 }
 
-/* ---- The reader is told, fences if the writer did not, and calls
- * ----------------------------------- */
+/* ---- The reader is told, fences if the writer did not, and calls ---------------------- */
 
 static void patch_and_call(unsigned index)
 {
@@ -114,8 +113,7 @@ static void patch_and_call(unsigned index)
     __atomic_add_fetch(&runs, n_runs, __ATOMIC_RELAXED);
 }
 
-/* ---- The same inside one block: load of the epoch, then the changed instruction
- * ---------------------- */
+/* ---- The same inside one block: load of the epoch, then the changed instruction ------- */
 
 /* f(epoch, data): fence r,rw and the instruction under test directly behind the load. Returns the
  * epoch in a1's place: a0 the number it ran. */
@@ -158,8 +156,7 @@ static void patch_in_block(unsigned index)
     __atomic_add_fetch(&runs, n_runs, __ATOMIC_RELAXED);
 }
 
-/* ---- Out of an endless loop
- * --------------------------------------------------------------------------- */
+/* ---- Out of an endless loop ----------------------------------------------------------- */
 
 /* The others run `1: j 1b`; hart 0 writes `ret` over it. With a remote fence they must come back;
  * without any fence on their side only the firmware can make them look. PLANT: it is not written.
@@ -196,8 +193,7 @@ static void patch_out(unsigned index)
     }
 }
 
-/* ---- Changes without a fence: the old or the new, nothing else
- * ------------------------------------------- */
+/* ---- Changes without a fence: the old or the new, nothing else ------------------------ */
 
 static void patch_unfenced(unsigned index)
 {

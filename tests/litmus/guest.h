@@ -41,7 +41,7 @@ static inline struct hart *self(void)
     return h;
 }
 
-/* ---- The command line: NAME=VALUE ... ----------------------------------------------------- */
+/* ---- The command line: NAME=VALUE ... ------------------------------------------------- */
 
 uint64_t arg_number(const char *name, uint64_t otherwise);
 /* Does the list `name` hold the word? */
@@ -93,7 +93,7 @@ static inline uint64_t time_now(void)
     return t;
 }
 
-/* ---- Harts -------------------------------------------------------------------------------- */
+/* ---- Harts ---------------------------------------------------------------------------- */
 
 /* Every hart runs fn, this one too; comes back when all have. */
 void run_on_all(void (*fn)(unsigned index));
@@ -124,7 +124,7 @@ uint64_t random_below(uint64_t n);
 /* Some hundred instructions at most. */
 void delay(uint64_t steps);
 
-/* ---- Firmware: SBI or the CLINT ------------------------------------------------------------- */
+/* ---- Firmware: SBI or the CLINT ------------------------------------------------------- */
 
 extern uint64_t ticks_per_second;
 
@@ -144,8 +144,7 @@ bool is_timer(uint64_t cause);
 void remote_fence_i(void);
 const char *firmware_name(void);
 
-/* ---- Console and verdicts ---------------------------------------------------------------------
- */
+/* ---- Console and verdicts ------------------------------------------------------------- */
 
 /* %s %u (uint64_t) %x %d (int). By one hart at a time. */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -159,8 +158,7 @@ void note(const char *name, const char *what, uint64_t value, const char *unit);
 void skipped(const char *name, const char *why);
 uint64_t rounds_of(uint64_t divisor); /* rounds of a test whose round costs so many others */
 
-/* ---- The tests ----------------------------------------------------------------------------------
- */
+/* ---- The tests ------------------------------------------------------------------------ */
 
 void *memset(void *to, int byte, size_t n);
 void test_rows(void);

@@ -53,8 +53,7 @@ static void fence_here(void)
     __asm__ volatile("sfence.vma" ::: "memory");
 }
 
-/* ---- Fences on the others, by firmware or by a message that is answered
- * -------------------------- */
+/* ---- Fences on the others, by firmware or by a message that is answered --------------- */
 
 static volatile uint64_t fenced[MAX_HARTS][LINE / 8] __attribute__((aligned(LINE)));
 static volatile uint64_t asked_for __attribute__((aligned(LINE)));
@@ -103,8 +102,7 @@ static void end(void)
     paging_off();
 }
 
-/* ---- Another page
- * ------------------------------------------------------------------------------------- */
+/* ---- Another page --------------------------------------------------------------------- */
 
 static void change_page(unsigned index)
 {
@@ -187,8 +185,7 @@ static void change_code(unsigned index)
     __atomic_add_fetch(&runs, n_runs, __ATOMIC_RELAXED);
 }
 
-/* ---- Rights taken away
- * ------------------------------------------------------------------------------------ */
+/* ---- Rights taken away ---------------------------------------------------------------- */
 
 /* A store that faults is skipped, and counted. */
 static uint64_t skip_store(uint64_t cause, uint64_t epc, uint64_t tval)
@@ -241,9 +238,7 @@ static void take_away(unsigned index)
     __atomic_add_fetch(&wrong, bad, __ATOMIC_RELAXED);
 }
 
-/* ---- A and D
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- A and D -------------------------------------------------------------------------- */
 
 static volatile uint64_t svade;
 
