@@ -166,7 +166,7 @@ part_smp()
     one fetch-guest 600 scripts/fetch-guest.sh
     one litmus-model 60 tests/litmus/model.py
     one litmus-random 60 tests/litmus/model.py --random 2000 1
-    many litmus 300 tests/litmus/run.py --rounds 20000
+    many litmus 300 tests/litmus/run.py --rounds 5000 --limit 150
     many litmus-planted 300 tests/litmus/run.py --planted --harts 2 --modes builtin --rounds 20000
     many torture 300 tests/guest/torture.py --seconds 60
     many smp-boots 300 tests/guest/smp-boots
@@ -276,7 +276,7 @@ part_long()
     for stress in regs table links regs,table,links; do
         one "boot-$stress" 300 bash -c "boots ./dbt-run --stress $stress"
     done
-    many litmus-1e6 3600 tests/litmus/run.py --rounds 1000000 --limit 1200
+    many litmus-1e6 3600 tests/litmus/run.py --rounds 1000000 --seconds 60 --limit 1800
     many smp-boots-50 3600 tests/guest/smp-boots --times 50
     many disk-kill 900 tests/guest/disk-kill.py --kills 400 --seed 7
     many net-100-mbytes 600 tests/guest/net.py --mbytes 100

@@ -74,8 +74,7 @@ static void publish(volatile uint32_t *at, uint32_t insn, uint64_t n)
     release(&epoch, n);
 }
 
-/* ---- The reader is told, fences if the writer did not, and calls
- * ----------------------------------- */
+/* ---- The reader is told, fences if the writer did not, and calls ---------------------- */
 
 static void patch_and_call(unsigned index)
 {
@@ -92,7 +91,7 @@ static void patch_and_call(unsigned index)
     barrier_wait(&barrier, n_harts);
     fence_i();
     if (index == 0) {
-        for (uint64_t n = 1; n <= wanted; n++) {
+        for (uint64_t n = 1; n <= wanted && in_time(); n++) {
             publish(f, li_a0(n % FIELD_MAX), n);
             data()[0] = n;
             delay(random_below(64));
@@ -114,8 +113,7 @@ static void patch_and_call(unsigned index)
     __atomic_add_fetch(&runs, n_runs, __ATOMIC_RELAXED);
 }
 
-/* ---- The same inside one block: load of the epoch, then the changed instruction
- * ---------------------- */
+/* ---- The same inside one block: load of the epoch, then the changed instruction ------- */
 
 /* f(epoch, data): fence r,rw and the instruction under test directly behind the load. Returns the
  * epoch in a1's place: a0 the number it ran. */
@@ -139,7 +137,7 @@ static void patch_in_block(unsigned index)
     barrier_wait(&barrier, n_harts);
     fence_i();
     if (index == 0) {
-        for (uint64_t n = 1; n <= wanted; n++) {
+        for (uint64_t n = 1; n <= wanted && in_time(); n++) {
             publish(&f[2], li_a0(n % FIELD_MAX), n);
             delay(random_below(64));
         }
@@ -158,8 +156,7 @@ static void patch_in_block(unsigned index)
     __atomic_add_fetch(&runs, n_runs, __ATOMIC_RELAXED);
 }
 
-/* ---- Out of an endless loop
- * --------------------------------------------------------------------------- */
+/* ---- Out of an endless loop ----------------------------------------------------------- */
 
 /* The others run `1: j 1b`; hart 0 writes `ret` over it. With a remote fence they must come back;
  * without any fence on their side only the firmware can make them look. PLANT: it is not written.
@@ -168,12 +165,16 @@ static void patch_out(unsigned index)
 {
     volatile uint32_t *f = code();
 
-    for (uint64_t n = 1; n <= wanted; n++) {
+    for (uint64_t n = 1;; n++) {
         if (index == 0) {
             *f = J_SELF;
             remote_fence_i();
+            ended = n > wanted || !in_time();
+            runs = n - 1;
         }
         barrier_wait(&barrier, n_harts);
+        if (ended)
+            break;
         if (index == 0) {
             delay(random_below(2000));
             *f = PLANT ? J_SELF : RET;
@@ -190,11 +191,9 @@ static void patch_out(unsigned index)
         }
         barrier_wait(&barrier, n_harts);
     }
-    runs = wanted;
 }
 
-/* ---- Changes without a fence: the old or the new, nothing else
- * ------------------------------------------- */
+/* ---- Changes without a fence: the old or the new, nothing else ------------------------ */
 
 static void patch_unfenced(unsigned index)
 {
@@ -209,7 +208,7 @@ static void patch_unfenced(unsigned index)
     barrier_wait(&barrier, n_harts);
     fence_i();
     if (index == 0) {
-        for (uint64_t n = 1; n <= wanted; n++) {
+        for (uint64_t n = 1; n <= wanted && in_time(); n++) {
             *f = li_a0(PLANT ? 3 : 1 + n % 2);
             delay(random_below(64));
         }
@@ -234,6 +233,7 @@ static void try(const char *name, void (*fn)(unsigned), bool firmware, bool shar
     for (unsigned h = 0; h < MAX_HARTS; h++)
         answered[h][0] = 0;
     wanted = n;
+    start_clock();
     run_on_all(fn);
     verdict(name, n, wrong, "old code was run");
     note(name, "calls by the others:", runs, "");

@@ -9,8 +9,7 @@ uint64_t ticks_per_second = 10000000;
 static uint64_t rounds = 1000;
 static uint64_t n_passed, n_failed, n_blind;
 
-/* ---- Console: the UART, which S mode may reach under every firmware
- * ------------------------------ */
+/* ---- Console: the UART, which S mode may reach under every firmware ------------------- */
 
 #define UART      ((volatile uint8_t *)0x10000000)
 #define FINISHER  ((volatile uint32_t *)0x100000)
@@ -78,8 +77,7 @@ void die(const char *why, uint64_t a, uint64_t b)
     finish(2);
 }
 
-/* ---- Verdicts
- * ------------------------------------------------------------------------------------- */
+/* ---- Verdicts ------------------------------------------------------------------------- */
 
 void verdict(const char *name, uint64_t n_rounds, uint64_t forbidden, const char *what)
 {
@@ -113,8 +111,7 @@ uint64_t rounds_of(uint64_t divisor)
     return rounds / divisor < 20 ? 20 : rounds / divisor;
 }
 
-/* ---- The command line, out of the device tree
- * ------------------------------------------------------ */
+/* ---- The command line, out of the device tree ----------------------------------------- */
 
 static char bootargs[512];
 
@@ -219,8 +216,7 @@ bool arg_has(const char *name, const char *word)
     return false;
 }
 
-/* ---- Harts
- * ------------------------------------------------------------------------------------------ */
+/* ---- Harts ---------------------------------------------------------------------------- */
 
 uint64_t random_below(uint64_t n)
 {
@@ -231,6 +227,18 @@ uint64_t random_below(uint64_t n)
     x ^= x << 17;
     self()->random = x;
     return (x >> 16) % n;
+}
+
+static uint64_t test_end;
+
+void start_clock(void)
+{
+    test_end = time_now() + arg_number("seconds", 10) * ticks_per_second;
+}
+
+bool in_time(void)
+{
+    return time_now() < test_end;
 }
 
 void delay(uint64_t steps)
@@ -370,8 +378,7 @@ uint64_t trap(uint64_t cause, uint64_t epc, uint64_t tval)
     return epc;
 }
 
-/* ---- All of it
- * ---------------------------------------------------------------------------------------- */
+/* ---- All of it ------------------------------------------------------------------------ */
 
 static const struct {
     const char *name;

@@ -41,7 +41,7 @@ static inline struct hart *self(void)
     return h;
 }
 
-/* ---- The command line: NAME=VALUE ... ----------------------------------------------------- */
+/* ---- The command line: NAME=VALUE ... ------------------------------------------------- */
 
 uint64_t arg_number(const char *name, uint64_t otherwise);
 /* Does the list `name` hold the word? */
@@ -93,7 +93,7 @@ static inline uint64_t time_now(void)
     return t;
 }
 
-/* ---- Harts -------------------------------------------------------------------------------- */
+/* ---- Harts ---------------------------------------------------------------------------- */
 
 /* Every hart runs fn, this one too; comes back when all have. */
 void run_on_all(void (*fn)(unsigned index));
@@ -114,12 +114,17 @@ void spin_for(const volatile uint64_t *p, uint64_t at_least);
 /* The same; false after so many ticks. */
 bool spin_until(const volatile uint64_t *p, uint64_t at_least, uint64_t ticks);
 
+/* A test that has more harts than there are processors may wait a host's time slice a round: it
+ * ends at its rounds, or `seconds=` after start_clock(). */
+void start_clock(void);
+bool in_time(void);
+
 uint64_t random_below(uint64_t n);
 
 /* Some hundred instructions at most. */
 void delay(uint64_t steps);
 
-/* ---- Firmware: SBI or the CLINT ------------------------------------------------------------- */
+/* ---- Firmware: SBI or the CLINT ------------------------------------------------------- */
 
 extern uint64_t ticks_per_second;
 
@@ -139,8 +144,7 @@ bool is_timer(uint64_t cause);
 void remote_fence_i(void);
 const char *firmware_name(void);
 
-/* ---- Console and verdicts ---------------------------------------------------------------------
- */
+/* ---- Console and verdicts ------------------------------------------------------------- */
 
 /* %s %u (uint64_t) %x %d (int). By one hart at a time. */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -154,8 +158,7 @@ void note(const char *name, const char *what, uint64_t value, const char *unit);
 void skipped(const char *name, const char *why);
 uint64_t rounds_of(uint64_t divisor); /* rounds of a test whose round costs so many others */
 
-/* ---- The tests ----------------------------------------------------------------------------------
- */
+/* ---- The tests ------------------------------------------------------------------------ */
 
 void *memset(void *to, int byte, size_t n);
 void test_rows(void);

@@ -6,7 +6,7 @@
 test-litmus: deps-test dbt-run
 	@tests/litmus/model.py
 	@tests/litmus/model.py --random 20000 1
-	@tests/litmus/run.py --rounds $(or $(ROUNDS),10000000) --limit 36000
+	@tests/litmus/run.py --rounds $(or $(ROUNDS),10000000) --seconds 600 --limit 36000
 	@tests/litmus/run.py --planted --harts 2 --rounds 50000
 
 soak: deps-test dbt-run

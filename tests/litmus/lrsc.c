@@ -9,7 +9,7 @@ static struct barrier barrier __attribute__((aligned(LINE)));
 static uint64_t wanted;
 static volatile uint64_t most_tries[MAX_HARTS];
 
-/* ---- Counters ------------------------------------------------------------------------------ */
+/* ---- Counters ------------------------------------------------------------------------- */
 
 static uint64_t add_one(volatile uint64_t *p)
 {
@@ -80,8 +80,7 @@ static void counters(void)
     note("lrsc.counter", "most tries of one update:", most, "");
 }
 
-/* ---- A store of another hart's between LR and SC ------------------------------------------------
- */
+/* ---- A store of another hart's between LR and SC -------------------------------------- */
 
 enum interference {
     BYTE,
@@ -187,8 +186,7 @@ static void interferences(void)
     }
 }
 
-/* ---- A stack whose nodes come back: what ABA breaks
- * ---------------------------------------------- */
+/* ---- A stack whose nodes come back: what ABA breaks ----------------------------------- */
 
 enum { N_NODES = 64 };
 static struct node {

@@ -110,7 +110,8 @@ class Run:
 
 
 def append_of(args, harts, seed):
-    words = [f"rounds={args.rounds}", f"seed={seed}", f"harts={harts}"]
+    words = [f"rounds={args.rounds}", f"seed={seed}", f"harts={harts}",
+             f"seconds={args.seconds}"]
     words += [f"tests={args.tests}"] if args.tests else []
     words += [f"only={args.only}"] if args.only else []
     words += ["lrsc=strict"] if args.strict else []
@@ -221,6 +222,7 @@ def main():
     parser.add_argument("--harts", type=numbers, default=[2, 4])
     parser.add_argument("--modes", type=lambda text: text.split(","), default=["builtin", "opensbi", "machine"])
     parser.add_argument("--rounds", type=int, default=1000)
+    parser.add_argument("--seconds", type=int, default=3, help="at most, for a test whose rounds need all harts")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--tests", default="")
     parser.add_argument("--only", default="")

@@ -33,8 +33,7 @@ static void sleep_until(const volatile uint64_t *p, uint64_t at_least)
     set_timer(UINT64_MAX);
 }
 
-/* ---- Two harts that wake each other -------------------------------------------------------------
- */
+/* ---- Two harts that wake each other --------------------------------------------------- */
 
 static void ping_pong(unsigned index)
 {
@@ -65,8 +64,7 @@ static void sleepers(void)
     note("wake.ping-pong", "round trip, ns:", took * (1000000000 / ticks_per_second) / wanted, "");
 }
 
-/* ---- To a hart that runs
- * ----------------------------------------------------------------------------- */
+/* ---- To a hart that runs -------------------------------------------------------------- */
 
 static void answer(void)
 {
@@ -111,8 +109,7 @@ static void runners(void)
     note("wake.running", "round trip, ns:", took * (1000000000 / ticks_per_second) / wanted, "");
 }
 
-/* ---- All to all
- * --------------------------------------------------------------------------------------- */
+/* ---- All to all ----------------------------------------------------------------------- */
 
 /* Each leaves a letter in a box, then wakes its owner, who sleeps whenever all boxes are empty.
  * IPIs may be merged, letters not. PLANT: nobody is woken. */

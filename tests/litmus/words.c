@@ -13,8 +13,7 @@ static void count_wrong(uint64_t n)
         __atomic_add_fetch(&wrong, n, __ATOMIC_RELAXED);
 }
 
-/* ---- AMOs, each by what must come of it
- * ----------------------------------------------------------- */
+/* ---- AMOs, each by what must come of it ----------------------------------------------- */
 
 /* PLANT: the same in two steps. */
 #define AMO(op, width, load, store, p, v, plain)                                                   \
@@ -124,8 +123,7 @@ static void amos(void)
     verdict("amo.w", wanted, wrong + amo_results(0xffffffff), "not what atomic ones leave");
 }
 
-/* ---- Torn accesses
- * -------------------------------------------------------------------------------- */
+/* ---- Torn accesses -------------------------------------------------------------------- */
 
 static volatile uint64_t ended;
 
@@ -197,8 +195,7 @@ static void torn(const char *name, void (*fn)(unsigned index))
     verdict(name, wanted, wrong, "torn values");
 }
 
-/* ---- Neighbours
- * ------------------------------------------------------------------------------------- */
+/* ---- Neighbours ----------------------------------------------------------------------- */
 
 /* Each hart has a byte, a half and a word of its own among those of the others, and finds there
  * what it stored last. PLANT: it stores the neighbour's too. */

@@ -58,8 +58,7 @@ static pthread_t start(void *(*fn)(void *), void *arg)
     return t;
 }
 
-/* ---- Processes
- * ------------------------------------------------------------------------------------- */
+/* ---- Processes ------------------------------------------------------------------------ */
 
 /* Children that exit, that exec, and grandchildren; memory that is copied on write. */
 static void forks(void)
@@ -142,8 +141,7 @@ static void pipes(void)
     EXPECT("pipes", WEXITSTATUS(status), CHILD_STATUS);
 }
 
-/* ---- Threads of one address space
- * ------------------------------------------------------------------------ */
+/* ---- Threads of one address space ----------------------------------------------------- */
 
 static _Thread_local volatile sig_atomic_t skipped;
 
@@ -236,8 +234,7 @@ static void memory(void)
         pthread_join(t[i], NULL);
 }
 
-/* ---- Futexes, locks, signals
- * --------------------------------------------------------------------------- */
+/* ---- Futexes, locks, signals ---------------------------------------------------------- */
 
 static _Atomic uint32_t turn;
 
@@ -344,9 +341,7 @@ static void signals(void)
     pthread_join(t[1], NULL);
 }
 
-/* ---- Code
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- Code ----------------------------------------------------------------------------- */
 
 static uint32_t *code;
 static _Atomic uint64_t code_epoch;
@@ -419,8 +414,7 @@ static void codes(void)
         pthread_join(t[i], NULL);
 }
 
-/* ---- All of them at once, a process each
- * --------------------------------------------------------------- */
+/* ---- All of them at once, a process each ---------------------------------------------- */
 
 static const struct {
     const char *name;
