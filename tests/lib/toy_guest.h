@@ -173,7 +173,8 @@ static inline struct toy_map *toy_add(struct toy *t, uint64_t key, uint64_t va, 
     return p;
 }
 
-static inline struct toy *toy_create(void)
+/* salts NULL: its own, of one hart. */
+static inline struct toy *toy_create_sharing(struct salts *salts, const struct mmu_guest *guest)
 {
     struct toy *t = calloc(1, sizeof(*t));
     struct err e;
@@ -182,9 +183,14 @@ static inline struct toy *toy_create(void)
     assert_true(phys_init(&t->phys, TOY_RAM, TOY_RAM_LEN, &e));
     phys_add_mmio(&t->phys, TOY_DEVICE, TOY_DEVICE_LEN, "toy", &toy_mmio, t);
     t->track = track_create(&t->phys, toy_on_write, t);
-    t->mmu = mmu_create(&t->s, &t->phys, t->track, NULL, &toy_guest);
+    t->mmu = mmu_create(&t->s, &t->phys, t->track, salts, guest);
     assert_non_null(t->mmu);
     return t;
+}
+
+static inline struct toy *toy_create(void)
+{
+    return toy_create_sharing(NULL, &toy_guest);
 }
 
 static inline void toy_destroy(struct toy *t)
