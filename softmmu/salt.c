@@ -83,15 +83,15 @@ void salt_note_range(struct mmu *m, struct salt_ref *r, const struct range *leaf
     pthread_mutex_unlock(&m->salts->lock);
 }
 
-/* A generation that is not the newest is nobody's to ask: another's notes are in its place. The
- * number is asked again behind the notes, since it changes before they are cleared. */
+/* A generation that is not the newest is nobody's to ask: another's notes are in its place. That is
+ * asked behind the notes, since the number changes before they are cleared. */
 bool salt_may_have_fetched(const struct salt_ref *r, uint64_t va)
 {
     uint64_t h = page_hash(va);
 
     if (!r->generation)
         return false;
-    if (!r->set || !salt_is_newest(r))
+    if (!r->set)
         return true;
     if (atomic_load(&r->set->fetched[h / 64]) >> (h % 64) & 1)
         return true;

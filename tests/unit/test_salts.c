@@ -208,6 +208,9 @@ static void other_protection_has_other_salts(void **state)
     (void)state;
     domain_of_b = 1;
     mmu_flush_all(b->mmu);
+    switch_over(a);
+    switch_over(b);
+    switch_over(a);
     assert_false(same(0));
     assert_false(same(1));
     domain_of_a = 1;
