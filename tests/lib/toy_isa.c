@@ -393,12 +393,11 @@ static uint64_t no_time(struct cpu_state *s)
     return 0;
 }
 
-struct toy_hart *toy_create(const struct toy_config *config)
+static struct toy_hart *make_hart(struct toy_world *w, const struct toy_config *config)
 {
     struct toy_hart *t = calloc(1, sizeof *t);
-    struct toy_world *w = calloc(1, sizeof *w);
     struct err e;
-    struct hart_config hc = {
+    const struct hart_config hc = {
         .guest = &ops,
         .time = no_time,
         .mmu_guest = &mmu_ops,
@@ -406,21 +405,11 @@ struct toy_hart *toy_create(const struct toy_config *config)
         .evaluate_first = config->evaluate_first,
         .no_links = config->no_links,
     };
-    const struct tcache_config tc = {
-        .engine = config->engine,
-        .translate = {.passes = OPT_ALL,
-                      .max_insns = config->max_insns ? config->max_insns : IR_MAX_GUEST},
-        .cache_bytes = config->cache_bytes ? config->cache_bytes : 4 << 20,
-        .cache_segments = config->cache_segments ? config->cache_segments : 8,
-    };
 
-    CHECK(t && w);
+    CHECK(t);
     t->world = w;
     w->wait_ns = UINT64_MAX;
-    CHECK(phys_init(&w->phys, TOY_RAM, TOY_RAM_LEN, &e));
-    phys_add_mmio(&w->phys, TOY_DEV, TOY_DEV_LEN, "toy", &dev_ops, w);
-    w->tcache = tcache_create(&w->phys, &tc, &e);
-    w->hart = w->tcache ? hart_create(&t->s, w->tcache, &hc, &e) : NULL;
+    w->hart = hart_create(&t->s, w->tcache, &hc, &e);
     if (!w->hart)
         fprintf(stderr, "%s\n", e.text);
     CHECK(w->hart);
@@ -428,11 +417,47 @@ struct toy_hart *toy_create(const struct toy_config *config)
     return t;
 }
 
+struct toy_hart *toy_create(const struct toy_config *config)
+{
+    struct toy_world *w = calloc(1, sizeof *w);
+    struct err e;
+    const struct tcache_config tc = {
+        .engine = config->engine,
+        .translate = {.passes = OPT_ALL,
+                      .max_insns = config->max_insns ? config->max_insns : IR_MAX_GUEST},
+        .cache_bytes = config->cache_bytes ? config->cache_bytes : 4 << 20,
+        .cache_segments = config->cache_segments ? config->cache_segments : 8,
+        .n_harts = config->n_harts,
+    };
+
+    CHECK(w);
+    CHECK(phys_init(&w->phys, TOY_RAM, TOY_RAM_LEN, &e));
+    phys_add_mmio(&w->phys, TOY_DEV, TOY_DEV_LEN, "toy", &dev_ops, w);
+    w->tcache = tcache_create(&w->phys, &tc, &e);
+    if (!w->tcache)
+        fprintf(stderr, "%s\n", e.text);
+    CHECK(w->tcache);
+    return make_hart(w, config);
+}
+
+struct toy_hart *toy_add_hart(struct toy_hart *first, const struct toy_config *config)
+{
+    struct toy_world *w = calloc(1, sizeof *w);
+
+    CHECK(w);
+    w->shares = true;
+    w->phys = first->world->phys;
+    w->tcache = first->world->tcache;
+    return make_hart(w, config);
+}
+
 void toy_destroy(struct toy_hart *t)
 {
     hart_destroy(t->world->hart);
-    tcache_destroy(t->world->tcache);
-    phys_fini(&t->world->phys);
+    if (!t->world->shares) {
+        tcache_destroy(t->world->tcache);
+        phys_fini(&t->world->phys);
+    }
     free(t->world);
     free(t);
 }

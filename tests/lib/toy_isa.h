@@ -58,6 +58,7 @@ struct toy_world {
     uint64_t odd;
     uint64_t dev_value;
     unsigned dev_reads, dev_writes;
+    bool shares; /* RAM and code are another's */
 };
 
 struct toy_hart {
@@ -77,10 +78,14 @@ struct toy_config {
     enum engine engine;
     size_t cache_bytes; /* 0: 4 MiB in 8 segments */
     unsigned cache_segments, max_insns;
+    unsigned n_harts; /* 0: one */
     bool no_links, evaluate_first;
 };
 
 struct toy_hart *toy_create(const struct toy_config *config);
+/* Another hart of first's machine, with the same config; its world is its own but for RAM, device
+ * and code. Destroyed before first. */
+struct toy_hart *toy_add_hart(struct toy_hart *first, const struct toy_config *config);
 void toy_destroy(struct toy_hart *t);
 
 /* Runs from pc until STOP, or whatever else ends it. */
