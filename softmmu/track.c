@@ -31,10 +31,10 @@ enum {
     IDLE_MAX = 128,
 
     PROTECTED = 1 << 15,
-    CLAIMED = 1 << 14, /* track_protect was called since the last store: see left_empty() */
     FLIPS_SHIFT = 8,
     FLIPS_MASK = 15 << FLIPS_SHIFT,
     IDLE_MASK = 255,
+    CLAIMS_SHIFT = 16, /* above: how often track_protect was called, see left_empty() */
 
     /* Each run of protected pages costs the host two mappings, and a process has
      * 65530 (vm.max_map_count). With this many runs, pages that would
@@ -55,7 +55,7 @@ struct track {
     struct track_stats stats; /* relaxed atomics */
     /* Sequentially consistent: a writer stores, then reads PROTECTED; a translator
      * sets PROTECTED, then reads the bytes. One of them sees the other. */
-    _Atomic uint16_t *page;
+    _Atomic uint32_t *page;
 };
 
 static void count(uint64_t *stat)
@@ -87,6 +87,12 @@ void track_destroy(struct track *t)
     pthread_mutex_destroy(&t->lock);
     free((void *)t->page);
     free(t);
+}
+
+/* It may wrap: nobody is held up for 65536 calls. */
+static uint32_t add_claim(uint32_t state)
+{
+    return state + (UINT32_C(1) << CLAIMS_SHIFT);
 }
 
 static uint64_t page_index(const struct track *t, uint64_t gpa)
@@ -124,7 +130,7 @@ static void mark_protected_locked(struct track *t, uint64_t i, unsigned flags)
     if (is_protected(t, i))
         return;
     t->n_runs += (uint64_t)(1 - protected_neighbours(t, i));
-    atomic_store(&t->page[i], (uint16_t)((atomic_load(&t->page[i]) | flags) & ~IDLE_MASK));
+    atomic_store(&t->page[i], (atomic_load(&t->page[i]) | flags) & ~(uint32_t)IDLE_MASK);
 }
 
 /* The mapping changes first: who sees PROTECTED may read the bytes. False when the
@@ -135,7 +141,7 @@ static bool protect_range_locked(struct track *t, uint64_t first, uint64_t n, ui
         return false;
     for (uint64_t i = first; i < first + n; i++) {
         if (i == wanted)
-            mark_protected_locked(t, i, PROTECTED | CLAIMED);
+            mark_protected_locked(t, i, PROTECTED);
         else
             mark_protected_locked(t, i, PROTECTED | FLIPS_MAX << FLIPS_SHIFT);
     }
@@ -156,19 +162,19 @@ static void protect_page_locked(struct track *t, uint64_t i)
     CHECK(protect_range_locked(t, 0, t->n_pages, i) && "one mapping less cannot be refused");
 }
 
-static void open_page_locked(struct track *t, uint64_t i)
+/* old: the page's word when it was decided; a claim that has come since keeps it protected. */
+static void open_page_locked(struct track *t, uint64_t i, uint32_t old)
 {
-    unsigned old = atomic_load(&t->page[i]);
-    unsigned flips = (old & FLIPS_MASK) >> FLIPS_SHIFT;
+    uint32_t flips = (old & FLIPS_MASK) >> FLIPS_SHIFT;
+    uint32_t claims = old >> CLAIMS_SHIFT;
     int neighbours = protected_neighbours(t, i);
 
     if (neighbours == 2 && t->n_runs >= RUNS_MAX)
         return;
-    /* PROTECTED goes first: who misses it waits for the lock in track_protect. A
-     * claim that arrives now keeps the page protected. */
-    if (!atomic_compare_exchange_strong(
-            &t->page[i], &(uint16_t){(uint16_t)old},
-            (uint16_t)((flips < FLIPS_MAX ? flips + 1 : flips) << FLIPS_SHIFT)))
+    /* PROTECTED goes first: who misses it waits for the lock in track_protect. */
+    if (!atomic_compare_exchange_strong(&t->page[i], &old,
+                                        claims << CLAIMS_SHIFT |
+                                            (flips < FLIPS_MAX ? flips + 1 : flips) << FLIPS_SHIFT))
         return;
     if (!remap_locked(t, i, 1, PROT_READ | PROT_WRITE)) {
         atomic_fetch_or(&t->page[i], PROTECTED); /* slow, and right */
@@ -183,11 +189,11 @@ bool track_protect(struct track *t, uint64_t gpa)
     if (phys_is_rom(t->phys, gpa, 1))
         return false;
     uint64_t i = page_index(t, gpa);
-    uint16_t old = atomic_load(&t->page[i]);
+    uint32_t old = atomic_load(&t->page[i]);
     bool became;
 
     while (old & PROTECTED) {
-        if (atomic_compare_exchange_weak(&t->page[i], &old, (old & ~IDLE_MASK) | CLAIMED))
+        if (atomic_compare_exchange_weak(&t->page[i], &old, add_claim(old & ~(uint32_t)IDLE_MASK)))
             return false;
     }
     pthread_mutex_lock(&t->lock);
@@ -196,28 +202,28 @@ bool track_protect(struct track *t, uint64_t gpa)
         protect_page_locked(t, i);
         count(&t->stats.protects);
         log_line(LOG_mmu, "mmu: page %" PRIx64 " holds code", gpa & ~(uint64_t)4095);
-    } else {
-        atomic_fetch_or(&t->page[i], CLAIMED);
     }
+    atomic_fetch_add(&t->page[i], add_claim(0));
     pthread_mutex_unlock(&t->lock);
     return became;
 }
 
 /* ---- Stores ------------------------------------------------------------------------ */
 
-/* on_write found no block in the page, nor a hart that reads it to make one. One that begins now
- * says so first, to be seen by on_write, then claims the page: after we cleared CLAIMED, so that it
- * is seen here. */
-static void left_empty(struct track *t, uint64_t i)
+/* on_write found no block in the page; before it was asked there had been so many claims. Another
+ * hart may be about to read the page: it says so where on_write sees it, then calls track_protect.
+ * So either on_write saw it, or the claim came after they were counted, and the count differs.
+ * A mark that stores take away would not do: a third one's store may take it between the two. */
+static void left_empty(struct track *t, uint64_t i, uint32_t claims)
 {
     pthread_mutex_lock(&t->lock);
-    uint16_t state = atomic_load(&t->page[i]);
+    uint32_t state = atomic_load(&t->page[i]);
 
-    if ((state & PROTECTED) && !(state & CLAIMED)) {
+    if ((state & PROTECTED) && state >> CLAIMS_SHIFT == claims) {
         bool settled = (state & FLIPS_MASK) >> FLIPS_SHIFT < FLIPS_MAX;
 
         if (settled || (state & IDLE_MASK) + 1 >= IDLE_MAX)
-            open_page_locked(t, i);
+            open_page_locked(t, i, state);
         else
             atomic_fetch_add(&t->page[i], 1);
     }
@@ -236,12 +242,13 @@ static bool wrote_page(struct track *t, uint64_t gpa, unsigned len_bytes)
     if (!is_protected(t, i))
         return false;
     count(&t->stats.writes);
-    atomic_fetch_and(&t->page[i], (uint16_t)~CLAIMED);
+    uint32_t claims = atomic_load(&t->page[i]) >> CLAIMS_SHIFT;
+
     hit = t->on_write(t->arg, gpa, len_bytes, &page_is_code);
     if (hit)
         count(&t->stats.hits);
     if (!page_is_code)
-        left_empty(t, i);
+        left_empty(t, i, claims);
     return hit;
 }
 

@@ -21,6 +21,7 @@ struct fixture {
     uint64_t gpa[8];
     unsigned len[8];
     bool claim_inside; /* another thread's track_protect, in the middle of on_write */
+    bool store_inside; /* and then a third one's store, which finds the page in use */
 };
 
 static bool on_write(void *arg, uint64_t gpa, unsigned len, bool *page_is_code)
@@ -32,6 +33,12 @@ static bool on_write(void *arg, uint64_t gpa, unsigned len, bool *page_is_code)
     f->calls++;
     if (f->claim_inside)
         track_protect(f->track, gpa);
+    if (f->store_inside) {
+        f->claim_inside = f->store_inside = false;
+        f->still_code = true;
+        track_wrote(f->track, gpa, len);
+        f->still_code = false;
+    }
     *page_is_code = f->still_code;
     return f->hit;
 }
@@ -175,6 +182,23 @@ static void a_claim_during_the_store_keeps_the_page(void **state)
     end(&f);
 }
 
+static void a_claim_holds_through_another_store(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f, 1 << 20);
+    track_protect(f.track, RAM);
+    f.claim_inside = f.store_inside = true;
+    track_wrote(f.track, RAM, 8);
+    assert_int_equal(f.calls, 2);
+    assert_true(track_is_code(f.track, RAM));
+    assert_false(store_view_writable(&f, RAM));
+    track_wrote(f.track, RAM, 8);
+    assert_false(track_is_code(f.track, RAM));
+    end(&f);
+}
+
 static void owns_the_store_view_only(void **state)
 {
     struct fixture f;
@@ -245,6 +269,7 @@ int main(void)
         cmocka_unit_test(a_page_without_blocks_opens),
         cmocka_unit_test(a_page_that_flips_stays_protected),
         cmocka_unit_test(a_claim_during_the_store_keeps_the_page),
+        cmocka_unit_test(a_claim_holds_through_another_store),
         cmocka_unit_test(owns_the_store_view_only),
         cmocka_unit_test(scattered_pages_are_bounded),
     };
