@@ -8,6 +8,8 @@ static void leave_shared_high(struct mmu *m)
 {
     m->space->own_high = true;
     mmu_refresh(m);
+    if (m->salts->n_harts > 1)
+        space_forget_fetches(m->space); /* walked before another hart began this generation */
     salt_note_range(m, &m->space->high, &m->space->fetch_huge); /* of entries that may hit */
 }
 
