@@ -252,10 +252,12 @@ static bool wrote_page(struct track *t, uint64_t gpa, unsigned len_bytes)
     return hit;
 }
 
+/* The fence: the bytes before the look at PROTECTED. Not every caller has one. */
 bool track_wrote(struct track *t, uint64_t gpa, uint64_t len_bytes)
 {
     bool hit = false;
 
+    atomic_thread_fence(memory_order_seq_cst);
     while (len_bytes > 0) {
         uint64_t in_page = TRACK_PAGE - gpa % TRACK_PAGE;
         uint64_t n = len_bytes < in_page ? len_bytes : in_page;
