@@ -45,6 +45,9 @@ struct machine_hart {
     uint64_t armed;              /* timers_lock */
     timer_t timer;
     bool have_timer; /* timers_lock */
+    /* The host's alarm has come: none is armed, though the guest's clock may not be there yet,
+     * which is not the host's. */
+    _Atomic bool rang;
 
     /* Interrupt lines that other threads drive: applied between blocks. */
     _Atomic uint64_t line_level;

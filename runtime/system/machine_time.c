@@ -164,7 +164,7 @@ void hart_serve_timers(struct machine_hart *h)
             timer_due(h, k);
     }
     pthread_mutex_lock(&h->timers_lock);
-    if (h->armed <= now)
+    if (atomic_exchange(&h->rang, false) || h->armed <= now)
         h->armed = UINT64_MAX;
     arm_host_locked(h);
     pthread_mutex_unlock(&h->timers_lock);
@@ -225,9 +225,12 @@ void hart_wait(void *arg)
 
 static void on_alarm(int number, siginfo_t *info, void *context)
 {
+    struct machine_hart *h = info->si_value.sival_ptr;
+
     (void)number;
     (void)context;
-    hart_kick(info->si_value.sival_ptr, PENDING_EVENT);
+    atomic_store(&h->rang, true);
+    hart_kick(h->hart, PENDING_EVENT);
 }
 
 void hart_timers_init(struct machine_hart *h)
@@ -258,7 +261,7 @@ bool hart_timers_start(struct machine_hart *h, struct err *e)
     memset(&ev, 0, sizeof ev);
     ev.sigev_notify = SIGEV_THREAD_ID;
     ev.sigev_signo = SIGRTMIN;
-    ev.sigev_value.sival_ptr = h->hart;
+    ev.sigev_value.sival_ptr = h;
     ev._sigev_un._tid = h->tid;
     if (timer_create(CLOCK_MONOTONIC, &ev, &timer) != 0)
         return err_set(e, "the host gives no timer: %s", strerror(errno));
