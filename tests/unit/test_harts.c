@@ -156,7 +156,7 @@ static void a_loop_that_changes(void **state)
 /* The writer is a hart, and its code is in the page that it writes to. */
 static void a_hart_changes_what_another_runs(void **state)
 {
-    const int rounds = 500;
+    const int rounds = ((const struct toy_config *)*state)->engine == ENGINE_CHECK ? 50 : 500;
     uint64_t at = CODE;
     struct run of_a, of_b;
 
@@ -201,6 +201,8 @@ static void segments_are_reused(void **state)
     uint64_t at = CODE, sum = 0;
     struct run r[2];
 
+    const unsigned times = config.engine == ENGINE_CHECK ? 2 : TIMES;
+
     config.cache_bytes = 192 << 10; /* with two harts: six segments of 32 KiB */
     config.cache_segments = 2;
     begin_with(&config);
@@ -220,13 +222,13 @@ static void segments_are_reused(void **state)
     for (unsigned k = 0; k < 2; k++) {
         struct toy_hart *t = k ? b : a;
 
-        t->s.reg[5] = TIMES;
+        t->s.reg[5] = times;
         t->s.reg[7] = CODE;
         start(&r[k], t, CODE);
     }
     for (unsigned k = 0; k < 2; k++) {
         wait_for(&r[k]);
-        assert_int_equal(r[k].t->s.reg[3], sum * TIMES);
+        assert_int_equal(r[k].t->s.reg[3], sum * times);
     }
     if (config.engine == ENGINE_JIT && !config.evaluate_first)
         assert_true(hart_cache_stats(a->world->hart)->evictions > 10);
@@ -240,7 +242,8 @@ static void segments_are_reused(void **state)
  * the other has just linked. */
 static void two_spaces_share_code(void **state)
 {
-    const unsigned rounds = 20000;
+    const unsigned rounds =
+        ((const struct toy_config *)*state)->engine == ENGINE_CHECK ? 2000 : 20000;
     struct run r[2];
 
     begin(state);
@@ -310,7 +313,7 @@ static void *stop_and_look(void *arg)
 
 static void the_world_stops(void **state)
 {
-    struct stopper s[2] = {{.rounds = 300}, {.rounds = 300}};
+    struct stopper s[2] = {{.rounds = 60}, {.rounds = 60}};
     uint64_t at = CODE;
     struct run r[2];
     void *wrong;
@@ -346,6 +349,7 @@ static void a_sleeper_is_stopped(void **state)
     TOY(a, at, ST, 3, 6, 0);
     TOY(a, at, STOP, 0, 0, 0);
     b->s.reg[6] = DATA;
+    b->masked = 1; /* it wakes, and goes on */
     start(&r, b, CODE);
     while (!atomic_load(&b->world->n_waits))
         usleep(100);
