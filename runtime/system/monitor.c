@@ -7,7 +7,7 @@
 
 #include "dbt/base/check.h"
 
-enum { BACKSPACE = 8, KILL_LINE = 'U' & 0x1f, DELETE = 127 };
+enum { BACKSPACE = 8, KILL_LINE = 'U' & 0x1f, ESCAPE = 0x1b, DELETE = 127 };
 
 static const char prompt[] = "(dbt) ";
 
@@ -22,6 +22,7 @@ struct typing {
     size_t len;
     bool too_long;
     bool after_cr; /* a line feed behind it is the same line's end */
+    enum { TEXT, AFTER_ESCAPE, IN_SEQUENCE } escape;
 };
 
 struct monitor {
@@ -105,13 +106,31 @@ static void erase(struct monitor *m, enum monitor_port port, size_t n)
     }
 }
 
+/* Control sequences of terminals (ECMA-48, 5.4): a key that we have no use for, or the answer to
+ * what the guest asked the terminal before the user came here. True: the byte is one's. */
+static bool is_of_sequence(struct typing *t, char byte)
+{
+    if (byte == ESCAPE) {
+        t->escape = AFTER_ESCAPE;
+    } else if (t->escape == AFTER_ESCAPE && byte == '[') {
+        t->escape = IN_SEQUENCE;
+    } else if (t->escape == IN_SEQUENCE && byte >= ' ' && byte < DELETE) {
+        if (byte >= '@')
+            t->escape = TEXT;
+    } else {
+        t->escape = TEXT;
+        return false;
+    }
+    return true;
+}
+
 static void take(struct monitor *m, enum monitor_port port, char byte)
 {
     struct typing *t = &m->typing[port];
     bool repeated = byte == '\n' && t->after_cr;
 
     t->after_cr = byte == '\r';
-    if (repeated)
+    if (repeated || is_of_sequence(t, byte))
         return;
     if (byte == '\r' || byte == '\n') {
         if (port == MONITOR_SERIAL)

@@ -252,9 +252,12 @@ static void a_line_can_be_edited(void **state)
     monitor_serve(w.monitor);
     assert_int_equal(w.quits, 0);
     assert_int_equal(w.shown, 1);
+    type(&w, MONITOR_SERIAL, "\x1b[1;1R\x1b[Ainfo colour\x1b[2\r"); /* a terminal's answer, a key */
+    monitor_serve(w.monitor);
+    assert_int_equal(w.shown, 2);
     type(&w, MONITOR_SERIAL, "\b\b\x15\r"); /* nothing is there to erase */
     monitor_serve(w.monitor);
-    assert_int_equal(w.shown, 1);
+    assert_int_equal(w.shown, 2);
     tear_down(&w);
 }
 
