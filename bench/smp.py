@@ -17,7 +17,7 @@ from lib.stats import ratio, summary
 OUT = RESULTS / "bench-smp"
 QEMU = "qemu-system-riscv64 -M virt -nographic -bios default -m 1G"
 # Units of work for each process, of which there are as many as harts: a second or so by either.
-UNITS = {"compute": {"dbt": 60, "qemu": 20}, "forks": {"dbt": 12, "qemu": 3}, "faults": {"dbt": 20, "qemu": 5}}
+UNITS = {"compute": {"dbt": 150, "qemu": 100}, "forks": {"dbt": 80, "qemu": 16}, "faults": {"dbt": 100, "qemu": 60}}
 HARTS = (1, 2, 8)
 
 

@@ -74,7 +74,6 @@ struct hart *hart_create(struct cpu_state *s, struct tcache *t, const struct har
     h->env = (struct ir_env){.load = mmu_load, .store = mmu_store, .time = config->time};
     s->owner = h;
     s->mxcsr |= 0x1f80;
-    h->seen = seen_create();
     h->wild = wild_create();
     layout.is_wild_arg = h->wild;
     layout.is_hot = config->evaluate_first ? wild_is_hot : NULL;
@@ -107,7 +106,6 @@ void hart_destroy(struct hart *h)
         translator_destroy(h->translator);
     if (h->mmu)
         mmu_destroy(h->mmu);
-    seen_destroy(h->seen);
     wild_destroy(h->wild);
     free(h);
 }

@@ -299,7 +299,7 @@ struct block *fetch_block(struct hart *h)
     const struct translate_job job = {
         .s = s, .gpa = gpa, .gva = s->pc, .mode = mode, .fetch = &fetch};
 
-    if (h->config.evaluate_first && !w.partial && !seen_before(h->seen, gpa, mode)) {
+    if (h->config.evaluate_first && !w.partial && !seen_before(h->tc->seen, gpa, mode)) {
         evaluate(h, &w, &job);
         return NULL;
     }

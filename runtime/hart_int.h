@@ -17,6 +17,7 @@ struct tcache {
     struct cache *cache;
     struct block_table *blocks;
     struct rewrite *rewrite;
+    struct seen *seen;
     struct salts *salts;
     struct x64_stubs stubs;
     struct hart *hart[MAX_HARTS];
@@ -47,7 +48,6 @@ struct hart {
     unsigned n; /* its number: of its room in the cache */
     struct cpu_state *s;
     struct mmu *mmu;
-    struct seen *seen;
     struct wild *wild;
     struct making making;
     struct block

@@ -1,7 +1,7 @@
 #include "runtime/seen.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "dbt/base/bits.h"
 #include "dbt/base/check.h"
@@ -11,8 +11,8 @@
 enum { SEEN_BITS = 18, SEEN_MAX = 1 << (SEEN_BITS - 2) };
 
 struct seen {
-    unsigned n; /* bits that are set */
-    uint64_t word[(1 << SEEN_BITS) / 64];
+    _Atomic unsigned n; /* bits that are set, about */
+    _Atomic uint64_t word[(1 << SEEN_BITS) / 64];
 };
 
 struct seen *seen_create(void)
@@ -39,7 +39,7 @@ bool seen_has(const struct seen *s, uint64_t gpa, uint32_t mode)
 {
     unsigned n = place_of(gpa, mode);
 
-    return s->word[n / 64] >> (n % 64) & 1;
+    return atomic_load_explicit(&s->word[n / 64], memory_order_relaxed) >> (n % 64) & 1;
 }
 
 bool seen_before(struct seen *s, uint64_t gpa, uint32_t mode)
@@ -48,11 +48,12 @@ bool seen_before(struct seen *s, uint64_t gpa, uint32_t mode)
 
     if (seen_has(s, gpa, mode))
         return true;
-    if (s->n == SEEN_MAX) {
-        memset(s->word, 0, sizeof s->word);
-        s->n = 0;
+    if (atomic_load_explicit(&s->n, memory_order_relaxed) >= SEEN_MAX) {
+        for (unsigned k = 0; k < (1u << SEEN_BITS) / 64; k++)
+            atomic_store_explicit(&s->word[k], 0, memory_order_relaxed);
+        atomic_store_explicit(&s->n, 0, memory_order_relaxed);
     }
-    s->word[n / 64] |= bit(n % 64);
-    s->n++;
+    atomic_fetch_or_explicit(&s->word[n / 64], bit(n % 64), memory_order_relaxed);
+    atomic_fetch_add_explicit(&s->n, 1, memory_order_relaxed);
     return false;
 }

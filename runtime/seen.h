@@ -11,7 +11,7 @@
 
 struct seen;
 
-/* One a hart; its thread calls. */
+/* Any thread. */
 struct seen *seen_create(void);
 void seen_destroy(struct seen *s);
 

@@ -76,6 +76,7 @@ struct tcache *tcache_create(struct phys *phys, const struct tcache_config *conf
         goto fail;
     t->blocks = block_table_create(phys, t);
     t->rewrite = rewrite_create();
+    t->seen = seen_create();
     t->salts = salts_create(t->config.n_harts);
     t->track = track_create(phys, on_write, t);
     t->cache = make_cache(t, e);
@@ -100,6 +101,8 @@ void tcache_destroy(struct tcache *t)
         block_table_destroy(t->blocks);
     if (t->rewrite)
         rewrite_destroy(t->rewrite);
+    if (t->seen)
+        seen_destroy(t->seen);
     if (t->salts)
         salts_destroy(t->salts);
     pthread_mutex_destroy(&t->stop_lock);
