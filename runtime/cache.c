@@ -27,7 +27,7 @@ struct cache {
     const uint8_t *rx;
     int memfd;
     size_t segment_bytes;
-    unsigned n_segments, n_writers;
+    unsigned n_segments;
     unsigned newest;                                  /* segment that was taken last */
     unsigned current[MAX_WRITERS], next[MAX_WRITERS]; /* next: between retire and take */
     _Atomic uint64_t generation;
@@ -64,7 +64,6 @@ struct cache *cache_create(size_t size_bytes, unsigned n_segments, unsigned n_wr
     c->segment_bytes = align_down(size_bytes / n_segments, 4096);
     CHECK(n_segments > n_writers && n_writers <= MAX_WRITERS && c->segment_bytes >= 4096);
     c->n_segments = n_segments;
-    c->n_writers = n_writers;
     for (unsigned w = 0; w < n_writers; w++) {
         c->current[w] = w;
         c->segment[w].taken = true;

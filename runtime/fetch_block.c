@@ -34,16 +34,20 @@ static void claim(struct hart *h, unsigned which, uint64_t gva, uint64_t gpa)
     protect(h, gva, gpa);
 }
 
-static void begin_making(struct window *w)
+/* Of a block at gpa; gives where it ends at the latest. */
+static uint32_t begin_making(struct window *w, uint64_t gpa)
 {
     struct hart *h = w->h;
 
     tcache_lock(h->tc);
     h->making = (struct making){.now = true, .gpa = {w->gpa, w->gpa2}};
+    uint32_t end = rewrite_block_end(h->tc->rewrite, gpa);
+
     tcache_unlock(h->tc);
     protect(h, w->gva, w->gpa);
     if (w->gpa2)
         protect(h, w->gva + PAGE_SIZE, w->gpa2);
+    return end;
 }
 
 static bool next_page(struct window *w)
@@ -132,8 +136,8 @@ static bool keep_ir(struct hart *h, struct block *b, const struct ir_block *ir)
     return true;
 }
 
-/* The block in the hart's segment of the cache, not yet known to anybody, or NULL when that is
- * full. *code_bytes: of host code, not yet committed. */
+/* The block in the hart's segment of the cache, not yet known to anybody nor its host code
+ * committed, or NULL when that is full. */
 static struct block *place(struct hart *h, const struct translate_job *job,
                            const struct ir_block *ir)
 {
@@ -290,12 +294,7 @@ struct block *fetch_block(struct hart *h)
     if (b && !w.partial)
         return b;
 
-    begin_making(&w);
-    tcache_lock(h->tc);
-    const struct guest_fetch fetch = {
-        .parcel = parcel, .arg = &w, .end = rewrite_block_end(h->tc->rewrite, gpa)};
-
-    tcache_unlock(h->tc);
+    const struct guest_fetch fetch = {.parcel = parcel, .arg = &w, .end = begin_making(&w, gpa)};
     const struct translate_job job = {
         .s = s, .gpa = gpa, .gva = s->pc, .mode = mode, .fetch = &fetch};
 

@@ -77,14 +77,6 @@ const struct track_stats *hart_track_stats(const struct hart *h);
  * from hart_sleep(). */
 void hart_kick(struct hart *h, uint32_t bits);
 
-/* ---- The hart's thread, in its loop (events.poll, guest_ops.trap) ----------------------- */
-
-/* Between these two the hart's thread waits for something that is not the guest's code: another
- * hart's answer, a device. It counts as stopped, so that nobody waits for it in turn (README.md,
- * "Quiescence"). hart_pause_end() may wait until the world goes on. hart_sleep() does both. */
-void hart_pause_begin(struct hart *h);
-void hart_pause_end(struct hart *h);
-
 /* ---- The hart's thread, from events.wait ------------------------------------------------ */
 
 /* Sleeps until it is kicked or timeout_ns have passed; UINT64_MAX: no limit. May return

@@ -80,16 +80,6 @@ void quiesce_pass(struct hart *h)
     }
 }
 
-void hart_pause_begin(struct hart *h)
-{
-    quiesce_leave(h);
-}
-
-void hart_pause_end(struct hart *h)
-{
-    quiesce_enter(h);
-}
-
 /* ---- Grace periods ------------------------------------------------------------------------------
  */
 
