@@ -9,8 +9,8 @@
 #include "dbt/base/bits.h"
 #include "dbt/base/check.h"
 #include "dbt/base/log.h"
+#include "runtime/hart_int.h"
 #include "runtime/quiesce.h"
-#include "runtime/tcache.h"
 
 /* Four times as many as a full cache has blocks, as a rule: a look into a list would be one more
  * miss of the processor's caches, and most look-ups are for blocks that are not there. */
@@ -19,8 +19,6 @@ enum { HASH_BITS = 18 };
 struct block_table {
     const struct phys *phys;
     struct tcache *tc;
-    struct cpu_state *state[MAX_HARTS]; /* whose jump caches hold addresses of code */
-    unsigned n_states;
     struct cache *cache;
     struct block **page; /* one list head a page that can hold code */
     struct block_stats stats;
@@ -49,11 +47,6 @@ void block_table_destroy(struct block_table *t)
 {
     munmap(t->page, page_list_bytes(t));
     free(t);
-}
-
-void block_table_add_state(struct block_table *t, struct cpu_state *s)
-{
-    t->state[t->n_states++] = s;
 }
 
 void block_table_set_cache(struct block_table *t, struct cache *cache)
@@ -150,7 +143,7 @@ static void unpatch(struct block_table *t, struct block_exit *e)
         struct page_cell *cell = (struct page_cell *)(void *)(rw + e->at.cell);
 
         __atomic_store_n(&cell->page_tag, PAGE_CELL_EMPTY, __ATOMIC_RELEASE);
-        e->epoch = t->tc ? quiesce_begin(t->tc) : 0;
+        e->epoch = quiesce_begin(t->tc);
     }
     x64_patch(rw + e->at.jump, code + e->at.jump, code + e->at.stub);
     e->to = NULL;
@@ -200,8 +193,8 @@ void block_drop(struct block_table *t, struct block *b)
     for (unsigned k = 0; k < b->n_exits; k++)
         if (b->exit[k].to)
             unlink_exit(t, &b->exit[k]);
-    for (unsigned k = 0; b->code && k < t->n_states; k++)
-        forget_in_jump_cache(t->state[k], b);
+    for (unsigned k = 0; b->code && k < t->tc->n_harts; k++)
+        forget_in_jump_cache(t->tc->hart[k]->s, b);
     t->stats.dropped++;
     log_line(LOG_cache, "drop %" PRIx64 " mode %x", b->gpa, b->mode);
 }

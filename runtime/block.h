@@ -53,11 +53,9 @@ struct tcache;
 
 /* ---- Before the first hart runs --------------------------------------------------- */
 
-/* tc: for its grace periods; NULL: one hart. */
+/* tc: for its grace periods, and its harts, whose jump caches hold addresses of code. */
 struct block_table *block_table_create(const struct phys *phys, struct tcache *tc);
 void block_table_destroy(struct block_table *t);
-/* A hart whose jump cache holds addresses of code: before the first block is made. */
-void block_table_add_state(struct block_table *t, struct cpu_state *s);
 /* Set once, after the cache was made. */
 void block_table_set_cache(struct block_table *t, struct cache *cache);
 

@@ -94,7 +94,6 @@ struct hart *hart_create(struct cpu_state *s, struct tcache *t, const struct har
         h->check = check_create(h);
     h->n = t->n_harts;
     t->hart[t->n_harts++] = h;
-    block_table_add_state(t->blocks, s);
     return h;
 }
 
