@@ -15,21 +15,7 @@ run=$(realpath "${1:-./dbt-run}")
 shift
 dir=$(mktemp -d "${TMPDIR:-/var/tmp}/dbt-disk.XXXXXX")
 trap 'rm -rf "$dir"' EXIT
-passed=0
-failed=0
-
-ok() # NAME COMMAND...
-{
-    local name=$1
-    shift
-    if "$@" >"$dir/out" 2>&1; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "FAILED: $name: $*"
-        tail -n 5 "$dir/out"
-    fi
-}
+. tests/guest/tally.sh
 
 sum()
 {

@@ -11,21 +11,9 @@ run=$(realpath "${1:-./dbt-run}")
 shift
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
-passed=0
-failed=0
-
-ok() # NAME COMMAND...
-{
-    local name=$1
-    shift
-    if "$@" >"$dir/said" 2>&1; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "FAILED: $name: $*"
-        tail -n 20 "$dir/log"
-    fi
-}
+. tests/guest/tally.sh
+log=$dir/log
+lines=20
 
 scripts/fetch-edk2.sh || exit 2
 code=$(scripts/fetch-edk2.sh --print CODE)

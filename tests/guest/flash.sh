@@ -9,21 +9,7 @@ export LC_ALL=C
 run=$(realpath "${1:-./dbt-run}")
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
-passed=0
-failed=0
-
-ok() # NAME COMMAND...
-{
-    local name=$1
-    shift
-    if "$@" >"$dir/said" 2>&1; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "FAILED: $name: $*"
-        tail -n 5 "$dir/said"
-    fi
-}
+. tests/guest/tally.sh
 
 riscv64-linux-gnu-gcc -nostdlib -static -march=rv64gc -mabi=lp64d -mcmodel=medany -mno-relax \
     -Wl,-N,-Ttext=0x20000000,--build-id=none,--no-warn-rwx-segments -o "$dir/elf" \

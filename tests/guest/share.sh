@@ -11,21 +11,7 @@ shift
 files=${FILES:-400}
 dir=$(mktemp -d "${TMPDIR:-/var/tmp}/dbt-share.XXXXXX")
 trap 'rm -rf "$dir"' EXIT
-passed=0
-failed=0
-
-ok() # NAME COMMAND...
-{
-    local name=$1
-    shift
-    if "$@" >"$dir/out" 2>&1; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "FAILED: $name: $*"
-        tail -n 5 "$dir/out"
-    fi
-}
+. tests/guest/tally.sh
 
 # ---- The folders ---------------------------------------------------------------------------
 
