@@ -25,7 +25,7 @@
 enum {
     X64_FRAME = 512,     /* bytes of cpu_state.frame, for spills */
     X64_MAX_EXITS = 72,  /* direct exits of a block */
-    X64_MAX_SITES = 192, /* stores that may hit a protected page */
+    X64_MAX_SITES = 192, /* stores that may hit a protected page, accesses through a window */
     X64_CODE_ALIGN = 16,
     X64_RETURNS = 1 << 16, /* bytes of the stack of expected returns */
 };
@@ -37,8 +37,12 @@ struct x64_mmu_layout {
     /* Cells, as softmmu/mmu.h has them: loads' first, then as many of stores. */
     uint32_t cell_off, chunks_of_off, cell_chunks_off;
     unsigned n_cells;
+    /* Windows (softmmu/mmu.h): from the view to guest address 0; how far from a base that was compared
+     * an access may be; and two words of the view. */
+    uint32_t window_off, window_disp, window_limit_off, window_origin_off;
     /* Does the instruction at gpa, in this mode, jump from page to page, so that it is better off
-     * without a cell? NULL: none does. */
+     * without a cell? Under IR_MODE_WINDOW: without the window; and of X64_LOOP_AT(gpa): is the loop
+     * that starts at gpa entered with addresses that are not in the window? NULL: none does. */
     bool (*is_wild)(void *arg, uint64_t gpa, uint32_t mode);
     void *is_wild_arg;
     bool (*is_hot)(void *arg, uint64_t gpa, uint32_t mode);
@@ -52,11 +56,14 @@ static inline uint32_t x64_info_insn_off(uint32_t slow_info)
     return slow_info & 0xffff;
 }
 
+#define X64_LOOP_AT(gpa) ((gpa) | 1)
+
 /* A direct exit. All offsets are from the block's first byte. */
 struct x64_exit {
     uint32_t jump;  /* of a rel32 field, 4-byte aligned, patched by one store */
     uint32_t stub;  /* where it leads while it is not linked */
     int32_t target; /* guest: from the start of the block's page */
+    bool turns;     /* to the block's own start: linked to itself it leads to unit.loop */
     uint32_t cell;  /* of its struct page_cell when it leaves the page, else 0 */
 };
 
@@ -66,13 +73,14 @@ struct x64_map {
 };
 
 struct x64_site {
-    uint32_t fault; /* a store instruction */
+    uint32_t fault; /* an instruction that accesses guest memory */
     uint32_t slow;  /* its slow path: where to go on when it faults */
 };
 
 /* What x64_emit() made. The arrays live in the emitter until the next call. */
 struct x64_unit {
     uint32_t size_bytes;
+    uint32_t loop; /* where it may be entered from itself: what is behind needs no repeating */
     unsigned n_exits, n_map, n_sites;
     struct x64_exit exit[X64_MAX_EXITS];
     struct x64_map map[IR_MAX_GUEST + 1];

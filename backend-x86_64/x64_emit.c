@@ -47,7 +47,6 @@ struct x64_emitter *x64_emitter_create(const struct x64_mmu_layout *layout, unsi
         x->guest_of_fpin[x64_fpins[k].host] = x64_fpins[k].guest;
         x->xmms &= ~(1u << x64_fpins[k].host);
     }
-    x->temps = 1u << RBX | 1u << RDX | 1u << R12 | 1u << R13;
     return x;
 }
 
@@ -122,18 +121,24 @@ static bool has_access(const struct x64_emitter *x)
     return false;
 }
 
-/* Code that is seldom run gets no cells: each would be filled once more for each process, and hit a
- * few times. So a block without them counts its runs. Upper halves are kernels', whose accesses go
- * from structure to structure. */
-static void choose_cells(struct x64_emitter *x)
+/* Code that is seldom run gets no cells and does not use the window: each would be filled once more
+ * for each process, and hit a few times. So a block without them counts its runs. Upper halves are
+ * kernels', whose accesses go from structure to structure, and which have no window. */
+static void choose_paths(struct x64_emitter *x)
 {
     const struct x64_mmu_layout *l = &x->layout;
     const struct ir_block *b = x->b;
+    bool may = !b->upper_half && has_access(x);
+    bool cells = may && b->cells && l->n_cells, window = may && b->mode & IR_MODE_WINDOW;
+    bool hot = !l->is_hot || l->is_hot(l->is_wild_arg, b->gpa, b->mode);
 
-    x->cells = b->cells && l->n_cells && !b->upper_half && has_access(x);
-    if (!x->cells || !l->is_hot || l->is_hot(l->is_wild_arg, b->gpa, b->mode))
-        return;
-    x->cells = false;
+    x->cells = hot && cells;
+    x->windowed = hot && window;
+    x->counts_runs = !hot && (cells || window);
+}
+
+static void count_run(struct x64_emitter *x)
+{
     unsigned n = x->next_heat++ % STATE_N_HEAT;
 
     x64_sub32_mi(&x->c, x64_state_at(offsetof(struct cpu_state, runs_left) + 4 * n), 1);
@@ -216,12 +221,17 @@ const struct x64_unit *x64_emit(struct x64_emitter *x, const struct ir_block *b,
     x->unit.n_exits = x->unit.n_map = x->unit.n_sites = 0;
     x->insn_off = b->start;
     x->insn_len = 0;
+    x->temps = 1u << RBX | 1u << RDX | 1u << R12 | 1u << R13;
     x64_live(x);
+    choose_paths(x);
+    x64_window_choose(x);
     x64_alloc_start(x);
     x64_share_start(x);
     x->i = 0;
+    x64_window_start(x);
     check_entry(x);
-    choose_cells(x);
+    if (x->counts_runs)
+        count_run(x);
     for (; x->i < b->n && !x->c.full; x->i++) {
         const struct ir_insn *in = &b->insn[x->i];
 

@@ -53,7 +53,7 @@ struct x64_cold {
     unsigned n_fix;
     uint32_t back;    /* where it goes on */
     uint32_t landing; /* call: what follows it */
-    uint32_t site;    /* store: offset of the instruction that may fault, else 0 */
+    uint32_t site;    /* offset of the instruction that may fault, else 0 */
     uint32_t info;    /* memory access: see x64_info() */
     uint32_t hit;     /* of one that has a cell: where it goes on with an addend in rcx; else 0 */
     uint16_t cell;
@@ -73,6 +73,7 @@ enum {
     X64_MAX_SHARES = 64,
     X64_SHARE_MIN = 3,  /* accesses: two save less than their longer cold parts cost fresh code */
     X64_SPAN_MAX = 512, /* bytes; what lies across a page's end takes the cold way */
+    X64_MAX_ROOTS = 16,
     X64_NO_SHARE = 0xff,
     X64_SHARE_VAL = IR_MAX_INSNS + 1, /* val[X64_SHARE_VAL + n] is the addend of share[n] */
 };
@@ -84,6 +85,12 @@ struct x64_share {
     int32_t lead;        /* the leader's offset from it */
     int32_t first, last; /* bytes that are accessed: offsets from it */
     bool store;          /* asks the store table */
+};
+
+/* An access's bytes, from a value that its address was made of by adding constants. */
+struct x64_place {
+    uint16_t root;
+    int32_t first, last;
 };
 
 struct x64_emitter {
@@ -116,6 +123,11 @@ struct x64_emitter {
     unsigned n_cold;
     uint64_t stress;       /* random state, 0: off */
     bool cells;            /* this block's accesses may have some */
+    bool windowed;         /* they go through the window */
+    bool counts_runs;      /* they may, when it is hot */
+    bool has_origin;       /* of the window, in a register */
+    unsigned n_roots;      /* values that are known to be in the window */
+    uint16_t root[X64_MAX_ROOTS];
     unsigned next_heat;    /* of state.runs_left */
     unsigned next_cell[2]; /* to be given out, to a load and to a store */
     unsigned n_shares;
@@ -209,6 +221,19 @@ void x64_alloc_start(struct x64_emitter *x); /* no value has a place yet */
 void x64_alloc_step(struct x64_emitter *x);  /* after each instruction: free what died */
 
 void x64_share_start(struct x64_emitter *x); /* behind it: finds the shared look-ups */
+/* Goes from `at` back through additions of constants, which *offset gets. */
+uint16_t x64_root_of(const struct ir_block *b, ir_ref at, int64_t *offset);
+struct x64_place x64_place_of(const struct ir_block *b, const struct ir_insn *access);
+
+/* ---- Windows (x64_window.c) ------------------------------------------------------------ */
+
+void x64_window_choose(struct x64_emitter *x); /* before allocation */
+void x64_window_start(struct x64_emitter *x);  /* the block's first code */
+/* Does the access, of the instruction at insn_off, go through the window? */
+bool x64_in_window(const struct x64_emitter *x, const struct ir_insn *in);
+/* Its operand. *miss: the field of a jump to its slow path, or 0: only a fault leads there. */
+struct x64_mem x64_window_access(struct x64_emitter *x, const struct ir_insn *in, unsigned base,
+                                 uint32_t *miss);
 
 /* A place for the addend of share[g], made by the instruction being emitted: a register that is
  * free, or X64_NO_REG and a frame slot. Nothing is moved away for it. */

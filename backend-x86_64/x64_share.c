@@ -20,34 +20,35 @@ struct open {
     unsigned n;
 };
 
-/* An access's bytes, from a value that its address was made of by adding constants. */
-struct place {
-    uint16_t root;
-    int32_t first, last;
-};
-
-static struct place place_of(const struct ir_block *b, const struct ir_insn *in)
+uint16_t x64_root_of(const struct ir_block *b, ir_ref at, int64_t *offset)
 {
-    int64_t offset = (int64_t)in->imm;
-    ir_ref root = in->a;
     uint64_t c;
 
     for (unsigned n = 0; n < MAX_STEPS; n++) {
-        const struct ir_insn *at = &b->insn[root.n];
+        const struct ir_insn *in = &b->insn[at.n];
 
-        if (at->op != IR_add || !ir_is_const(b, at->b, &c) ||
-            (uint64_t)(offset + FAR) + c > 2 * FAR)
+        if (in->op != IR_add || !ir_is_const(b, in->b, &c) ||
+            (uint64_t)(*offset + FAR) + c > 2 * FAR)
             break;
-        offset += (int64_t)c;
-        root = at->a;
+        *offset += (int64_t)c;
+        at = in->a;
     }
-    return (struct place){root.n, (int32_t)offset, (int32_t)(offset + ir_mem_size(in->aux) - 1)};
+    return at.n;
+}
+
+struct x64_place x64_place_of(const struct ir_block *b, const struct ir_insn *access)
+{
+    int64_t offset = (int64_t)access->imm;
+    uint16_t root = x64_root_of(b, access->a, &offset);
+
+    return (struct x64_place){root, (int32_t)offset,
+                              (int32_t)(offset + ir_mem_size(access->aux) - 1)};
 }
 
 /* A store makes the group ask the store table, which says that loads are allowed, too. That
  * is done for a store that follows the loads for certain: a page that is only read would
  * never be found there. */
-static bool join(struct x64_share *s, const struct place *p, bool store, bool no_store)
+static bool join(struct x64_share *s, const struct x64_place *p, bool store, bool no_store)
 {
     int32_t first = p->first < s->first ? p->first : s->first;
     int32_t last = p->last > s->last ? p->last : s->last;
@@ -61,7 +62,7 @@ static bool join(struct x64_share *s, const struct place *p, bool store, bool no
     return true;
 }
 
-static void start(struct x64_emitter *x, struct open *open, const struct place *p, bool store)
+static void start(struct x64_emitter *x, struct open *open, const struct x64_place *p, bool store)
 {
     unsigned k = N_OPEN - 1;
 
@@ -90,7 +91,7 @@ static bool is_far(int32_t offset)
 static void add_access(struct x64_emitter *x, struct open *open, unsigned i)
 {
     const struct ir_insn *in = &x->b->insn[i];
-    const struct place p = place_of(x->b, in);
+    const struct x64_place p = x64_place_of(x->b, in);
     bool store = (ir_ops[in->op].flags & STORE) != 0;
     unsigned k = open->n;
 
@@ -118,7 +119,7 @@ void x64_share_start(struct x64_emitter *x)
 
     x->n_shares = 0;
     memset(x->share_of, X64_NO_SHARE, b->n);
-    if (!b->share_lookups)
+    if (!b->share_lookups || x->windowed)
         return;
     for (unsigned i = x->barrier[0]; i < b->n; i = x64_next_barrier(x, i)) {
         unsigned flags = ir_ops[b->insn[i].op].flags;

@@ -256,7 +256,9 @@ void block_link(struct block_table *t, struct block_exit *e, struct block *to,
         unlink_exit(t, e);
     if (e->at.cell && e->epoch && !quiesce_is_over(t->tc, self, e->epoch))
         return;
-    x64_patch(rw + e->at.jump, code + e->at.jump, to->code);
+    const uint8_t *target = to->code + (e->from == to && e->at.turns ? to->loop : 0);
+
+    x64_patch(rw + e->at.jump, code + e->at.jump, target);
     if (e->at.cell) {
         struct page_cell *c = (struct page_cell *)(void *)(rw + e->at.cell);
 

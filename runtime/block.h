@@ -3,7 +3,7 @@
  *
  * Invariants: a block that is in the table is in the list of each page it has bytes
  * of, and of no other; exit[i].to is set exactly while exit[i] is in to's list of
- * incoming links and its jump leads to to's code. A dropped block is in none of
+ * incoming links and its jump leads to to's code (to its `loop` from itself). A dropped block is in none of
  * these, and nothing leads to it; its code may still be running, and leaves by its
  * own stubs.
  *
@@ -36,6 +36,7 @@ struct block {
     uint32_t len_bytes;
     const uint8_t *code; /* where it runs; NULL under --engine=interp */
     uint32_t size_bytes;
+    uint32_t loop; /* x64_unit.loop */
     _Atomic bool dropped;
     struct block *_Atomic next_hash;
     struct block *next_in_page[2];

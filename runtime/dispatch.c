@@ -26,6 +26,8 @@ static uint64_t slow_load(struct cpu_state *s, uint64_t va, uint8_t aux)
 {
     if (s->worn_code)
         wild_worn(s->owner, va);
+    if (s->window_fault)
+        hart_window_fault(s->owner, va, ir_mem_size(aux), MMU_LOAD);
     return mmu_load(s, va, aux);
 }
 
@@ -33,6 +35,8 @@ static bool slow_store(struct cpu_state *s, uint64_t va, uint8_t aux, uint64_t v
 {
     if (s->worn_code)
         wild_worn(s->owner, va);
+    if (s->window_fault)
+        hart_window_fault(s->owner, va, ir_mem_size(aux), MMU_STORE);
     return mmu_store(s, va, aux, value);
 }
 
@@ -46,6 +50,10 @@ static const struct x64_mmu_layout mmu_layout = {
     .chunks_of_off = offsetof(struct mmu_view, chunks_of),
     .cell_chunks_off = offsetof(struct mmu_view, cell_chunks),
     .n_cells = N_CELLS,
+    .window_off = WINDOW_OFF,
+    .window_disp = WINDOW_DISP,
+    .window_limit_off = offsetof(struct mmu_view, window_limit),
+    .window_origin_off = offsetof(struct mmu_view, window_origin),
     .load = slow_load,
     .store = slow_store,
     .is_wild = wild_is_noted,
@@ -86,6 +94,7 @@ struct hart *hart_create(struct cpu_state *s, struct tcache *t, const struct har
     if (config->stress_table)
         mmu_stress(h->mmu);
     mmu_set_salt_wrap(h->mmu, salts_wrapped, h);
+    mmu_set_windows(h->mmu, t->windows);
     h->translator = translator_create(config->guest, &layout, &t->config.translate);
     const struct ir_helper *helpers = config->guest->helpers(&n_helpers);
 
@@ -212,6 +221,7 @@ static bool serve_pending(struct hart *h)
             return false;
         if (p & PENDING_WAIT)
             wait_for_interrupt(h);
+        mmu_sample(h->mmu);
         if (atomic_load(&s->pending) & PENDING_IRQ && h->config.guest->interrupt(s)) {
             h->link_from = NULL;
             h->stats.interrupts++;

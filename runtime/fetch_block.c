@@ -156,6 +156,7 @@ static struct block *place(struct hart *h, const struct translate_job *job,
         if (!u || !keep_lists(h, b, u))
             return NULL;
         b->size_bytes = u->size_bytes;
+        b->loop = u->loop;
     }
     return b;
 }
@@ -224,10 +225,11 @@ static void advance(struct hart *h)
 
 /* Its page is protected as for blocks that are kept, so that a store into the block is noticed and
  * ends it (on_write). */
-static void evaluate(struct hart *h, const struct window *w, const struct translate_job *job)
+static void evaluate(struct hart *h, const struct window *w, const struct translate_job *job,
+                     unsigned max_insns)
 {
     struct cpu_state *s = h->s;
-    const struct ir_block *ir = translate_build(h->translator, job, IR_MAX_GUEST);
+    const struct ir_block *ir = translate_build(h->translator, job, max_insns);
 
     tcache_lock(h->tc);
     h->evaluated = (struct block){.gpa = job->gpa, .gpa2 = w->gpa2, .len_bytes = ir->len_bytes};
@@ -278,7 +280,8 @@ struct block *fetch_block(struct hart *h)
         take_trap(h, fault.cause, fault.tval);
         return NULL;
     }
-    uint32_t mode = h->config.guest->mode_key(s);
+    uint32_t guest_mode = h->config.guest->mode_key(s);
+    uint32_t mode = guest_mode | mmu_code_mode(h->mmu);
     struct window w = {.h = h,
                        .gva = align_down(s->pc, PAGE_SIZE),
                        .gpa = align_down(gpa, PAGE_SIZE),
@@ -291,15 +294,20 @@ struct block *fetch_block(struct hart *h)
         b = NULL;
     }
     s->is_hot = 0;
-    if (b && !w.partial)
+    if (b && !w.partial && !s->plain)
         return b;
 
     const struct guest_fetch fetch = {.parcel = parcel, .arg = &w, .end = begin_making(&w, gpa)};
     const struct translate_job job = {
         .s = s, .gpa = gpa, .gva = s->pc, .mode = mode, .fetch = &fetch};
 
-    if (h->config.evaluate_first && !w.partial && !seen_before(h->tc->seen, gpa, mode)) {
-        evaluate(h, &w, &job);
+    if (s->plain) {
+        wild_plain(h, gpa, mode);
+        evaluate(h, &w, &job, 1);
+        return NULL;
+    }
+    if (h->config.evaluate_first && !w.partial && !seen_before(h->tc->seen, gpa, guest_mode)) {
+        evaluate(h, &w, &job, IR_MAX_GUEST);
         return NULL;
     }
     return translate(h, &w, &job);

@@ -19,6 +19,7 @@ struct tcache {
     struct rewrite *rewrite;
     struct seen *seen;
     struct salts *salts;
+    struct windows *windows;
     struct x64_stubs stubs;
     struct hart *hart[MAX_HARTS];
     unsigned n_harts;

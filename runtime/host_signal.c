@@ -1,6 +1,7 @@
 /* SIGSEGV from translated code: a store to a page whose store view was made
- * read-only after the inline check's table entry had been filled. The block's site
- * table says where the store's slow path is; the code goes on there. */
+ * read-only after the inline check's table entry had been filled; or an access through a window
+ * (softmmu/windows.h) to what is not mapped there. The block's site
+ * table says where the access's slow path is; the code goes on there. */
 #define _GNU_SOURCE
 #include <signal.h>
 #include <string.h>
@@ -31,12 +32,17 @@ static void on_segv(int number, siginfo_t *info, void *context)
         uc->uc_mcontext.gregs[REG_RIP] = (greg_t)phys_try_store_fail;
         return;
     }
-    if (h && track_owns(h->tc->track, info->si_addr, &gpa)) {
+    bool window = h && mmu_owns_window_address(h->mmu, info->si_addr);
+
+    if (window || (h && track_owns(h->tc->track, info->si_addr, &gpa))) {
         const struct block *b = cache_find(h->tc->cache, pc);
         const struct x64_site *site = b ? site_at(b, pc) : NULL;
 
         if (site) {
-            h->stats.store_faults++;
+            if (window)
+                h->s->window_fault = pc;
+            else
+                h->stats.store_faults++;
             uc->uc_mcontext.gregs[REG_RIP] = (greg_t)(b->code + site->slow);
             return;
         }

@@ -30,7 +30,7 @@ void seen_destroy(struct seen *s)
 
 static unsigned place_of(uint64_t gpa, uint32_t mode)
 {
-    uint64_t h = (gpa >> 1 ^ (uint64_t)mode << 40) * UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t h = (gpa + mode * UINT64_C(0xd6e8feb86659fd93)) * UINT64_C(0x9e3779b97f4a7c15);
 
     return (unsigned)(h >> (64 - SEEN_BITS));
 }

@@ -79,6 +79,9 @@ struct tcache *tcache_create(struct phys *phys, const struct tcache_config *conf
     t->seen = seen_create();
     t->salts = salts_create(t->config.n_harts);
     t->track = track_create(phys, on_write, t);
+    t->windows = windows_create(phys, t->track,
+                                config->engine == ENGINE_INTERP ? WINDOWS_OFF : config->windows,
+                                t->config.n_harts);
     t->cache = make_cache(t, e);
     if (!t->cache)
         goto fail;
@@ -95,6 +98,7 @@ void tcache_destroy(struct tcache *t)
 {
     if (t->cache)
         cache_destroy(t->cache);
+    windows_destroy(t->windows);
     if (t->track)
         track_destroy(t->track);
     if (t->blocks)

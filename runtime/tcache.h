@@ -12,6 +12,7 @@
 #include "dbt/base/err.h"
 #include "dbt/translate.h"
 #include "softmmu/phys.h"
+#include "softmmu/windows.h"
 
 enum engine { ENGINE_JIT, ENGINE_INTERP, ENGINE_CHECK };
 enum { MAX_HARTS = 64 };
@@ -24,6 +25,7 @@ struct tcache_config {
     struct translate_options translate;
     size_t cache_bytes;
     unsigned cache_segments;
+    enum window_policy windows; /* ENGINE_INTERP: off */
     unsigned n_harts; /* at most MAX_HARTS; 0: one */
 };
 

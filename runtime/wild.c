@@ -12,6 +12,8 @@
  * more than it saves: a miss is some 10 ns, and a hit saves one. */
 enum { WILD_TRIAL = 32, WILD_SAME = 30 };
 
+enum { WILD_UNFIT = 16, N_UNFIT = 256 };
+
 struct trial {
     uint64_t page; /* of the last access */
     unsigned n, same;
@@ -20,6 +22,7 @@ struct trial {
 struct wild {
     struct seen *noted, *hot;
     struct trial trial[STATE_N_CELLS];
+    uint8_t unfit[N_UNFIT]; /* tries, by a hash of the instruction; shared by a few */
 };
 
 struct wild *wild_create(void)
@@ -50,29 +53,32 @@ _Bool wild_is_hot(void *arg, uint64_t gpa, uint32_t mode)
 {
     const struct wild *w = arg;
 
-    return seen_has(w->hot, gpa, mode);
+    return seen_has(w->hot, gpa, mode & ~IR_MODE_WINDOW);
 }
 
 void wild_note_hot(struct hart *h, struct block *b)
 {
     log_line(LOG_cache, "hot %" PRIx64, b->gpa);
-    seen_before(h->wild->hot, b->gpa, b->mode);
+    seen_before(h->wild->hot, b->gpa, b->mode & ~IR_MODE_WINDOW);
     tcache_lock(h->tc);
     block_drop(h->tc->blocks, b);
     tcache_unlock(h->tc);
     h->stats.hot++;
 }
 
-static void note(struct hart *h, struct block *b)
+static void note(struct hart *h, struct block *b, uint64_t gpa)
 {
-    uint64_t gpa = align_down(b->gpa, PAGE_SIZE) + x64_info_insn_off(h->s->slow_info);
-
-    log_line(LOG_cache, "the access at %" PRIx64 " jumps from page to page", gpa);
     seen_before(h->wild->noted, gpa, b->mode);
     tcache_lock(h->tc);
     block_drop(h->tc->blocks, b);
     tcache_unlock(h->tc);
     h->stats.wild++;
+}
+
+/* The instruction whose access is in its slow path. */
+static uint64_t slow_gpa(const struct hart *h, const struct block *b)
+{
+    return align_down(b->gpa, PAGE_SIZE) + x64_info_insn_off(h->s->slow_info);
 }
 
 void wild_worn(struct hart *h, uint64_t va)
@@ -92,8 +98,66 @@ void wild_worn(struct hart *h, uint64_t va)
     t->page = page;
     if (t->n++ < WILD_TRIAL)
         return;
-    if (t->same < WILD_SAME && b)
-        note(h, b);
+    if (t->same < WILD_SAME && b) {
+        log_line(LOG_cache, "the access at %" PRIx64 " jumps from page to page", slow_gpa(h, b));
+        note(h, b, slow_gpa(h, b));
+    }
     *t = (struct trial){.n = 0};
     s->misses_left[cell] = STATE_CELL_MISSES;
+}
+
+/* ---- Windows ------------------------------------------------------------------------------ */
+
+static void note_unfit(struct hart *h, struct block *b, uint64_t gpa)
+{
+    uint8_t *n = &h->wild->unfit[(gpa >> 1 ^ gpa >> 9) % N_UNFIT];
+
+    if (!b || ++*n < WILD_UNFIT)
+        return;
+    *n = 0;
+    log_line(LOG_cache, "the access at %" PRIx64 " is not for a window", gpa);
+    note(h, b, gpa);
+}
+
+/* Before the instruction whose access is in its slow path. */
+static _Noreturn void leave_plain(struct hart *h, const void *code)
+{
+    struct cpu_state *s = h->s;
+
+    s->plain = PLAIN_ACCESS;
+    s->plain_code = code;
+    s->pc = s->page_va + s->insn_off;
+    state_leave(s, EXIT_PENDING);
+}
+
+void hart_window_fault(struct hart *h, uint64_t va, unsigned len, enum mmu_access access)
+{
+    const void *code = h->s->window_fault;
+    struct block *b = cache_find(h->tc->cache, code);
+
+    h->s->window_fault = NULL;
+    switch (mmu_window_fault(h->mmu, va, len, access)) {
+    case WINDOW_UNFIT:
+        if (b)
+            note_unfit(h, b, slow_gpa(h, b));
+        break;
+    case WINDOW_OUTSIDE:
+        /* Accesses behind this one count on the base's having been found inside. Under virtual time
+         * none does, and a block is left at its ends only. */
+        if (!h->tc->config.translate.virtual_time)
+            leave_plain(h, code);
+        break;
+    default: break;
+    }
+}
+
+void wild_plain(struct hart *h, uint64_t gpa, uint32_t mode)
+{
+    struct cpu_state *s = h->s;
+    struct block *b = cache_find(h->tc->cache, s->plain_code);
+    bool loop = s->plain == PLAIN_LOOP;
+
+    s->plain = 0;
+    if (b && b->mode == mode && b->gpa >> PAGE_BITS == gpa >> PAGE_BITS)
+        note_unfit(h, b, loop ? X64_LOOP_AT(gpa) : gpa);
 }

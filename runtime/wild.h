@@ -7,11 +7,16 @@
  *     looks how many of them touch the page of the one before; few: the instruction is noted,
  *     its block is dropped, the next translation gives it none
  *
+ *   an access has faulted in the window or missed it WILD_UNFIT times, and will again (MMIO, a store
+ *   into code) -> noted for its mode, and asks the tables
+ *
  * A trial tells many misses from few hits: nothing counts those. What is noted is advice, in
  * bounded sets that are forgotten at times: see seen.h. */
 #pragma once
 
 #include <stdint.h>
+
+#include "softmmu/mmu.h"
 
 struct block;
 struct hart;
@@ -30,3 +35,12 @@ void wild_note_hot(struct hart *h, struct block *b);
 /* From the slow path of an access to va: its cell s->worn_cell has no misses left. May drop the
  * running block, which can go on to its end: it is right, only slow. */
 void wild_worn(struct hart *h, uint64_t va);
+
+/* ---- Windows: the same for accesses that do not go through one, after a few tries ---- */
+
+/* From the slow path of an access through the window that has faulted there, at host address
+ * `code`: will it do so again? Handles s->window_fault; may leave the block before the access. */
+void hart_window_fault(struct hart *h, uint64_t va, unsigned len, enum mmu_access access);
+/* In the loop: a block has left before the instruction at gpa, which will be evaluated (s->plain,
+ * which is handled). */
+void wild_plain(struct hart *h, uint64_t gpa, uint32_t mode);

@@ -88,25 +88,17 @@ void mmu_stress(struct mmu *m)
     m->stress = true;
 }
 
-static struct mmu_view *view_of(struct mmu *m, const struct tlb_entry *e)
-{
-    size_t each = view_bytes();
-    size_t n = (size_t)((const uint8_t *)e - m->view_pool) / each;
-
-    return (struct mmu_view *)(void *)(m->view_pool + n * each);
-}
-
 /* The entry that was filled longest ago goes, and what was copied from it. Views are never given
- * back, so that it is there still. */
+ * back but with a window, which is forgotten here then. */
 static void stress_fill(struct mmu *m, struct tlb_entry *e)
 {
-    struct tlb_entry **oldest = &m->recent[m->n_recent++ % N_RECENT];
+    struct recent *oldest = &m->recent[m->n_recent++ % N_RECENT];
 
-    if (*oldest) {
-        cells_drop_page(view_of(m, *oldest), (*oldest)->tag);
-        (*oldest)->tag = TLB_EMPTY;
+    if (oldest->entry) {
+        cells_drop_page(oldest->view, oldest->entry->tag);
+        oldest->entry->tag = TLB_EMPTY;
     }
-    *oldest = e;
+    *oldest = (struct recent){e, m->slot->view};
 }
 
 /* Loads go through the store view too, which can always be read: a line that is loaded and

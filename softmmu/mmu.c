@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "dbt/base/check.h"
+#include "dbt/ir/ir.h"
 
 #define HWCAP2_FSGSBASE_BIT 2 /* the kernel lets programs write the gs base */
 
@@ -67,6 +68,9 @@ void mmu_destroy(struct mmu *m)
         m->s->mmu = NULL;
         m->s->view = NULL;
     }
+    for (unsigned i = 0; i < m->n_spaces; i++)
+        for (unsigned k = 0; k < N_VIEWS; k++)
+            window_forget(m, &m->spaces[i].slot[k]);
     if (m->own_salts)
         salts_destroy(m->salts);
     unmap(m->view_pool, view_pool_bytes());
@@ -141,12 +145,14 @@ static struct salt_key key_of(const struct mmu *m, const struct setting *set,
 
 /* With several harts a generation that another has begun promises more than what we remember.
  * Combos with salts of the old one go, too: a fence asks about one generation only. */
-static uint64_t take_salt(struct mmu *m, const struct setting *set, struct space *sp, bool high)
+static uint64_t take_salt(struct mmu *m, const struct setting *set, const struct combo *c, bool high)
 {
+    struct space *sp = c->space;
     struct salt_ref *r = salt_ref_of(m, sp, high ? bit(63) : 0);
+    const uint32_t mode = set->mode | (c->slot->window ? IR_MODE_WINDOW : 0);
     const struct salt_key key = key_of(m, set, sp, high);
     bool is_another;
-    uint64_t salt = salt_take(m, r, &key, set->fetch_rights, set->mode, &is_another);
+    uint64_t salt = salt_take(m, r, &key, set->fetch_rights, mode, &is_another);
 
     if (is_another && m->salts->n_harts > 1) {
         m->serial++;
@@ -168,8 +174,8 @@ static void fill_combo(struct mmu *m, struct combo *c, const struct setting *set
     c->setting = *set;
     c->space = sp;
     c->slot = space_view(m, sp, set->data_rights);
-    c->salt[0] = take_salt(m, set, sp, false);
-    c->salt[1] = take_salt(m, set, sp, true);
+    c->salt[0] = take_salt(m, set, c, false);
+    c->salt[1] = take_salt(m, set, c, true);
     if (sp->fetch_serial != m->fetch_serial) {
         space_forget_fetches(sp);
         sp->fetch_serial = m->fetch_serial;

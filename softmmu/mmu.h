@@ -43,12 +43,20 @@ struct tlb_entry {
  * n / CELL_CHUNK of cell_chunks and of chunks_of[i]. */
 enum { N_CELLS = 1024, CELL_CHUNK = 2 * N_CELLS / 32 };
 
+/* A view that has a window (windows.h): the host address of va is the view's + WINDOW_OFF + va, for
+ * va < window_limit, which is 0 in views without one. Nothing of the host's lies within WINDOW_OFF
+ * before and behind the addresses below the limit but the view itself, of which WINDOW_DISP are clear:
+ * code that knows a base below the limit may access base + d for any |d| < WINDOW_DISP. */
+enum { WINDOW_OFF = 1 << 20, WINDOW_DISP = 1 << 16 };
+
 struct mmu_view {
     struct tlb_entry load[TLB_SIZE];
     struct tlb_entry store[TLB_SIZE];
     struct tlb_entry cell[2 * N_CELLS];
     uint32_t chunks_of[TLB_SIZE]; /* bit c: a cell of chunk c may be a copy of this entry */
     uint32_t cell_chunks;         /* of any entry */
+    uint64_t window_limit;
+    uint64_t window_origin; /* the host address of va 0, for code that wants it in a register */
     /* What follows is for C only. */
     uint8_t load_flags[TLB_SIZE]; /* TLB_GLOBAL, TLB_HUGE */
     uint8_t store_flags[TLB_SIZE];
@@ -77,6 +85,11 @@ struct mmu_guest {
      * checks nothing about physical memory but its own page-table reads. */
     bool (*walk)(struct cpu_state *s, uint64_t gva, enum mmu_access access, uint64_t rights,
                  struct mmu_map *map, struct mmu_fault *fault);
+    /* The same for a load, when nothing must be set for it; changes nothing. */
+    bool (*peek)(struct cpu_state *s, uint64_t gva, uint64_t rights, struct mmu_map *map);
+    /* Up to which address, at most 2^38, a space may have a window in these rights; 0: none. NULL:
+     * none has. */
+    uint64_t (*window_limit)(uint64_t space_key, uint64_t rights);
     /* Physical memory protection for [gpa, gpa+len): true when allowed; what may be stored to may
      * be loaded, too. *whole_page is set when the answer is the same for all of gpa's 4096-byte
      * page. */
@@ -96,6 +109,7 @@ struct mmu_guest {
 struct mmu;
 struct salts;
 struct track;
+struct windows;
 
 /* phys, track, salts and guest are borrowed; salts NULL: its own, of one hart. Sets s->mmu, s->view
  * and the salts, and empties the jump cache. NULL when the host refuses the memory. */
@@ -149,6 +163,29 @@ void mmu_print(const struct mmu *m, FILE *out);
 
 /* Empties a cell of the view in force. */
 void mmu_drop_cell(struct mmu *m, unsigned cell);
+
+/* ---- Windows (windows.h) ---------------------------------------------------------- */
+
+/* Borrowed; before the first run. */
+void mmu_set_windows(struct mmu *m, struct windows *ws);
+/* Between blocks, now and then: what runs? Gives and takes windows; salts may change. */
+void mmu_sample(struct mmu *m);
+/* To be part of the mode of code that is translated now: IR_MODE_WINDOW, or 0. */
+uint32_t mmu_code_mode(const struct mmu *m);
+/* Could code have made hva through the window in force? For the signal handler. */
+bool mmu_owns_window_address(const struct mmu *m, const void *hva);
+
+enum mmu_window_fault {
+    WINDOW_MAPPED,      /* it will not fault again */
+    WINDOW_GUEST_FAULT, /* the guest's own */
+    WINDOW_UNFIT,       /* MMIO, a store into code, a page of which protection allows a part */
+    WINDOW_OUTSIDE,     /* beside the window */
+    WINDOW_FAULT_KINDS
+};
+/* An access of len bytes through the window has faulted in the host. The caller then makes it by
+ * mmu_load() or mmu_store(), which raise what is to be raised. */
+enum mmu_window_fault mmu_window_fault(struct mmu *m, uint64_t va, unsigned len,
+                                       enum mmu_access access);
 
 /* ---- Accesses that missed, from translated code, the evaluator or C ------------- */
 
@@ -213,5 +250,7 @@ void mmu_set_watch(struct mmu *m, const struct mmu_watch *watch);
 struct mmu_stats {
     uint64_t loads, stores, walks, fetch_walks, fences, switches, spaces_made, spaces_recycled;
     uint64_t mmio;
+    uint64_t windows_opened, windows_closed, window_pages, window_faults[WINDOW_FAULT_KINDS];
+    uint64_t window_ns; /* in which host mappings were changed, by windows that are closed */
 };
 const struct mmu_stats *mmu_stats(const struct mmu *m);

@@ -17,6 +17,7 @@
 #include "softmmu/mmu.h"
 #include "softmmu/salts.h"
 #include "softmmu/track.h"
+#include "softmmu/window.h"
 
 enum {
     N_SPACES = 64,
@@ -111,7 +112,11 @@ struct salt_ref {
 };
 
 struct view_slot {
-    struct mmu_view *view; /* NULL until first used; then this slot's for good */
+    struct mmu_view *view; /* NULL until first used; the window's, or the pool's */
+    struct mmu_view *pool; /* NULL until it is wanted; then this slot's for good */
+    struct window *window; /* or NULL */
+    uint64_t ran_ns;       /* since it has been without one, seen by samples */
+    uint64_t need_ns;      /* how long it must run to get one */
     bool live;
     uint64_t used;
     struct range huge[2]; /* of huge leaves cached, by bit 63 */
@@ -136,6 +141,12 @@ struct space {
     struct fetch_entry fetch[N_FETCH];
 };
 
+/* For --stress=table: an entry that was filled. */
+struct recent {
+    struct tlb_entry *entry;
+    struct mmu_view *view;
+};
+
 /* Good while its serial is the MMU's. */
 struct combo {
     struct setting setting;
@@ -149,6 +160,7 @@ struct mmu {
     struct cpu_state *s;
     struct phys *phys;
     struct track *track;
+    struct windows *windows; /* NULL: off */
     const struct mmu_guest *guest;
     const struct mmu_watch *watch; /* NULL: off */
     void (*salts_wrapped)(void *arg);
@@ -164,7 +176,12 @@ struct mmu {
     struct mmu_stats stats;
     bool stress; /* mmu_stress(): only the entries of recent[] live */
     unsigned n_recent;
-    struct tlb_entry *recent[N_RECENT];
+    struct recent recent[N_RECENT];
+    unsigned n_recent_pages;
+    uint64_t recent_page[N_RECENT]; /* of windows */
+
+    unsigned n_windows, next_idle;
+    uint64_t sampled_at;
 
     uint8_t *view_pool; /* room for N_SPACES * N_VIEWS views, backed when touched */
     unsigned n_views;
@@ -213,8 +230,22 @@ struct space *space_get(struct mmu *m, uint64_t space_key, uint32_t asid);
 /* Its view for these rights, made if need be. */
 struct view_slot *space_view(struct mmu *m, struct space *sp, uint64_t data_rights);
 
+/* One for slot.pool. */
+struct mmu_view *view_take(struct mmu *m);
+/* Of zeros: makes it one that hits nowhere. */
+void view_init(struct mmu_view *v);
+/* Drops all that the slot's view and window hold. */
+void view_clear(struct view_slot *slot);
+
 /* Forgets what the space has fetched. */
 void space_forget_fetches(struct space *sp);
+
+/* ---- promote.c ---------------------------------------------------------------------- */
+
+/* A window for a slot that has none, empty, in place of its view. False: it gets none. */
+bool window_give(struct mmu *m, struct view_slot *slot, uint64_t space_key, uint64_t rights);
+/* The slot is another space's from now on; or the MMU goes. */
+void window_forget(struct mmu *m, struct view_slot *slot);
 
 /* ---- cell.c ------------------------------------------------------------------------ */
 

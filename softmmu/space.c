@@ -46,8 +46,10 @@ static void drop_from_view(struct mmu_view *v, const struct drop *d)
     }
 }
 
-static void clear_view(struct view_slot *slot)
+void view_clear(struct view_slot *slot)
 {
+    if (slot->window)
+        window_drop_all(slot->window);
     drop_from_view(slot->view, &(struct drop){0});
     range_clear(&slot->huge[0]);
     range_clear(&slot->huge[1]);
@@ -65,7 +67,7 @@ static void clear_space(struct space *sp)
 {
     for (unsigned i = 0; i < N_VIEWS; i++) {
         if (sp->slot[i].live)
-            clear_view(&sp->slot[i]);
+            view_clear(&sp->slot[i]);
     }
     space_forget_fetches(sp);
     sp->stale = STALE_NOTHING;
@@ -74,8 +76,11 @@ static void clear_space(struct space *sp)
 static void clear_space_local(struct space *sp)
 {
     for (unsigned i = 0; i < N_VIEWS; i++) {
-        if (sp->slot[i].live)
-            drop_from_view(sp->slot[i].view, &(struct drop){.flag_mask = TLB_GLOBAL});
+        if (!sp->slot[i].live)
+            continue;
+        if (sp->slot[i].window)
+            window_drop_all(sp->slot[i].window);
+        drop_from_view(sp->slot[i].view, &(struct drop){.flag_mask = TLB_GLOBAL});
     }
     for (unsigned i = 0; i < N_FETCH; i++) {
         if (!(sp->fetch[i].gpa & TLB_GLOBAL))
@@ -106,6 +111,8 @@ static struct space *make_space(struct mmu *m, uint64_t space_key, uint32_t asid
 
     m->space_key[i] = space_key;
     m->space_asid[i] = asid;
+    for (unsigned k = 0; k < N_VIEWS; k++)
+        window_forget(m, &sp->slot[k]);
     space_forget_fetches(sp);
     salt_init(&sp->low);
     salt_init(&sp->high);
@@ -139,16 +146,21 @@ struct space *space_get(struct mmu *m, uint64_t space_key, uint32_t asid)
  * them, holds many views that are used. All zero but for the first and last entries: a zero tag is
  * page 0's, and that page is sought at index 0, or at the index of the page before it by an
  * access whose look-up covers both. */
-static struct mmu_view *take_view(struct mmu *m)
+struct mmu_view *view_take(struct mmu *m)
 {
     struct mmu_view *v;
 
     CHECK(m->n_views < N_SPACES * N_VIEWS && "a slot takes one view, once");
     v = (struct mmu_view *)(void *)(m->view_pool + view_bytes() * m->n_views++);
+    view_init(v);
+    return v;
+}
+
+void view_init(struct mmu_view *v)
+{
     v->load[0].tag = v->load[TLB_SIZE - 1].tag = TLB_EMPTY;
     v->store[0].tag = v->store[TLB_SIZE - 1].tag = TLB_EMPTY;
     cells_init(v);
-    return v;
 }
 
 struct view_slot *space_view(struct mmu *m, struct space *sp, uint64_t data_rights)
@@ -163,11 +175,16 @@ struct view_slot *space_view(struct mmu *m, struct space *sp, uint64_t data_righ
         if (!best || (best->live && (!slot->live || slot->used < best->used)))
             best = slot;
     }
-    if (!best->view)
-        best->view = take_view(m);
     if (best->live)
         m->serial++; /* a combo may still lead here */
-    clear_view(best);
+    window_forget(m, best);
+    if (!m->windows || m->windows->policy != WINDOWS_ALWAYS ||
+        !window_give(m, best, m->space_key[sp - m->spaces], data_rights)) {
+        if (!best->pool)
+            best->pool = view_take(m);
+        best->view = best->pool;
+        view_clear(best);
+    }
     best->view->rights = data_rights;
     best->live = true;
     return best;
@@ -182,6 +199,8 @@ static void fence_view_page(struct view_slot *slot, uint64_t va, bool global_too
     unsigned i = tlb_index(va);
 
     cells_drop_page(v, va);
+    if (slot->window)
+        window_drop_page(slot->window, va);
     if (v->load[i].tag == page_of(va) && !(v->load_flags[i] & keep))
         v->load[i].tag = TLB_EMPTY;
     if (v->store[i].tag == page_of(va) && !(v->store_flags[i] & keep))

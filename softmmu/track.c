@@ -48,8 +48,10 @@ struct track {
     bool (*on_write)(void *arg, uint64_t gpa, unsigned len, bool *page_is_code);
     void *arg;
     uint64_t n_pages;
-    /* Held while PROTECTED changes together with the mapping. Innermost: nothing
-     * is called, and no other lock taken, under it. */
+    void (*on_protected)(void *arg, uint64_t first, uint64_t n); /* or NULL */
+    void *on_protected_arg;
+    /* Held while PROTECTED changes together with the mapping. Innermost but for the windows' lock:
+     * nothing is called, and no other lock taken, under it, but by on_protected. */
     pthread_mutex_t lock;
     uint64_t n_runs;          /* lock: of adjacent protected pages */
     struct track_stats stats; /* relaxed atomics */
@@ -87,6 +89,13 @@ void track_destroy(struct track *t)
     pthread_mutex_destroy(&t->lock);
     free((void *)t->page);
     free(t);
+}
+
+void track_set_protected(struct track *t, void (*fn)(void *arg, uint64_t first, uint64_t n),
+                         void *arg)
+{
+    t->on_protected = fn;
+    t->on_protected_arg = arg;
 }
 
 /* It may wrap: nobody is held up for 65536 calls. */
@@ -145,6 +154,8 @@ static bool protect_range_locked(struct track *t, uint64_t first, uint64_t n, ui
         else
             mark_protected_locked(t, i, PROTECTED | FLIPS_MAX << FLIPS_SHIFT);
     }
+    if (t->on_protected)
+        t->on_protected(t->on_protected_arg, first, n);
     return true;
 }
 

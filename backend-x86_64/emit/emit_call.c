@@ -59,6 +59,7 @@ static void call(struct x64_emitter *x, const struct ir_insn *in)
     x64_put_operand(x, 1, in->b);
     x64_put_operand(x, 2, in->c);
     x64_claim_all(x);
+    x->n_roots = 0; /* it may have changed the view */
     x64_call_helper(x, x->insn_off, ir_call_id(in->imm), ir_call_k(in->imm));
     if (x->val[x->i].last != 0)
         x64_mov_rr(&x->c, x64_def(x), RAX);

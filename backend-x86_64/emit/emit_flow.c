@@ -200,6 +200,7 @@ static void exit_goto(struct x64_emitter *x, const struct ir_insn *in)
     if (far) {
         guarded_jump(x, n, in->aux);
     } else {
+        x->unit.exit[n].turns = in->aux != IR_CALLS && in->imm == x->b->start;
         x->unit.exit[n].jump =
             in->aux == IR_CALLS ? x64_call_patchable(&x->c) : x64_jmp_patchable(&x->c);
         x64_cold_add(x, cold_link, x->unit.exit[n].jump)->imm = n;
@@ -246,8 +247,10 @@ static void exit_if(struct x64_emitter *x, const struct ir_insn *in)
     struct x64_cold *k = x64_cold_add(x, far ? cold_guarded : cold_link, field);
 
     k->imm = n;
-    if (!far)
+    if (!far) {
         x->unit.exit[n].jump = field;
+        x->unit.exit[n].turns = in->imm == x->b->start;
+    }
 }
 
 /* ---- Indirect exits ---------------------------------------------------------------------- */

@@ -32,6 +32,8 @@
  *      je    cold
  *      mov   dst, [base + addend + disp]
  *
+ * Where there is a window (x64_window.c) all of that is the host's MMU's.
+ *
  * A store may fault on a page whose store view was made read-only after the entry
  * was filled; the signal handler then goes on at `slow`, so up to that instruction
  * base and value are untouched. */
@@ -238,6 +240,8 @@ static void cold_load(struct x64_emitter *x, const struct x64_cold *k)
 {
     struct x64_code *c = &x->c;
 
+    if (k->site)
+        x64_site_add(x, k->site, x64_at(c));
     if (k->share != SHARE_NONE)
         load_alone(x, k);
     if (k->hit)
@@ -372,6 +376,7 @@ static struct x64_cold *cold_part(struct x64_emitter *x, const struct ir_insn *i
     k->hit = how->hit;
     k->disp = (int32_t)in->imm;
     k->xmm_live = x64_xmm_live(x);
+    k->n_fix = miss != 0;
     return k;
 }
 
@@ -387,23 +392,31 @@ static struct x64_mem look_up_alone(struct x64_emitter *x, const struct ir_insn 
                        store ? x->layout.store_off : x->layout.load_off, miss);
 }
 
+/* The access's operand, by the way that it has in this block. */
+static struct x64_mem reach(struct x64_emitter *x, const struct ir_insn *in, unsigned base,
+                            struct x64_cold *how, uint32_t *miss)
+{
+    if (x64_in_window(x, in))
+        return x64_window_access(x, in, base, miss);
+    return share_of(x) ? look_up_shared(x, in, base, how, miss)
+                       : look_up_alone(x, in, base, how, miss);
+}
+
 static void load(struct x64_emitter *x, const struct ir_insn *in)
 {
     unsigned base = x64_gpr(x, in->a);
     unsigned d = is_fp(in) ? x64_def_xmm(x) : x64_def(x);
     struct x64_cold how = {.base = (uint8_t)base};
-    struct x64_mem m;
     uint32_t miss;
+    struct x64_mem m = reach(x, in, base, &how, &miss);
+    uint32_t site = x64_at(&x->c);
 
-    if (share_of(x))
-        m = look_up_shared(x, in, base, &how, &miss);
-    else
-        m = look_up_alone(x, in, base, &how, &miss);
     load_from(x, in->op, in->aux, d, m);
     x->val[x->i].boxed = in->op == IR_ldf && in->aux != IR_64;
 
     struct x64_cold *k = cold_part(x, in, &how, miss);
 
+    k->site = x64_in_window(x, in) ? site : 0;
     k->back = x64_at(&x->c);
     k->dst = (uint8_t)d;
     if (is_fp(in))
@@ -417,15 +430,11 @@ static void store(struct x64_emitter *x, const struct ir_insn *in)
     bool constant = !is_fp(in) && x64_imm32(x, in->b, &imm);
     unsigned val = X64_NO_REG;
     struct x64_cold how = {.base = (uint8_t)base};
-    struct x64_mem m;
     uint32_t miss;
 
     if (!constant)
         val = is_fp(in) ? x64_fp_bits(x, in->b) : x64_gpr(x, in->b);
-    if (share_of(x))
-        m = look_up_shared(x, in, base, &how, &miss);
-    else
-        m = look_up_alone(x, in, base, &how, &miss);
+    struct x64_mem m = reach(x, in, base, &how, &miss);
     uint32_t site = store_to(x, in->op, in->aux, val, imm, m);
     struct x64_cold *k = cold_part(x, in, &how, miss);
 

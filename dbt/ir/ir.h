@@ -132,6 +132,10 @@ struct ir_helper {
     uint8_t n_args; /* of a, b, c: how many it takes */
 };
 
+/* A bit of `mode` that is not the guest's: the block runs only where a view has a window
+ * (softmmu/mmu.h). */
+#define IR_MODE_WINDOW (UINT32_C(1) << 31)
+
 struct ir_block {
     uint64_t gpa;       /* guest physical address of the first instruction */
     uint32_t start;     /* its offset in the page: gpa & 0xfff */

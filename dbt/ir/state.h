@@ -39,6 +39,11 @@ enum {
     PENDING_TIME = 16, /* --time=virtual: icount has reached icount_deadline */
 };
 
+enum {
+    PLAIN_ACCESS = 1, /* its access is not in the window */
+    PLAIN_LOOP,       /* an address that a loop begins with is not */
+};
+
 /* Why translated code (or the evaluator) came back. `pc` is valid after each. */
 enum exit_reason {
     EXIT_LINK,    /* a direct exit that is not linked: exit_block, exit_index say which */
@@ -142,6 +147,12 @@ struct cpu_state {
      * code, NULL when C was told. */
     uint32_t worn_cell;
     const void *worn_code;
+    /* The host instruction whose access through a window has faulted, for its slow path; else NULL. */
+    const void *window_fault;
+    /* A block has left before an instruction that it is not fit for: the loop evaluates that one.
+     * plain_code: an address in the block. */
+    uint32_t plain;
+    const void *plain_code;
     uint32_t misses_left[STATE_N_CELLS];
 };
 

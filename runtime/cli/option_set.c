@@ -291,6 +291,16 @@ static bool set_tier(struct options *o, const char *value, struct err *e)
     return true;
 }
 
+static bool set_window(struct options *o, const char *value, struct err *e)
+{
+    int i = word_index(value, "off,auto,always");
+
+    if (i < 0)
+        return err_set(e, "--window %s: not known; auto, off or always", value);
+    o->windows = (enum window_policy)i;
+    return true;
+}
+
 static bool set_cache_size(struct options *o, const char *value, struct err *e)
 {
     uint64_t bytes;

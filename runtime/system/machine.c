@@ -110,6 +110,7 @@ static bool create_harts(struct machine *m, struct err *e)
                                          .translate = m->run.translate,
                                          .cache_bytes = m->run.cache_bytes,
                                          .cache_segments = m->run.cache_segments,
+                                         .windows = m->run.windows,
                                          .n_harts = m->cfg.n_harts};
 
     add_rom(m);

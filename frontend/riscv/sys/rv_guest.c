@@ -153,6 +153,8 @@ void rv_print_state(const struct rv_hart *h, FILE *out)
 
 const struct mmu_guest rv_mmu_guest = {
     .walk = rv_walk,
+    .peek = rv_peek,
+    .window_limit = rv_window_limit,
     .allowed = rv_pmp_allowed,
     .domain = rv_domain,
     .access_fault = rv_access_fault,

@@ -28,6 +28,7 @@ struct walk {
     unsigned level; /* of the table that is read next; 0: leaves of 4096 bytes */
     uint64_t pte_gpa;
     bool global;
+    bool peeks; /* sets nothing */
 };
 
 enum step { STEP_NEXT, STEP_LEAF, STEP_PAGE_FAULT, STEP_ACCESS_FAULT, STEP_AGAIN };
@@ -121,7 +122,7 @@ static enum step mark_used(const struct walk *w, uint64_t *pte)
 
     if (used == *pte)
         return STEP_LEAF;
-    if (!(w->h->menvcfg & RV_ENVCFG_ADUE))
+    if (w->peeks || !(w->h->menvcfg & RV_ENVCFG_ADUE))
         return STEP_PAGE_FAULT;
     if (!pte_allowed(w, MMU_STORE))
         return STEP_ACCESS_FAULT;
@@ -200,23 +201,49 @@ static bool walk_table(struct walk *w, uint64_t root, struct mmu_map *map, struc
     return true;
 }
 
+static bool walk(struct walk *w, struct mmu_map *map, struct mmu_fault *fault)
+{
+    enum rv_satp_mode mode = rv_satp_mode(w->h->satp);
+    unsigned va_bits;
+
+    if ((w->rights & RV_RIGHTS_PRIV) == RV_M || mode == RV_SATP_BARE) {
+        *map = (struct mmu_map){.gpa = w->gva, .page_len = PAGE_SIZE, .read = true, .write = true};
+        return true;
+    }
+    w->level = mode_levels(mode) - 1;
+    va_bits = PAGE_BITS + VPN_BITS * mode_levels(mode);
+    if ((uint64_t)sign_extend(w->gva, va_bits) != w->gva) {
+        *fault = (struct mmu_fault){page_fault(w->access), w->gva};
+        return false;
+    }
+    return walk_table(w, bits_get(w->h->satp, 0, PPN_BITS), map, fault);
+}
+
 bool rv_walk(struct cpu_state *s, uint64_t gva, enum mmu_access access, uint64_t rights,
              struct mmu_map *map, struct mmu_fault *fault)
 {
-    struct rv_hart *h = (struct rv_hart *)s;
-    enum rv_satp_mode mode = rv_satp_mode(h->satp);
-    struct walk w = {.h = h, .gva = gva, .access = access, .rights = rights};
-    unsigned va_bits;
+    struct walk w = {
+        .h = (struct rv_hart *)s, .gva = gva, .access = access, .rights = rights};
 
-    if ((rights & RV_RIGHTS_PRIV) == RV_M || mode == RV_SATP_BARE) {
-        *map = (struct mmu_map){.gpa = gva, .page_len = PAGE_SIZE, .read = true, .write = true};
-        return true;
-    }
-    w.level = mode_levels(mode) - 1;
-    va_bits = PAGE_BITS + VPN_BITS * mode_levels(mode);
-    if ((uint64_t)sign_extend(gva, va_bits) != gva) {
-        *fault = (struct mmu_fault){page_fault(access), gva};
-        return false;
-    }
-    return walk_table(&w, bits_get(h->satp, 0, PPN_BITS), map, fault);
+    return walk(&w, map, fault);
+}
+
+bool rv_peek(struct cpu_state *s, uint64_t gva, uint64_t rights, struct mmu_map *map)
+{
+    struct walk w = {.h = (struct rv_hart *)s,
+                     .gva = gva,
+                     .access = MMU_LOAD,
+                     .rights = rights,
+                     .peeks = true};
+    struct mmu_fault fault;
+
+    return walk(&w, map, &fault);
+}
+
+/* The lower half of Sv39, for user mode: there Linux has a process's own memory. */
+uint64_t rv_window_limit(uint64_t space_key, uint64_t rights)
+{
+    bool user = (rights & RV_RIGHTS_PRIV) == RV_U;
+
+    return user && rv_satp_mode(space_key) == RV_SATP_SV39 ? UINT64_C(1) << 38 : 0;
 }

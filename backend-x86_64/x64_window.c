@@ -1,0 +1,240 @@
+/* Accesses through a window (softmmu/windows.h): the host's MMU looks the page up.
+ *
+ *      cmp  base, gs:[window_limit]
+ *      jae  cold
+ *      mov  dst, gs:[base + disp + WINDOW_OFF]       a site: a fault goes on in the cold part
+ *
+ * The comparison is what keeps wild addresses away from the host's memory. It is made once for each
+ * *root*, the value that addresses are made of by adding constants, and not at all in the turns of a
+ * loop. README.md, "Windows", says why that is safe.
+ *
+ * A loop that follows pointers or walks a table by what it has loaded waits for the address; gs costs
+ * a cycle there, so that such blocks have the window's origin in a register. */
+#include "backend-x86_64/x64_int.h"
+#include "dbt/base/check.h"
+
+enum { ORIGIN = R13, DISP_NEAR = 1 << 15 };
+
+static bool is_near(int64_t offset)
+{
+    return offset > -DISP_NEAR && offset < DISP_NEAR;
+}
+
+static bool has_place(const struct x64_place *p)
+{
+    return is_near(p->first) && is_near(p->last);
+}
+
+/* ---- What a block is ------------------------------------------------------------------------- */
+
+/* Does it go back to its own start here, with no guard and no call? */
+static bool turns(const struct ir_block *b, const struct ir_insn *in)
+{
+    return (in->op == IR_exit_if || (in->op == IR_exit_goto && in->aux == IR_PLAIN)) &&
+           in->imm == b->start;
+}
+
+static bool is_loop(const struct ir_block *b)
+{
+    for (unsigned i = 0; i < b->n; i++)
+        if (turns(b, &b->insn[i]))
+            return true;
+    return false;
+}
+
+/* Follows a mark on guest registers `in` through the block; from_loads: what is loaded has it, too.
+ * Gives the registers that have it at the end. *addressed: an access's address has it. */
+static uint32_t follow(const struct ir_block *b, uint32_t in, bool from_loads, bool *addressed)
+{
+    bool marked[IR_MAX_INSNS];
+
+    for (unsigned i = 0; i < b->n; i++) {
+        const struct ir_insn *n = &b->insn[i];
+        const ir_ref operand[3] = {n->a, n->b, n->c};
+        bool load = (ir_ops[n->op].flags & LOAD) != 0;
+        bool m = n->op == IR_get && in >> (n->imm & 31) & 1;
+
+        for (unsigned k = 0; k < 3 && ir_ops[n->op].operands[k]; k++)
+            m |= ir_ops[n->op].operands[k] == 'I' && marked[operand[k].n];
+        *addressed |= load && m;
+        marked[i] = m || (load && from_loads);
+        if (n->op == IR_set)
+            in = (in & ~(UINT32_C(1) << n->imm)) | (uint32_t)m << n->imm;
+    }
+    return in;
+}
+
+/* Is an address of one turn made of what the turn before has loaded? */
+static bool is_chase(const struct ir_block *b)
+{
+    bool addressed = false;
+    uint32_t loaded = follow(b, 0, true, &addressed);
+
+    addressed = false;
+    follow(b, loaded, false, &addressed);
+    return addressed;
+}
+
+/* ---- Roots of loops ---------------------------------------------------------------------------- */
+
+/* Value v is a guest register's at the block's start. */
+static bool is_from_start(const struct ir_block *b, unsigned v)
+{
+    if (b->insn[v].op != IR_get || b->insn[v].imm == 0)
+        return false;
+    for (unsigned i = 0; i < v; i++)
+        if (b->insn[i].op == IR_set && b->insn[i].imm == b->insn[v].imm)
+            return false;
+    return true;
+}
+
+/* May v, which guest register g has at the start, be compared once for all turns? Each has to change
+ * it by little and to access what it points at: then it meets the guard zone before it leaves it. */
+static bool stays_near(const struct ir_block *b, unsigned v, unsigned g)
+{
+    ir_ref now = {(uint16_t)v};
+    bool accessed = false;
+
+    for (unsigned i = 0; i < b->n; i++) {
+        const struct ir_insn *in = &b->insn[i];
+        int64_t off = 0;
+
+        if (in->op == IR_call)
+            return false;
+        if (ir_ops[in->op].flags & (LOAD | STORE)) {
+            struct x64_place p = x64_place_of(b, in);
+
+            accessed |= p.root == v && has_place(&p);
+        } else if (in->op == IR_set && in->imm == g) {
+            now = in->a;
+        } else if (turns(b, in) && (x64_root_of(b, now, &off) != v || !is_near(off) ||
+                                    (!accessed && now.n != v))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool is_compared(const struct x64_emitter *x, uint16_t root)
+{
+    for (unsigned n = 0; n < x->n_roots; n++)
+        if (x->root[n] == root)
+            return true;
+    return false;
+}
+
+static void note_root(struct x64_emitter *x, uint16_t root)
+{
+    if (x->n_roots < X64_MAX_ROOTS)
+        x->root[x->n_roots++] = root;
+}
+
+static void find_loop_roots(struct x64_emitter *x)
+{
+    const struct x64_mmu_layout *l = &x->layout;
+    const struct ir_block *b = x->b;
+
+    if (l->is_wild && l->is_wild(l->is_wild_arg, X64_LOOP_AT(b->gpa), b->mode))
+        return;
+    for (unsigned i = 0; i < b->n; i++) {
+        if (!(ir_ops[b->insn[i].op].flags & (LOAD | STORE)))
+            continue;
+        struct x64_place p = x64_place_of(b, &b->insn[i]);
+
+        if (has_place(&p) && !is_compared(x, p.root) && is_from_start(b, p.root) &&
+            stays_near(b, p.root, (unsigned)b->insn[p.root].imm))
+            note_root(x, p.root);
+    }
+}
+
+/* ---- Emission ----------------------------------------------------------------------------------- */
+
+static struct x64_mem in_view(uint32_t offset)
+{
+    return (struct x64_mem){X64_NO_REG, X64_NO_REG, 0, true, (int32_t)offset};
+}
+
+/* Leaves before the instruction, which the run loop evaluates. imm: enum PLAIN_*. */
+static void cold_plain(struct x64_emitter *x, const struct x64_cold *k)
+{
+    struct x64_code *c = &x->c;
+
+    x64_mov32_mi(c, STATE_MEM(plain), (int32_t)k->imm);
+    x64_lea_rm(c, RAX, x64_mem(X64_RIP, 0));
+    x64_mov_mr(c, STATE_MEM(plain_code), RAX);
+    x64_mov_imm(c, RAX, x64_info_insn_off(k->info));
+    x64_jmp_m(c, STATE_MEM(stub[X64_STUB_PENDING]));
+}
+
+/* All are below the limit, a power of two, if what they are together is. */
+static void compare_loop_roots(struct x64_emitter *x)
+{
+    struct x64_code *c = &x->c;
+
+    for (unsigned n = 0; n < x->n_roots; n++) {
+        unsigned g = (unsigned)x->b->insn[x->root[n]].imm;
+        unsigned pin = x->pin_of_guest[g];
+
+        if (pin == X64_NO_REG)
+            (n ? x64_or_rm : x64_mov_rm)(c, RAX, x64_guest_reg(g));
+        else
+            (n ? x64_or_rr : x64_mov_rr)(c, RAX, pin);
+    }
+    x64_cmp_rm(c, RAX, in_view(x->layout.window_limit_off));
+    x64_cold_add(x, cold_plain, x64_jcc(c, CC_AE))->imm = PLAIN_LOOP;
+}
+
+void x64_window_choose(struct x64_emitter *x)
+{
+    x->n_roots = 0;
+    x->has_origin = x->windowed && is_loop(x->b) && is_chase(x->b);
+    if (x->has_origin)
+        x->temps &= ~(UINT32_C(1) << ORIGIN);
+}
+
+void x64_window_start(struct x64_emitter *x)
+{
+    x->unit.loop = 0;
+    if (!x->windowed)
+        return;
+    if (x->has_origin)
+        x64_mov_rm(&x->c, ORIGIN, in_view(x->layout.window_origin_off));
+    if (!x->b->virtual_time && is_loop(x->b))
+        find_loop_roots(x);
+    if (x->n_roots)
+        compare_loop_roots(x);
+    x->unit.loop = x64_at(&x->c);
+}
+
+bool x64_in_window(const struct x64_emitter *x, const struct ir_insn *in)
+{
+    const struct x64_mmu_layout *l = &x->layout;
+    uint64_t page = x->b->gpa & ~(uint64_t)(PAGE_SIZE - 1);
+
+    return x->windowed && is_near((int64_t)in->imm) &&
+           !(l->is_wild && l->is_wild(l->is_wild_arg, page + x->insn_off, x->b->mode));
+}
+
+struct x64_mem x64_window_access(struct x64_emitter *x, const struct ir_insn *in, unsigned base,
+                                 uint32_t *miss)
+{
+    struct x64_code *c = &x->c;
+    struct x64_place p = x64_place_of(x->b, in);
+    bool shares = !x->b->virtual_time && has_place(&p);
+    int32_t disp = (int32_t)in->imm;
+
+    *miss = 0;
+    if (!shares || !is_compared(x, p.root)) {
+        x64_cmp_rm(c, base, in_view(x->layout.window_limit_off));
+        *miss = x64_jcc(c, CC_AE);
+    }
+    if (*miss && shares) {
+        x64_cold_add(x, cold_plain, *miss)->imm = PLAIN_ACCESS;
+        note_root(x, p.root);
+        *miss = 0;
+    }
+    if (x->has_origin)
+        return (struct x64_mem){(uint8_t)base, ORIGIN, 0, false, disp};
+    return (struct x64_mem){(uint8_t)base, X64_NO_REG, 0, true,
+                            disp + (int32_t)x->layout.window_off};
+}

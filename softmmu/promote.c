@@ -1,0 +1,384 @@
+/* Which address spaces have a window, and what is in it.
+ *
+ * A window pays where code runs for long in an address space whose mappings stay. What it costs is
+ * known only afterwards. So (WINDOWS_AUTO):
+ *
+ *   no window --the space was found running for slot.need_ns--> window, filled from the TLB
+ *   window --changing mappings took more than CREDIT + 1/RATE of the time--> none; need_ns times BACKOFF
+ *   window --not used for IDLE--> none
+ *
+ * All of this happens between blocks (mmu_sample) or when a space is made: a block that runs counts
+ * on the window that it was entered with. */
+#include "softmmu/mmu_int.h"
+
+#include <inttypes.h>
+
+#include "dbt/base/check.h"
+#include "dbt/base/log.h"
+#include "dbt/ir/ir.h"
+
+#define MS UINT64_C(1000000)
+enum {
+    AROUND = 16, /* pages that are mapped with one that was asked for */
+    RATE = 32,
+    BACKOFF = 8,
+    SAMPLE_MAX_MS = 10, /* between two samples; what is longer was not all spent there */
+    NEED_MS = 24,
+    NEED_MAX_MS = 60000,
+    CREDIT_MS = 3,
+    IDLE_MS = 10000,
+    FAULT_NS = 3000, /* a SIGSEGV, measured (docs/windows.md) */
+};
+
+void mmu_set_windows(struct mmu *m, struct windows *ws)
+{
+    m->windows = ws->policy == WINDOWS_OFF ? NULL : ws;
+    mmu_refresh(m);
+}
+
+uint32_t mmu_code_mode(const struct mmu *m)
+{
+    return m->slot->window ? IR_MODE_WINDOW : 0;
+}
+
+bool mmu_owns_window_address(const struct mmu *m, const void *hva)
+{
+    return m->slot->window && window_owns(m->slot->window, hva);
+}
+
+/* ---- Having one --------------------------------------------------------------------------- */
+
+static void take_away(struct mmu *m, struct view_slot *slot, const char *why)
+{
+    struct window *w = slot->window;
+
+    log_line(LOG_mmu, "mmu: window %p goes: %s; %" PRIu64 " us were spent", (void *)w->origin, why,
+             atomic_load(&w->spent) / 1000);
+    for (unsigned i = 0; i < N_RECENT; i++)
+        if (m->recent[i].view == w->view)
+            m->recent[i] = (struct recent){NULL, NULL};
+    if (!slot->pool)
+        slot->pool = view_take(m);
+    slot->window = NULL;
+    slot->view = slot->pool;
+    view_clear(slot); /* no fence has come here since it was in use */
+    slot->view->rights = w->view->rights;
+    slot->ran_ns = 0;
+    m->n_windows--;
+    m->serial++;
+    m->stats.windows_closed++;
+    m->stats.window_ns += atomic_load(&w->spent) - w->spent_seen;
+    window_close(w);
+}
+
+/* The one that is used least recently makes room, if it is not in force. */
+static bool make_room(struct mmu *m)
+{
+    struct view_slot *oldest = NULL;
+
+    if (m->n_windows < m->windows->max_of_hart)
+        return true;
+    for (unsigned i = 0; i < m->n_spaces; i++) {
+        for (unsigned k = 0; k < N_VIEWS; k++) {
+            struct view_slot *slot = &m->spaces[i].slot[k];
+
+            if (slot->window && slot != m->slot && (!oldest || slot->used < oldest->used))
+                oldest = slot;
+        }
+    }
+    if (!oldest)
+        return false;
+    take_away(m, oldest, "another needs its place");
+    return true;
+}
+
+bool window_give(struct mmu *m, struct view_slot *slot, uint64_t space_key, uint64_t rights)
+{
+    uint64_t limit = m->guest->window_limit ? m->guest->window_limit(space_key, rights) : 0;
+    struct window *w;
+
+    if (!limit || !make_room(m) || !(w = window_open(m->windows, limit)))
+        return false;
+    view_init(w->view);
+    w->view->rights = rights;
+    w->reviewed_at = window_clock();
+    w->credit = CREDIT_MS * (int64_t)MS;
+    slot->window = w;
+    slot->view = w->view;
+    m->n_windows++;
+    m->serial++;
+    m->stats.windows_opened++;
+    log_line(LOG_mmu, "mmu: window %p for space %" PRIx64 " after %" PRIu64 " ms",
+             (void *)w->origin, space_key, slot->ran_ns / MS);
+    return true;
+}
+
+void window_forget(struct mmu *m, struct view_slot *slot)
+{
+    if (slot->window)
+        take_away(m, slot, "its space is recycled");
+    slot->ran_ns = 0;
+    slot->need_ns = NEED_MS * MS;
+}
+
+/* ---- Filling it ------------------------------------------------------------------------------ */
+
+/* What may be mapped at va, as far as it can be told without changing anything. */
+struct peeked {
+    struct mmu_map map;
+    bool write;
+};
+
+static bool peek(struct mmu *m, uint64_t va, struct peeked *p)
+{
+    const uint64_t rights = m->now.data_rights;
+    bool whole = false;
+
+    if (va >= m->slot->view->window_limit || !m->guest->peek(m->s, va, rights, &p->map) ||
+        !p->map.read || !phys_is_ram(m->phys, p->map.gpa, 1) ||
+        !m->guest->allowed(m->s, p->map.gpa, 1, MMU_LOAD, rights, &whole) || !whole)
+        return false;
+    p->write = p->map.write &&
+               m->guest->allowed(m->s, p->map.gpa, 1, MMU_STORE, rights, &whole) && whole;
+    return true;
+}
+
+static void note_mapped(struct mmu *m, uint64_t n)
+{
+    m->stats.window_pages += n;
+}
+
+/* A leaf of 2 MiB and more: its 2 MiB around va in one piece, where physical protection is the same
+ * for all of them, which is asked page by page. */
+static bool map_leaf(struct mmu *m, uint64_t va, const struct peeked *p)
+{
+    const uint64_t bytes = UINT64_C(1) << 21, first = align_down(va, bytes);
+    const uint64_t gpa = align_down(p->map.gpa, bytes);
+    struct peeked each;
+
+    if (p->map.page_len < bytes || !phys_is_ram(m->phys, gpa, bytes))
+        return false;
+    for (uint64_t off = 0; off < bytes; off += PAGE_SIZE)
+        if (!peek(m, first + off, &each) || each.write != p->write ||
+            page_of(each.map.gpa) != gpa + off)
+            return false;
+    note_mapped(m, bytes / PAGE_SIZE);
+    window_map(m->slot->window, first, gpa, (unsigned)(bytes / PAGE_SIZE), p->write,
+               p->map.page_len > bytes ? LEAF_LARGE : LEAF_MIDDLE);
+    return true;
+}
+
+/* Pages that follow each other, not yet mapped. */
+struct run {
+    uint64_t va, gpa;
+    unsigned n;
+    bool write;
+    enum window_leaf leaf;
+};
+
+static void flush(struct mmu *m, struct run *r)
+{
+    if (r->n) {
+        note_mapped(m, r->n);
+        window_map(m->slot->window, r->va, r->gpa, r->n, r->write, r->leaf);
+    }
+    r->n = 0;
+}
+
+static enum window_leaf leaf_of_len(uint64_t page_len)
+{
+    return page_len < UINT64_C(1) << 21 ? LEAF_PAGE
+           : page_len == UINT64_C(1) << 21 ? LEAF_MIDDLE
+                                           : LEAF_LARGE;
+}
+
+static void add(struct mmu *m, struct run *r, uint64_t va, const struct peeked *p)
+{
+    uint64_t gpa = page_of(p->map.gpa);
+    enum window_leaf leaf = leaf_of_len(p->map.page_len);
+
+    if (r->n && (va != r->va + ((uint64_t)r->n << PAGE_BITS) ||
+                 gpa != r->gpa + ((uint64_t)r->n << PAGE_BITS) || p->write != r->write ||
+                 leaf != r->leaf))
+        flush(m, r);
+    if (!r->n)
+        *r = (struct run){.va = va, .gpa = gpa, .write = p->write, .leaf = leaf};
+    r->n++;
+}
+
+/* The page of va, and those around it that the guest has touched: it will again. */
+static void map_around(struct mmu *m, uint64_t va)
+{
+    struct window *w = m->slot->window;
+    uint64_t first = m->stress ? page_of(va) : align_down(va, AROUND << PAGE_BITS);
+    uint64_t end = m->stress ? first + PAGE_SIZE : first + (AROUND << PAGE_BITS);
+    struct run run = {.n = 0};
+    struct peeked p;
+
+    for (; first < end && !w->failed; first += PAGE_SIZE)
+        if ((first == page_of(va) || !window_has(w, first, false)) && peek(m, first, &p))
+            add(m, &run, first, &p);
+    flush(m, &run);
+}
+
+/* --stress=table: a window holds its last few pages only. */
+static void stress_map(struct mmu *m, uint64_t va)
+{
+    uint64_t *oldest = &m->recent_page[m->n_recent_pages++ % N_RECENT];
+
+    window_drop_page(m->slot->window, *oldest);
+    *oldest = page_of(va);
+}
+
+/* New: what the view's tables know, since it was in use lately. */
+static void fill_from(struct mmu *m, const struct mmu_view *known)
+{
+    struct window *w = m->slot->window;
+    uint64_t touched = known ? known->touched : 0;
+    struct peeked p;
+
+    for (; touched; touched &= touched - 1) {
+        unsigned first = (unsigned)__builtin_ctzll(touched) * CHUNK;
+
+        for (unsigned i = first; i < first + CHUNK && !w->failed; i++) {
+            const struct tlb_entry *both[2] = {&known->load[i], &known->store[i]};
+
+            for (unsigned k = 0; k < 2; k++) {
+                uint64_t va = both[k]->tag;
+
+                if (va != TLB_EMPTY && tlb_index(va) == i && va < w->view->window_limit &&
+                    !window_has(w, va, false) && peek(m, va, &p) && !map_leaf(m, va, &p))
+                    map_around(m, va);
+            }
+        }
+    }
+}
+
+static enum mmu_window_fault fill(struct mmu *m, uint64_t va, enum mmu_access access)
+{
+    struct window *w = m->slot->window;
+    struct mmu_place place;
+    struct mmu_fault fault;
+    struct peeked p;
+
+    if (!mmu_try_translate(m, va, 1, access, &place, &fault))
+        return WINDOW_GUEST_FAULT;
+    if (!place.is_ram || !peek(m, va, &p) || w->failed)
+        return WINDOW_UNFIT;
+    if (access == MMU_STORE && (!p.write || track_is_code(m->track, p.map.gpa)))
+        return WINDOW_UNFIT;
+    if (m->stress)
+        stress_map(m, va);
+    if (m->stress || !map_leaf(m, va, &p))
+        map_around(m, va);
+    return WINDOW_MAPPED;
+}
+
+enum mmu_window_fault mmu_window_fault(struct mmu *m, uint64_t va, unsigned len,
+                                       enum mmu_access access)
+{
+    enum mmu_window_fault kind = WINDOW_OUTSIDE;
+    struct window *w = m->slot->window;
+
+    CHECK(w && "code for windows runs with a window");
+    if (va < m->slot->view->window_limit) {
+        uint64_t from = window_clock(), spent = atomic_load(&w->spent);
+
+        kind = fill(m, va, access);
+        if (kind == WINDOW_MAPPED && page_of(va) != page_of(va + len - 1) &&
+            va + len - 1 < m->slot->view->window_limit)
+            kind = fill(m, va + len - 1, access);
+        /* What was spent on dropping in between is counted already. */
+        spent = atomic_load(&w->spent) - spent;
+        atomic_fetch_add(&w->spent, FAULT_NS + (window_clock() - from) - spent);
+    }
+    m->stats.window_faults[kind]++;
+    return kind;
+}
+
+/* ---- Sampling -------------------------------------------------------------------------------- */
+
+static void promote(struct mmu *m)
+{
+    struct view_slot *slot = m->slot;
+    struct mmu_view *known = slot->view;
+
+    if (!window_give(m, slot, m->now.space_key, m->now.data_rights)) {
+        slot->need_ns = NEED_MAX_MS * MS;
+        return;
+    }
+    mmu_refresh(m); /* the view is another, and so are the salts */
+    CHECK(m->slot == slot);
+    uint64_t from = window_clock();
+
+    fill_from(m, known);
+    atomic_fetch_add(&slot->window->spent, window_clock() - from);
+}
+
+/* Between blocks only. The slot in force is taken into use anew, without its window. */
+static void demote(struct mmu *m, const char *why)
+{
+    struct view_slot *slot = m->slot;
+    uint64_t need = slot->need_ns * BACKOFF;
+
+    take_away(m, slot, why);
+    slot->need_ns = need < NEED_MAX_MS * MS ? need : NEED_MAX_MS * MS;
+    mmu_refresh(m);
+}
+
+static void review(struct mmu *m, uint64_t now)
+{
+    struct window *w = m->slot->window;
+    uint64_t spent = atomic_load(&w->spent);
+
+    w->credit += (int64_t)((now - w->reviewed_at) / RATE) - (int64_t)(spent - w->spent_seen);
+    if (w->credit > CREDIT_MS * (int64_t)MS)
+        w->credit = CREDIT_MS * (int64_t)MS;
+    w->reviewed_at = now;
+    m->stats.window_ns += spent - w->spent_seen;
+    w->spent_seen = spent;
+    if (w->failed)
+        demote(m, "it needs more host mappings than there are");
+    else if (w->credit < 0 && m->windows->policy == WINDOWS_AUTO)
+        demote(m, "its mappings change too often");
+}
+
+/* One a call: a process that has gone says nothing. */
+static void close_idle(struct mmu *m, uint64_t now)
+{
+    struct space *sp = &m->spaces[m->next_idle++ % m->n_spaces];
+
+    for (unsigned k = 0; k < N_VIEWS; k++) {
+        struct view_slot *slot = &sp->slot[k];
+
+        if (!slot->window || slot == m->slot)
+            continue;
+        if (slot->window->last_used != slot->used) {
+            slot->window->last_used = slot->used;
+            slot->window->idle_from = now;
+        } else if (now - slot->window->idle_from > IDLE_MS * MS) {
+            take_away(m, slot, "nobody uses it");
+        }
+    }
+}
+
+void mmu_sample(struct mmu *m)
+{
+    struct view_slot *slot = m->slot;
+
+    if (!m->windows)
+        return;
+    uint64_t now = window_clock(), since = now - m->sampled_at;
+
+    m->sampled_at = now;
+    close_idle(m, now);
+    if (slot->window) {
+        review(m, now);
+        return;
+    }
+    if (!m->guest->window_limit || !m->guest->window_limit(m->now.space_key, m->now.data_rights))
+        return;
+    slot->ran_ns += since < SAMPLE_MAX_MS * MS ? since : SAMPLE_MAX_MS * MS;
+    if (slot->ran_ns >= slot->need_ns)
+        promote(m);
+}
