@@ -3,8 +3,9 @@
  * A window pays where code runs for long in an address space whose mappings stay. What it costs is
  * known only afterwards. So (WINDOWS_AUTO):
  *
- *   no window --the space was found running for slot.need_ns--> window, filled from the TLB
- *   window --changing mappings took more than CREDIT + 1/RATE of the time--> none; need_ns times BACKOFF
+ *   no window --the space was found running for slot.need_ns, and for RATE times what the window will
+ *               cost, as far as the TLB tells--> window, filled from the TLB
+ *   window --changing mappings took more than a credit + 1/RATE of the time--> none; need_ns times BACKOFF
  *   window --not used for IDLE--> none
  *
  * All of this happens between blocks (mmu_sample) or when a space is made: a block that runs counts
@@ -17,6 +18,7 @@
 #include "dbt/base/log.h"
 #include "dbt/ir/ir.h"
 
+#define US UINT64_C(1000)
 #define MS UINT64_C(1000000)
 enum {
     AROUND = 16, /* pages that are mapped with one that was asked for */
@@ -27,6 +29,8 @@ enum {
     NEED_MAX_MS = 60000,
     CREDIT_MS = 3,
     IDLE_MS = 10000,
+    OPEN_US = 500, /* with the translation of what runs there */
+    PAGE_US = 2,
     FAULT_NS = 3000, /* a SIGSEGV, measured (docs/windows.md) */
 };
 
@@ -230,28 +234,40 @@ static void stress_map(struct mmu *m, uint64_t va)
     *oldest = page_of(va);
 }
 
-/* New: what the view's tables know, since it was in use lately. */
-static void fill_from(struct mmu *m, const struct mmu_view *known)
+/* Calls f for each page below the limit that the view's tables know, once or twice, in an order that
+ * has neighbours behind each other. */
+static void each_known(const struct mmu_view *v, uint64_t limit,
+                       void (*f)(struct mmu *m, struct run *r, uint64_t va), struct mmu *m,
+                       struct run *r)
 {
-    struct window *w = m->slot->window;
-    uint64_t touched = known ? known->touched : 0;
-    struct peeked p;
+    const struct tlb_entry *table[2] = {v->store, v->load};
 
-    for (; touched; touched &= touched - 1) {
-        unsigned first = (unsigned)__builtin_ctzll(touched) * CHUNK;
+    for (unsigned k = 0; k < 2; k++) {
+        for (uint64_t touched = v->touched; touched; touched &= touched - 1) {
+            unsigned first = (unsigned)__builtin_ctzll(touched) * CHUNK;
 
-        for (unsigned i = first; i < first + CHUNK && !w->failed; i++) {
-            const struct tlb_entry *both[2] = {&known->load[i], &known->store[i]};
-
-            for (unsigned k = 0; k < 2; k++) {
-                uint64_t va = both[k]->tag;
-
-                if (va != TLB_EMPTY && tlb_index(va) == i && va < w->view->window_limit &&
-                    !window_has(w, va, false) && peek(m, va, &p) && !map_leaf(m, va, &p))
-                    map_around(m, va);
-            }
+            for (unsigned i = first; i < first + CHUNK; i++)
+                if (table[k][i].tag < limit && table[k][i].tag != TLB_EMPTY &&
+                    tlb_index(table[k][i].tag) == i)
+                    f(m, r, table[k][i].tag);
         }
     }
+}
+
+static void count_known(struct mmu *m, struct run *r, uint64_t va)
+{
+    (void)m;
+    (void)va;
+    r->n++;
+}
+
+static void map_known(struct mmu *m, struct run *r, uint64_t va)
+{
+    struct window *w = m->slot->window;
+    struct peeked p;
+
+    if (!w->failed && !window_has(w, va, false) && peek(m, va, &p) && !map_leaf(m, va, &p))
+        add(m, r, va, &p);
 }
 
 static enum mmu_window_fault fill(struct mmu *m, uint64_t va, enum mmu_access access)
@@ -298,7 +314,16 @@ enum mmu_window_fault mmu_window_fault(struct mmu *m, uint64_t va, unsigned len,
 
 /* ---- Sampling -------------------------------------------------------------------------------- */
 
-static void promote(struct mmu *m)
+/* What it will cost, by what the tables know. */
+static uint64_t cost_of_window(struct mmu *m)
+{
+    struct run run = {.n = 0};
+
+    each_known(m->slot->view, WINDOW_LIMIT_MAX, count_known, m, &run);
+    return OPEN_US * US + run.n * PAGE_US * US;
+}
+
+static void promote(struct mmu *m, uint64_t cost)
 {
     struct view_slot *slot = m->slot;
     struct mmu_view *known = slot->view;
@@ -309,10 +334,14 @@ static void promote(struct mmu *m)
     }
     mmu_refresh(m); /* the view is another, and so are the salts */
     CHECK(m->slot == slot);
+    struct window *w = slot->window;
+    struct run run = {.n = 0};
     uint64_t from = window_clock();
 
-    fill_from(m, known);
-    atomic_fetch_add(&slot->window->spent, window_clock() - from);
+    each_known(known, w->view->window_limit, map_known, m, &run);
+    flush(m, &run);
+    atomic_fetch_add(&w->spent, window_clock() - from);
+    w->credit = (int64_t)(CREDIT_MS * MS + 2 * cost);
 }
 
 /* Between blocks only. The slot in force is taken into use anew, without its window. */
@@ -379,6 +408,10 @@ void mmu_sample(struct mmu *m)
     if (!m->guest->window_limit || !m->guest->window_limit(m->now.space_key, m->now.data_rights))
         return;
     slot->ran_ns += since < SAMPLE_MAX_MS * MS ? since : SAMPLE_MAX_MS * MS;
-    if (slot->ran_ns >= slot->need_ns)
-        promote(m);
+    if (slot->ran_ns < slot->need_ns)
+        return;
+    uint64_t cost = cost_of_window(m);
+
+    if (slot->ran_ns >= cost * RATE)
+        promote(m, cost);
 }
