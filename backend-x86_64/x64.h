@@ -37,12 +37,13 @@ struct x64_mmu_layout {
     /* Cells, as softmmu/mmu.h has them: loads' first, then as many of stores. */
     uint32_t cell_off, chunks_of_off, cell_chunks_off;
     unsigned n_cells;
-    /* Windows (softmmu/mmu.h): from the view to guest address 0; how far from a base that was compared
-     * an access may be; and two words of the view. */
+    /* Windows (softmmu/mmu.h): from the view to guest address 0; how far from a base that was
+     * compared an access may be; and two words of the view. */
     uint32_t window_off, window_disp, window_limit_off, window_origin_off;
     /* Does the instruction at gpa, in this mode, jump from page to page, so that it is better off
-     * without a cell? Under IR_MODE_WINDOW: without the window; and of X64_LOOP_AT(gpa): is the loop
-     * that starts at gpa entered with addresses that are not in the window? NULL: none does. */
+     * without a cell? Under IR_MODE_WINDOW: without the window; and of X64_LOOP_AT(gpa): is the
+     * loop that starts at gpa entered with addresses that are not in the window? NULL: none does.
+     */
     bool (*is_wild)(void *arg, uint64_t gpa, uint32_t mode);
     void *is_wild_arg;
     bool (*is_hot)(void *arg, uint64_t gpa, uint32_t mode);

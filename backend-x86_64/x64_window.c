@@ -5,11 +5,11 @@
  *      mov  dst, gs:[base + disp + WINDOW_OFF]       a site: a fault goes on in the cold part
  *
  * The comparison is what keeps wild addresses away from the host's memory. It is made once for each
- * *root*, the value that addresses are made of by adding constants, and not at all in the turns of a
- * loop. README.md, "Windows", says why that is safe.
+ * *root*, the value that addresses are made of by adding constants, and not at all in the turns of
+ * a loop. README.md, "Windows", says why that is safe.
  *
- * A loop that follows pointers or walks a table by what it has loaded waits for the address; gs costs
- * a cycle there, so that such blocks have the window's origin in a register. */
+ * A loop that follows pointers or walks a table by what it has loaded waits for the address; gs
+ * costs a cycle there, so that such blocks have the window's origin in a register. */
 #include "backend-x86_64/x64_int.h"
 #include "dbt/base/check.h"
 
@@ -75,7 +75,8 @@ static bool is_chase(const struct ir_block *b)
     return addressed;
 }
 
-/* ---- Roots of loops ---------------------------------------------------------------------------- */
+/* ---- Roots of loops ----------------------------------------------------------------------------
+ */
 
 /* Value v is a guest register's at the block's start. */
 static bool is_from_start(const struct ir_block *b, unsigned v)
@@ -88,8 +89,9 @@ static bool is_from_start(const struct ir_block *b, unsigned v)
     return true;
 }
 
-/* May v, which guest register g has at the start, be compared once for all turns? Each has to change
- * it by little and to access what it points at: then it meets the guard zone before it leaves it. */
+/* May v, which guest register g has at the start, be compared once for all turns? Each has to
+ * change it by little and to access what it points at: then it meets the guard zone before it
+ * leaves it. */
 static bool stays_near(const struct ir_block *b, unsigned v, unsigned g)
 {
     ir_ref now = {(uint16_t)v};
@@ -107,8 +109,8 @@ static bool stays_near(const struct ir_block *b, unsigned v, unsigned g)
             accessed |= p.root == v && has_place(&p);
         } else if (in->op == IR_set && in->imm == g) {
             now = in->a;
-        } else if (turns(b, in) && (x64_root_of(b, now, &off) != v || !is_near(off) ||
-                                    (!accessed && now.n != v))) {
+        } else if (turns(b, in) &&
+                   (x64_root_of(b, now, &off) != v || !is_near(off) || (!accessed && now.n != v))) {
             return false;
         }
     }
@@ -147,7 +149,8 @@ static void find_loop_roots(struct x64_emitter *x)
     }
 }
 
-/* ---- Emission ----------------------------------------------------------------------------------- */
+/* ---- Emission -----------------------------------------------------------------------------------
+ */
 
 static struct x64_mem in_view(uint32_t offset)
 {

@@ -221,7 +221,7 @@ static bool serve_pending(struct hart *h)
             return false;
         if (p & PENDING_WAIT)
             wait_for_interrupt(h);
-        mmu_sample(h->mmu);
+        mmu_sample(h->mmu, h->stats.translated + h->stats.evaluated);
         if (atomic_load(&s->pending) & PENDING_IRQ && h->config.guest->interrupt(s)) {
             h->link_from = NULL;
             h->stats.interrupts++;

@@ -26,7 +26,7 @@ struct tcache_config {
     size_t cache_bytes;
     unsigned cache_segments;
     enum window_policy windows; /* ENGINE_INTERP: off */
-    unsigned n_harts; /* at most MAX_HARTS; 0: one */
+    unsigned n_harts;           /* at most MAX_HARTS; 0: one */
 };
 
 /* ---- Before the first hart is made, after the last is gone -------------------------- */

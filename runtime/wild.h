@@ -7,8 +7,8 @@
  *     looks how many of them touch the page of the one before; few: the instruction is noted,
  *     its block is dropped, the next translation gives it none
  *
- *   an access has faulted in the window or missed it WILD_UNFIT times, and will again (MMIO, a store
- *   into code) -> noted for its mode, and asks the tables
+ *   an access has faulted in the window or missed it WILD_UNFIT times, and will again (MMIO, a
+ * store into code) -> noted for its mode, and asks the tables
  *
  * A trial tells many misses from few hits: nothing counts those. What is noted is advice, in
  * bounded sets that are forgotten at times: see seen.h. */

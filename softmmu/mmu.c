@@ -145,7 +145,8 @@ static struct salt_key key_of(const struct mmu *m, const struct setting *set,
 
 /* With several harts a generation that another has begun promises more than what we remember.
  * Combos with salts of the old one go, too: a fence asks about one generation only. */
-static uint64_t take_salt(struct mmu *m, const struct setting *set, const struct combo *c, bool high)
+static uint64_t take_salt(struct mmu *m, const struct setting *set, const struct combo *c,
+                          bool high)
 {
     struct space *sp = c->space;
     struct salt_ref *r = salt_ref_of(m, sp, high ? bit(63) : 0);

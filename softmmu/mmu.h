@@ -45,8 +45,8 @@ enum { N_CELLS = 1024, CELL_CHUNK = 2 * N_CELLS / 32 };
 
 /* A view that has a window (windows.h): the host address of va is the view's + WINDOW_OFF + va, for
  * va < window_limit, which is 0 in views without one. Nothing of the host's lies within WINDOW_OFF
- * before and behind the addresses below the limit but the view itself, of which WINDOW_DISP are clear:
- * code that knows a base below the limit may access base + d for any |d| < WINDOW_DISP. */
+ * before and behind the addresses below the limit but the view itself, of which WINDOW_DISP are
+ * clear: code that knows a base below the limit may access base + d for any |d| < WINDOW_DISP. */
 enum { WINDOW_OFF = 1 << 20, WINDOW_DISP = 1 << 16 };
 
 struct mmu_view {
@@ -168,8 +168,9 @@ void mmu_drop_cell(struct mmu *m, unsigned cell);
 
 /* Borrowed; before the first run. */
 void mmu_set_windows(struct mmu *m, struct windows *ws);
-/* Between blocks, now and then: what runs? Gives and takes windows; salts may change. */
-void mmu_sample(struct mmu *m);
+/* Between blocks, now and then: what runs? Gives and takes windows; salts may change. n_blocks: how
+ * many the hart has made, or run for the first time, ever. */
+void mmu_sample(struct mmu *m, uint64_t n_blocks);
 /* To be part of the mode of code that is translated now: IR_MODE_WINDOW, or 0. */
 uint32_t mmu_code_mode(const struct mmu *m);
 /* Could code have made hva through the window in force? For the signal handler. */

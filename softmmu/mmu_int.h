@@ -181,7 +181,7 @@ struct mmu {
     uint64_t recent_page[N_RECENT]; /* of windows */
 
     unsigned n_windows, next_idle;
-    uint64_t sampled_at;
+    uint64_t sampled_at, sampled_blocks;
 
     uint8_t *view_pool; /* room for N_SPACES * N_VIEWS views, backed when touched */
     unsigned n_views;

@@ -3,10 +3,10 @@
  * A window pays where code runs for long in an address space whose mappings stay. What it costs is
  * known only afterwards. So (WINDOWS_AUTO):
  *
- *   no window --the space was found running for slot.need_ns, and for RATE times what the window will
- *               cost, as far as the TLB tells--> window, filled from the TLB
- *   window --changing mappings took more than a credit + 1/RATE of the time--> none; need_ns times BACKOFF
- *   window --not used for IDLE--> none
+ *   no window --the space was found running for slot.need_ns, and for RATE times what the window
+ * will cost, as far as the TLB tells--> window, filled from the TLB window --changing mappings took
+ * more than a credit + 1/RATE of the time--> none; need_ns times BACKOFF window --not used for
+ * IDLE--> none
  *
  * All of this happens between blocks (mmu_sample) or when a space is made: a block that runs counts
  * on the window that it was entered with. */
@@ -31,6 +31,7 @@ enum {
     IDLE_MS = 10000,
     OPEN_US = 500, /* with the translation of what runs there */
     PAGE_US = 2,
+    BLOCK_US = 5,    /* to make a new block and to run it for the first time, about */
     FAULT_NS = 3000, /* a SIGSEGV, measured (docs/windows.md) */
 };
 
@@ -142,8 +143,8 @@ static bool peek(struct mmu *m, uint64_t va, struct peeked *p)
         !p->map.read || !phys_is_ram(m->phys, p->map.gpa, 1) ||
         !m->guest->allowed(m->s, p->map.gpa, 1, MMU_LOAD, rights, &whole) || !whole)
         return false;
-    p->write = p->map.write &&
-               m->guest->allowed(m->s, p->map.gpa, 1, MMU_STORE, rights, &whole) && whole;
+    p->write =
+        p->map.write && m->guest->allowed(m->s, p->map.gpa, 1, MMU_STORE, rights, &whole) && whole;
     return true;
 }
 
@@ -191,7 +192,7 @@ static void flush(struct mmu *m, struct run *r)
 
 static enum window_leaf leaf_of_len(uint64_t page_len)
 {
-    return page_len < UINT64_C(1) << 21 ? LEAF_PAGE
+    return page_len < UINT64_C(1) << 21    ? LEAF_PAGE
            : page_len == UINT64_C(1) << 21 ? LEAF_MIDDLE
                                            : LEAF_LARGE;
 }
@@ -201,9 +202,9 @@ static void add(struct mmu *m, struct run *r, uint64_t va, const struct peeked *
     uint64_t gpa = page_of(p->map.gpa);
     enum window_leaf leaf = leaf_of_len(p->map.page_len);
 
-    if (r->n && (va != r->va + ((uint64_t)r->n << PAGE_BITS) ||
-                 gpa != r->gpa + ((uint64_t)r->n << PAGE_BITS) || p->write != r->write ||
-                 leaf != r->leaf))
+    if (r->n &&
+        (va != r->va + ((uint64_t)r->n << PAGE_BITS) ||
+         gpa != r->gpa + ((uint64_t)r->n << PAGE_BITS) || p->write != r->write || leaf != r->leaf))
         flush(m, r);
     if (!r->n)
         *r = (struct run){.va = va, .gpa = gpa, .write = p->write, .leaf = leaf};
@@ -234,8 +235,8 @@ static void stress_map(struct mmu *m, uint64_t va)
     *oldest = page_of(va);
 }
 
-/* Calls f for each page below the limit that the view's tables know, once or twice, in an order that
- * has neighbours behind each other. */
+/* Calls f for each page below the limit that the view's tables know, once or twice, in an order
+ * that has neighbours behind each other. */
 static void each_known(const struct mmu_view *v, uint64_t limit,
                        void (*f)(struct mmu *m, struct run *r, uint64_t va), struct mmu *m,
                        struct run *r)
@@ -391,7 +392,7 @@ static void close_idle(struct mmu *m, uint64_t now)
     }
 }
 
-void mmu_sample(struct mmu *m)
+void mmu_sample(struct mmu *m, uint64_t n_blocks)
 {
     struct view_slot *slot = m->slot;
 
@@ -399,7 +400,10 @@ void mmu_sample(struct mmu *m)
         return;
     uint64_t now = window_clock(), since = now - m->sampled_at;
 
+    uint64_t n_new = n_blocks - m->sampled_blocks;
+
     m->sampled_at = now;
+    m->sampled_blocks = n_blocks;
     close_idle(m, now);
     if (slot->window) {
         review(m, now);
@@ -407,6 +411,8 @@ void mmu_sample(struct mmu *m)
     }
     if (!m->guest->window_limit || !m->guest->window_limit(m->now.space_key, m->now.data_rights))
         return;
+    if (n_new * BLOCK_US * US > since / 8)
+        return; /* it is still coming to code that it has not run before */
     slot->ran_ns += since < SAMPLE_MAX_MS * MS ? since : SAMPLE_MAX_MS * MS;
     if (slot->ran_ns < slot->need_ns)
         return;

@@ -24,8 +24,8 @@ void track_destroy(struct track *t);
 
 /* fn hears of pages [first, first + n) of RAM that have just been marked as code, before
  * track_protect() returns; it makes them read-only wherever else they are mapped. Called on any
- * hart's thread with track's lock held: it calls nothing of track's but track_is_code(). NULL: nobody.
- * Before the first hart runs, after the last. */
+ * hart's thread with track's lock held: it calls nothing of track's but track_is_code(). NULL:
+ * nobody. Before the first hart runs, after the last. */
 void track_set_protected(struct track *t, void (*fn)(void *arg, uint64_t first, uint64_t n),
                          void *arg);
 

@@ -1,5 +1,5 @@
-/* Windows: reserving addresses, mapping and unmapping pages, and taking the right to store away from
- * pages that become code. */
+/* Windows: reserving addresses, mapping and unmapping pages, and taking the right to store away
+ * from pages that become code. */
 #define _GNU_SOURCE
 #include "softmmu/window.h"
 
@@ -51,8 +51,7 @@ uint64_t window_clock(void)
 
 static void *reserve(uint64_t bytes, int prot)
 {
-    void *p =
-        mmap(NULL, bytes, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *p = mmap(NULL, bytes, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
     return p == MAP_FAILED ? NULL : p;
 }
@@ -109,8 +108,8 @@ struct window *window_open(struct windows *ws, uint64_t limit)
     w->base = reserve(RESERVED_BYTES, PROT_NONE);
     w->page = reserve(WINDOW_N_PAGES * sizeof *w->page, PROT_READ | PROT_WRITE);
     if (!w->base || !w->page ||
-        mprotect(w->base + VIEW_AT, align_up(sizeof *w->view, PAGE_SIZE),
-                 PROT_READ | PROT_WRITE) != 0) {
+        mprotect(w->base + VIEW_AT, align_up(sizeof *w->view, PAGE_SIZE), PROT_READ | PROT_WRITE) !=
+            0) {
         release(w->base, RESERVED_BYTES);
         release(w->page, WINDOW_N_PAGES * sizeof *w->page);
         release(w, sizeof *w);
@@ -177,8 +176,7 @@ static void unmap_all_locked(struct window *w)
         for (; w->used[i]; w->used[i] &= w->used[i] - 1) {
             uint64_t chunk = 64 * i + (unsigned)__builtin_ctzll(w->used[i]);
 
-            memset(w->page + (chunk << WINDOW_CHUNK_BITS), 0,
-                   sizeof *w->page << WINDOW_CHUNK_BITS);
+            memset(w->page + (chunk << WINDOW_CHUNK_BITS), 0, sizeof *w->page << WINDOW_CHUNK_BITS);
         }
     }
     w->all->pieces -= w->pieces - PIECES_OF_RESERVED;
@@ -309,7 +307,8 @@ bool window_map(struct window *w, uint64_t va, uint64_t gpa, unsigned n, bool wr
     return !w->failed;
 }
 
-/* ---- Pages that become code: any hart's thread, under track's lock ------------------------------ */
+/* ---- Pages that become code: any hart's thread, under track's lock ------------------------------
+ */
 
 /* True when something was changed. */
 static bool protect_in(struct window *w, uint64_t first, uint64_t n)

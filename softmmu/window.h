@@ -4,12 +4,12 @@
  *       | guard | struct mmu_view | guard     | 2^38 bytes: guest virtual 0 ...       | guard |
  *
  * A page of it is mapped (shared, on RAM's memfd) or PROT_NONE. Invariant: a page is mapped only
- * while its view's rights allow loads from it, and writable only while they allow stores (W, D set),
- * and RAM's page holds no translated code. So an access that does not fault is right, and one that
- * does is asked again in C.
+ * while its view's rights allow loads from it, and writable only while they allow stores (W, D
+ * set), and RAM's page holds no translated code. So an access that does not fault is right, and one
+ * that does is asked again in C.
  *
- * A window is its hart's thread's, but for `protect`, by which another takes the right to store away:
- * so it is under windows.lock, which is taken inside track's and takes none. */
+ * A window is its hart's thread's, but for `protect`, by which another takes the right to store
+ * away: so it is under windows.lock, which is taken inside track's and takes none. */
 #pragma once
 
 #include <pthread.h>
@@ -24,8 +24,8 @@ enum { WINDOW_CHUNK_BITS = 10 }; /* 4 MiB of guest addresses for a bit of window
 #define WINDOW_N_PAGES   (WINDOW_LIMIT_MAX >> PAGE_BITS)
 #define WINDOW_N_CHUNKS  (WINDOW_N_PAGES >> WINDOW_CHUNK_BITS)
 
-/* Of which size the guest's leaf is that maps a page: a fence of any address in a leaf is one of all
- * of it. */
+/* Of which size the guest's leaf is that maps a page: a fence of any address in a leaf is one of
+ * all of it. */
 enum window_leaf { LEAF_PAGE, LEAF_MIDDLE, LEAF_LARGE }; /* below 2 MiB, 2 MiB, larger */
 
 struct window {
@@ -33,10 +33,10 @@ struct window {
     struct window *next; /* windows.lock */
     uint8_t *base, *origin;
     struct mmu_view *view;
-    uint32_t *page;   /* by guest page: what is mapped there (window.c), 0: nothing */
-    uint64_t n_pages; /* mapped */
-    uint64_t n_large; /* of leaves larger than 2 MiB */
-    uint64_t pieces;  /* host mappings that it may have cost, at most */
+    uint32_t *page;      /* by guest page: what is mapped there (window.c), 0: nothing */
+    uint64_t n_pages;    /* mapped */
+    uint64_t n_large;    /* of leaves larger than 2 MiB */
+    uint64_t pieces;     /* host mappings that it may have cost, at most */
     _Atomic bool failed; /* the host has refused a mapping, or the budget is spent: it has to go */
     _Atomic uint64_t spent; /* nanoseconds in which mappings were changed, ever */
     /* promote.c's, in nanoseconds. */
@@ -71,8 +71,8 @@ bool window_owns(const struct window *w, const void *hva);
 /* Is the page of va mapped (writable)? */
 bool window_has(struct window *w, uint64_t va, bool write);
 
-/* Maps n pages from va on to RAM from gpa on; pages of code read-only. Replaces what is there. False:
- * some are not, and window.failed is set. */
+/* Maps n pages from va on to RAM from gpa on; pages of code read-only. Replaces what is there.
+ * False: some are not, and window.failed is set. */
 bool window_map(struct window *w, uint64_t va, uint64_t gpa, unsigned n, bool write,
                 enum window_leaf leaf);
 /* What a fence of va drops; a global page goes as well. */

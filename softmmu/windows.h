@@ -1,6 +1,6 @@
-/* Shadow page tables, door: host address space in which a guest address space lies as its page table
- * says, so that translated code reaches guest memory without a look-up. docs/windows.md has the
- * picture, README.md ("Windows") the rules.
+/* Shadow page tables, door: host address space in which a guest address space lies as its page
+ * table says, so that translated code reaches guest memory without a look-up. docs/windows.md has
+ * the picture, README.md ("Windows") the rules.
  *
  * One object a machine: the policy, the budget, and all windows, which must be told when a page
  * becomes code. A window belongs to one view of one hart's MMU. */

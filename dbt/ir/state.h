@@ -147,7 +147,8 @@ struct cpu_state {
      * code, NULL when C was told. */
     uint32_t worn_cell;
     const void *worn_code;
-    /* The host instruction whose access through a window has faulted, for its slow path; else NULL. */
+    /* The host instruction whose access through a window has faulted, for its slow path; else NULL.
+     */
     const void *window_fault;
     /* A block has left before an instruction that it is not fit for: the loop evaluates that one.
      * plain_code: an address in the block. */

@@ -222,19 +222,15 @@ static bool walk(struct walk *w, struct mmu_map *map, struct mmu_fault *fault)
 bool rv_walk(struct cpu_state *s, uint64_t gva, enum mmu_access access, uint64_t rights,
              struct mmu_map *map, struct mmu_fault *fault)
 {
-    struct walk w = {
-        .h = (struct rv_hart *)s, .gva = gva, .access = access, .rights = rights};
+    struct walk w = {.h = (struct rv_hart *)s, .gva = gva, .access = access, .rights = rights};
 
     return walk(&w, map, fault);
 }
 
 bool rv_peek(struct cpu_state *s, uint64_t gva, uint64_t rights, struct mmu_map *map)
 {
-    struct walk w = {.h = (struct rv_hart *)s,
-                     .gva = gva,
-                     .access = MMU_LOAD,
-                     .rights = rights,
-                     .peeks = true};
+    struct walk w = {
+        .h = (struct rv_hart *)s, .gva = gva, .access = MMU_LOAD, .rights = rights, .peeks = true};
     struct mmu_fault fault;
 
     return walk(&w, map, &fault);
