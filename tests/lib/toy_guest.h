@@ -17,6 +17,7 @@
 
 #define TOY_RAM    UINT64_C(0x80000000)
 #define TOY_DEVICE UINT64_C(0x10000000)
+#define TOY_LIMIT  (UINT64_C(1) << 38) /* of windows: for user rights */
 enum { TOY_RAM_LEN = 8 << 20, TOY_DEVICE_LEN = 0x100 };
 
 /* Rights, and what a trap's cause is made of. */
@@ -104,6 +105,20 @@ static inline bool toy_allowed(struct cpu_state *s, uint64_t gpa, unsigned len,
     return gpa + len <= t->forbidden || gpa >= end;
 }
 
+/* A walk for a load sets nothing here. */
+static inline bool toy_peek_map(struct cpu_state *s, uint64_t gva, uint64_t rights,
+                                struct mmu_map *map)
+{
+    struct mmu_fault fault;
+
+    return toy_walk(s, gva, MMU_LOAD, rights, map, &fault);
+}
+
+static inline uint64_t toy_window_limit(uint64_t space_key, uint64_t rights)
+{
+    return space_key && rights == TOY_USER ? TOY_LIMIT : 0;
+}
+
 static inline uint64_t toy_access_fault(enum mmu_access access)
 {
     return TOY_ACCESS_FAULT + (uint64_t)access;
@@ -114,6 +129,8 @@ static inline uint64_t toy_misaligned(enum mmu_access access)
 }
 
 static const struct mmu_guest toy_guest = {.walk = toy_walk,
+                                           .peek = toy_peek_map,
+                                           .window_limit = toy_window_limit,
                                            .allowed = toy_allowed,
                                            .access_fault = toy_access_fault,
                                            .misaligned = toy_misaligned};

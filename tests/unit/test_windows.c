@@ -1,0 +1,600 @@
+/* softmmu: windows. What is mapped is asked of the host itself: a system call that reads or writes a
+ * page which is not mapped so fails instead of raising a signal. */
+#include "tests/lib/toy_guest.h"
+
+#include <unistd.h>
+
+#include "dbt/ir/ir.h"
+
+#define LOW  UINT64_C(0x10000)
+#define FAR  UINT64_C(0x3f00000000)
+#define GPA  (TOY_RAM + 0x10000)
+#define MIB2 (UINT64_C(1) << 21)
+enum { USER = TOY_R | TOY_W | TOY_X | TOY_U };
+
+static struct toy *t;
+static struct windows *ws;
+static int pipe_fd[2];
+
+static void begin(enum window_policy policy)
+{
+    t = toy_create();
+    ws = windows_create(&t->phys, t->track, policy, 1);
+    mmu_set_windows(t->mmu, ws);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    assert_int_equal(pipe(pipe_fd), 0);
+    begin(WINDOWS_ALWAYS);
+    return 0;
+}
+
+static int setup_auto(void **state)
+{
+    (void)state;
+    assert_int_equal(pipe(pipe_fd), 0);
+    begin(WINDOWS_AUTO);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    mmu_destroy(t->mmu);
+    windows_destroy(ws);
+    track_destroy(t->track);
+    phys_fini(&t->phys);
+    free(t);
+    close(pipe_fd[0]);
+    close(pipe_fd[1]);
+    return 0;
+}
+
+static void enter(uint64_t key, uint32_t asid)
+{
+    toy_switch(t, key, asid, TOY_USER, TOY_USER, 0);
+}
+
+static uint8_t *host(uint64_t va)
+{
+    return (uint8_t *)t->s.view + WINDOW_OFF + va;
+}
+
+static bool can_read(uint64_t va)
+{
+    char byte;
+
+    if (write(pipe_fd[1], host(va), 1) != 1)
+        return false;
+    assert_int_equal(read(pipe_fd[0], &byte, 1), 1);
+    return true;
+}
+
+/* Writes back what is there. */
+static bool can_write(uint64_t va)
+{
+    char byte;
+
+    if (!can_read(va))
+        return false;
+    byte = (char)*host(va);
+    assert_int_equal(write(pipe_fd[1], &byte, 1), 1);
+    if (read(pipe_fd[0], host(va), 1) == 1)
+        return true;
+    assert_int_equal(read(pipe_fd[0], &byte, 1), 1); /* it is there still */
+    return false;
+}
+
+static enum mmu_window_fault load_faults(uint64_t va)
+{
+    return mmu_window_fault(t->mmu, va, 8, MMU_LOAD);
+}
+static enum mmu_window_fault store_faults(uint64_t va)
+{
+    return mmu_window_fault(t->mmu, va, 8, MMU_STORE);
+}
+
+static void a_page_is_mapped_when_it_is_asked_for(void **state)
+{
+    (void)state;
+    toy_add(t, 1, LOW, GPA, 0x1000, USER);
+    enter(1, 0);
+    assert_int_equal(mmu_code_mode(t->mmu), IR_MODE_WINDOW);
+    assert_false(can_read(LOW));
+    assert_int_equal(store_faults(LOW + 8), WINDOW_MAPPED);
+    assert_true(can_write(LOW));
+    toy_poke(t, GPA + 8, 0x1234);
+    assert_int_equal(*(uint64_t *)(void *)host(LOW + 8), 0x1234);
+    *(uint64_t *)(void *)host(LOW + 16) = 99;
+    assert_int_equal(toy_peek(t, GPA + 16), 99);
+    assert_false(can_read(LOW + 0x1000));
+    assert_false(can_read(LOW - 0x1000));
+}
+
+static void only_user_rights_have_one(void **state)
+{
+    (void)state;
+    toy_add(t, 1, LOW, GPA, 0x1000, USER);
+    toy_switch(t, 1, 0, TOY_SUM, TOY_SUPER, 0);
+    assert_int_equal(mmu_code_mode(t->mmu), 0);
+    assert_int_equal(((struct mmu_view *)t->s.view)->window_limit, 0);
+    enter(0, 0);
+    assert_int_equal(mmu_code_mode(t->mmu), 0);
+}
+
+static void the_salt_says_whether_there_is_one(void **state)
+{
+    uint64_t with;
+
+    (void)state;
+    enter(1, 0);
+    with = t->s.salt[0];
+    t->mmu->windows = NULL;
+    window_forget(t->mmu, t->mmu->slot);
+    mmu_refresh(t->mmu);
+    assert_int_equal(mmu_code_mode(t->mmu), 0);
+    assert_int_not_equal(t->s.salt[0], with);
+}
+
+static void a_clean_page_is_read_only(void **state)
+{
+    (void)state;
+    toy_add(t, 1, LOW, GPA, 0x1000, USER);
+    enter(1, 0);
+    assert_int_equal(load_faults(LOW), WINDOW_MAPPED);
+    assert_true(can_read(LOW));
+    assert_false(can_write(LOW));
+    assert_int_equal(store_faults(LOW), WINDOW_MAPPED); /* sets D */
+    assert_true(can_write(LOW));
+}
+
+static void what_the_guest_forbids_is_its_own_fault(void **state)
+{
+    (void)state;
+    toy_add(t, 1, LOW, GPA, 0x1000, TOY_R | TOY_U);
+    toy_add(t, 1, LOW + 0x1000, GPA + 0x1000, 0x1000, TOY_R | TOY_W);
+    enter(1, 0);
+    assert_int_equal(store_faults(LOW), WINDOW_GUEST_FAULT);
+    assert_int_equal(load_faults(LOW + 0x1000), WINDOW_GUEST_FAULT);
+    assert_int_equal(load_faults(LOW + 0x9000), WINDOW_GUEST_FAULT);
+    assert_int_equal(load_faults(LOW), WINDOW_MAPPED);
+    assert_false(can_write(LOW));
+    assert_false(can_read(LOW + 0x1000));
+}
+
+static void devices_and_parts_of_pages_are_not_mapped(void **state)
+{
+    (void)state;
+    toy_add(t, 1, LOW, TOY_DEVICE, 0x1000, USER);
+    toy_add(t, 1, LOW + 0x1000, GPA, 0x1000, USER);
+    t->forbidden = GPA + 0x800;
+    t->forbidden_len = 8;
+    t->forbidden_access = 1 << MMU_LOAD | 1 << MMU_STORE;
+    enter(1, 0);
+    assert_int_equal(load_faults(LOW), WINDOW_UNFIT);
+    assert_int_equal(load_faults(LOW + 0x1000), WINDOW_UNFIT);
+    assert_int_equal(load_faults(LOW + 0x1800), WINDOW_GUEST_FAULT);
+    assert_false(can_read(LOW));
+    assert_false(can_read(LOW + 0x1000));
+}
+
+static void a_page_that_may_only_be_loaded_physically_is_read_only(void **state)
+{
+    (void)state;
+    toy_add(t, 1, LOW, GPA, 0x1000, USER | TOY_DIRTY);
+    t->forbidden = GPA;
+    t->forbidden_len = 0x1000;
+    t->forbidden_access = 1 << MMU_STORE;
+    enter(1, 0);
+    assert_int_equal(load_faults(LOW), WINDOW_MAPPED);
+    assert_true(can_read(LOW));
+    assert_false(can_write(LOW));
+}
+
+static void beside_the_window_nothing_is_mapped(void **state)
+{
+    const uint64_t at[] = {TOY_LIMIT, TOY_LIMIT + 0x8000, UINT64_MAX - 7, UINT64_MAX - 0x7fff,
+                           UINT64_C(1) << 63};
+
+    (void)state;
+    toy_add(t, 1, TOY_LIMIT - 0x1000, GPA, 0x2000, USER);
+    enter(1, 0);
+    for (unsigned i = 0; i < sizeof at / sizeof at[0]; i++)
+        assert_int_equal(load_faults(at[i]), WINDOW_OUTSIDE);
+    assert_int_equal(store_faults(TOY_LIMIT - 8), WINDOW_MAPPED);
+    assert_int_equal(mmu_window_fault(t->mmu, TOY_LIMIT - 4, 8, MMU_LOAD), WINDOW_MAPPED);
+    for (int64_t off = -WINDOW_DISP; off < WINDOW_DISP; off += 0x1000) {
+        assert_false(can_read(TOY_LIMIT + WINDOW_DISP + (uint64_t)off));
+        assert_false(can_read((uint64_t)off - WINDOW_DISP / 2 * (off >= 0) * 3));
+    }
+    assert_true(mmu_owns_window_address(t->mmu, host(0) - 1));
+    assert_true(mmu_owns_window_address(t->mmu, host(TOY_LIMIT)));
+    assert_false(mmu_owns_window_address(t->mmu, t->phys.store));
+    assert_false(mmu_owns_window_address(t->mmu, t->phys.ram));
+}
+
+static void neighbours_come_along(void **state)
+{
+    (void)state;
+    toy_add(t, 1, LOW, GPA, 0x1000, USER | TOY_DIRTY);
+    toy_add(t, 1, LOW + 0x1000, GPA + 0x1000, 0x1000, USER); /* another right */
+    toy_add(t, 1, LOW + 0x2000, GPA + 0x9000, 0x1000, USER); /* another place */
+    enter(1, 0);
+    assert_int_equal(load_faults(LOW), WINDOW_MAPPED);
+    assert_true(can_write(LOW));
+    assert_true(can_read(LOW + 0x1000) && !can_write(LOW + 0x1000));
+    toy_poke(t, GPA + 0x9000, 77);
+    assert_int_equal(*(uint64_t *)(void *)host(LOW + 0x2000), 77);
+    assert_int_equal(t->mmu->slot->window->n_pages, 3);
+}
+
+static void a_crossing_access_maps_both_pages(void **state)
+{
+    (void)state;
+    toy_add(t, 1, LOW + 0xf000, GPA, 0x1000, USER);
+    toy_add(t, 1, LOW + 0x10000, GPA + 0x5000, 0x1000, USER);
+    enter(1, 0);
+    assert_int_equal(store_faults(LOW + 0x10000 - 4), WINDOW_MAPPED);
+    *(uint64_t *)(void *)host(LOW + 0x10000 - 4) = UINT64_C(0x1122334455667788);
+    assert_int_equal(toy_peek(t, GPA + 0xff8) >> 32, 0x55667788);
+    assert_int_equal((uint32_t)toy_peek(t, GPA + 0x5000), 0x11223344);
+}
+
+/* ---- Fences ------------------------------------------------------------------------------------ */
+
+static void map_three(void)
+{
+    toy_add(t, 1, LOW, GPA, 0x1000, USER);
+    toy_add(t, 1, FAR, GPA + 0x3000, 0x1000, USER | TOY_G);
+    toy_add(t, 2, LOW, GPA + 0x5000, 0x1000, USER);
+    enter(2, 7);
+    assert_int_equal(store_faults(LOW), WINDOW_MAPPED);
+    enter(1, 5);
+    assert_int_equal(store_faults(LOW), WINDOW_MAPPED);
+    assert_int_equal(store_faults(FAR), WINDOW_MAPPED);
+}
+
+static void each_space_has_its_own(void **state)
+{
+    (void)state;
+    map_three();
+    assert_true(can_write(LOW) && can_write(FAR));
+    enter(2, 7);
+    assert_true(can_write(LOW) && !can_read(FAR));
+    *host(LOW) = 1;
+    enter(1, 5);
+    *host(LOW) = 2;
+    assert_int_equal(*phys_ptr(&t->phys, GPA), 2);
+    assert_int_equal(*phys_ptr(&t->phys, GPA + 0x5000), 1);
+}
+
+static void a_fence_of_a_page_unmaps_it(void **state)
+{
+    (void)state;
+    map_three();
+    mmu_fence(t->mmu, false, LOW, false, 7); /* another space's */
+    assert_true(can_write(LOW));
+    mmu_fence(t->mmu, false, LOW + 0x1000, false, 5);
+    assert_true(can_write(LOW));
+    mmu_fence(t->mmu, false, LOW + 0x123, false, 5);
+    assert_false(can_read(LOW));
+    assert_true(can_write(FAR));
+    mmu_fence(t->mmu, false, FAR, true, 0);
+    assert_false(can_read(FAR));
+    enter(2, 7);
+    assert_false(can_read(LOW));
+}
+
+static void a_fence_of_an_asid_unmaps_it_all(void **state)
+{
+    (void)state;
+    map_three();
+    mmu_fence(t->mmu, true, 0, false, 5);
+    assert_false(can_read(LOW));
+    enter(2, 7);
+    assert_true(can_write(LOW));
+}
+
+static void a_fence_of_everything_unmaps_everything(void **state)
+{
+    (void)state;
+    map_three();
+    mmu_fence(t->mmu, true, 0, true, 0);
+    assert_false(can_read(LOW) || can_read(FAR));
+    enter(2, 7);
+    assert_false(can_read(LOW));
+    enter(1, 5);
+    assert_int_equal(store_faults(LOW), WINDOW_MAPPED);
+    mmu_flush_all(t->mmu);
+    assert_false(can_read(LOW));
+}
+
+static void after_the_fence_the_new_page_is_seen(void **state)
+{
+    struct toy_map *p = toy_add(t, 1, LOW, GPA, 0x1000, USER);
+
+    (void)state;
+    enter(1, 0);
+    store_faults(LOW);
+    p->gpa = GPA + 0x4000;
+    *host(LOW) = 3; /* no fence: the old one */
+    assert_int_equal(*phys_ptr(&t->phys, GPA), 3);
+    mmu_fence(t->mmu, false, LOW, true, 0);
+    store_faults(LOW);
+    *host(LOW) = 4;
+    assert_int_equal(*phys_ptr(&t->phys, GPA + 0x4000), 4);
+}
+
+static void a_huge_leaf_goes_as_a_whole(void **state)
+{
+    (void)state;
+    toy_add(t, 1, 4 * MIB2, TOY_RAM + MIB2, MIB2, USER | TOY_DIRTY);
+    enter(1, 0);
+    assert_int_equal(load_faults(4 * MIB2 + 0x5000), WINDOW_MAPPED);
+    assert_true(can_write(4 * MIB2) && can_write(5 * MIB2 - 1));
+    mmu_fence(t->mmu, false, 4 * MIB2 + 0x9000, true, 0);
+    assert_false(can_read(4 * MIB2 + 0x5000) || can_read(4 * MIB2) || can_read(5 * MIB2 - 1));
+    assert_int_equal(t->mmu->slot->window->n_pages, 0);
+}
+
+static void a_leaf_larger_than_2_mib_goes_as_a_whole(void **state)
+{
+    (void)state;
+    toy_add(t, 1, 8 * MIB2, TOY_RAM, 2 * MIB2, USER | TOY_DIRTY);
+    toy_add(t, 1, LOW, GPA, 0x1000, USER);
+    enter(1, 0);
+    load_faults(LOW);
+    assert_int_equal(load_faults(8 * MIB2), WINDOW_MAPPED);
+    assert_int_equal(load_faults(9 * MIB2), WINDOW_MAPPED);
+    mmu_fence(t->mmu, false, 9 * MIB2 + 0x3000, true, 0);
+    assert_false(can_read(8 * MIB2) || can_read(9 * MIB2));
+}
+
+static void a_huge_leaf_with_a_forbidden_page_is_mapped_by_pages(void **state)
+{
+    (void)state;
+    toy_add(t, 1, 4 * MIB2, TOY_RAM + MIB2, MIB2, USER | TOY_DIRTY);
+    t->forbidden = TOY_RAM + MIB2 + 0x4000;
+    t->forbidden_len = 0x1000;
+    t->forbidden_access = 1 << MMU_LOAD | 1 << MMU_STORE;
+    enter(1, 0);
+    assert_int_equal(load_faults(4 * MIB2), WINDOW_MAPPED);
+    assert_true(can_write(4 * MIB2 + 0x3000) && can_write(4 * MIB2 + 0x5000));
+    assert_false(can_read(4 * MIB2 + 0x4000));
+    mmu_fence(t->mmu, false, 4 * MIB2 + 0x100000, true, 0);
+    assert_false(can_read(4 * MIB2));
+}
+
+/* ---- Pages that become code ----------------------------------------------------------------------- */
+
+static void a_page_that_becomes_code_is_read_only(void **state)
+{
+    (void)state;
+    toy_add(t, 1, LOW, GPA, 0x1000, USER);
+    toy_add(t, 1, FAR, GPA, 0x1000, USER); /* the same page of RAM */
+    enter(1, 0);
+    store_faults(LOW);
+    store_faults(FAR);
+    track_protect(t->track, GPA);
+    assert_true(can_read(LOW) && can_read(FAR));
+    assert_false(can_write(LOW) || can_write(FAR));
+    assert_int_equal(store_faults(LOW), WINDOW_UNFIT);
+    track_wrote(t->track, GPA, 8); /* no blocks: it opens */
+    assert_int_equal(store_faults(LOW), WINDOW_MAPPED);
+    assert_true(can_write(LOW));
+    track_protect(t->track, GPA); /* once more */
+    assert_false(can_write(LOW));
+}
+
+static void code_is_mapped_read_only(void **state)
+{
+    (void)state;
+    toy_add(t, 1, LOW, GPA, 0x3000, USER | TOY_DIRTY);
+    track_protect(t->track, GPA + 0x1000);
+    enter(1, 0);
+    assert_int_equal(load_faults(LOW), WINDOW_MAPPED);
+    assert_true(can_write(LOW) && can_write(LOW + 0x2000));
+    assert_true(can_read(LOW + 0x1000) && !can_write(LOW + 0x1000));
+}
+
+static void other_spaces_hear_of_code_too(void **state)
+{
+    (void)state;
+    map_three();
+    track_protect(t->track, GPA + 0x5000); /* of space 2, while 1 is in force */
+    assert_true(can_write(LOW));
+    enter(2, 7);
+    assert_true(can_read(LOW) && !can_write(LOW));
+}
+
+/* ---- Who has one, and for how long ------------------------------------------------------------------ */
+
+static void run_for(uint64_t ms)
+{
+    for (uint64_t i = 0; i < ms; i++) {
+        t->mmu->sampled_at = window_clock() - 1000000;
+        mmu_sample(t->mmu, 0);
+    }
+}
+
+static bool has_window(void)
+{
+    return mmu_code_mode(t->mmu) != 0;
+}
+
+static void a_space_that_runs_long_is_promoted_with_what_it_knows(void **state)
+{
+    (void)state;
+    toy_add(t, 1, LOW, GPA, 0x1000, USER);
+    toy_add(t, 1, FAR, GPA + 0x3000, 0x1000, USER);
+    enter(1, 0);
+    mmu_store(&t->s, LOW, IR_64, 1);
+    mmu_load(&t->s, FAR, IR_64);
+    run_for(5);
+    assert_false(has_window());
+    run_for(100);
+    assert_true(has_window());
+    assert_int_equal(mmu_stats(t->mmu)->windows_opened, 1);
+    assert_true(can_write(LOW));
+    assert_true(can_read(FAR) && !can_write(FAR));
+}
+
+static void supervisor_time_does_not_count(void **state)
+{
+    (void)state;
+    toy_enter(t, 1, 0);
+    run_for(200);
+    assert_int_equal(mmu_stats(t->mmu)->windows_opened, 0);
+}
+
+static void time_in_new_code_does_not_count(void **state)
+{
+    (void)state;
+    enter(1, 0);
+    for (unsigned i = 0; i < 200; i++) {
+        t->mmu->sampled_at = window_clock() - 1000000;
+        mmu_sample(t->mmu, UINT64_C(100) * i);
+    }
+    assert_false(has_window());
+}
+
+static void a_space_whose_mappings_change_is_demoted(void **state)
+{
+    (void)state;
+    toy_add(t, 1, LOW, GPA, 0x1000, USER);
+    enter(1, 0);
+    run_for(100);
+    assert_true(has_window());
+    for (unsigned i = 0; i < 100000 && has_window(); i++) {
+        store_faults(LOW);
+        mmu_fence(t->mmu, false, LOW, true, 0);
+        mmu_sample(t->mmu, 0);
+    }
+    assert_false(has_window());
+    assert_int_equal(mmu_stats(t->mmu)->windows_closed, 1);
+    assert_null(ws->first);
+    mmu_store(&t->s, LOW, IR_64, 5); /* goes on by the tables */
+    assert_int_equal(toy_peek(t, GPA), 5);
+    run_for(100); /* next time it takes longer */
+    assert_false(has_window());
+    run_for(1000);
+    assert_true(has_window());
+}
+
+static void what_was_known_before_promotion_is_forgotten_at_demotion(void **state)
+{
+    struct toy_map *p = toy_add(t, 1, LOW, GPA, 0x1000, USER);
+
+    (void)state;
+    enter(1, 0);
+    mmu_store(&t->s, LOW, IR_64, 1);
+    run_for(100);
+    assert_true(has_window());
+    p->gpa = GPA + 0x1000;
+    mmu_fence(t->mmu, false, LOW, true, 0);
+    ws->first->failed = true;
+    mmu_sample(t->mmu, 0);
+    assert_false(has_window());
+    mmu_store(&t->s, LOW, IR_64, 2);
+    assert_int_equal(toy_peek(t, GPA), 1);
+    assert_int_equal(toy_peek(t, GPA + 0x1000), 2);
+}
+
+static void without_host_mappings_it_ends_without_harm(void **state)
+{
+    (void)state;
+    toy_add(t, 1, LOW, GPA, 0x1000, USER);
+    enter(1, 0);
+    run_for(100);
+    ws->pieces = 1 << 20; /* as if others had taken all */
+    assert_true(has_window());
+    mmu_fence(t->mmu, false, LOW, true, 0);
+    store_faults(LOW);
+    assert_true(ws->first->failed);
+    assert_false(can_read(LOW));
+    assert_int_equal(store_faults(LOW), WINDOW_UNFIT);
+    ws->pieces -= (1 << 20) - ws->first->pieces;
+    mmu_sample(t->mmu, 0);
+    assert_false(has_window());
+}
+
+static void a_window_that_nobody_uses_goes(void **state)
+{
+    (void)state;
+    enter(1, 0);
+    run_for(100);
+    assert_non_null(ws->first);
+    toy_enter(t, 3, 0);
+    for (unsigned i = 0; i < 2 * t->mmu->n_spaces; i++)
+        mmu_sample(t->mmu, 0);
+    assert_non_null(ws->first);
+    ws->first->idle_from -= UINT64_C(20000000000);
+    for (unsigned i = 0; i < 2 * t->mmu->n_spaces; i++)
+        mmu_sample(t->mmu, 0);
+    assert_null(ws->first);
+}
+
+static void a_recycled_space_gives_its_window_back(void **state)
+{
+    (void)state;
+    for (uint64_t key = 1; key < 200; key++)
+        enter(key, 0);
+    assert_true(ws->n <= 64 && ws->n > 32);
+    assert_int_equal(t->mmu->stats.windows_opened - t->mmu->stats.windows_closed, ws->n);
+}
+
+static void under_stress_a_window_holds_few_pages(void **state)
+{
+    (void)state;
+    mmu_stress(t->mmu);
+    toy_add(t, 1, LOW, GPA, 0x10000, USER | TOY_DIRTY);
+    enter(1, 0);
+    for (unsigned i = 0; i < 16; i++) {
+        assert_int_equal(load_faults(LOW + 0x1000 * i), WINDOW_MAPPED);
+        assert_true(can_read(LOW + 0x1000 * i));
+    }
+    assert_false(can_read(LOW) || can_read(LOW + 0x1000));
+    assert_int_equal(t->mmu->slot->window->n_pages, N_RECENT);
+}
+
+int main(void)
+{
+#define ALWAYS(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define AUTO(f)   cmocka_unit_test_setup_teardown(f, setup_auto, teardown)
+    const struct CMUnitTest tests[] = {
+        ALWAYS(a_page_is_mapped_when_it_is_asked_for),
+        ALWAYS(only_user_rights_have_one),
+        ALWAYS(the_salt_says_whether_there_is_one),
+        ALWAYS(a_clean_page_is_read_only),
+        ALWAYS(what_the_guest_forbids_is_its_own_fault),
+        ALWAYS(devices_and_parts_of_pages_are_not_mapped),
+        ALWAYS(a_page_that_may_only_be_loaded_physically_is_read_only),
+        ALWAYS(beside_the_window_nothing_is_mapped),
+        ALWAYS(neighbours_come_along),
+        ALWAYS(a_crossing_access_maps_both_pages),
+        ALWAYS(each_space_has_its_own),
+        ALWAYS(a_fence_of_a_page_unmaps_it),
+        ALWAYS(a_fence_of_an_asid_unmaps_it_all),
+        ALWAYS(a_fence_of_everything_unmaps_everything),
+        ALWAYS(after_the_fence_the_new_page_is_seen),
+        ALWAYS(a_huge_leaf_goes_as_a_whole),
+        ALWAYS(a_leaf_larger_than_2_mib_goes_as_a_whole),
+        ALWAYS(a_huge_leaf_with_a_forbidden_page_is_mapped_by_pages),
+        ALWAYS(a_page_that_becomes_code_is_read_only),
+        ALWAYS(code_is_mapped_read_only),
+        ALWAYS(other_spaces_hear_of_code_too),
+        AUTO(a_space_that_runs_long_is_promoted_with_what_it_knows),
+        AUTO(supervisor_time_does_not_count),
+        AUTO(time_in_new_code_does_not_count),
+        AUTO(a_space_whose_mappings_change_is_demoted),
+        AUTO(what_was_known_before_promotion_is_forgotten_at_demotion),
+        AUTO(without_host_mappings_it_ends_without_harm),
+        AUTO(a_window_that_nobody_uses_goes),
+        ALWAYS(a_recycled_space_gives_its_window_back),
+        ALWAYS(under_stress_a_window_holds_few_pages),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
