@@ -5,6 +5,7 @@
 
 #include "dbt/base/bits.h"
 #include "runtime/hart_int.h"
+#include "softmmu/reserve.h"
 #include "softmmu/salts.h"
 
 enum { MIN_SEGMENT = 32 << 10 }; /* with several harts */
@@ -24,7 +25,8 @@ static bool on_write(void *arg, uint64_t gpa, unsigned len, bool *page_is_code)
 
     if (hit)
         rewrite_note(t->rewrite, gpa, len);
-    *page_is_code = block_page_has_code(t->blocks, gpa);
+    *page_is_code =
+        block_page_has_code(t->blocks, gpa) || (t->reserve && reserve_watches(t->reserve, gpa));
     for (unsigned k = 0; k < t->n_harts; k++) {
         struct hart *h = t->hart[k];
 
@@ -78,6 +80,7 @@ struct tcache *tcache_create(struct phys *phys, const struct tcache_config *conf
     t->rewrite = rewrite_create();
     t->seen = seen_create();
     t->salts = salts_create(t->config.n_harts);
+    t->reserve = config->translate.strict_lrsc ? reserve_create(t->config.n_harts) : NULL;
     t->track = track_create(phys, on_write, t);
     t->cache = make_cache(t, e);
     if (!t->cache)
@@ -97,6 +100,7 @@ void tcache_destroy(struct tcache *t)
         cache_destroy(t->cache);
     if (t->track)
         track_destroy(t->track);
+    reserve_destroy(t->reserve);
     if (t->blocks)
         block_table_destroy(t->blocks);
     if (t->rewrite)
@@ -112,5 +116,7 @@ void tcache_destroy(struct tcache *t)
 
 void tcache_wrote(struct tcache *t, uint64_t gpa, uint64_t len_bytes)
 {
+    if (t->reserve)
+        reserve_wrote(t->reserve, gpa, len_bytes);
     track_wrote(t->track, gpa, len_bytes);
 }

@@ -94,6 +94,7 @@ struct mmu_guest {
 /* ---- One hart's MMU: its thread only ------------------------------------------- */
 
 struct mmu;
+struct reserve;
 struct salts;
 struct track;
 
@@ -163,14 +164,22 @@ bool mmu_store(struct cpu_state *s, uint64_t gva, uint8_t aux, uint64_t value);
  * Returns the old value (32-bit: sign-extended). */
 enum mmu_amo { MMU_SWAP, MMU_ADD, MMU_XOR, MMU_AND, MMU_OR, MMU_MIN, MMU_MAX, MMU_MINU, MMU_MAXU };
 uint64_t mmu_amo(struct cpu_state *s, uint64_t gva, unsigned size, enum mmu_amo op, uint64_t v);
-uint64_t mmu_lr(struct cpu_state *s, uint64_t gva, unsigned size);
-/* 0 on success, 1 on failure. Reservation: by address and value compare. */
-uint64_t mmu_sc(struct cpu_state *s, uint64_t gva, unsigned size, uint64_t value);
+/* sc gives 0 on success, 1 on failure. Reservation: by address and value compare, unless
+ * mmu_reserve_strictly() was called. paired, which matters only then: the two are an LR and the
+ * next SC behind it, and whenever that SC is executed so is the LR, with nothing between them that
+ * accesses memory, orders accesses or may trap. */
+uint64_t mmu_lr(struct cpu_state *s, uint64_t gva, unsigned size, bool paired);
+uint64_t mmu_sc(struct cpu_state *s, uint64_t gva, unsigned size, uint64_t value, bool paired);
 void mmu_clear_reservation(struct mmu *m);
+
+/* --lrsc=strict: SC fails after any store of another hart or a device to the reserved bytes,
+ * whatever it stored. r is borrowed, `hart` its number of this one; before the hart runs. */
+void mmu_reserve_strictly(struct mmu *m, struct reserve *r, unsigned hart);
 
 /* LR's reservation as data, for --engine=check and snapshots. */
 struct mmu_reservation {
     bool reserved;
+    bool watched, lr_watches; /* mmu_reserve_strictly() only */
     uint8_t size;
     uint64_t gpa, value;
 };

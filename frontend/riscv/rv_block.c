@@ -108,6 +108,7 @@ static void build_insn(struct rv_build *t, const struct rv_insn *i)
         become_dirty(t);
         return;
     }
+    rv_pair_see(t, i);
     builders[i->op](t, i);
     if (i->op != RV_OP_auipc)
         t->auipc_rd = 0;

@@ -43,6 +43,16 @@ struct rv_build {
      * what it made from the page's start. rd = 0 otherwise. */
     unsigned auipc_rd;
     int64_t auipc_offset;
+
+    /* --lrsc=strict: the LR, if only instructions that a pair may have between it and its SC have
+     * come since, and where side exits behind it lead. */
+    struct {
+        bool open;
+        ir_ref call;
+        uint32_t off;
+        unsigned size, n_exits;
+        int64_t exit[RV_MAX_SIDE_EXITS];
+    } lr;
 };
 
 static inline enum rv_priv rv_build_priv(const struct rv_build *t)
@@ -157,6 +167,13 @@ static inline void bin_w_of(struct rv_build *t, const struct rv_insn *i, enum ir
 
     rv_set_w(t, i->rd, ir_op2(t->b, op, x, y));
 }
+
+/* ---- LR and SC as a pair (build_a.c) ----------------------------------------------------- */
+
+/* Before each instruction: what a pair may not have between the two ends it. */
+void rv_pair_see(struct rv_build *t, const struct rv_insn *i);
+/* The block may be left for the offset, and goes on. */
+void rv_pair_see_exit(struct rv_build *t, int64_t offset);
 
 /* ---- Leaving the block, and counting (build_exit.c) ------------------------------------ */
 
