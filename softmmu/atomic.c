@@ -180,11 +180,26 @@ static void reserve(struct mmu *m, uint64_t gpa, unsigned size, uint64_t value)
     m->s->reserved_value = value;
 }
 
+/* Which LR it is; two may share a number. */
+static unsigned site_of(const struct mmu *m)
+{
+    uint64_t pc = m->s->page_va + m->s->insn_off;
+
+    return (unsigned)(pc >> 1 ^ pc >> 9) % LR_SITES;
+}
+
+static bool must_watch(struct mmu *m)
+{
+    m->lr_site = site_of(m);
+    return (m->lr_watches[m->lr_site / 64] >> m->lr_site % 64 & 1) != 0;
+}
+
 /* The watch comes before the load: a store that the load does not see finds the page watched. */
 static void reserve_and_watch(struct mmu *m, uint64_t gva, const uint8_t *host, unsigned size)
 {
     uint64_t gpa = gpa_of(m->phys, host);
 
+    m->stats.lr_watched++;
     m->s->reservation = 0;
     if (reserve_watch(m->reserve, m->hart, m->track, gpa, size))
         mmu_forget_store(m, gva);
@@ -194,7 +209,7 @@ static void reserve_and_watch(struct mmu *m, uint64_t gva, const uint8_t *host, 
     reserve_unlock(m->reserve, gpa);
 }
 
-uint64_t mmu_lr(struct cpu_state *s, uint64_t gva, unsigned size, bool paired)
+uint64_t mmu_lr(struct cpu_state *s, uint64_t gva, unsigned size)
 {
     struct mmu *m = s->mmu;
     const uint8_t *host;
@@ -210,7 +225,7 @@ uint64_t mmu_lr(struct cpu_state *s, uint64_t gva, unsigned size, bool paired)
         }
         host = phys_ptr(m->phys, place.gpa);
     }
-    if (m->reserve && !(paired && !m->lr_watches))
+    if (m->reserve && must_watch(m))
         reserve_and_watch(m, gva, host, size);
     else
         reserve(m, gpa_of(m->phys, host), size, load_word(host, size));
@@ -231,10 +246,9 @@ static uint64_t sc_mmio(struct mmu *m, uint64_t gva, uint64_t gpa, unsigned size
     return 0;
 }
 
-/* By value is enough for a pair: docs/memory-model.md, "LR/SC". An SC that is none finds such a
- * reservation where two ways lead from one LR to an SC each, and only one of these is the pair's.
- * It fails; and so that it does not for ever, the LRs that follow watch, until an SC has succeeded.
- */
+/* By value is enough for a pair (docs/memory-model.md, "LR/SC"), and most are pairs; nor is there
+ * anything to watch for an LR whose SC never comes, as before wrs.nto. So an LR begins by value. An
+ * SC that is not of a pair fails on such a reservation, and from then on that LR watches. */
 static bool sc_strict(struct mmu *m, uint8_t *host, unsigned size, uint64_t value,
                       uint64_t reserved, bool paired)
 {
@@ -248,10 +262,8 @@ static bool sc_strict(struct mmu *m, uint8_t *host, unsigned size, uint64_t valu
         reserve_stored_locked(m->reserve, m->hart, gpa, size);
     reserve_unlock(m->reserve, gpa);
     reserve_drop(m->reserve, m->hart);
-    if (stored)
-        m->lr_watches = false;
-    else if (by_value && !paired)
-        m->lr_watches = true;
+    if (by_value && !paired)
+        m->lr_watches[m->lr_site / 64] |= bit(m->lr_site % 64);
     return stored;
 }
 
@@ -374,9 +386,10 @@ bool mmu_phys_cas64(struct cpu_state *s, uint64_t gpa, uint64_t old, uint64_t va
 struct mmu_reservation mmu_get_reservation(const struct mmu *m)
 {
     uint64_t word = m->s->reservation, address = word & ~UINT64_C(3);
-    struct mmu_reservation r = {.lr_watches = m->lr_watches, .value = m->s->reserved_value};
+    struct mmu_reservation r = {.lr_site = m->lr_site, .value = m->s->reserved_value};
     unsigned size;
 
+    memcpy(r.lr_watches, m->lr_watches, sizeof r.lr_watches);
     if (m->reserve && reserve_get(m->reserve, m->hart, &r.gpa, &size)) {
         r.reserved = r.watched = true;
         r.size = (uint8_t)size;
@@ -391,7 +404,8 @@ struct mmu_reservation mmu_get_reservation(const struct mmu *m)
 
 void mmu_set_reservation(struct mmu *m, const struct mmu_reservation *r)
 {
-    m->lr_watches = r->lr_watches;
+    m->lr_site = r->lr_site;
+    memcpy(m->lr_watches, r->lr_watches, sizeof m->lr_watches);
     mmu_clear_reservation(m);
     if (!r->reserved)
         return;

@@ -164,11 +164,10 @@ bool mmu_store(struct cpu_state *s, uint64_t gva, uint8_t aux, uint64_t value);
  * Returns the old value (32-bit: sign-extended). */
 enum mmu_amo { MMU_SWAP, MMU_ADD, MMU_XOR, MMU_AND, MMU_OR, MMU_MIN, MMU_MAX, MMU_MINU, MMU_MAXU };
 uint64_t mmu_amo(struct cpu_state *s, uint64_t gva, unsigned size, enum mmu_amo op, uint64_t v);
-/* sc gives 0 on success, 1 on failure. Reservation: by address and value compare, unless
- * mmu_reserve_strictly() was called. paired, which matters only then: the two are an LR and the
- * next SC behind it, and whenever that SC is executed so is the LR, with nothing between them that
- * accesses memory, orders accesses or may trap. */
-uint64_t mmu_lr(struct cpu_state *s, uint64_t gva, unsigned size, bool paired);
+uint64_t mmu_lr(struct cpu_state *s, uint64_t gva, unsigned size);
+/* 0 on success, 1 on failure. Reservation: by address and value compare, unless
+ * mmu_reserve_strictly() was called. paired, which matters only then: this hart has just executed
+ * an LR, and nothing since that accesses memory or orders accesses. */
 uint64_t mmu_sc(struct cpu_state *s, uint64_t gva, unsigned size, uint64_t value, bool paired);
 void mmu_clear_reservation(struct mmu *m);
 
@@ -176,12 +175,16 @@ void mmu_clear_reservation(struct mmu *m);
  * whatever it stored. r is borrowed, `hart` its number of this one; before the hart runs. */
 void mmu_reserve_strictly(struct mmu *m, struct reserve *r, unsigned hart);
 
+enum { LR_SITES = 256 }; /* places with an LR that are told apart */
+
 /* LR's reservation as data, for --engine=check and snapshots. */
 struct mmu_reservation {
     bool reserved;
-    bool watched, lr_watches; /* mmu_reserve_strictly() only */
+    bool watched; /* this and the next two: mmu_reserve_strictly() only */
     uint8_t size;
     uint64_t gpa, value;
+    unsigned lr_site;
+    uint64_t lr_watches[LR_SITES / 64];
 };
 struct mmu_reservation mmu_get_reservation(const struct mmu *m);
 void mmu_set_reservation(struct mmu *m, const struct mmu_reservation *r);
@@ -222,5 +225,6 @@ void mmu_set_watch(struct mmu *m, const struct mmu_watch *watch);
 struct mmu_stats {
     uint64_t loads, stores, walks, fetch_walks, fences, switches, spaces_made, spaces_recycled;
     uint64_t mmio;
+    uint64_t lr_watched; /* --lrsc=strict: load-reserveds without a paired store-conditional */
 };
 const struct mmu_stats *mmu_stats(const struct mmu *m);

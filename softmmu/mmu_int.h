@@ -151,10 +151,11 @@ struct mmu {
     struct phys *phys;
     struct track *track;
     const struct mmu_guest *guest;
-    const struct mmu_watch *watch; /* NULL: off */
-    struct reserve *reserve;       /* --lrsc=strict; NULL: off */
-    unsigned hart;                 /* its number there */
-    bool lr_watches;               /* LRs watch even when their SC is paired: see sc_strict() */
+    const struct mmu_watch *watch;      /* NULL: off */
+    struct reserve *reserve;            /* --lrsc=strict; NULL: off */
+    unsigned hart;                      /* its number there */
+    unsigned lr_site;                   /* of the last LR: a bit of lr_watches */
+    uint64_t lr_watches[LR_SITES / 64]; /* LRs that must watch: sc_strict() */
     void (*salts_wrapped)(void *arg);
     void *salts_wrapped_arg;
     bool fsgsbase; /* the gs base may be written without a system call */

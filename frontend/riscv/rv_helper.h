@@ -69,7 +69,7 @@ static inline bool rv_k_wrs_short(uint64_t k)
 
 /* ---- k: atomics --------------------------------------------------------------- */
 
-/* amo: enum mmu_amo and the size in bytes, 4 or 8. */
+/* amo: enum mmu_amo and the size in bytes, 4 or 8. lr: k is the size. */
 static inline uint32_t rv_k_amo(enum mmu_amo op, unsigned size)
 {
     return (uint32_t)op | size << 8;
@@ -83,16 +83,16 @@ static inline unsigned rv_k_amo_size(uint64_t k)
     return (unsigned)(k >> 8) & 0xff;
 }
 
-/* lr, sc: the size, and whether they are a pair (mmu_lr). */
-static inline uint32_t rv_k_lrsc(unsigned size, bool paired)
+/* sc: the size, and whether it is paired (mmu_sc). */
+static inline uint32_t rv_k_sc(unsigned size, bool paired)
 {
     return size | (uint32_t)paired << 8;
 }
-static inline unsigned rv_k_lrsc_size(uint64_t k)
+static inline unsigned rv_k_sc_size(uint64_t k)
 {
     return (unsigned)k & 0xff;
 }
-static inline bool rv_k_lrsc_paired(uint64_t k)
+static inline bool rv_k_sc_paired(uint64_t k)
 {
     return (k >> 8 & 1) != 0;
 }
@@ -105,8 +105,8 @@ static inline bool rv_k_lrsc_paired(uint64_t k)
  *               block is left by exit_jump after a write.
  * amo           k: rv_k_amo(); a: va, b: operand. Returns the old value, 32-bit ones
  *               sign-extended. A misaligned va raises.
- * lr            k: rv_k_lrsc(); a: va. Returns the value, 32-bit ones sign-extended.
- * sc            k: rv_k_lrsc(); a: va, b: value. 0 stored, 1 failed.
+ * lr            k: size; a: va. Returns the value, 32-bit ones sign-extended.
+ * sc            k: rv_k_sc(); a: va, b: value. 0 stored, 1 failed.
  * fs_dirty      mstatus.FS becomes dirty, the mode key follows; the instruction is
  *               then executed again under the new key.
  * fence_i       fence.i; the block is left after it.

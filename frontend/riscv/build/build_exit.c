@@ -33,7 +33,6 @@ void rv_leave_if(struct rv_build *t, enum ir_cond cond, ir_ref x, ir_ref y, int6
     rv_count(t);
     ir_emit(t->b, IR_exit_if, (uint8_t)cond, x, y, IR_NONE, (uint64_t)offset);
     t->n_side_exits++;
-    rv_pair_see_exit(t, offset);
 }
 
 void rv_leave_pending(struct rv_build *t)

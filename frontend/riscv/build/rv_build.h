@@ -44,15 +44,8 @@ struct rv_build {
     unsigned auipc_rd;
     int64_t auipc_offset;
 
-    /* --lrsc=strict: the LR, if only instructions that a pair may have between it and its SC have
-     * come since, and where side exits behind it lead. */
-    struct {
-        bool open;
-        ir_ref call;
-        uint32_t off;
-        unsigned size, n_exits;
-        int64_t exit[RV_MAX_SIDE_EXITS];
-    } lr;
+    /* --lrsc=strict: nothing but computation and branches has come since an LR of this block. */
+    bool behind_lr;
 };
 
 static inline enum rv_priv rv_build_priv(const struct rv_build *t)
@@ -170,10 +163,8 @@ static inline void bin_w_of(struct rv_build *t, const struct rv_insn *i, enum ir
 
 /* ---- LR and SC as a pair (build_a.c) ----------------------------------------------------- */
 
-/* Before each instruction: what a pair may not have between the two ends it. */
+/* Before each instruction: ends behind_lr where that is so. */
 void rv_pair_see(struct rv_build *t, const struct rv_insn *i);
-/* The block may be left for the offset, and goes on. */
-void rv_pair_see_exit(struct rv_build *t, int64_t offset);
 
 /* ---- Leaving the block, and counting (build_exit.c) ------------------------------------ */
 

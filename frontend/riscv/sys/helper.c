@@ -173,11 +173,11 @@ uint64_t rv_help_amo(struct cpu_state *s, uint64_t k, uint64_t a, uint64_t b, ui
 uint64_t rv_help_lr(struct cpu_state *s, uint64_t k, uint64_t a, uint64_t b, uint64_t c)
 {
     (void)b, (void)c;
-    return mmu_lr(s, a, rv_k_lrsc_size(k), rv_k_lrsc_paired(k));
+    return mmu_lr(s, a, (unsigned)k);
 }
 
 uint64_t rv_help_sc(struct cpu_state *s, uint64_t k, uint64_t a, uint64_t b, uint64_t c)
 {
     (void)c;
-    return mmu_sc(s, a, rv_k_lrsc_size(k), b, rv_k_lrsc_paired(k));
+    return mmu_sc(s, a, rv_k_sc_size(k), b, rv_k_sc_paired(k));
 }
