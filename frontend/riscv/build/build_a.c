@@ -30,6 +30,12 @@ static void amo(struct rv_build *t, const struct rv_insn *i, enum mmu_amo op, un
  * is an LR and between them nothing but computation and branches away. A block has no other way in,
  * so whoever comes to this SC has just executed this LR. */
 
+/* So that blocks, which have so many side exits and no more, do not end between the two. */
+bool rv_begins_pair(const struct rv_build *t, const struct rv_insn *i)
+{
+    return t->b->strict_lrsc && (i->op == RV_OP_lr_w || i->op == RV_OP_lr_d);
+}
+
 void rv_pair_see(struct rv_build *t, const struct rv_insn *i)
 {
     switch (rv_rows[i->op].kind) {

@@ -163,6 +163,8 @@ static inline void bin_w_of(struct rv_build *t, const struct rv_insn *i, enum ir
 
 /* ---- LR and SC as a pair (build_a.c) ----------------------------------------------------- */
 
+/* Should a block begin with it? */
+bool rv_begins_pair(const struct rv_build *t, const struct rv_insn *i);
 /* Before each instruction: ends behind_lr where that is so. */
 void rv_pair_see(struct rv_build *t, const struct rv_insn *i);
 
