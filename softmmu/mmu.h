@@ -167,7 +167,7 @@ uint64_t mmu_amo(struct cpu_state *s, uint64_t gva, unsigned size, enum mmu_amo 
 uint64_t mmu_lr(struct cpu_state *s, uint64_t gva, unsigned size);
 /* 0 on success, 1 on failure. Reservation: by address and value compare, unless
  * mmu_reserve_strictly() was called. paired, which matters only then: this hart has just executed
- * an LR, and nothing since that accesses memory or orders accesses. */
+ * an LR, and nothing since that accesses memory, devices or CSRs. */
 uint64_t mmu_sc(struct cpu_state *s, uint64_t gva, unsigned size, uint64_t value, bool paired);
 void mmu_clear_reservation(struct mmu *m);
 

@@ -27,8 +27,8 @@ static void amo(struct rv_build *t, const struct rv_insn *i, enum mmu_amo op, un
 /* ---- LR and SC ---------------------------------------------------------------------------
  *
  * With --lrsc=strict they are C's, and C is told of pairs: an SC before which, in this block, there
- * is an LR and between them nothing but computation and branches away. A block has no other way in,
- * so whoever comes to this SC has just executed this LR. */
+ * is an LR and between them nothing but computation, branches away and fences. A block has no other
+ * way in, so whoever comes to this SC has just executed this LR. */
 
 /* So that blocks, which have so many side exits and no more, do not end between the two. */
 bool rv_begins_pair(const struct rv_build *t, const struct rv_insn *i)

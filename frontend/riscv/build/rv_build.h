@@ -44,7 +44,8 @@ struct rv_build {
     unsigned auipc_rd;
     int64_t auipc_offset;
 
-    /* --lrsc=strict: nothing but computation and branches has come since an LR of this block. */
+    /* --lrsc=strict: no access, nor anything of the system's, has come since an LR of this block.
+     */
     bool behind_lr;
 };
 
