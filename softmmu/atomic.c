@@ -246,6 +246,15 @@ static uint64_t sc_mmio(struct mmu *m, uint64_t gva, uint64_t gpa, unsigned size
     return 0;
 }
 
+/* A store by another hart that puts the same value back goes unnoticed, unlike the letter of the A
+ * extension; no lock or list in wide use depends on it. */
+static bool sc_by_value(struct mmu *m, uint8_t *host, unsigned size, uint64_t value,
+                        uint64_t reserved)
+{
+    return reserved == reservation_of(m, gpa_of(m->phys, host), size) &&
+           swap_word(host, size, m->s->reserved_value, value);
+}
+
 /* By value is enough for a pair (docs/memory-model.md, "LR/SC"), and most are pairs; nor is there
  * anything to watch for an LR whose SC never comes, as before wrs.nto. So an LR begins by value. An
  * SC that is not of a pair fails on such a reservation, and from then on that LR watches. */
@@ -267,9 +276,7 @@ static bool sc_strict(struct mmu *m, uint8_t *host, unsigned size, uint64_t valu
     return stored;
 }
 
-/* By value a store by another hart that puts the same value back goes unnoticed, unlike the
- * letter of the A extension; no lock or list in wide use depends on it. Faults come
- * first, reservation or not, as on most hardware. */
+/* Faults come first, reservation or not, as on most hardware. */
 uint64_t mmu_sc(struct cpu_state *s, uint64_t gva, unsigned size, uint64_t value, bool paired)
 {
     struct mmu *m = s->mmu;
@@ -277,6 +284,7 @@ uint64_t mmu_sc(struct cpu_state *s, uint64_t gva, unsigned size, uint64_t value
     struct mmu_place place;
     uint8_t *host;
     uint64_t gpa;
+    bool stored;
 
     s->reservation = 0;
     check_aligned(m, gva, size, MMU_STORE);
@@ -287,9 +295,11 @@ uint64_t mmu_sc(struct cpu_state *s, uint64_t gva, unsigned size, uint64_t value
     }
     gpa = gpa_of(m->phys, host);
     mmu_watch_ram(m, gpa, size);
-    if (m->reserve ? !sc_strict(m, host, size, value, reserved, paired)
-                   : reserved != reservation_of(m, gpa, size) ||
-                         !swap_word(host, size, s->reserved_value, value))
+    if (m->reserve)
+        stored = sc_strict(m, host, size, value, reserved, paired);
+    else
+        stored = sc_by_value(m, host, size, value, reserved);
+    if (!stored)
         return 1;
     wrote(m, gpa, size);
     return 0;
