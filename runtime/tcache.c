@@ -9,6 +9,7 @@
 #include "softmmu/salts.h"
 
 enum { MIN_SEGMENT = 32 << 10 }; /* with several harts */
+_Static_assert((int)MAX_HARTS <= (int)RESERVE_MAX_HARTS, "each hart can reserve");
 
 static bool reads_page(const struct making *m, uint64_t page)
 {
