@@ -115,6 +115,7 @@ const struct ir_block *translate_build(struct translator *t, const struct transl
     struct ir_block *b = &t->ir;
 
     b->virtual_time = t->options.virtual_time;
+    b->strict_lrsc = t->options.strict_lrsc;
     b->upper_half = job->gva >> 63;
     b->share_lookups = false;
     b->cells = false;

@@ -12,6 +12,7 @@
 #include "dbt/base/log.h"
 #include "runtime/hart_int.h"
 #include "runtime/quiesce.h"
+#include "softmmu/reserve.h"
 #include "softmmu/salts.h"
 
 static void salts_wrapped(void *arg)
@@ -93,6 +94,8 @@ struct hart *hart_create(struct cpu_state *s, struct tcache *t, const struct har
     }
     if (config->stress_table)
         mmu_stress(h->mmu);
+    if (t->reserve)
+        mmu_reserve_strictly(h->mmu, t->reserve, t->n_harts);
     mmu_set_salt_wrap(h->mmu, salts_wrapped, h);
     mmu_set_windows(h->mmu, t->windows);
     h->translator = translator_create(config->guest, &layout, &t->config.translate);
@@ -151,6 +154,8 @@ void hart_sleep(struct hart *h, uint64_t timeout_ns)
 
 void hart_wrote(struct hart *h, uint64_t gpa, uint64_t len_bytes)
 {
+    if (h->tc->reserve)
+        reserve_wrote(h->tc->reserve, gpa, len_bytes);
     if (track_wrote(h->tc->track, gpa, len_bytes))
         atomic_fetch_or(&h->s->pending, PENDING_LEAVE);
 }

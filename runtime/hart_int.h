@@ -14,6 +14,7 @@ struct tcache {
     struct tcache_config config;
     struct phys *phys;
     struct track *track;
+    struct reserve *reserve; /* --lrsc=strict; NULL: off */
     struct cache *cache;
     struct block_table *blocks;
     struct rewrite *rewrite;

@@ -5,9 +5,11 @@
 
 #include "dbt/base/bits.h"
 #include "runtime/hart_int.h"
+#include "softmmu/reserve.h"
 #include "softmmu/salts.h"
 
 enum { MIN_SEGMENT = 32 << 10 }; /* with several harts */
+_Static_assert((int)MAX_HARTS <= (int)RESERVE_MAX_HARTS, "each hart can reserve");
 
 static bool reads_page(const struct making *m, uint64_t page)
 {
@@ -24,7 +26,8 @@ static bool on_write(void *arg, uint64_t gpa, unsigned len, bool *page_is_code)
 
     if (hit)
         rewrite_note(t->rewrite, gpa, len);
-    *page_is_code = block_page_has_code(t->blocks, gpa);
+    *page_is_code =
+        block_page_has_code(t->blocks, gpa) || (t->reserve && reserve_watches(t->reserve, gpa));
     for (unsigned k = 0; k < t->n_harts; k++) {
         struct hart *h = t->hart[k];
 
@@ -78,6 +81,7 @@ struct tcache *tcache_create(struct phys *phys, const struct tcache_config *conf
     t->rewrite = rewrite_create();
     t->seen = seen_create();
     t->salts = salts_create(t->config.n_harts);
+    t->reserve = config->translate.strict_lrsc ? reserve_create(t->config.n_harts) : NULL;
     t->track = track_create(phys, on_write, t);
     t->windows = windows_create(phys, t->track,
                                 config->engine == ENGINE_INTERP ? WINDOWS_OFF : config->windows,
@@ -101,6 +105,7 @@ void tcache_destroy(struct tcache *t)
     windows_destroy(t->windows);
     if (t->track)
         track_destroy(t->track);
+    reserve_destroy(t->reserve);
     if (t->blocks)
         block_table_destroy(t->blocks);
     if (t->rewrite)
@@ -116,5 +121,7 @@ void tcache_destroy(struct tcache *t)
 
 void tcache_wrote(struct tcache *t, uint64_t gpa, uint64_t len_bytes)
 {
+    if (t->reserve)
+        reserve_wrote(t->reserve, gpa, len_bytes);
     track_wrote(t->track, gpa, len_bytes);
 }

@@ -37,9 +37,9 @@ void tcache_destroy(struct tcache *t);
 
 /* ---- Any thread ------------------------------------------------------------------------ */
 
-/* A device or the loader wrote guest RAM: blocks made from it are dropped. A hart that runs one
- * leaves it at its end. Takes the cache's lock: the caller holds none that is behind it in
- * README.md's order. */
+/* A device or the loader wrote guest RAM: blocks made from it are dropped, and reservations end
+ * (--lrsc=strict). A hart that runs one leaves it at its end. Takes the cache's lock: the caller
+ * holds none that is behind it in README.md's order. */
 void tcache_wrote(struct tcache *t, uint64_t gpa, uint64_t len_bytes);
 
 /* Stops the world: returns when no hart but `self` runs guest code or its loop, which is within one

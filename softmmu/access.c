@@ -323,6 +323,15 @@ static uint8_t *store_part(struct mmu *m, uint64_t gva, unsigned len)
     return phys_ptr(m->phys, place.gpa);
 }
 
+static void write_part(struct mmu *m, uint8_t *host, unsigned len, uint64_t value)
+{
+    uint64_t gpa = gpa_of(m->phys, host);
+
+    mmu_store_begin(m, gpa);
+    write_bytes(host, len, value);
+    mmu_store_end(m, gpa, len);
+}
+
 static bool store_crossing(struct mmu *m, uint64_t gva, unsigned size, uint64_t value)
 {
     unsigned in_first = PAGE_SIZE - (unsigned)(gva & (PAGE_SIZE - 1));
@@ -333,8 +342,8 @@ static bool store_crossing(struct mmu *m, uint64_t gva, unsigned size, uint64_t 
 
     mmu_watch_ram(m, gpa_of(m->phys, first), in_first);
     mmu_watch_ram(m, gpa_of(m->phys, second), in_second);
-    write_bytes(first, in_first, value);
-    write_bytes(second, in_second, value >> 8 * in_first);
+    write_part(m, first, in_first, value);
+    write_part(m, second, in_second, value >> 8 * in_first);
     leave = mmu_wrote(m, gpa_of(m->phys, first), in_first);
     leave |= mmu_wrote(m, gpa_of(m->phys, second), in_second);
     return leave;
@@ -354,8 +363,11 @@ static bool store_ram(struct mmu *m, uint64_t gva, uint64_t gpa, unsigned size, 
 
     mmu_watch_ram(m, gpa, size);
     if (!aligned || track_is_code(m->track, gpa) ||
-        !phys_try_store(m->phys->store + (gpa - m->phys->ram_gpa), value, size))
+        !phys_try_store(m->phys->store + (gpa - m->phys->ram_gpa), value, size)) {
+        mmu_store_begin(m, gpa);
         write_host(phys_ptr(m->phys, gpa), size, value);
+        mmu_store_end(m, gpa, size);
+    }
     forget_code_page(m, gva, gpa);
     return mmu_wrote(m, gpa, size);
 }

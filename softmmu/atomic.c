@@ -133,10 +133,12 @@ uint64_t mmu_amo(struct cpu_state *s, uint64_t gva, unsigned size, enum mmu_amo 
         return sext_word(mmu_mmio_amo(m, gva, place.gpa, size, apply, op, v), size);
     gpa = gpa_of(m->phys, host);
     mmu_watch_ram(m, gpa, size);
+    mmu_store_begin(m, gpa);
     if (size == 4)
         old = amo32((uint32_t *)(void *)host, op, (uint32_t)v);
     else
         old = amo64((uint64_t *)(void *)host, op, v);
+    mmu_store_end(m, gpa, size);
     wrote(m, gpa, size);
     return sext_word(old, size);
 }
@@ -173,8 +175,38 @@ static uint64_t reservation_of(const struct mmu *m, uint64_t gpa, unsigned size)
 
 static void reserve(struct mmu *m, uint64_t gpa, unsigned size, uint64_t value)
 {
+    mmu_clear_reservation(m);
     m->s->reservation = reservation_of(m, gpa, size);
     m->s->reserved_value = value;
+}
+
+/* Which LR it is; two may share a number. */
+static unsigned site_of(const struct mmu *m)
+{
+    uint64_t pc = m->s->page_va + m->s->insn_off;
+
+    return (unsigned)(pc >> 1 ^ pc >> 9) % LR_SITES;
+}
+
+static bool must_watch(struct mmu *m)
+{
+    m->lr_site = site_of(m);
+    return (m->lr_watches[m->lr_site / 64] >> m->lr_site % 64 & 1) != 0;
+}
+
+/* The watch comes before the load: a store that the load does not see finds the page watched. */
+static void reserve_and_watch(struct mmu *m, uint64_t gva, const uint8_t *host, unsigned size)
+{
+    uint64_t gpa = gpa_of(m->phys, host);
+
+    m->stats.lr_watched++;
+    m->s->reservation = 0;
+    if (reserve_watch(m->reserve, m->hart, m->track, gpa, size))
+        mmu_forget_store(m, gva);
+    reserve_lock(m->reserve, gpa);
+    m->s->reserved_value = load_word(host, size);
+    reserve_take_locked(m->reserve, m->hart);
+    reserve_unlock(m->reserve, gpa);
 }
 
 uint64_t mmu_lr(struct cpu_state *s, uint64_t gva, unsigned size)
@@ -193,43 +225,81 @@ uint64_t mmu_lr(struct cpu_state *s, uint64_t gva, unsigned size)
         }
         host = phys_ptr(m->phys, place.gpa);
     }
-    reserve(m, gpa_of(m->phys, host), size, load_word(host, size));
+    if (m->reserve && must_watch(m))
+        reserve_and_watch(m, gva, host, size);
+    else
+        reserve(m, gpa_of(m->phys, host), size, load_word(host, size));
     return sext_word(m->s->reserved_value, size);
 }
 
-/* On a device the address alone is compared: to read it again could change it. */
+/* On a device the address alone is compared: to read it again could change it. Strictly nobody can
+ * say what has become of a device's register, so that SC fails: the board promises no more of such
+ * a region (privileged specification, "Reservability PMA", RsrvNonEventual). */
 static uint64_t sc_mmio(struct mmu *m, uint64_t gva, uint64_t gpa, unsigned size, uint64_t value,
                         uint64_t reserved)
 {
     if (!phys_find(m->phys, gpa, size))
         mmu_raise_access(m, MMU_STORE, gva);
-    if (reserved != reservation_of(m, gpa, size))
+    if (m->reserve || reserved != reservation_of(m, gpa, size))
         return 1;
     mmu_mmio_write(m, gva, gpa, size, value);
     return 0;
 }
 
-/* A store by another hart that puts the same value back goes unnoticed, unlike the
- * letter of the A extension; no lock or list in wide use depends on it. Faults come
- * first, reservation or not, as on most hardware. */
-uint64_t mmu_sc(struct cpu_state *s, uint64_t gva, unsigned size, uint64_t value)
+/* A store by another hart that puts the same value back goes unnoticed, unlike the letter of the A
+ * extension; no lock or list in wide use depends on it. */
+static bool sc_by_value(struct mmu *m, uint8_t *host, unsigned size, uint64_t value,
+                        uint64_t reserved)
+{
+    return reserved == reservation_of(m, gpa_of(m->phys, host), size) &&
+           swap_word(host, size, m->s->reserved_value, value);
+}
+
+/* By value is enough for a pair (docs/memory-model.md, "LR/SC"), and most are pairs; nor is there
+ * anything to watch for an LR whose SC never comes, as before wrs.nto. So an LR begins by value. An
+ * SC that is not of a pair fails on such a reservation, and from then on that LR watches. */
+static bool sc_strict(struct mmu *m, uint8_t *host, unsigned size, uint64_t value,
+                      uint64_t reserved, bool paired)
+{
+    uint64_t gpa = gpa_of(m->phys, host);
+    bool by_value = reserved == reservation_of(m, gpa, size), stored;
+
+    reserve_lock(m->reserve, gpa);
+    stored = (by_value && paired) || reserve_holds_locked(m->reserve, m->hart, gpa, size);
+    stored = stored && swap_word(host, size, m->s->reserved_value, value);
+    if (stored)
+        reserve_stored_locked(m->reserve, m->hart, gpa, size);
+    reserve_unlock(m->reserve, gpa);
+    reserve_drop(m->reserve, m->hart);
+    if (by_value && !paired)
+        m->lr_watches[m->lr_site / 64] |= bit(m->lr_site % 64);
+    return stored;
+}
+
+/* Faults come first, reservation or not, as on most hardware. */
+uint64_t mmu_sc(struct cpu_state *s, uint64_t gva, unsigned size, uint64_t value, bool paired)
 {
     struct mmu *m = s->mmu;
     uint64_t reserved = s->reservation;
     struct mmu_place place;
     uint8_t *host;
     uint64_t gpa;
+    bool stored;
 
     s->reservation = 0;
     check_aligned(m, gva, size, MMU_STORE);
     host = find_writable(m, gva, size, &place);
-    if (!host)
+    if (!host) {
+        mmu_clear_reservation(m);
         return sc_mmio(m, gva, place.gpa, size, value, reserved);
+    }
     gpa = gpa_of(m->phys, host);
-    if (reserved != reservation_of(m, gpa, size))
-        return 1;
     mmu_watch_ram(m, gpa, size);
-    if (!swap_word(host, size, s->reserved_value, value))
+    if (m->reserve)
+        stored = sc_strict(m, host, size, value, reserved, paired);
+    else
+        stored = sc_by_value(m, host, size, value, reserved);
+    if (!stored)
         return 1;
     wrote(m, gpa, size);
     return 0;
@@ -238,6 +308,8 @@ uint64_t mmu_sc(struct cpu_state *s, uint64_t gva, unsigned size, uint64_t value
 void mmu_clear_reservation(struct mmu *m)
 {
     m->s->reservation = 0;
+    if (m->reserve)
+        reserve_drop(m->reserve, m->hart);
 }
 
 /* ---- Cache blocks -------------------------------------------------------------------------- */
@@ -263,7 +335,9 @@ void mmu_zero(struct cpu_state *s, uint64_t gva, unsigned len)
     }
     gpa = gpa_of(m->phys, host);
     mmu_watch_ram(m, gpa, len);
+    mmu_store_begin(m, gpa);
     memset(host, 0, len);
+    mmu_store_end(m, gpa, len);
     wrote(m, gpa, len);
 }
 
@@ -305,8 +379,13 @@ bool mmu_phys_cas64(struct cpu_state *s, uint64_t gpa, uint64_t old, uint64_t va
 
     if (gpa % 8 || !phys_is_ram(m->phys, gpa, 8))
         return false;
+    bool stored;
+
     mmu_watch_ram(m, gpa, 8);
-    if (!swap_word(phys_ptr(m->phys, gpa), 8, old, value))
+    mmu_store_begin(m, gpa);
+    stored = swap_word(phys_ptr(m->phys, gpa), 8, old, value);
+    mmu_store_end(m, gpa, stored ? 8 : 0);
+    if (!stored)
         return false;
     wrote(m, gpa, 8);
     return true;
@@ -317,21 +396,36 @@ bool mmu_phys_cas64(struct cpu_state *s, uint64_t gpa, uint64_t old, uint64_t va
 struct mmu_reservation mmu_get_reservation(const struct mmu *m)
 {
     uint64_t word = m->s->reservation, address = word & ~UINT64_C(3);
+    struct mmu_reservation r = {.lr_site = m->lr_site, .value = m->s->reserved_value};
+    unsigned size;
 
-    if (!word)
-        return (struct mmu_reservation){.reserved = false};
-    return (struct mmu_reservation){.reserved = true,
-                                    .size = word & 1 ? 8 : 4,
-                                    .gpa = word & bit(63) ? address & ~bit(63)
-                                                          : address - (uintptr_t)m->phys->store +
-                                                                m->phys->ram_gpa,
-                                    .value = m->s->reserved_value};
+    memcpy(r.lr_watches, m->lr_watches, sizeof r.lr_watches);
+    if (m->reserve && reserve_get(m->reserve, m->hart, &r.gpa, &size)) {
+        r.reserved = r.watched = true;
+        r.size = (uint8_t)size;
+    } else if (word) {
+        r.reserved = true;
+        r.size = word & 1 ? 8 : 4;
+        r.gpa = word & bit(63) ? address & ~bit(63)
+                               : address - (uintptr_t)m->phys->store + m->phys->ram_gpa;
+    }
+    return r;
 }
 
 void mmu_set_reservation(struct mmu *m, const struct mmu_reservation *r)
 {
-    if (r->reserved)
+    m->lr_site = r->lr_site;
+    memcpy(m->lr_watches, r->lr_watches, sizeof m->lr_watches);
+    mmu_clear_reservation(m);
+    if (!r->reserved)
+        return;
+    if (!r->watched) {
         reserve(m, r->gpa, r->size, r->value);
-    else
-        m->s->reservation = 0;
+        return;
+    }
+    reserve_watch(m->reserve, m->hart, m->track, r->gpa, r->size);
+    reserve_lock(m->reserve, r->gpa);
+    reserve_take_locked(m->reserve, m->hart);
+    reserve_unlock(m->reserve, r->gpa);
+    m->s->reserved_value = r->value;
 }

@@ -77,6 +77,12 @@ void mmu_destroy(struct mmu *m)
     unmap(m, sizeof(*m));
 }
 
+void mmu_reserve_strictly(struct mmu *m, struct reserve *r, unsigned hart)
+{
+    m->reserve = r;
+    m->hart = hart;
+}
+
 void mmu_set_salt_wrap(struct mmu *m, void (*wrapped)(void *arg), void *arg)
 {
     m->salts_wrapped = wrapped;

@@ -107,6 +107,7 @@ struct mmu_guest {
 /* ---- One hart's MMU: its thread only ------------------------------------------- */
 
 struct mmu;
+struct reserve;
 struct salts;
 struct track;
 struct windows;
@@ -202,15 +203,26 @@ bool mmu_store(struct cpu_state *s, uint64_t gva, uint8_t aux, uint64_t value);
 enum mmu_amo { MMU_SWAP, MMU_ADD, MMU_XOR, MMU_AND, MMU_OR, MMU_MIN, MMU_MAX, MMU_MINU, MMU_MAXU };
 uint64_t mmu_amo(struct cpu_state *s, uint64_t gva, unsigned size, enum mmu_amo op, uint64_t v);
 uint64_t mmu_lr(struct cpu_state *s, uint64_t gva, unsigned size);
-/* 0 on success, 1 on failure. Reservation: by address and value compare. */
-uint64_t mmu_sc(struct cpu_state *s, uint64_t gva, unsigned size, uint64_t value);
+/* 0 on success, 1 on failure. Reservation: by address and value compare, unless
+ * mmu_reserve_strictly() was called. paired, which matters only then: this hart has just executed
+ * an LR, and nothing since that accesses memory, devices or CSRs. */
+uint64_t mmu_sc(struct cpu_state *s, uint64_t gva, unsigned size, uint64_t value, bool paired);
 void mmu_clear_reservation(struct mmu *m);
+
+/* --lrsc=strict: SC fails after any store of another hart or a device to the reserved bytes,
+ * whatever it stored. r is borrowed, `hart` its number of this one; before the hart runs. */
+void mmu_reserve_strictly(struct mmu *m, struct reserve *r, unsigned hart);
+
+enum { LR_SITES = 256 }; /* places with an LR that are told apart */
 
 /* LR's reservation as data, for --engine=check and snapshots. */
 struct mmu_reservation {
     bool reserved;
+    bool watched; /* this and the next two: mmu_reserve_strictly() only */
     uint8_t size;
     uint64_t gpa, value;
+    unsigned lr_site;
+    uint64_t lr_watches[LR_SITES / 64];
 };
 struct mmu_reservation mmu_get_reservation(const struct mmu *m);
 void mmu_set_reservation(struct mmu *m, const struct mmu_reservation *r);
@@ -253,5 +265,6 @@ struct mmu_stats {
     uint64_t mmio;
     uint64_t windows_opened, windows_closed, window_pages, window_faults[WINDOW_FAULT_KINDS];
     uint64_t window_ns; /* in which host mappings were changed, by windows that are closed */
+    uint64_t lr_watched; /* --lrsc=strict: load-reserveds without a paired store-conditional */
 };
 const struct mmu_stats *mmu_stats(const struct mmu *m);

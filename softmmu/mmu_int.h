@@ -15,6 +15,7 @@
 
 #include "dbt/base/bits.h"
 #include "softmmu/mmu.h"
+#include "softmmu/reserve.h"
 #include "softmmu/salts.h"
 #include "softmmu/track.h"
 #include "softmmu/window.h"
@@ -162,7 +163,11 @@ struct mmu {
     struct track *track;
     struct windows *windows; /* NULL: off */
     const struct mmu_guest *guest;
-    const struct mmu_watch *watch; /* NULL: off */
+    const struct mmu_watch *watch;      /* NULL: off */
+    struct reserve *reserve;            /* --lrsc=strict; NULL: off */
+    unsigned hart;                      /* its number there */
+    unsigned lr_site;                   /* of the last LR: a bit of lr_watches */
+    uint64_t lr_watches[LR_SITES / 64]; /* LRs that must watch: sc_strict() */
     void (*salts_wrapped)(void *arg);
     void *salts_wrapped_arg;
     bool fsgsbase; /* the gs base may be written without a system call */
@@ -315,6 +320,23 @@ static inline void mmu_watch_ram(const struct mmu *m, uint64_t gpa, unsigned len
 {
     if (m->watch && m->watch->ram_write)
         m->watch->ram_write(m->watch->arg, gpa, len);
+}
+
+/* Around each store to RAM through the plain view, [gpa, gpa+len) of one page: with --lrsc=strict
+ * the store and the end of others' reservations are one step. A store through the store view needs
+ * none of this: it faults when the page is watched. len 0: it was not made. */
+static inline void mmu_store_begin(const struct mmu *m, uint64_t gpa)
+{
+    if (m->reserve)
+        reserve_lock(m->reserve, gpa);
+}
+static inline void mmu_store_end(const struct mmu *m, uint64_t gpa, unsigned len)
+{
+    if (!m->reserve)
+        return;
+    if (len > 0)
+        reserve_stored_locked(m->reserve, m->hart, gpa, len);
+    reserve_unlock(m->reserve, gpa);
 }
 
 /* An entry leads to the store view, which C code may not write to: it can be read-only. */

@@ -168,8 +168,11 @@ part_smp()
     one litmus-random 60 tests/litmus/model.py --random 2000 1
     many litmus 300 tests/litmus/run.py --rounds 5000 --limit 150
     many litmus-planted 300 tests/litmus/run.py --planted --harts 2 --modes builtin --rounds 20000
+    many litmus-strict 120 tests/litmus/run.py --strict --tests lrsc --rounds 5000
+    many litmus-strict-planted 120 tests/litmus/run.py --planted --strict --tests lrsc --harts 2 --modes builtin
     many torture 300 tests/guest/torture.py --seconds 60
     many smp-boots 300 tests/guest/smp-boots
+    many smp-boots-strict 300 tests/guest/smp-boots --harts 2,4 --lrsc=strict
 }
 
 part_diff()

@@ -20,7 +20,8 @@ struct guest_ops {
 
     /* Any thread, pure: decodes at most max_insns instructions from gpa on into
      * IR. `s` gives the model only. Never extends into a further page save by its
-     * last instruction. b->virtual_time is set by the caller before. */
+     * last instruction. b->virtual_time and
+     * b->strict_lrsc are set by the caller before. */
     void (*build)(struct ir_block *b, const struct cpu_state *s, uint64_t gpa, uint32_t mode,
                   const struct guest_fetch *fetch, unsigned max_insns);
     /* Disassembles; gives the length in bytes. */

@@ -3,6 +3,7 @@
  *   - at a jump (short ones forward are followed), a trap, or an instruction behind which the
  *     mode may be another (the builders say so: t->done), and behind the last side exit it may
  *     have;
+ *   - before an LR, with --lrsc=strict: so that its SC is in the same block;
  *   - at the end of the page; an instruction that straddles it is a block of its own;
  *   - before an instruction that cannot be fetched: when it is really reached, it is the
  *     first of its own block and becomes the trap. */
@@ -108,6 +109,7 @@ static void build_insn(struct rv_build *t, const struct rv_insn *i)
         become_dirty(t);
         return;
     }
+    rv_pair_see(t, i);
     builders[i->op](t, i);
     if (i->op != RV_OP_auipc)
         t->auipc_rd = 0;
@@ -168,6 +170,10 @@ static void build_all(struct rv_build *t, const struct guest_fetch *fetch, unsig
             return;
         }
         rv_decode(f.word, &i);
+        if (t->b->n_guest > 0 && rv_begins_pair(t, &i)) {
+            leave_before(t);
+            return;
+        }
         build_insn(t, &i);
         t->off = t->next;
     }

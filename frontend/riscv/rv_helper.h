@@ -69,7 +69,7 @@ static inline bool rv_k_wrs_short(uint64_t k)
 
 /* ---- k: atomics --------------------------------------------------------------- */
 
-/* amo: enum mmu_amo and the size in bytes, 4 or 8. lr, sc: k is the size. */
+/* amo: enum mmu_amo and the size in bytes, 4 or 8. lr: k is the size. */
 static inline uint32_t rv_k_amo(enum mmu_amo op, unsigned size)
 {
     return (uint32_t)op | size << 8;
@@ -83,6 +83,20 @@ static inline unsigned rv_k_amo_size(uint64_t k)
     return (unsigned)(k >> 8) & 0xff;
 }
 
+/* sc: the size, and whether it is paired (mmu_sc). */
+static inline uint32_t rv_k_sc(unsigned size, bool paired)
+{
+    return size | (uint32_t)paired << 8;
+}
+static inline unsigned rv_k_sc_size(uint64_t k)
+{
+    return (unsigned)k & 0xff;
+}
+static inline bool rv_k_sc_paired(uint64_t k)
+{
+    return (k >> 8 & 1) != 0;
+}
+
 /* ---- The functions: the hart's thread, from translated code ------------------- */
 
 /* csr           a: the source operand (register or zero-extended uimm). Reads and
@@ -92,7 +106,7 @@ static inline unsigned rv_k_amo_size(uint64_t k)
  * amo           k: rv_k_amo(); a: va, b: operand. Returns the old value, 32-bit ones
  *               sign-extended. A misaligned va raises.
  * lr            k: size; a: va. Returns the value, 32-bit ones sign-extended.
- * sc            k: size; a: va, b: value. 0 stored, 1 failed.
+ * sc            k: rv_k_sc(); a: va, b: value. 0 stored, 1 failed.
  * fs_dirty      mstatus.FS becomes dirty, the mode key follows; the instruction is
  *               then executed again under the new key.
  * fence_i       fence.i; the block is left after it.

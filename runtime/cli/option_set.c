@@ -301,6 +301,16 @@ static bool set_window(struct options *o, const char *value, struct err *e)
     return true;
 }
 
+static bool set_lrsc(struct options *o, const char *value, struct err *e)
+{
+    int i = word_index(value, "value,strict");
+
+    if (i < 0)
+        return err_set(e, "--lrsc %s: not known; value or strict", value);
+    o->strict_lrsc = i == 1;
+    return true;
+}
+
 static bool set_cache_size(struct options *o, const char *value, struct err *e)
 {
     uint64_t bytes;

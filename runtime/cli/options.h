@@ -55,6 +55,7 @@ struct options {
     uint32_t stress;      /* enum cli_stress */
     uint64_t stress_seed;
     bool virtual_time;
+    bool strict_lrsc;
     uint64_t max_insns; /* 0: no end */
 
     char monitor[MONITOR_ROOM]; /* what machine.monitor points at */

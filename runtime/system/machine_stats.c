@@ -68,6 +68,7 @@ void machine_print_stats(const struct machine *m, FILE *text, FILE *json)
         {"mmu_switches", "address-space or rights switches", u->switches},
         {"mmu_fences", "sfence.vma executed", u->fences},
         {"mmu_mmio", "device accesses", u->mmio},
+        {"lr_watched", "load-reserveds that watch their page", u->lr_watched},
         {"code_pages_protected", "pages that became code", t->protects},
         {"code_page_writes", "stores into code pages", t->writes},
         {"store_faults", "host faults on code pages", h->store_faults},

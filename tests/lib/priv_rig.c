@@ -120,7 +120,7 @@ static void run(struct rig *r, enum pr_kind kind, uint64_t va, unsigned size, ui
     case PR_STORE: mmu_store(s, va, aux_of(size), value); break;
     case PR_AMO: out->value = mmu_amo(s, va, size, MMU_SWAP, value); break;
     case PR_LR: out->value = mmu_lr(s, va, size); break;
-    case PR_SC: out->value = mmu_sc(s, va, size, value); break;
+    case PR_SC: out->value = mmu_sc(s, va, size, value, false); break;
     case PR_CBO: mmu_probe_cbo(s, va); break;
     case PR_ZERO: mmu_zero(s, va, size); break;
     default: CHECK(false && "a fetch raises nothing by itself");

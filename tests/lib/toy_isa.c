@@ -424,6 +424,7 @@ struct toy_hart *toy_create(const struct toy_config *config)
     const struct tcache_config tc = {
         .engine = config->engine,
         .translate = {.passes = OPT_ALL,
+                      .strict_lrsc = config->strict_lrsc,
                       .max_insns = config->max_insns ? config->max_insns : IR_MAX_GUEST},
         .cache_bytes = config->cache_bytes ? config->cache_bytes : 4 << 20,
         .cache_segments = config->cache_segments ? config->cache_segments : 8,

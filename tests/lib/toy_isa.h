@@ -79,7 +79,7 @@ struct toy_config {
     size_t cache_bytes; /* 0: 4 MiB in 8 segments */
     unsigned cache_segments, max_insns;
     unsigned n_harts; /* 0: one */
-    bool no_links, evaluate_first;
+    bool no_links, evaluate_first, strict_lrsc;
 };
 
 struct toy_hart *toy_create(const struct toy_config *config);

@@ -11,19 +11,19 @@ static volatile uint64_t most_tries[MAX_HARTS];
 
 /* ---- Counters ------------------------------------------------------------------------- */
 
-static uint64_t add_one(volatile uint64_t *p)
+static uint64_t add_to(volatile uint64_t *p, uint64_t n)
 {
     uint64_t old, failed, tries = 0;
 
     if (PLANT) {
-        put64(p, get64(p) + 1);
+        put64(p, get64(p) + n);
         return 1;
     }
     do {
         tries++;
-        __asm__ volatile("lr.d %0, (%2)\n\taddi %0, %0, 1\n\tsc.d %1, %0, (%2)"
+        __asm__ volatile("lr.d %0, (%2)\n\tadd %0, %0, %3\n\tsc.d %1, %0, (%2)"
                          : "=&r"(old), "=&r"(failed)
-                         : "r"(p)
+                         : "r"(p), "r"(n)
                          : "memory");
     } while (failed);
     return tries;
@@ -55,7 +55,7 @@ static void count_up(unsigned index)
 
     barrier_wait(&barrier, n_harts);
     for (uint64_t i = 0; i < wanted; i++) {
-        uint64_t a = add_one(&shared.word[0]);
+        uint64_t a = add_to(&shared.word[0], 1);
         uint64_t b = add_one_word(&halves[i % 2]);
 
         most = a > most ? a : most;
@@ -90,20 +90,32 @@ enum interference {
     DOUBLE,
     AMO,
     LRSC,
-    ABA,
+    ABA, /* from here on only --lrsc=strict notices */
     SAME,
+    SAME_BYTE,
+    SAME_ACROSS,
+    SAME_AMO,
+    SAME_LRSC,
+    SAME_LATE,
     NOTHING,
     N_INTERFERENCES
 };
 
 static const char *const interference_names[] = {
-    "lrsc.sb",  "lrsc.sh",   "lrsc.sw",  "lrsc.sw-upper", "lrsc.sd",
-    "lrsc.amo", "lrsc.lrsc", "lrsc.aba", "lrsc.same",     "lrsc.nothing",
+    "lrsc.sb",          "lrsc.sh",       "lrsc.sw",        "lrsc.sw-upper",  "lrsc.sd",
+    "lrsc.amo",         "lrsc.lrsc",     "lrsc.aba",       "lrsc.same",      "lrsc.same-byte",
+    "lrsc.same-across", "lrsc.same-amo", "lrsc.same-lrsc", "lrsc.same-late", "lrsc.nothing",
 };
 
 static enum interference how;
 static volatile uint64_t go, done;
 static uint64_t passed_scs;
+
+/* Its upper half is p's lower one; what is beneath does not matter. */
+static void store_across(volatile uint64_t *p, uint64_t old)
+{
+    __asm__ volatile("sd %1, (%0)" : : "r"((uintptr_t)p - 4), "r"(old << 32) : "memory");
+}
 
 static void interfere(volatile uint64_t *p)
 {
@@ -116,12 +128,21 @@ static void interfere(volatile uint64_t *p)
     case UPPER: *((volatile uint32_t *)p + 1) ^= 1; break;
     case DOUBLE: put64(p, old + 1); break;
     case AMO: __atomic_add_fetch(p, 1, __ATOMIC_RELAXED); break;
-    case LRSC: add_one(p); break;
+    case LRSC: add_to(p, 1); break;
     case ABA:
         put64(p, old + 1);
         put64(p, old);
         break;
     case SAME: put64(p, old); break;
+    case SAME_BYTE: ((volatile uint8_t *)p)[5] = (uint8_t)(old >> 40); break;
+    case SAME_ACROSS: store_across(p, old); break;
+    case SAME_AMO: __atomic_fetch_or(p, 0, __ATOMIC_RELAXED); break;
+    case SAME_LRSC: add_to(p, 0); break;
+    case SAME_LATE: /* the page has been stored to before */
+        for (unsigned i = 0; i < 200; i++)
+            put64(p + 1, i);
+        put64(p, old);
+        break;
     default: break;
     }
 }

@@ -100,32 +100,32 @@ static void sc_succeeds_once(void **state)
     (void)state;
     toy_poke(t, GPA, 0x1111111180000005);
     assert_int_equal(mmu_lr(&t->s, PAGE, 4), 0xffffffff80000005);
-    assert_int_equal(mmu_sc(&t->s, PAGE, 4, 0xabc00000007), 0);
+    assert_int_equal(mmu_sc(&t->s, PAGE, 4, 0xabc00000007, false), 0);
     assert_int_equal(toy_peek(t, GPA), 0x1111111100000007);
-    assert_int_equal(mmu_sc(&t->s, PAGE, 4, 9), 1);
+    assert_int_equal(mmu_sc(&t->s, PAGE, 4, 9, false), 1);
     assert_int_equal(mmu_lr(&t->s, PAGE, 8), 0x1111111100000007);
-    assert_int_equal(mmu_sc(&t->s, ALIAS, 8, 10), 0); /* the same physical word */
+    assert_int_equal(mmu_sc(&t->s, ALIAS, 8, 10, false), 0); /* the same physical word */
     assert_int_equal(toy_peek(t, GPA), 10);
 }
 
 static void sc_fails(void **state)
 {
     (void)state;
-    assert_int_equal(mmu_sc(&t->s, PAGE, 8, 1), 1); /* without LR */
+    assert_int_equal(mmu_sc(&t->s, PAGE, 8, 1, false), 1); /* without LR */
     mmu_lr(&t->s, PAGE, 8);
-    assert_int_equal(mmu_sc(&t->s, PAGE + 8, 8, 1), 1); /* elsewhere */
-    assert_int_equal(mmu_sc(&t->s, PAGE, 8, 1), 1);     /* and that used it up */
+    assert_int_equal(mmu_sc(&t->s, PAGE + 8, 8, 1, false), 1); /* elsewhere */
+    assert_int_equal(mmu_sc(&t->s, PAGE, 8, 1, false), 1);     /* and that used it up */
     mmu_lr(&t->s, PAGE, 8);
-    assert_int_equal(mmu_sc(&t->s, PAGE, 4, 1), 1); /* another size */
+    assert_int_equal(mmu_sc(&t->s, PAGE, 4, 1, false), 1); /* another size */
     mmu_lr(&t->s, PAGE, 8);
     mmu_store(&t->s, PAGE + 7, IR_U8, 1);
-    assert_int_equal(mmu_sc(&t->s, PAGE, 8, 2), 1); /* changed in between */
+    assert_int_equal(mmu_sc(&t->s, PAGE, 8, 2, false), 1); /* changed in between */
     mmu_lr(&t->s, PAGE, 8);
     mmu_clear_reservation(t->mmu);
-    assert_int_equal(mmu_sc(&t->s, PAGE, 8, 2), 1);
+    assert_int_equal(mmu_sc(&t->s, PAGE, 8, 2, false), 1);
     mmu_lr(&t->s, PAGE, 8);
-    ASSERT_RAISES(t, TOY_PAGE_FAULT + MMU_STORE, 0x30000, mmu_sc(&t->s, 0x30000, 8, 2));
-    assert_int_equal(mmu_sc(&t->s, PAGE, 8, 2), 1); /* the fault used it up */
+    ASSERT_RAISES(t, TOY_PAGE_FAULT + MMU_STORE, 0x30000, mmu_sc(&t->s, 0x30000, 8, 2, false));
+    assert_int_equal(mmu_sc(&t->s, PAGE, 8, 2, false), 1); /* the fault used it up */
     assert_int_equal(toy_peek(t, GPA), UINT64_C(1) << 56);
 }
 
@@ -133,10 +133,11 @@ static void lr_sc_faults(void **state)
 {
     (void)state;
     ASSERT_RAISES(t, TOY_MISALIGNED + MMU_LOAD, PAGE + 2, mmu_lr(&t->s, PAGE + 2, 4));
-    ASSERT_RAISES(t, TOY_MISALIGNED + MMU_STORE, PAGE + 4, mmu_sc(&t->s, PAGE + 4, 8, 0));
+    ASSERT_RAISES(t, TOY_MISALIGNED + MMU_STORE, PAGE + 4, mmu_sc(&t->s, PAGE + 4, 8, 0, false));
     ASSERT_RAISES(t, TOY_PAGE_FAULT + MMU_LOAD, 0x30000, mmu_lr(&t->s, 0x30000, 4));
     ASSERT_RAISES(t, TOY_ACCESS_FAULT + MMU_LOAD, DEV + 0x800, mmu_lr(&t->s, DEV + 0x800, 4));
-    ASSERT_RAISES(t, TOY_ACCESS_FAULT + MMU_STORE, DEV + 0x800, mmu_sc(&t->s, DEV + 0x800, 4, 0));
+    ASSERT_RAISES(t, TOY_ACCESS_FAULT + MMU_STORE, DEV + 0x800,
+                  mmu_sc(&t->s, DEV + 0x800, 4, 0, false));
 }
 
 /* A register is read once and written once, whatever the operation. */
@@ -153,11 +154,11 @@ static void devices_take_atomics(void **state)
     assert_int_equal(t->dev_value, 0x80000000);
     assert_int_equal(t->dev_reads, 3);
     assert_int_equal(t->dev_writes, 3);
-    assert_int_equal(mmu_sc(&t->s, DEV + 8, 4, 9), 1);
+    assert_int_equal(mmu_sc(&t->s, DEV + 8, 4, 9, false), 1);
     assert_int_equal(mmu_lr(&t->s, DEV + 8, 4), UINT64_C(0xffffffff80000000));
-    assert_int_equal(mmu_sc(&t->s, DEV + 8, 4, 9), 0);
+    assert_int_equal(mmu_sc(&t->s, DEV + 8, 4, 9, false), 0);
     assert_int_equal(t->dev_value, 9);
-    assert_int_equal(mmu_sc(&t->s, DEV + 8, 4, 10), 1);
+    assert_int_equal(mmu_sc(&t->s, DEV + 8, 4, 10, false), 1);
 }
 
 /* Doublewords too, of a device that takes them. */
@@ -199,9 +200,9 @@ static void writes_into_code_leave(void **state)
     assert_false(toy_hits_store(t, PAGE));
     mmu_lr(&t->s, PAGE, 8);
     assert_false(left());
-    mmu_sc(&t->s, PAGE, 8, 3);
+    mmu_sc(&t->s, PAGE, 8, 3, false);
     assert_true(left());
-    mmu_sc(&t->s, PAGE, 8, 3);
+    mmu_sc(&t->s, PAGE, 8, 3, false);
     assert_false(left()); /* it failed: nothing was written */
     mmu_zero(&t->s, PAGE + 0x44, 64);
     assert_true(left());
@@ -237,7 +238,7 @@ static void a_watch_sees_atomics(void **state)
     mmu_set_watch(t->mmu, &watch);
     mmu_amo(&t->s, PAGE, 8, MMU_SWAP, 0);
     mmu_lr(&t->s, PAGE, 8);
-    mmu_sc(&t->s, PAGE, 8, 0);
+    mmu_sc(&t->s, PAGE, 8, 0, false);
     mmu_zero(&t->s, PAGE, 64);
     mmu_phys_cas64(&t->s, GPA, 0, 1);
     assert_int_equal(seen, 400);

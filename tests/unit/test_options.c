@@ -110,6 +110,13 @@ static void the_translator(void **state)
     assert_int_equal(cli_o.stress, STRESS_REGS | STRESS_IRQ);
     assert_int_equal(cli_o.stress_seed, 7);
     bad("x --engine turbo", "jit, interp or check");
+    bad("x --lrsc qemu", "value or strict");
+    good("x --lrsc value");
+    assert_false(cli_o.strict_lrsc);
+    good("x --lrsc=strict");
+    assert_true(cli_o.strict_lrsc);
+    good("x");
+    assert_false(cli_o.strict_lrsc);
     bad("x --stress regs,,irq", "not known");
     bad("x --stress seed=x", "not known");
     good("x --engine check");

@@ -24,20 +24,52 @@ static void amo(struct rv_build *t, const struct rv_insn *i, enum mmu_amo op, un
     rv_leave_pending(t);
 }
 
+/* ---- LR and SC ---------------------------------------------------------------------------
+ *
+ * With --lrsc=strict they are C's, and C is told of pairs: an SC before which, in this block, there
+ * is an LR and between them nothing but computation, branches away and fences. A block has no other
+ * way in, so whoever comes to this SC has just executed this LR. */
+
+/* So that blocks, which have so many side exits and no more, do not end between the two. */
+bool rv_begins_pair(const struct rv_build *t, const struct rv_insn *i)
+{
+    return t->b->strict_lrsc && (i->op == RV_OP_lr_w || i->op == RV_OP_lr_d);
+}
+
+void rv_pair_see(struct rv_build *t, const struct rv_insn *i)
+{
+    switch (rv_rows[i->op].kind) {
+    case RV_KIND_ALU:
+    case RV_KIND_BRANCH:
+    case RV_KIND_JUMP: break;
+    default: t->behind_lr &= i->op == RV_OP_sc_w || i->op == RV_OP_sc_d;
+    }
+}
+
+/* What the back end may do in its place. */
+static uint8_t fast_lrsc(const struct rv_build *t, enum ir_fast what, unsigned size)
+{
+    return t->b->strict_lrsc ? 0 : IR_FAST(what, size);
+}
+
 static void lr(struct rv_build *t, const struct rv_insn *i, unsigned size)
 {
     if (i->rm & 1)
         ir_emit(t->b, IR_fence, 1, IR_NONE, IR_NONE, IR_NONE, 0);
-    rv_set(t, i->rd,
-           rv_call_fast(t, RV_HELP_lr, IR_FAST(IR_LR, size), size, rv_get(t, i->rs1), IR_NONE));
+    rv_set(
+        t, i->rd,
+        rv_call_fast(t, RV_HELP_lr, fast_lrsc(t, IR_LR, size), size, rv_get(t, i->rs1), IR_NONE));
+    t->behind_lr = t->b->strict_lrsc;
 }
 
 static void sc(struct rv_build *t, const struct rv_insn *i, unsigned size)
 {
+    uint32_t k = rv_k_sc(size, t->behind_lr);
     ir_ref address = rv_get(t, i->rs1);
 
+    t->behind_lr = false;
     rv_set(t, i->rd,
-           rv_call_fast(t, RV_HELP_sc, IR_FAST(IR_SC, size), size, address, rv_get(t, i->rs2)));
+           rv_call_fast(t, RV_HELP_sc, fast_lrsc(t, IR_SC, size), k, address, rv_get(t, i->rs2)));
     rv_leave_pending(t);
 }
 

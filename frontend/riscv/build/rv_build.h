@@ -43,6 +43,10 @@ struct rv_build {
      * what it made from the page's start. rd = 0 otherwise. */
     unsigned auipc_rd;
     int64_t auipc_offset;
+
+    /* --lrsc=strict: no access, nor anything of the system's, has come since an LR of this block.
+     */
+    bool behind_lr;
 };
 
 static inline enum rv_priv rv_build_priv(const struct rv_build *t)
@@ -157,6 +161,13 @@ static inline void bin_w_of(struct rv_build *t, const struct rv_insn *i, enum ir
 
     rv_set_w(t, i->rd, ir_op2(t->b, op, x, y));
 }
+
+/* ---- LR and SC as a pair (build_a.c) ----------------------------------------------------- */
+
+/* Should a block begin with it? */
+bool rv_begins_pair(const struct rv_build *t, const struct rv_insn *i);
+/* Before each instruction: ends behind_lr where that is so. */
+void rv_pair_see(struct rv_build *t, const struct rv_insn *i);
 
 /* ---- Leaving the block, and counting (build_exit.c) ------------------------------------ */
 

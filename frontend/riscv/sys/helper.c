@@ -179,5 +179,5 @@ uint64_t rv_help_lr(struct cpu_state *s, uint64_t k, uint64_t a, uint64_t b, uin
 uint64_t rv_help_sc(struct cpu_state *s, uint64_t k, uint64_t a, uint64_t b, uint64_t c)
 {
     (void)c;
-    return mmu_sc(s, a, (unsigned)k, b);
+    return mmu_sc(s, a, rv_k_sc_size(k), b, rv_k_sc_paired(k));
 }

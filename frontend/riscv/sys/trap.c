@@ -74,8 +74,8 @@ static void enter_machine(struct rv_hart *h, uint64_t cause, uint64_t tval)
     h->s.pc = vector(h->mtvec, cause);
 }
 
-/* A reservation survives: sc may fail after a trap, but need not, and the value
- * compare of mmu_sc makes a stale success harmless. */
+/* A reservation survives: sc may fail after a trap, but need not. What mmu_sc asks of it holds
+ * however late it comes. */
 static void enter(struct rv_hart *h, uint64_t cause, uint64_t tval, bool delegated)
 {
     if (log_on(LOG_trap))

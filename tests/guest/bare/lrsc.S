@@ -73,8 +73,8 @@ _start:
 
     set 0x80000000                  // LR.W is sign-extended
     lr.w a2, (s0)
-    want 7, a2, -0x80000000
     sc.w a0, zero, (s0)
+    want 7, a2, -0x80000000
     succeeded 8, 0
 
     // "Regardless of success or failure, executing an SC invalidates any reservation."
@@ -186,13 +186,36 @@ _start:
     ld a2, 0(s0)
     want 27, a2, 1000
 
+    // Two loops about which less is promised, or which are seldom seen: with a load in it, and with
+    // two ways to the SC, of which the second is taken. Nobody else stores: two tries are enough.
+    li s8, 2
+1:  lr.d a2, (s0)
+    ld t0, 0(s5)
+    sc.d a0, a1, (s0)
+    beqz a0, 2f
+    addi s8, s8, -1
+    li gp, 35
+    beqz s8, wrong
+    j 1b
+2:  li s8, 2
+1:  lr.d a2, (s0)
+    bnez s8, 2f
+    li a1, 98
+2:  sc.d a0, a1, (s0)
+    beqz a0, 3f
+    addi s8, s8, -1
+    li gp, 36
+    beqz s8, wrong
+    j 1b
+3:
     // rd, rs1 and rs2 the same register.
     set 28, sd
     mv a0, s0
     lr.d a0, (a0)
-    want 28, a0, 28
+    mv a3, a0
     mv a0, s0
     sc.d a0, a0, (a0)
+    want 28, a3, 28
     li gp, 29
     bnez a0, wrong
     ld t0, 0(s0)
