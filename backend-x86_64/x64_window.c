@@ -13,6 +13,8 @@
 #include "backend-x86_64/x64_int.h"
 #include "dbt/base/check.h"
 
+/* A pointer that a loop moves is at most three times DISP_NEAR, and an access, away from where it
+ * was inside: by the access's offset, by its step, by the next access's offset. */
 enum { ORIGIN = R13, DISP_NEAR = 1 << 15 };
 
 static bool is_near(int64_t offset)
@@ -34,12 +36,17 @@ static bool turns(const struct ir_block *b, const struct ir_insn *in)
            in->imm == b->start;
 }
 
+/* And calls no helper, which might change the view. */
 static bool is_loop(const struct ir_block *b)
 {
-    for (unsigned i = 0; i < b->n; i++)
-        if (turns(b, &b->insn[i]))
-            return true;
-    return false;
+    bool loops = false;
+
+    for (unsigned i = 0; i < b->n; i++) {
+        if (b->insn[i].op == IR_call)
+            return false;
+        loops |= turns(b, &b->insn[i]);
+    }
+    return loops;
 }
 
 /* Follows a mark on guest registers `in` through the block; from_loads: what is loaded has it, too.
@@ -75,6 +82,16 @@ static bool is_chase(const struct ir_block *b)
     return addressed;
 }
 
+/* Does the access, of the guest instruction at insn_off, go through the window? */
+static bool goes_through(const struct x64_emitter *x, const struct ir_insn *in, uint32_t insn_off)
+{
+    const struct x64_mmu_layout *l = &x->layout;
+    uint64_t page = x->b->gpa & ~(uint64_t)(PAGE_SIZE - 1);
+
+    return is_near((int64_t)in->imm) &&
+           !(l->is_wild && l->is_wild(l->is_wild_arg, page + insn_off, x->b->mode));
+}
+
 /* ---- Roots of loops ----------------------------------------------------------------------------
  */
 
@@ -90,23 +107,25 @@ static bool is_from_start(const struct ir_block *b, unsigned v)
 }
 
 /* May v, which guest register g has at the start, be compared once for all turns? Each has to
- * change it by little and to access what it points at: then it meets the guard zone before it
- * leaves it. */
-static bool stays_near(const struct ir_block *b, unsigned v, unsigned g)
+ * change it by little and to access what it points at through the window: then it meets the guard
+ * zone before it leaves it. */
+static bool stays_near(const struct x64_emitter *x, unsigned v, unsigned g)
 {
+    const struct ir_block *b = x->b;
     ir_ref now = {(uint16_t)v};
+    uint32_t insn_off = b->start;
     bool accessed = false;
 
     for (unsigned i = 0; i < b->n; i++) {
         const struct ir_insn *in = &b->insn[i];
         int64_t off = 0;
 
-        if (in->op == IR_call)
-            return false;
+        if (in->op == IR_insn)
+            insn_off = (uint32_t)in->imm;
         if (ir_ops[in->op].flags & (LOAD | STORE)) {
             struct x64_place p = x64_place_of(b, in);
 
-            accessed |= p.root == v && has_place(&p);
+            accessed |= p.root == v && has_place(&p) && goes_through(x, in, insn_off);
         } else if (in->op == IR_set && in->imm == g) {
             now = in->a;
         } else if (turns(b, in) &&
@@ -144,7 +163,7 @@ static void find_loop_roots(struct x64_emitter *x)
         struct x64_place p = x64_place_of(b, &b->insn[i]);
 
         if (has_place(&p) && !is_compared(x, p.root) && is_from_start(b, p.root) &&
-            stays_near(b, p.root, (unsigned)b->insn[p.root].imm))
+            stays_near(x, p.root, (unsigned)b->insn[p.root].imm))
             note_root(x, p.root);
     }
 }
@@ -189,6 +208,7 @@ static void compare_loop_roots(struct x64_emitter *x)
 
 void x64_window_choose(struct x64_emitter *x)
 {
+    CHECK(!x->windowed || x->layout.window_guard >= 4 * DISP_NEAR);
     x->n_roots = 0;
     x->has_origin = x->windowed && is_loop(x->b) && is_chase(x->b);
     if (x->has_origin)
@@ -211,11 +231,7 @@ void x64_window_start(struct x64_emitter *x)
 
 bool x64_in_window(const struct x64_emitter *x, const struct ir_insn *in)
 {
-    const struct x64_mmu_layout *l = &x->layout;
-    uint64_t page = x->b->gpa & ~(uint64_t)(PAGE_SIZE - 1);
-
-    return x->windowed && is_near((int64_t)in->imm) &&
-           !(l->is_wild && l->is_wild(l->is_wild_arg, page + x->insn_off, x->b->mode));
+    return x->windowed && goes_through(x, in, x->insn_off);
 }
 
 struct x64_mem x64_window_access(struct x64_emitter *x, const struct ir_insn *in, unsigned base,

@@ -22,6 +22,7 @@ SWITCHES = {
     "passes": "--opt none",
     "links": "--stress links --tier auto",
     "first": "--tier 1",
+    "windows": "--window off",
 }
 
 

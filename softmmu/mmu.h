@@ -45,9 +45,9 @@ enum { N_CELLS = 1024, CELL_CHUNK = 2 * N_CELLS / 32 };
 
 /* A view that has a window (windows.h): the host address of va is the view's + WINDOW_OFF + va, for
  * va < window_limit, which is 0 in views without one. Nothing of the host's lies within WINDOW_OFF
- * before and behind the addresses below the limit but the view itself, of which WINDOW_DISP are
- * clear: code that knows a base below the limit may access base + d for any |d| < WINDOW_DISP. */
-enum { WINDOW_OFF = 1 << 20, WINDOW_DISP = 1 << 16 };
+ * before and behind the addresses below the limit but the view itself, which is further away than
+ * WINDOW_GUARD: code that knows a base below the limit may access base + d, |d| < WINDOW_GUARD. */
+enum { WINDOW_OFF = 1 << 20, WINDOW_GUARD = 1 << 17 };
 
 struct mmu_view {
     struct tlb_entry load[TLB_SIZE];
@@ -87,8 +87,8 @@ struct mmu_guest {
                  struct mmu_map *map, struct mmu_fault *fault);
     /* The same for a load, when nothing must be set for it; changes nothing. */
     bool (*peek)(struct cpu_state *s, uint64_t gva, uint64_t rights, struct mmu_map *map);
-    /* Up to which address, at most 2^38, a space may have a window in these rights; 0: none. NULL:
-     * none has. */
+    /* Up to which address, a power of two and at most 2^38, a space may have a window in these
+     * rights; 0: none. NULL: none has. */
     uint64_t (*window_limit)(uint64_t space_key, uint64_t rights);
     /* Physical memory protection for [gpa, gpa+len): true when allowed; what may be stored to may
      * be loaded, too. *whole_page is set when the answer is the same for all of gpa's 4096-byte
@@ -264,7 +264,7 @@ struct mmu_stats {
     uint64_t loads, stores, walks, fetch_walks, fences, switches, spaces_made, spaces_recycled;
     uint64_t mmio;
     uint64_t windows_opened, windows_closed, window_pages, window_faults[WINDOW_FAULT_KINDS];
-    uint64_t window_ns; /* in which host mappings were changed, by windows that are closed */
+    uint64_t window_ns;  /* in which host mappings were changed, by windows that are closed */
     uint64_t lr_watched; /* --lrsc=strict: load-reserveds without a paired store-conditional */
 };
 const struct mmu_stats *mmu_stats(const struct mmu *m);

@@ -15,7 +15,7 @@
 #include "softmmu/track.h"
 
 enum {
-    VIEW_AT = WINDOW_DISP,  /* from a window's base to its view */
+    VIEW_AT = 1 << 16,      /* from a window's base to its view */
     MAX_WINDOWS = 64,       /* of 2^38 bytes each; a process has 2^47 */
     PIECES_MAX = 24000,     /* of vm.max_map_count, 65530; track.c has as many */
     PIECES_OF_RESERVED = 4, /* base, view, origin, end */
@@ -24,7 +24,7 @@ enum {
 };
 
 #define RESERVED_BYTES (VIEW_AT + (uint64_t)WINDOW_OFF + WINDOW_LIMIT_MAX + WINDOW_OFF)
-_Static_assert(sizeof(struct mmu_view) + WINDOW_DISP < WINDOW_OFF, "a guard before the origin");
+_Static_assert(sizeof(struct mmu_view) + WINDOW_GUARD < WINDOW_OFF, "a guard before the origin");
 _Static_assert(WINDOW_OFF % PAGE_SIZE == 0 && VIEW_AT % PAGE_SIZE == 0, "pages");
 
 /* window.page[]: the RAM page's number + 1, its leaf's size, whether it is writable. */
@@ -100,7 +100,7 @@ struct window *window_open(struct windows *ws, uint64_t limit)
 {
     struct window *w = reserve(sizeof *w, PROT_READ | PROT_WRITE);
 
-    CHECK(limit <= WINDOW_LIMIT_MAX);
+    CHECK(limit <= WINDOW_LIMIT_MAX && (limit & (limit - 1)) == 0);
     if (!w)
         return NULL;
     w->all = ws;

@@ -141,6 +141,7 @@ part_guest()
     one guest-build 600 make -j2 --no-print-directory dbt-run
     one fetch-guest 600 scripts/fetch-guest.sh
     many bare 300 tests/guest/bare.sh
+    many bare-window 300 env OPTIONS="--window always" ENGINES="jit check" tests/guest/bare.sh
     many bare-stress 300 env ENGINES=jit STRESS="regs,seed=7 cache table links irq" tests/guest/bare.sh
     many run-elf 300 tests/guest/run-elf-check.sh
     one check-first-second 120 tests/guest/check-boot.sh 100000000
@@ -208,6 +209,11 @@ part_system()
             --option "--time virtual --stress $stress"
     done
     many system-host-time 120 "$diff" --seed 4 --count 800
+    many system-window 120 "$diff" --seed 8 --count 800 --option "--window always"
+    many system-window-check 120 "$diff" --seed 8 --count 400 --a check \
+        --option "--time virtual --window always"
+    many system-window-stress 120 "$diff" --seed 9 --count 800 \
+        --option "--window always --stress regs,table,links,seed=9"
     # Without the counts of virtual time, before which all that is kept in registers goes to its place.
     for stress in regs,seed=6 regs,table,links,seed=9; do
         many "system-host-time-$stress" 120 "$diff" --seed 6 --count 800 --option "--stress $stress"

@@ -4,6 +4,7 @@
 #
 #   tests/guest/bare.sh [NAME...]       DBT=./dbt-run, ENGINES="jit first interp check"; first: --tier auto
 #                                       STRESS="": lists for --stress, of which each has a run of its own
+#                                       OPTIONS="": for all of them
 #   tests/guest/bare.sh --build DIR     only builds them
 set -u
 cd "$(dirname "$0")/../.."
@@ -38,6 +39,7 @@ run() # NAME ENGINE STRESS
     fi
     [ "$2" = first ] && engine="jit --tier auto"
     [ "$3" = none ] || options="$options --stress $3"
+    options="$options ${OPTIONS:-}"
     typed=$(head_says types "$source")
     # shellcheck disable=SC2086 # lists of words
     timeout 60 "$dbt" --engine $engine -m 64M -serial stdio $options "$dir/$1" \

@@ -1,5 +1,5 @@
-/* softmmu: windows. What is mapped is asked of the host itself: a system call that reads or writes a
- * page which is not mapped so fails instead of raising a signal. */
+/* softmmu: windows. What is mapped is asked of the host itself: a system call that reads or writes
+ * a page which is not mapped so fails instead of raising a signal. */
 #include "tests/lib/toy_guest.h"
 
 #include <unistd.h>
@@ -205,9 +205,9 @@ static void beside_the_window_nothing_is_mapped(void **state)
         assert_int_equal(load_faults(at[i]), WINDOW_OUTSIDE);
     assert_int_equal(store_faults(TOY_LIMIT - 8), WINDOW_MAPPED);
     assert_int_equal(mmu_window_fault(t->mmu, TOY_LIMIT - 4, 8, MMU_LOAD), WINDOW_MAPPED);
-    for (int64_t off = -WINDOW_DISP; off < WINDOW_DISP; off += 0x1000) {
-        assert_false(can_read(TOY_LIMIT + WINDOW_DISP + (uint64_t)off));
-        assert_false(can_read((uint64_t)off - WINDOW_DISP / 2 * (off >= 0) * 3));
+    for (int64_t off = -WINDOW_GUARD; off < WINDOW_GUARD; off += 0x1000) {
+        assert_false(can_read(TOY_LIMIT + WINDOW_GUARD + (uint64_t)off));
+        assert_false(can_read((uint64_t)off - WINDOW_GUARD / 2 * (off >= 0) * 3));
     }
     assert_true(mmu_owns_window_address(t->mmu, host(0) - 1));
     assert_true(mmu_owns_window_address(t->mmu, host(TOY_LIMIT)));
@@ -242,7 +242,8 @@ static void a_crossing_access_maps_both_pages(void **state)
     assert_int_equal((uint32_t)toy_peek(t, GPA + 0x5000), 0x11223344);
 }
 
-/* ---- Fences ------------------------------------------------------------------------------------ */
+/* ---- Fences ------------------------------------------------------------------------------------
+ */
 
 static void map_three(void)
 {
@@ -367,7 +368,8 @@ static void a_huge_leaf_with_a_forbidden_page_is_mapped_by_pages(void **state)
     assert_false(can_read(4 * MIB2));
 }
 
-/* ---- Pages that become code ----------------------------------------------------------------------- */
+/* ---- Pages that become code
+ * ----------------------------------------------------------------------- */
 
 static void a_page_that_becomes_code_is_read_only(void **state)
 {
@@ -409,7 +411,8 @@ static void other_spaces_hear_of_code_too(void **state)
     assert_true(can_read(LOW) && !can_write(LOW));
 }
 
-/* ---- Who has one, and for how long ------------------------------------------------------------------ */
+/* ---- Who has one, and for how long
+ * ------------------------------------------------------------------ */
 
 static void run_for(uint64_t ms)
 {

@@ -44,6 +44,8 @@ start:
     put_last middle_of_last
     li t0, 0x80000000 >> 2 | V | R | W | X | U | AD
     put root, 2
+    li t0, 0x80400000 >> 2 | V | R | W | U | AD
+    put_last middle_of_upper
     trap_to caught
     li t0, -1
     csrw pmpaddr0, t0
@@ -196,9 +198,34 @@ again:
 2:  want 83, s2, 13
     li gp, 84
     bne s3, a5, wrong
+
+    addi s5, s5, -1
+    beqz s5, upper_half
+    j again
+
+// A pointer that walks from a device's registers out at the lower end, where the user's pages go on in
+// the upper half: by then the loop's access is not for the window any more, and must not vouch for the
+// one behind the loop.
+upper_half:
+    li t0, 0x200b000 >> 2 | V | R | W | U | AD
+    put leaf, 1
+    pte middle_of_upper, V
+    put_last root
+    li s5, 3
+walk_again:
+    li a0, 8192 - 8
+    li a3, 1023 + 255 * 700
+    li a4, 0
+1:  lw t0, 0(a0)
+    addi a0, a0, -8
+    addi a3, a3, -1
+    bnez a3, 1b
+    lw t1, 4(a0)
+    want 90, a0, -255 * 700 * 8
+    want 91, t1, 0
     addi s5, s5, -1
     beqz s5, done
-    j again
+    j walk_again
 done:
     ecall
     .balign 4
@@ -237,4 +264,5 @@ root: .zero 4096
 middle: .zero 4096
 leaf: .zero 4096
 middle_of_last: .zero 4096
+middle_of_upper: .zero 4096
 leaf_of_last: .zero 4096
