@@ -70,6 +70,7 @@ struct hart *hart_create(struct cpu_state *s, struct tcache *t, const struct har
     h->s = s;
     h->tc = t;
     atomic_init(&h->passed, UINT64_MAX);
+    atomic_init(&h->turn.due, UINT64_MAX);
     h->config = *config;
     h->config.no_links |= config->stress_irq;
     h->env = (struct ir_env){.load = mmu_load, .store = mmu_store, .time = config->time};
@@ -112,18 +113,13 @@ void hart_destroy(struct hart *h)
     free(h);
 }
 
-/* The word that tells a sleeper: in check mode it is not the guest's own, which must not
- * change while a block runs twice. */
-static _Atomic uint32_t *kick_word(struct hart *h)
-{
-    return h->tc->config.engine == ENGINE_CHECK ? &h->kicks : &h->s->pending;
-}
-
 void hart_kick(struct hart *h, uint32_t bits)
 {
-    atomic_fetch_or(kick_word(h), bits);
-    if (atomic_load(&h->asleep))
-        syscall(SYS_futex, kick_word(h), FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    atomic_fetch_or(hart_kick_word(h), bits);
+    if (h->tc->config.turns)
+        turns_kicked(h);
+    else if (atomic_load(&h->asleep))
+        syscall(SYS_futex, hart_kick_word(h), FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
 void hart_sleep(struct hart *h, uint64_t timeout_ns)
@@ -132,12 +128,17 @@ void hart_sleep(struct hart *h, uint64_t timeout_ns)
                          .tv_nsec = (long)(timeout_ns % 1000000000)};
 
     quiesce_leave(h);
+    if (h->tc->config.turns) {
+        turns_give(h, TURN_IDLE);
+        quiesce_enter(h);
+        return;
+    }
     atomic_store(&h->asleep, true);
     /* A kick between the test and the call changes the word: the call returns at once. */
-    uint32_t seen = atomic_load(kick_word(h));
+    uint32_t seen = atomic_load(hart_kick_word(h));
 
     if ((seen & ~(uint32_t)PENDING_WAIT) == 0)
-        syscall(SYS_futex, kick_word(h), FUTEX_WAIT_PRIVATE, seen,
+        syscall(SYS_futex, hart_kick_word(h), FUTEX_WAIT_PRIVATE, seen,
                 timeout_ns == UINT64_MAX ? NULL : &t, NULL, 0);
     atomic_store(&h->asleep, false);
     quiesce_enter(h);
@@ -210,6 +211,8 @@ static bool serve_pending(struct hart *h)
 
         /* Again: a kick that has just been taken may be that of somebody who waits for us, and
          * kicks once (quiesce.c). */
+        if (p & PENDING_YIELD)
+            turns_yield(h);
         quiesce_pass(h);
         if (h->salts_wrapped)
             begin_salts_anew(h);
@@ -364,6 +367,8 @@ void hart_run(struct hart *h)
         block_left(h, run(h, b));
     }
     quiesce_leave(h);
+    if (h->tc->config.turns)
+        turns_give(h, TURN_OUT);
 }
 
 const struct hart_stats *hart_stats(const struct hart *h)

@@ -73,6 +73,9 @@ struct tcache *tcache_create(struct phys *phys, const struct tcache_config *conf
     t->phys = phys;
     t->config.n_harts = config->n_harts ? config->n_harts : 1;
     t->epoch = 1;
+    turns_init(t);
+    CHECK((config->turns || config->engine != ENGINE_CHECK || t->config.n_harts == 1) &&
+          "between two runs of a block no other hart stores");
     pthread_mutex_init(&t->lock, NULL);
     pthread_mutex_init(&t->stop_lock, NULL);
     if (config->engine != ENGINE_INTERP && !x64_host_ok(e))
@@ -110,6 +113,7 @@ void tcache_destroy(struct tcache *t)
         seen_destroy(t->seen);
     if (t->salts)
         salts_destroy(t->salts);
+    turns_fini(t);
     pthread_mutex_destroy(&t->stop_lock);
     pthread_mutex_destroy(&t->lock);
     free(t);

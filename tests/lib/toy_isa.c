@@ -221,6 +221,8 @@ static void build(struct ir_block *b, const struct cpu_state *s, uint64_t gpa, u
         if (!ok && b->n_guest > 0)
             break; /* it may never be reached */
         ir_emit(b, IR_insn, 4, IR_NONE, IR_NONE, IR_NONE, off);
+        if (b->virtual_time)
+            ir_emit(b, IR_count, 0, IR_NONE, IR_NONE, IR_NONE, 1);
         if (ok)
             ended = build_insn(b, lo | (uint32_t)hi << 16, off);
         else
@@ -425,10 +427,13 @@ struct toy_hart *toy_create(const struct toy_config *config)
         .engine = config->engine,
         .translate = {.passes = OPT_ALL,
                       .strict_lrsc = config->strict_lrsc,
-                      .max_insns = config->max_insns ? config->max_insns : IR_MAX_GUEST},
+                      .max_insns = config->max_insns ? config->max_insns : IR_MAX_GUEST,
+                      .virtual_time = config->turns},
         .cache_bytes = config->cache_bytes ? config->cache_bytes : 4 << 20,
         .cache_segments = config->cache_segments ? config->cache_segments : 8,
         .n_harts = config->n_harts,
+        .turns = config->turns,
+        .max_insns = config->limit,
     };
 
     CHECK(w);

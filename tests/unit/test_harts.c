@@ -25,7 +25,7 @@ static const struct toy_config hows[] = {
     {.engine = ENGINE_JIT, .n_harts = 2},
     {.engine = ENGINE_JIT, .n_harts = 2, .evaluate_first = true},
     {.engine = ENGINE_INTERP, .n_harts = 2},
-    {.engine = ENGINE_CHECK, .n_harts = 2},
+    {.engine = ENGINE_CHECK, .n_harts = 2, .turns = true},
 };
 
 static struct toy_hart *a, *b;
