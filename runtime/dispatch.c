@@ -195,15 +195,22 @@ static void begin_salts_anew(struct hart *h)
     tcache_resume(t);
 }
 
+/* Once around the loop, or more. Kicks that came meanwhile are seen, as where none have to wait
+ * for a block's end: the engines are to do the same at the same time. */
+static void pass(struct hart *h)
+{
+    quiesce_pass(h);
+    if (h->tc->config.engine == ENGINE_CHECK)
+        atomic_fetch_or(&h->s->pending, atomic_exchange(&h->kicks, 0));
+}
+
 /* False: the run is over. */
 static bool serve_pending(struct hart *h)
 {
     struct cpu_state *s = h->s;
     const struct hart_events *ev = &h->config.events;
 
-    quiesce_pass(h);
-    if (h->tc->config.engine == ENGINE_CHECK)
-        atomic_fetch_or(&s->pending, atomic_exchange(&h->kicks, 0));
+    pass(h);
     if (h->config.stress_irq)
         atomic_fetch_or(&s->pending, PENDING_IRQ | PENDING_EVENT);
     while (atomic_load(&s->pending)) {
@@ -213,7 +220,7 @@ static bool serve_pending(struct hart *h)
          * kicks once (quiesce.c). */
         if (p & PENDING_YIELD)
             turns_yield(h);
-        quiesce_pass(h);
+        pass(h);
         if (h->salts_wrapped)
             begin_salts_anew(h);
         if ((p & (PENDING_EVENT | PENDING_TIME)) && !ev->poll(ev->arg))
