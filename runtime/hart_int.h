@@ -33,7 +33,7 @@ struct tcache {
     pthread_mutex_t stop_lock; /* held while the world is stopped */
     _Atomic uint32_t stopping; /* 1: harts wait here */
     struct hart *stopped_by;   /* stop_lock */
-    _Atomic unsigned n_wraps; /* of the salts: each hart follows in quiesce_enter() */
+    _Atomic unsigned n_wraps;  /* of the salts: each hart follows in quiesce_enter() */
 
     struct turns turns; /* config.turns */
 };

@@ -28,7 +28,8 @@ struct tcache_config {
     /* One hart runs at a time (turns.h), and icount is the clock of all: translate.virtual_time.
      * Several harts in ENGINE_CHECK must take turns. */
     bool turns;
-    uint64_t max_insns; /* turns: nobody executes an instruction when icount is there; 0: no limit */
+    uint64_t
+        max_insns; /* turns: nobody executes an instruction when icount is there; 0: no limit */
 };
 
 /* ---- Before the first hart is made, after the last is gone -------------------------- */

@@ -122,8 +122,7 @@ static uint64_t end_locked(const struct tcache *t)
         return now + 1;
     if (limit != UINT64_MAX)
         end = limit - IR_MAX_GUEST;
-    return t->n_harts == 1 ? end
-                           : earlier(end, earlier(now + TURN_INSNS, earliest_locked(t, now)));
+    return t->n_harts == 1 ? end : earlier(end, earlier(now + TURN_INSNS, earliest_locked(t, now)));
 }
 
 static void set_deadline(struct hart *h)
@@ -197,7 +196,8 @@ bool turns_are_last(const struct hart *h)
     return h->tc->config.turns && (now >= limit || limit - now <= IR_MAX_GUEST);
 }
 
-/* ---- What the machine says --------------------------------------------------------------------- */
+/* ---- What the machine says ---------------------------------------------------------------------
+ */
 
 void tcache_muster(struct tcache *t)
 {

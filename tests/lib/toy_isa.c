@@ -75,7 +75,15 @@ static uint64_t help_odd(struct cpu_state *s, uint64_t k, uint64_t a, uint64_t b
     return toy(s)->world->odd++;
 }
 
-enum { HELP_wait = IR_HELPER_COUNT, HELP_stop, HELP_fence, HELP_space, HELP_ret, HELP_odd, HELP_pause };
+enum {
+    HELP_wait = IR_HELPER_COUNT,
+    HELP_stop,
+    HELP_fence,
+    HELP_space,
+    HELP_ret,
+    HELP_odd,
+    HELP_pause
+};
 
 static const struct ir_helper helper_rows[] = {
 #define IR_HELPER(name, fn, n) {#name, fn, n},

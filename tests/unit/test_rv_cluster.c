@@ -627,7 +627,8 @@ static void threads_do_all_of_it(void **state)
     destroy(w);
 }
 
-/* ---- Turns ------------------------------------------------------------------------------------ */
+/* ---- Turns ------------------------------------------------------------------------------------
+ */
 
 /* Whether a hart that spins for so long says that it does. */
 static bool yields(struct rv_hart *h, unsigned n_pauses)

@@ -27,7 +27,8 @@ static const struct toy_config hows[] = {
 };
 enum { N_HOWS = sizeof hows / sizeof hows[0] };
 
-/* ---- A machine of a few harts ------------------------------------------------------------------ */
+/* ---- A machine of a few harts ------------------------------------------------------------------
+ */
 
 static struct toy_hart *t[MAX];
 static unsigned n;
@@ -282,14 +283,16 @@ static void who_spins_gives_its_turn_away(void **state)
     end();
 }
 
-/* ---- The limit --------------------------------------------------------------------------------- */
+/* ---- The limit ---------------------------------------------------------------------------------
+ */
 
-/* Blocks are longer than what is left; some end in a trap, which takes as long as an instruction. */
+/* Blocks are longer than what is left; some end in a trap, which takes as long as an instruction.
+ */
 static void the_limit_is_exact(void **state)
 {
-    static const uint64_t limits[] = {1,   2,   3,   IR_MAX_GUEST - 1, IR_MAX_GUEST, IR_MAX_GUEST + 1,
-                                      100, 997, 998, 999,              TURN_INSNS,   TURN_INSNS + 1,
-                                      50000};
+    static const uint64_t limits[] = {
+        1,   2,   3,          IR_MAX_GUEST - 1, IR_MAX_GUEST, IR_MAX_GUEST + 1, 100, 997,
+        998, 999, TURN_INSNS, TURN_INSNS + 1,   50000};
 
     for (unsigned i = 0; i < sizeof limits / sizeof limits[0]; i++) {
         for (unsigned n_harts = 1; n_harts <= MAX; n_harts++) {
