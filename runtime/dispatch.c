@@ -78,6 +78,7 @@ struct hart *hart_create(struct cpu_state *s, struct tcache *t, const struct har
     h->s = s;
     h->tc = t;
     atomic_init(&h->passed, UINT64_MAX);
+    atomic_init(&h->turn.due, UINT64_MAX);
     h->config = *config;
     h->config.no_links |= config->stress_irq;
     h->env = (struct ir_env){.load = mmu_load, .store = mmu_store, .time = config->time};
@@ -121,18 +122,13 @@ void hart_destroy(struct hart *h)
     free(h);
 }
 
-/* The word that tells a sleeper: in check mode it is not the guest's own, which must not
- * change while a block runs twice. */
-static _Atomic uint32_t *kick_word(struct hart *h)
-{
-    return h->tc->config.engine == ENGINE_CHECK ? &h->kicks : &h->s->pending;
-}
-
 void hart_kick(struct hart *h, uint32_t bits)
 {
-    atomic_fetch_or(kick_word(h), bits);
-    if (atomic_load(&h->asleep))
-        syscall(SYS_futex, kick_word(h), FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    atomic_fetch_or(hart_kick_word(h), bits);
+    if (h->tc->config.turns)
+        turns_kicked(h);
+    else if (atomic_load(&h->asleep))
+        syscall(SYS_futex, hart_kick_word(h), FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
 void hart_sleep(struct hart *h, uint64_t timeout_ns)
@@ -141,12 +137,17 @@ void hart_sleep(struct hart *h, uint64_t timeout_ns)
                          .tv_nsec = (long)(timeout_ns % 1000000000)};
 
     quiesce_leave(h);
+    if (h->tc->config.turns) {
+        turns_give(h, TURN_IDLE);
+        quiesce_enter(h);
+        return;
+    }
     atomic_store(&h->asleep, true);
     /* A kick between the test and the call changes the word: the call returns at once. */
-    uint32_t seen = atomic_load(kick_word(h));
+    uint32_t seen = atomic_load(hart_kick_word(h));
 
     if ((seen & ~(uint32_t)PENDING_WAIT) == 0)
-        syscall(SYS_futex, kick_word(h), FUTEX_WAIT_PRIVATE, seen,
+        syscall(SYS_futex, hart_kick_word(h), FUTEX_WAIT_PRIVATE, seen,
                 timeout_ns == UINT64_MAX ? NULL : &t, NULL, 0);
     atomic_store(&h->asleep, false);
     quiesce_enter(h);
@@ -203,15 +204,22 @@ static void begin_salts_anew(struct hart *h)
     tcache_resume(t);
 }
 
+/* Once around the loop, or more. Kicks that came meanwhile are seen, as where none have to wait
+ * for a block's end: the engines are to do the same at the same time. */
+static void pass(struct hart *h)
+{
+    quiesce_pass(h);
+    if (h->tc->config.engine == ENGINE_CHECK)
+        atomic_fetch_or(&h->s->pending, atomic_exchange(&h->kicks, 0));
+}
+
 /* False: the run is over. */
 static bool serve_pending(struct hart *h)
 {
     struct cpu_state *s = h->s;
     const struct hart_events *ev = &h->config.events;
 
-    quiesce_pass(h);
-    if (h->tc->config.engine == ENGINE_CHECK)
-        atomic_fetch_or(&s->pending, atomic_exchange(&h->kicks, 0));
+    pass(h);
     if (h->config.stress_irq)
         atomic_fetch_or(&s->pending, PENDING_IRQ | PENDING_EVENT);
     while (atomic_load(&s->pending)) {
@@ -219,7 +227,9 @@ static bool serve_pending(struct hart *h)
 
         /* Again: a kick that has just been taken may be that of somebody who waits for us, and
          * kicks once (quiesce.c). */
-        quiesce_pass(h);
+        if (p & PENDING_YIELD)
+            turns_yield(h);
+        pass(h);
         if (h->salts_wrapped)
             begin_salts_anew(h);
         if ((p & (PENDING_EVENT | PENDING_TIME)) && !ev->poll(ev->arg))
@@ -374,6 +384,8 @@ void hart_run(struct hart *h)
         block_left(h, run(h, b));
     }
     quiesce_leave(h);
+    if (h->tc->config.turns)
+        turns_give(h, TURN_OUT);
 }
 
 const struct hart_stats *hart_stats(const struct hart *h)

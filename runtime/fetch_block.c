@@ -15,6 +15,7 @@ struct window {
     struct mmu_fault fault2; /* why there is none, if so */
     bool asked2;
     bool partial; /* physical protection allows a part of the block's page */
+    bool single;  /* one instruction, once: partial, or the last before a limit */
 };
 
 /* Before bytes of a page are read its store view becomes read-only: see track.h. */
@@ -164,10 +165,10 @@ static struct block *place(struct hart *h, const struct translate_job *job,
 /* A block whose first instruction reaches into a page that cannot be fetched is the trap
  * of this moment: it runs once, and is found by nobody, since the page may be mapped by the
  * next time. So does one from a page of which protection allows a part: nothing else would
- * ask again for its later instructions. */
+ * ask again for its later instructions; and one that is cut before the limit of instructions. */
 static bool is_for_once(const struct window *w, struct block *b)
 {
-    if (w->partial)
+    if (w->single)
         return true;
     if ((b->gpa & (PAGE_SIZE - 1)) + b->len_bytes <= PAGE_SIZE)
         return false;
@@ -248,7 +249,7 @@ static struct block *translate(struct hart *h, struct window *w, const struct tr
 {
     unsigned n_tries = 0;
 
-    for (unsigned max = w->partial ? 1 : IR_MAX_GUEST;;) {
+    for (unsigned max = w->single ? 1 : IR_MAX_GUEST;;) {
         const struct ir_block *ir = translate_ir(h->translator, job, max);
         struct block *b = place(h, job, ir);
 
@@ -286,7 +287,10 @@ struct block *fetch_block(struct hart *h)
                        .gva = align_down(s->pc, PAGE_SIZE),
                        .gpa = align_down(gpa, PAGE_SIZE),
                        .partial = !mmu_fetched_whole(h->mmu, s->pc)};
-    struct block *b = block_find(h->tc->blocks, gpa, mode, gpa2_of, &w);
+    struct block *b;
+
+    w.single = w.partial || turns_are_last(h);
+    b = block_find(h->tc->blocks, gpa, mode, gpa2_of, &w);
 
     /* Another block, where an interrupt came in between: then that one gets cells early. */
     if (s->is_hot && b) {
@@ -294,7 +298,7 @@ struct block *fetch_block(struct hart *h)
         b = NULL;
     }
     s->is_hot = 0;
-    if (b && !w.partial && !s->plain)
+    if (b && !w.single && !s->plain)
         return b;
 
     const struct guest_fetch fetch = {.parcel = parcel, .arg = &w, .end = begin_making(&w, gpa)};
@@ -306,7 +310,7 @@ struct block *fetch_block(struct hart *h)
         evaluate(h, &w, &job, 1);
         return NULL;
     }
-    if (h->config.evaluate_first && !w.partial && !seen_before(h->tc->seen, gpa, guest_mode)) {
+    if (h->config.evaluate_first && !w.single && !seen_before(h->tc->seen, gpa, guest_mode)) {
         evaluate(h, &w, &job, IR_MAX_GUEST);
         return NULL;
     }

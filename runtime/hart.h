@@ -77,8 +77,13 @@ const struct track_stats *hart_track_stats(const struct hart *h);
  * from hart_sleep(). */
 void hart_kick(struct hart *h, uint32_t bits);
 
+/* ---- The hart's thread; with turns, that of whoever has the turn, or before the first run -- */
+
+/* Turns: PENDING_TIME is set when icount is there, and ends a sleep; UINT64_MAX: never. */
+void hart_set_due(struct hart *h, uint64_t icount);
+
 /* ---- The hart's thread, from events.wait ------------------------------------------------ */
 
 /* Sleeps until it is kicked or timeout_ns have passed; UINT64_MAX: no limit. May return
- * early. */
+ * early. Harts that take turns have a clock of their own: there it is until hart_set_due(). */
 void hart_sleep(struct hart *h, uint64_t timeout_ns);

@@ -6,6 +6,7 @@
 #include "runtime/hart.h"
 #include "runtime/rewrite.h"
 #include "runtime/seen.h"
+#include "runtime/turns.h"
 #include "runtime/wild.h"
 
 struct check;
@@ -33,8 +34,9 @@ struct tcache {
     pthread_mutex_t stop_lock; /* held while the world is stopped */
     _Atomic uint32_t stopping; /* 1: harts wait here */
     struct hart *stopped_by;   /* stop_lock */
-    _Atomic uint64_t turn, next_turn;
-    _Atomic unsigned n_wraps; /* of the salts: each hart follows in quiesce_enter() */
+    _Atomic unsigned n_wraps;  /* of the salts: each hart follows in quiesce_enter() */
+
+    struct turns turns; /* config.turns */
 };
 
 /* The pages that a hart reads to make a block. While they are here they count as code, so that
@@ -60,6 +62,7 @@ struct hart {
     _Atomic uint32_t kicks; /* ENGINE_CHECK: bits that wait for the block's end */
     _Atomic bool asleep;
     _Atomic uint64_t passed; /* the epoch in which it came round its loop last; see quiesce.c */
+    struct turn turn;        /* config.turns */
     bool salts_wrapped;
     unsigned n_wraps; /* of the salts, that it has followed */
     struct ir_env env;
@@ -76,6 +79,13 @@ static inline void tcache_lock(struct tcache *t)
 static inline void tcache_unlock(struct tcache *t)
 {
     pthread_mutex_unlock(&t->lock);
+}
+
+/* The word that tells a sleeper: in check mode it is not the guest's own, which must not
+ * change while a block runs twice. */
+static inline _Atomic uint32_t *hart_kick_word(struct hart *h)
+{
+    return h->tc->config.engine == ENGINE_CHECK ? &h->kicks : &h->s->pending;
 }
 
 /* ---- dispatch.c ------------------------------------------------------------------------ */

@@ -12,28 +12,6 @@
 /* Later than any epoch: nobody waits for a hart that is outside. */
 #define OUTSIDE UINT64_MAX
 
-/* ---- Turns: in check mode one hart runs at a time ------------------------------------------
- *
- * A block runs twice there, and what another hart stores in between would be a difference. */
-
-static bool takes_turns(const struct tcache *t)
-{
-    return t->config.engine == ENGINE_CHECK && t->n_harts > 1;
-}
-
-static void take_turn(struct tcache *t)
-{
-    uint64_t mine = atomic_fetch_add(&t->next_turn, 1);
-
-    while (atomic_load(&t->turn) != mine)
-        sched_yield();
-}
-
-static void give_turn(struct tcache *t)
-{
-    atomic_fetch_add(&t->turn, 1);
-}
-
 /* ---- In and out ------------------------------------------------------------------------------ */
 
 /* The store and the load of `stopping` must not change places, nor must the two of tcache_stop():
@@ -42,6 +20,8 @@ void quiesce_enter(struct hart *h)
 {
     struct tcache *t = h->tc;
 
+    if (t->config.turns)
+        turns_take(h);
     for (;;) {
         atomic_store(&h->passed, atomic_load(&t->epoch));
         if (!atomic_load(&t->stopping))
@@ -49,8 +29,6 @@ void quiesce_enter(struct hart *h)
         atomic_store(&h->passed, OUTSIDE);
         syscall(SYS_futex, &t->stopping, FUTEX_WAIT_PRIVATE, 1, NULL, NULL, 0);
     }
-    if (takes_turns(t))
-        take_turn(t);
     if (h->n_wraps != atomic_load(&t->n_wraps)) {
         h->n_wraps = atomic_load(&t->n_wraps);
         mmu_begin_anew(h->mmu);
@@ -61,8 +39,6 @@ void quiesce_enter(struct hart *h)
 
 void quiesce_leave(struct hart *h)
 {
-    if (takes_turns(h->tc))
-        give_turn(h->tc);
     atomic_store(&h->passed, OUTSIDE);
 }
 
@@ -74,8 +50,12 @@ void quiesce_pass(struct hart *h)
 
     atomic_store_explicit(&h->passed, atomic_load_explicit(&t->epoch, memory_order_acquire),
                           memory_order_release);
-    if (atomic_load_explicit(&t->stopping, memory_order_relaxed) || takes_turns(t)) {
+    bool over = turns_are_over(h);
+
+    if (over || atomic_load_explicit(&t->stopping, memory_order_relaxed)) {
         quiesce_leave(h);
+        if (over)
+            turns_give(h, TURN_READY);
         quiesce_enter(h);
     }
 }

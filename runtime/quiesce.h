@@ -15,7 +15,8 @@ struct tcache;
 
 /* ---- The hart's thread, in its loop ------------------------------------------------- */
 
-/* Comes in from outside, or goes out; may wait until the world goes on. */
+/* Comes in from outside, or goes out; may wait until the world goes on, and for the hart's turn,
+ * which going out does not give away. */
 void quiesce_enter(struct hart *h);
 void quiesce_leave(struct hart *h);
 

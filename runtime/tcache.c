@@ -63,6 +63,14 @@ static struct cache *make_cache(struct tcache *t, struct err *e)
                         t, e);
 }
 
+static enum window_policy policy_of(const struct tcache_config *c)
+{
+    bool none =
+        c->engine == ENGINE_INTERP || (c->translate.virtual_time && c->windows == WINDOWS_AUTO);
+
+    return none ? WINDOWS_OFF : c->windows;
+}
+
 struct tcache *tcache_create(struct phys *phys, const struct tcache_config *config, struct err *e)
 {
     struct tcache *t = calloc(1, sizeof *t);
@@ -73,6 +81,9 @@ struct tcache *tcache_create(struct phys *phys, const struct tcache_config *conf
     t->phys = phys;
     t->config.n_harts = config->n_harts ? config->n_harts : 1;
     t->epoch = 1;
+    turns_init(t);
+    CHECK((config->turns || config->engine != ENGINE_CHECK || t->config.n_harts == 1) &&
+          "between two runs of a block no other hart stores");
     pthread_mutex_init(&t->lock, NULL);
     pthread_mutex_init(&t->stop_lock, NULL);
     if (config->engine != ENGINE_INTERP && !x64_host_ok(e))
@@ -83,9 +94,7 @@ struct tcache *tcache_create(struct phys *phys, const struct tcache_config *conf
     t->salts = salts_create(t->config.n_harts);
     t->reserve = config->translate.strict_lrsc ? reserve_create(t->config.n_harts) : NULL;
     t->track = track_create(phys, on_write, t);
-    t->windows = windows_create(phys, t->track,
-                                config->engine == ENGINE_INTERP ? WINDOWS_OFF : config->windows,
-                                t->config.n_harts);
+    t->windows = windows_create(phys, t->track, policy_of(config), t->config.n_harts);
     t->cache = make_cache(t, e);
     if (!t->cache)
         goto fail;
@@ -114,6 +123,7 @@ void tcache_destroy(struct tcache *t)
         seen_destroy(t->seen);
     if (t->salts)
         salts_destroy(t->salts);
+    turns_fini(t);
     pthread_mutex_destroy(&t->stop_lock);
     pthread_mutex_destroy(&t->lock);
     free(t);

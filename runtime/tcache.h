@@ -25,8 +25,15 @@ struct tcache_config {
     struct translate_options translate;
     size_t cache_bytes;
     unsigned cache_segments;
-    enum window_policy windows; /* ENGINE_INTERP: off */
-    unsigned n_harts;           /* at most MAX_HARTS; 0: one */
+    /* ENGINE_INTERP: off. AUTO goes by the host's clock: off under virtual time, where a run
+     * repeats. */
+    enum window_policy windows;
+    unsigned n_harts; /* at most MAX_HARTS; 0: one */
+    /* One hart runs at a time (turns.h), and icount is the clock of all: translate.virtual_time.
+     * Several harts in ENGINE_CHECK must take turns. */
+    bool turns;
+    uint64_t
+        max_insns; /* turns: nobody executes an instruction when icount is there; 0: no limit */
 };
 
 /* ---- Before the first hart is made, after the last is gone -------------------------- */
@@ -34,6 +41,10 @@ struct tcache_config {
 /* phys is borrowed. NULL with the reason when the host refuses memory or lacks instructions. */
 struct tcache *tcache_create(struct phys *phys, const struct tcache_config *config, struct err *e);
 void tcache_destroy(struct tcache *t);
+
+/* turns: each hart counts as one that wants to run from now on, though its thread may still be on
+ * its way; the first one begins. */
+void tcache_muster(struct tcache *t);
 
 /* ---- Any thread ------------------------------------------------------------------------ */
 

@@ -160,7 +160,7 @@ part_guest()
     many balloon 300 tests/guest/balloon.py
 }
 
-# Several harts: litmus tests, a tortured Linux, boots.
+# Several harts: litmus tests, a tortured Linux, boots; in turns, runs that repeat.
 part_smp()
 {
     one smp-build 600 make -j2 --no-print-directory dbt-run
@@ -174,6 +174,9 @@ part_smp()
     many torture 300 tests/guest/torture.py --seconds 60
     many smp-boots 300 tests/guest/smp-boots
     many smp-boots-strict 300 tests/guest/smp-boots --harts 2,4 --lrsc=strict
+    many litmus-virtual 300 tests/litmus/run.py --rounds 300 --limit 150 --time virtual
+    many repeat 600 tests/guest/repeat.py
+    one check-2-harts 300 tests/guest/check-boot.sh 0 -smp 2
 }
 
 part_diff()
@@ -287,6 +290,9 @@ part_long()
     done
     many litmus-1e6 3600 tests/litmus/run.py --rounds 1000000 --seconds 60 --limit 1800
     many smp-boots-50 3600 tests/guest/smp-boots --times 50
+    many repeat-long 3600 tests/guest/repeat.py --long
+    one check-4-harts 900 tests/guest/check-boot.sh 0 -smp 4 --firmware opensbi
+    many litmus-check 3600 tests/litmus/run.py --rounds 300 --limit 900 --engine check
     many disk-kill 900 tests/guest/disk-kill.py --kills 400 --seed 7
     many net-100-mbytes 600 tests/guest/net.py --mbytes 100
     many net-stress 600 tests/guest/net.py --stress regs,table,links

@@ -32,11 +32,12 @@ struct jump_entry {
 
 /* Bits of cpu_state.pending. Any of them makes a block leave at its entry. */
 enum {
-    PENDING_IRQ = 1,   /* an interrupt may have become deliverable: ask guest_ops.interrupt */
-    PENDING_EVENT = 2, /* the run loop has work: a device, a stop, a debugger */
-    PENDING_WAIT = 4,  /* the guest waits for an interrupt (WFI) */
-    PENDING_LEAVE = 8, /* the running block was dropped, or its assumptions are void */
-    PENDING_TIME = 16, /* --time=virtual: icount has reached icount_deadline */
+    PENDING_IRQ = 1,    /* an interrupt may have become deliverable: ask guest_ops.interrupt */
+    PENDING_EVENT = 2,  /* the run loop has work: a device, a stop, a debugger */
+    PENDING_WAIT = 4,   /* the guest waits for an interrupt (WFI) */
+    PENDING_LEAVE = 8,  /* the running block was dropped, or its assumptions are void */
+    PENDING_TIME = 16,  /* --time=virtual: icount has reached icount_deadline */
+    PENDING_YIELD = 32, /* --time=virtual: the guest waits for what another hart is to do */
 };
 
 enum {
@@ -99,8 +100,8 @@ struct cpu_state {
     uint64_t exit_tval;
 
     /* Time. Host time: ticks = ((tsc - tsc_base) * tsc_mult) >> 64, plus
-     * time_add. Virtual time: icount is the clock. Any hart may set the clock, which is one for
-     * all: it stores time_add of each, in one piece. */
+     * time_add. Virtual time: icount is the clock, of all harts together: see runtime/turns.h. Any
+     * hart may set the clock, which is one for all: it stores time_add of each, in one piece. */
     uint64_t tsc_base;
     uint64_t tsc_mult;
     uint64_t time_add;

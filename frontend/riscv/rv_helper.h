@@ -120,7 +120,8 @@ static inline bool rv_k_sc_paired(uint64_t k)
  * cbo           rv_k_cbo(k); a: va. Illegal as menvcfg and senvcfg say. The caller
  *               emits exit_pending after it.
  * wrs           may return at once; illegal as TW says for wrs.nto.
- * pause         gives the host's processor a hint.
+ * pause         gives the host's processor a hint; in virtual time, the hart's turn away. The
+ *               caller emits exit_pending after it there, as after wrs.
  * jump_check    a: the target of a jump; raises cause 0 with the target as tval unless
  *               it is a multiple of 4. Only called for models without C. */
 #define RV_HELPER(name, fn, n) ir_helper_fn fn;

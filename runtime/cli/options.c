@@ -189,12 +189,6 @@ static bool settle(struct options *o, struct err *e)
         return err_set(e, "%s counts instructions, which is --time virtual",
                        o->max_insns > 0 ? "--max-insns" : "--engine check");
     o->virtual_time |= counts;
-    if (o->virtual_time && o->machine.n_harts > 1)
-        return err_set(e, "-smp %u: %s counts the instructions of one hart; leave one of them out",
-                       o->machine.n_harts,
-                       o->max_insns > 0            ? "--max-insns"
-                       : o->engine == ENGINE_CHECK ? "--engine check"
-                                                   : "--time virtual");
     if (o->tier == TIER_DEFAULT)
         o->tier = o->stress ? TIER_1 : TIER_AUTO;
     o->machine.fixed_seed = o->virtual_time;

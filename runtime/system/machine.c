@@ -111,7 +111,9 @@ static bool create_harts(struct machine *m, struct err *e)
                                          .cache_bytes = m->run.cache_bytes,
                                          .cache_segments = m->run.cache_segments,
                                          .windows = m->run.windows,
-                                         .n_harts = m->cfg.n_harts};
+                                         .n_harts = m->cfg.n_harts,
+                                         .turns = m->run.virtual_time,
+                                         .max_insns = m->run.max_insns};
 
     add_rom(m);
     m->tcache = tcache_create(&m->phys, &shared, e);
@@ -186,6 +188,7 @@ static bool prepare(struct machine_hart *h)
     ok = m->run.virtual_time || hart_timers_start(h, &h->why);
     if (ok)
         hart_place(h);
+    rv_back(&h->cpu); /* before any of them runs: who is here does not depend on the threads */
     pthread_mutex_lock(&m->gate.lock);
     m->gate.n_ready++;
     m->gate.failed |= !ok;
@@ -196,7 +199,6 @@ static bool prepare(struct machine_hart *h)
 
 static void run_hart(struct machine_hart *h)
 {
-    rv_back(&h->cpu);
     hart_run(h->hart);
     rv_away(&h->cpu);
 }
@@ -298,8 +300,6 @@ static void set_first_deadlines(struct machine *m)
     struct machine_hart *h = &m->hart[0];
 
     hart_set_deadline(h, TIMER_HTIF, m->plan.tohost_gpa ? HTIF_TICKS : UINT64_MAX);
-    if (m->run.max_insns)
-        hart_set_deadline(h, TIMER_LIMIT, m->run.max_insns / VIRTUAL_INSNS_PER_TICK);
 }
 
 bool machine_run(struct machine *m, struct machine_end *end, struct err *e)
@@ -309,6 +309,8 @@ bool machine_run(struct machine *m, struct machine_end *end, struct err *e)
 
     if (ok)
         set_first_deadlines(m);
+    if (ok && m->run.virtual_time)
+        tcache_muster(m->tcache);
     set_gate(m, ok);
     if (ok)
         run_hart(&m->hart[0]);

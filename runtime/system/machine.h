@@ -22,7 +22,7 @@ struct machine_run_config {
     bool evaluate_first;
     bool stress_irq, stress_table; /* see struct hart_config */
     struct ends *ends;             /* opened for this machine_config; borrowed, not NULL */
-    uint64_t max_insns;            /* virtual time: stop after so many instructions; 0: never */
+    uint64_t max_insns;            /* virtual time: stop when the clock is there; 0: never */
 };
 
 /* Reads and checks the inputs, maps memory, makes the devices. NULL with one line. */

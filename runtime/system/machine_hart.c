@@ -34,11 +34,19 @@ void hart_set_mip(void *hart, unsigned n, bool level)
 
 /* ---- What the run loop asks for ---------------------------------------------------------- */
 
+static bool is_at_limit(const struct machine_hart *h)
+{
+    return h->m->run.max_insns && h->cpu.s.icount >= h->m->run.max_insns;
+}
+
 /* A device is served by whoever comes first: board_host.wake has kicked somebody. */
 static bool poll_events(void *arg)
 {
     struct machine_hart *h = arg;
     struct machine *m = h->m;
+
+    if (is_at_limit(h))
+        machine_finish(m, FINISH_POWEROFF, 0);
 
     if (atomic_load(&m->finished))
         return false;

@@ -20,8 +20,8 @@ struct machine_monitor {
 };
 
 /* What a hart waits for: its CLINT timer and its supervisor timer (Sstc, SBI). The others are hart
- * 0's alone: the RTC's alarm, HTIF's poll, the instruction limit. */
-enum { TIMER_CLINT, TIMER_STIME, TIMER_RTC, TIMER_HTIF, TIMER_LIMIT, N_TIMERS };
+ * 0's alone: the RTC's alarm, HTIF's poll. */
+enum { TIMER_CLINT, TIMER_STIME, TIMER_RTC, TIMER_HTIF, N_TIMERS };
 enum { NS_PER_TICK = 100, HTIF_TICKS = 10000 };
 
 /* One hart: a guest CPU, its thread, and the host's timer that wakes it. Hart 0 is the main

@@ -12,6 +12,7 @@ struct figure {
 struct sums {
     struct hart_stats hart;
     struct mmu_stats mmu;
+    uint64_t clock, retired; /* virtual time: the instructions that all harts counted */
 };
 
 /* The counters of a struct are all uint64_t. */
@@ -32,6 +33,11 @@ static void add_up(const struct machine *m, struct sums *s)
     for (unsigned i = 0; i < m->n_harts; i++) {
         add(&s->hart, hart_stats(m->hart[i].hart), sizeof s->hart);
         add(&s->mmu, mmu_stats(m->hart[i].cpu.s.mmu), sizeof s->mmu);
+        if (!m->run.virtual_time)
+            continue;
+        s->retired += m->hart[i].cpu.s.icount - m->hart[i].cpu.s.n_unretired;
+        if (s->clock < m->hart[i].cpu.s.icount)
+            s->clock = m->hart[i].cpu.s.icount;
     }
 }
 
@@ -86,6 +92,8 @@ void machine_print_stats(const struct machine *m, FILE *text, FILE *json)
         {"window_us", "microseconds spent on windows' mappings", u->window_ns / 1000},
         {"hot", "blocks translated again, for cells", h->hot},
         {"wild", "accesses that lost their cell", h->wild},
+        {"instructions_retired", "guest instructions executed (virtual time)", sums.retired},
+        {"virtual_ns", "virtual time, in ns: those, traps and sleep", sums.clock},
     };
     unsigned n = sizeof figure / sizeof figure[0];
 

@@ -14,10 +14,14 @@ static uint64_t ticks_of(const struct machine_hart *h)
     return host_time_ticks(&h->cpu.s, h->m->run.virtual_time);
 }
 
-/* All harts have the same words to make it of. */
+/* All harts have the same words to make it of. In virtual time the one that has the turn, whose
+ * thread this is, has the clock. */
 uint64_t machine_ticks(void *arg)
 {
-    return ticks_of(&((struct machine *)arg)->hart[0]);
+    struct machine *m = arg;
+    const struct machine_hart *self = m->run.virtual_time ? machine_self(m) : NULL;
+
+    return ticks_of(self ? self : &m->hart[0]);
 }
 
 uint64_t machine_ir_time(struct cpu_state *s)
@@ -76,7 +80,7 @@ static void arm_host_locked(struct machine_hart *h)
     uint64_t at = earliest_locked(h);
 
     if (h->m->run.virtual_time) {
-        h->cpu.s.icount_deadline = icount_at(h, at);
+        hart_set_due(h->hart, icount_at(h, at));
         return;
     }
     if (at >= h->armed || !h->have_timer)
@@ -145,7 +149,7 @@ static void timer_due(struct machine_hart *h, unsigned timer)
         board_poll_htif(&m->board);
         hart_set_deadline(h, TIMER_HTIF, machine_ticks(m) + HTIF_TICKS);
         break;
-    default: machine_finish(m, FINISH_POWEROFF, 0); break;
+    default: CHECK(!"a timer that there is not");
     }
 }
 
@@ -172,18 +176,6 @@ void hart_serve_timers(struct machine_hart *h)
 
 /* ---- Sleep ----------------------------------------------------------------------------------- */
 
-/* Nothing happens until then: the clock jumps. */
-static void jump_to(struct machine_hart *h, uint64_t icount)
-{
-    struct cpu_state *s = &h->cpu.s;
-
-    if (s->icount < icount) {
-        s->n_unretired += icount - s->icount;
-        s->icount = icount;
-    }
-    hart_kick(h->hart, PENDING_TIME);
-}
-
 /* How long a hart that waits for another one's fence looks before it sleeps: a hart that runs
  * answers at its next block, which is sooner than the host could wake this one. */
 enum { SPINS = 1000 };
@@ -209,10 +201,10 @@ void hart_wait(void *arg)
     uint64_t at = earliest_locked(h);
     pthread_mutex_unlock(&h->timers_lock);
 
-    uint64_t then = icount_at(h, at);
-
-    if (h->m->run.virtual_time && then != UINT64_MAX) {
-        jump_to(h, then);
+    if (h->m->run.virtual_time) {
+        rv_away(&h->cpu);
+        hart_sleep(h->hart, UINT64_MAX);
+        rv_back(&h->cpu);
         return;
     }
     sleep_until(h, at);

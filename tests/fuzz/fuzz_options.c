@@ -65,7 +65,6 @@ static void check_options(const struct options *o)
     CHECK(o->machine.ram_len >= MIB && o->machine.ram_len <= MIB * MIB);
     CHECK(o->machine.ram_len % 4096 == 0);
     CHECK(o->machine.n_harts >= 1 && o->machine.n_harts <= RV_MAX_HARTS);
-    CHECK(o->machine.n_harts == 1 || !o->virtual_time);
     CHECK(o->cache_size >= MIB && o->cache_size <= 2048 * MIB);
     check_drives(&o->machine);
     check_nets(o);

@@ -220,7 +220,7 @@ bad 1 'not a size' Image -m lots
 bad 1 'between 1M and 1T' Image -m 9T
 bad 1 'at most 64 harts' Image -smp 65
 bad 1 'not a number of harts' Image -smp 0
-bad 1 'counts the instructions of one hart' Image -smp 2 --time virtual
+bad 1 'counts instructions, which is --time virtual' Image -smp 2 --engine check --time host
 bad 1 'the only one' Image -M spike
 bad 1 '--cpu' Image --cpu pentium
 bad 1 '--cpu' Image --cpu default,warp=on

@@ -29,6 +29,13 @@ static uint64_t help_wait(struct cpu_state *s, uint64_t k, uint64_t a, uint64_t 
     return 0;
 }
 
+static uint64_t help_pause(struct cpu_state *s, uint64_t k, uint64_t a, uint64_t b, uint64_t c)
+{
+    (void)k, (void)a, (void)b, (void)c;
+    atomic_fetch_or(&s->pending, PENDING_YIELD);
+    return 0;
+}
+
 static uint64_t help_stop(struct cpu_state *s, uint64_t k, uint64_t a, uint64_t b, uint64_t c)
 {
     (void)k, (void)a, (void)b, (void)c;
@@ -68,7 +75,15 @@ static uint64_t help_odd(struct cpu_state *s, uint64_t k, uint64_t a, uint64_t b
     return toy(s)->world->odd++;
 }
 
-enum { HELP_wait = IR_HELPER_COUNT, HELP_stop, HELP_fence, HELP_space, HELP_ret, HELP_odd };
+enum {
+    HELP_wait = IR_HELPER_COUNT,
+    HELP_stop,
+    HELP_fence,
+    HELP_space,
+    HELP_ret,
+    HELP_odd,
+    HELP_pause
+};
 
 static const struct ir_helper helper_rows[] = {
 #define IR_HELPER(name, fn, n) {#name, fn, n},
@@ -76,6 +91,7 @@ static const struct ir_helper helper_rows[] = {
 #undef IR_HELPER
     {"toy_wait", help_wait, 0},   {"toy_stop", help_stop, 0}, {"toy_fence", help_fence, 1},
     {"toy_space", help_space, 1}, {"toy_ret", help_ret, 0},   {"toy_odd", help_odd, 0},
+    {"toy_pause", help_pause, 0},
 };
 
 static const struct ir_helper *helpers(unsigned *n)
@@ -194,10 +210,22 @@ static bool build_insn(struct ir_block *b, uint32_t word, int64_t off)
         ir_emit(b, IR_exit_jump, 0, call(b, HELP_ret, (int32_t)f.imm, IR_NONE), IR_NONE, IR_NONE,
                 0);
         return true;
+    case TOY_PAUSE:
+        call(b, HELP_pause, 0, IR_NONE);
+        ir_emit(b, IR_exit_pending, 0, IR_NONE, IR_NONE, IR_NONE, (uint64_t)off + 4);
+        return false;
     case TOY_ODD: set(b, f.rd, call(b, HELP_odd, 0, IR_NONE)); return false;
     }
     trap_now(b, TOY_CAUSE_ILLEGAL, ir_const(b, word));
     return true;
+}
+
+/* The run loop counts traps. A load that faults counts twice here. */
+static bool always_traps(uint32_t word)
+{
+    unsigned op = decode(word).op;
+
+    return op == TOY_TRAP || op == TOY_ILLEGAL || op > TOY_ODD;
 }
 
 static void build(struct ir_block *b, const struct cpu_state *s, uint64_t gpa, uint32_t mode,
@@ -221,6 +249,8 @@ static void build(struct ir_block *b, const struct cpu_state *s, uint64_t gpa, u
         if (!ok && b->n_guest > 0)
             break; /* it may never be reached */
         ir_emit(b, IR_insn, 4, IR_NONE, IR_NONE, IR_NONE, off);
+        if (ok && b->virtual_time && !always_traps(lo | (uint32_t)hi << 16))
+            ir_emit(b, IR_count, 0, IR_NONE, IR_NONE, IR_NONE, 1);
         if (ok)
             ended = build_insn(b, lo | (uint32_t)hi << 16, off);
         else
@@ -425,10 +455,13 @@ struct toy_hart *toy_create(const struct toy_config *config)
         .engine = config->engine,
         .translate = {.passes = OPT_ALL,
                       .strict_lrsc = config->strict_lrsc,
-                      .max_insns = config->max_insns ? config->max_insns : IR_MAX_GUEST},
+                      .max_insns = config->max_insns ? config->max_insns : IR_MAX_GUEST,
+                      .virtual_time = config->turns},
         .cache_bytes = config->cache_bytes ? config->cache_bytes : 4 << 20,
         .cache_segments = config->cache_segments ? config->cache_segments : 8,
         .n_harts = config->n_harts,
+        .turns = config->turns,
+        .max_insns = config->limit,
     };
 
     CHECK(w);
@@ -469,6 +502,27 @@ void toy_run(struct toy_hart *t, uint64_t pc)
     hart_run(t->world->hart);
     /* For the next run. Not before it: another thread may have asked for its end already. */
     atomic_store(&t->world->stop, false);
+}
+
+static void *run_thread(void *arg)
+{
+    struct toy_run *r = arg;
+
+    r->t->s.pc = r->pc;
+    hart_run(r->t->world->hart);
+    return NULL;
+}
+
+void toy_start(struct toy_run *r, struct toy_hart *t, uint64_t pc)
+{
+    *r = (struct toy_run){.t = t, .pc = pc};
+    atomic_store(&t->world->stop, false);
+    CHECK(pthread_create(&r->thread, NULL, run_thread, r) == 0);
+}
+
+void toy_wait_for(struct toy_run *r)
+{
+    CHECK(pthread_join(r->thread, NULL) == 0);
 }
 
 void toy_stop(struct toy_hart *t)

@@ -1,4 +1,4 @@
-/* A second guest, for the tests of the run loop: 32 registers, fourteen instructions of four
+/* A second guest, for the tests of the run loop: 32 registers, sixteen instructions of four
  * bytes at any even address, one flat page table in RAM, one interrupt line. That it runs
  * proves that runtime/ knows no RISC-V.
  *
@@ -8,6 +8,7 @@
  * root 0: no translation. There is no r0 that is always 0: all registers are alike. */
 #pragma once
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -35,6 +36,7 @@ enum toy_op {
     TOY_FENCE,   /* forgets translations: of the page of rs, or (imm != 0) all */
     TOY_SPACE,   /* root = rs */
     TOY_RET,     /* back from a trap: pc = epc + imm, interrupts on */
+    TOY_PAUSE,   /* another hart's turn */
     TOY_ODD,     /* rd = a number that is another one each time: no deterministic machine */
 };
 
@@ -79,6 +81,8 @@ struct toy_config {
     size_t cache_bytes; /* 0: 4 MiB in 8 segments */
     unsigned cache_segments, max_insns;
     unsigned n_harts; /* 0: one */
+    bool turns;       /* and instructions are counted */
+    uint64_t limit;   /* tcache_config.max_insns */
     bool no_links, evaluate_first, strict_lrsc;
 };
 
@@ -92,6 +96,15 @@ void toy_destroy(struct toy_hart *t);
 void toy_run(struct toy_hart *t, uint64_t pc);
 /* Ends the run; any thread. */
 void toy_stop(struct toy_hart *t);
+
+/* The same on a thread of its own; toy_wait_for() returns when it has ended. */
+struct toy_run {
+    struct toy_hart *t;
+    uint64_t pc;
+    pthread_t thread;
+};
+void toy_start(struct toy_run *r, struct toy_hart *t, uint64_t pc);
+void toy_wait_for(struct toy_run *r);
 
 /* Writes code as a loader does: blocks made from these bytes are dropped. Gives the address
  * behind it. */

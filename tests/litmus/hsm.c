@@ -100,6 +100,8 @@ static void answers(void)
 {
     expect(status(0) == HSM_STARTED);
     for (unsigned h = 1; h < n_harts; h++) {
+        while (status(h) == HSM_START_PENDING) /* it may not have run yet */
+            pause();
         expect(status(h) == HSM_STARTED);
         expect(sbi(SBI_HSM, HSM_START, harts[h].id, (uint64_t)started_again, 0, 0, 0).error ==
                SBI_ALREADY_AVAILABLE);

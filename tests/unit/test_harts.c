@@ -25,7 +25,7 @@ static const struct toy_config hows[] = {
     {.engine = ENGINE_JIT, .n_harts = 2},
     {.engine = ENGINE_JIT, .n_harts = 2, .evaluate_first = true},
     {.engine = ENGINE_INTERP, .n_harts = 2},
-    {.engine = ENGINE_CHECK, .n_harts = 2},
+    {.engine = ENGINE_CHECK, .n_harts = 2, .turns = true},
 };
 
 static struct toy_hart *a, *b;
@@ -55,40 +55,10 @@ static const struct hart_stats *stats(const struct toy_hart *t)
     return hart_stats(t->world->hart);
 }
 
-/* ---- Threads -----------------------------------------------------------------------------------
- */
-
-struct run {
-    struct toy_hart *t;
-    uint64_t pc;
-    pthread_t thread;
-};
-
-static void *run_hart(void *arg)
-{
-    struct run *r = arg;
-
-    r->t->s.pc = r->pc;
-    hart_run(r->t->world->hart);
-    return NULL;
-}
-
-static void start(struct run *r, struct toy_hart *t, uint64_t pc)
-{
-    *r = (struct run){.t = t, .pc = pc};
-    atomic_store(&t->world->stop, false);
-    assert_int_equal(pthread_create(&r->thread, NULL, run_hart, r), 0);
-}
-
-static void wait_for(struct run *r)
-{
-    assert_int_equal(pthread_join(r->thread, NULL), 0);
-}
-
-static void stop(struct run *r)
+static void stop(struct toy_run *r)
 {
     toy_stop(r->t);
-    wait_for(r);
+    toy_wait_for(r);
 }
 
 static uint64_t look(uint64_t gpa)
@@ -136,14 +106,14 @@ static void a_loop_that_changes(void **state)
 {
     const unsigned rounds = ((const struct toy_config *)*state)->engine == ENGINE_JIT ? 3000 : 200;
     uint64_t at = CODE;
-    struct run r;
+    struct toy_run r;
 
     begin(state);
     TOY(a, at, ADDI, 3, 2, 0);
     TOY(a, at, ST, 3, 6, 0);
     TOY(a, at, JMP, 0, 0, -4);
     b->s.reg[6] = DATA;
-    start(&r, b, CODE);
+    toy_start(&r, b, CODE);
     for (unsigned n = 1; n <= rounds; n++) {
         put_now(CODE, toy_word(TOY_ADDI, 3, 2, (int)(n % ADDI_MAX)));
         while (look(DATA) != n % ADDI_MAX)
@@ -158,7 +128,7 @@ static void a_hart_changes_what_another_runs(void **state)
 {
     const int rounds = ((const struct toy_config *)*state)->engine == ENGINE_CHECK ? 50 : 500;
     uint64_t at = CODE;
-    struct run of_a, of_b;
+    struct toy_run of_a, of_b;
 
     begin(state);
     /* b: DATA = r2 + imm, for ever. */
@@ -181,9 +151,9 @@ static void a_hart_changes_what_another_runs(void **state)
     a->s.reg[8] = CODE;
     a->s.reg[10] = DATA + 0x1000;
     a->s.reg[12] = (uint64_t)rounds;
-    start(&of_b, b, CODE);
-    start(&of_a, a, CODE + 0x100);
-    wait_for(&of_a);
+    toy_start(&of_b, b, CODE);
+    toy_start(&of_a, a, CODE + 0x100);
+    toy_wait_for(&of_a);
     assert_int_equal(a->s.reg[9], rounds);
     stop(&of_b);
     end();
@@ -199,7 +169,7 @@ static void segments_are_reused(void **state)
 {
     struct toy_config config = *(const struct toy_config *)*state;
     uint64_t at = CODE, sum = 0;
-    struct run r[2];
+    struct toy_run r[2];
 
     const unsigned times = config.engine == ENGINE_CHECK ? 2 : TIMES;
 
@@ -224,10 +194,10 @@ static void segments_are_reused(void **state)
 
         t->s.reg[5] = times;
         t->s.reg[7] = CODE;
-        start(&r[k], t, CODE);
+        toy_start(&r[k], t, CODE);
     }
     for (unsigned k = 0; k < 2; k++) {
-        wait_for(&r[k]);
+        toy_wait_for(&r[k]);
         assert_int_equal(r[k].t->s.reg[3], sum * times);
     }
     if (config.engine == ENGINE_JIT && !config.evaluate_first)
@@ -244,7 +214,7 @@ static void two_spaces_share_code(void **state)
 {
     const unsigned rounds =
         ((const struct toy_config *)*state)->engine == ENGINE_CHECK ? 2000 : 20000;
-    struct run r[2];
+    struct toy_run r[2];
 
     begin(state);
     toy_put(a, CODE, toy_word(TOY_JMP, 0, 0, 0x1000 / 2));
@@ -271,10 +241,10 @@ static void two_spaces_share_code(void **state)
 
             t->s.reg[3] = t->s.reg[4] = 0;
             mmu_switch(t->s.mmu, t->root, 0, 0, 0, TOY_MODE_KEY);
-            start(&r[k], t, 0x1000);
+            toy_start(&r[k], t, 0x1000);
         }
         for (unsigned k = 0; k < 2; k++) {
-            wait_for(&r[k]);
+            toy_wait_for(&r[k]);
             assert_int_equal(r[k].t->s.reg[3], rounds * (k ? 100 : 1));
         }
     }
@@ -315,7 +285,7 @@ static void the_world_stops(void **state)
 {
     struct stopper s[2] = {{.rounds = 60}, {.rounds = 60}};
     uint64_t at = CODE;
-    struct run r[2];
+    struct toy_run r[2];
     void *wrong;
 
     begin(state);
@@ -324,8 +294,8 @@ static void the_world_stops(void **state)
     TOY(a, at, JMP, 0, 0, -4);
     a->s.reg[6] = DATA;
     b->s.reg[6] = DATA + 8;
-    start(&r[0], a, CODE);
-    start(&r[1], b, CODE);
+    toy_start(&r[0], a, CODE);
+    toy_start(&r[1], b, CODE);
     for (unsigned k = 0; k < 2; k++)
         assert_int_equal(pthread_create(&s[k].thread, NULL, stop_and_look, &s[k]), 0);
     for (unsigned k = 0; k < 2; k++) {
@@ -341,7 +311,7 @@ static void the_world_stops(void **state)
 static void a_sleeper_is_stopped(void **state)
 {
     uint64_t at = CODE;
-    struct run r;
+    struct toy_run r;
 
     begin(state);
     TOY(a, at, WAIT, 0, 0, 0);
@@ -350,7 +320,7 @@ static void a_sleeper_is_stopped(void **state)
     TOY(a, at, STOP, 0, 0, 0);
     b->s.reg[6] = DATA;
     b->masked = 1; /* it wakes, and goes on */
-    start(&r, b, CODE);
+    toy_start(&r, b, CODE);
     while (!atomic_load(&b->world->n_waits))
         usleep(100);
     tcache_stop(b->world->tcache, NULL);
@@ -359,7 +329,7 @@ static void a_sleeper_is_stopped(void **state)
     usleep(2000);
     assert_int_equal(look(DATA), 0);
     tcache_resume(b->world->tcache);
-    wait_for(&r);
+    toy_wait_for(&r);
     assert_int_equal(look(DATA), 1);
     end();
 }

@@ -232,9 +232,20 @@ static void harts(void **state)
     bad("-smp cores=64,threads=64,sockets=64,dies=64,clusters=64,books=64 x", "at most 64 harts");
     bad("-smp 4,hats=2 x", "hats: not known");
     bad("-smp 4,2 x", "2: not known");
-    bad("-smp 2 --time virtual x", "-smp 2: --time virtual counts");
-    bad("-smp 2 --engine check x", "-smp 2: --engine check counts");
-    bad("--max-insns 5 -smp 2 x", "-smp 2: --max-insns counts");
+}
+
+static void harts_that_take_turns(void **state)
+{
+    static const char *const lines[] = {"-smp 64 --time virtual x", "--engine check -smp 2 x",
+                                        "--max-insns 5 -smp 4 x"};
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        good(lines[i]);
+        assert_true(cli_o.virtual_time && cli_o.machine.fixed_seed && cli_o.machine.n_harts > 1);
+    }
+    bad("-smp 2 --engine check --time host x", "--time virtual");
+    bad("-smp 2 --max-insns 5 --time host x", "--time virtual");
 }
 
 static void slips_of_the_fingers(void **state)
@@ -310,6 +321,7 @@ int main(void)
         cmocka_unit_test(looking_inside),
         cmocka_unit_test(qemus_habits),
         cmocka_unit_test(harts),
+        cmocka_unit_test(harts_that_take_turns),
         cmocka_unit_test(slips_of_the_fingers),
         cmocka_unit_test(names_are_unique),
         cmocka_unit_test(help_fits),

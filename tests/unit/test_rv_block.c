@@ -644,6 +644,8 @@ static void count_at_other_ends(void **state)
     f->block.virtual_time = true;
     expect_one(f, 0xc0102573, NORMAL, "0: time 4: count 1 trap 9 #0");
     expect_one(f, 0x10416073, NORMAL, "0: call csr count 1 jump pc+4");
+    expect_one(f, 0x00d00073, NORMAL, "0: call wrs count 1 pending 4 4: trap 9 #0");
+    expect_one(f, 0x0100000f, NORMAL, "0: call pause count 1 pending 4 4: trap 9 #0");
     put(f, 0, NOP);
     put(f, 4, ECALL); /* as long as an instruction, and retires nothing */
     expect(f, 0, RV_U, "0: 4: count 1 call ecall ldst stst count 1 jump ?");

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "dbt/base/check.h"
+#include "frontend/riscv/rv_helper.h"
 #include "frontend/riscv/sys/sys.h"
 #include "softmmu/track.h"
 
@@ -626,9 +627,37 @@ static void threads_do_all_of_it(void **state)
     destroy(w);
 }
 
+/* ---- Turns ------------------------------------------------------------------------------------
+ */
+
+/* Whether a hart that spins for so long says that it does. */
+static bool yields(struct rv_hart *h, unsigned n_pauses)
+{
+    atomic_store(&h->s.pending, 0);
+    for (unsigned k = 0; k < n_pauses; k++) {
+        rv_help_pause(&h->s, 0, 0, 0, 0);
+        rv_help_wrs(&h->s, 0x01d00073, 0, 0, 0);
+    }
+    return (atomic_load(&h->s.pending) & PENDING_YIELD) != 0;
+}
+
+static void who_spins_says_so_in_virtual_time(void **state)
+{
+    struct world *w = create(2), *alone = create(1);
+
+    (void)state;
+    assert_false(yields(w->member[0].h, 100));
+    w->member[0].h->virtual_time = alone->member[0].h->virtual_time = true;
+    assert_true(yields(w->member[0].h, 100));
+    assert_false(yields(alone->member[0].h, 100));
+    destroy(alone);
+    destroy(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(who_spins_says_so_in_virtual_time),
         cmocka_unit_test(a_hart_is_started),
         cmocka_unit_test(a_hart_stops),
         cmocka_unit_test(a_suspended_hart_goes_on_where_it_was),

@@ -41,6 +41,12 @@ void rv_leave_pending(struct rv_build *t)
     ir_emit(t->b, IR_exit_pending, 0, IR_NONE, IR_NONE, IR_NONE, t->next);
 }
 
+void rv_leave_paused(struct rv_build *t)
+{
+    if (t->b->virtual_time)
+        rv_leave_pending(t);
+}
+
 static void leave_goto(struct rv_build *t, enum ir_flow flow, ir_ref link, int64_t offset)
 {
     rv_count(t);

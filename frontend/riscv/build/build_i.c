@@ -181,6 +181,7 @@ static void pause_hint(struct rv_build *t, const struct rv_insn *i)
 {
     (void)i;
     rv_call(t, RV_HELP_pause, 0, IR_NONE, IR_NONE);
+    rv_leave_paused(t);
 }
 
 /* Stores into code have dropped its blocks already; a new look-up is all it takes. */

@@ -211,6 +211,7 @@ static void wfi(struct rv_build *t, const struct rv_insn *i)
 static void wrs(struct rv_build *t, const struct rv_insn *i)
 {
     rv_call(t, RV_HELP_wrs, i->word, IR_NONE, IR_NONE);
+    rv_leave_paused(t);
 }
 
 /* ---- Translation and caches ------------------------------------------------------------- */

@@ -199,6 +199,9 @@ static inline ir_ref rv_call(struct rv_build *t, enum rv_helper_id id, uint32_t 
 void rv_leave_if(struct rv_build *t, enum ir_cond cond, ir_ref x, ir_ref y, int64_t offset);
 /* The block may go on, unless something is pending: after a helper that stores. */
 void rv_leave_pending(struct rv_build *t);
+/* Behind pause and wrs: where harts take turns, before the guest looks again at what it waits for.
+ */
+void rv_leave_paused(struct rv_build *t);
 
 void rv_leave_goto(struct rv_build *t, int64_t offset);
 void rv_leave_jump(struct rv_build *t, ir_ref target);

@@ -62,13 +62,17 @@ uint64_t rv_help_wfi(struct cpu_state *s, uint64_t k, uint64_t a, uint64_t b, ui
 
 /* Who says so waits for what another hart, or a device, is to do. With more harts than host cores
  * that hart may be waiting for this one's core: so after a while, a time that hurts nobody when the
- * other runs, the host is asked to let somebody else run. */
+ * other runs, the host is asked to let somebody else run. In virtual time only one runs. */
 static void relax(struct rv_hart *h)
 {
     enum { PAUSES_A_YIELD = 32 };
 
     __builtin_ia32_pause();
-    if (rv_n_harts(h) > 1 && ++h->n_pauses % PAUSES_A_YIELD == 0)
+    if (rv_n_harts(h) == 1 || ++h->n_pauses % PAUSES_A_YIELD != 0)
+        return;
+    if (h->virtual_time)
+        atomic_fetch_or(&h->s.pending, PENDING_YIELD);
+    else
         sched_yield();
 }
 
