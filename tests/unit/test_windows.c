@@ -237,7 +237,9 @@ static void a_crossing_access_maps_both_pages(void **state)
     toy_add(t, 1, LOW + 0x10000, GPA + 0x5000, 0x1000, USER);
     enter(1, 0);
     assert_int_equal(store_faults(LOW + 0x10000 - 4), WINDOW_MAPPED);
-    *(uint64_t *)(void *)host(LOW + 0x10000 - 4) = UINT64_C(0x1122334455667788);
+    const uint64_t value = UINT64_C(0x1122334455667788);
+
+    memcpy(host(LOW + 0x10000 - 4), &value, 8);
     assert_int_equal(toy_peek(t, GPA + 0xff8) >> 32, 0x55667788);
     assert_int_equal((uint32_t)toy_peek(t, GPA + 0x5000), 0x11223344);
 }
@@ -409,6 +411,33 @@ static void other_spaces_hear_of_code_too(void **state)
     assert_true(can_write(LOW));
     enter(2, 7);
     assert_true(can_read(LOW) && !can_write(LOW));
+}
+
+/* Another hart has the page in its window, and this one translates it. */
+static void other_harts_hear_of_code_too(void **state)
+{
+    struct toy *other = calloc(1, sizeof *other);
+
+    (void)state;
+    assert_non_null(other);
+    other->mmu = mmu_create(&other->s, &t->phys, t->track, NULL, &toy_guest);
+    assert_non_null(other->mmu);
+    mmu_set_windows(other->mmu, ws);
+    toy_add(other, 3, LOW, GPA, 0x1000, USER);
+    toy_switch(other, 3, 0, TOY_USER, TOY_USER, 0);
+    assert_int_equal(mmu_window_fault(other->mmu, LOW, 8, MMU_STORE), WINDOW_MAPPED);
+    toy_add(t, 1, FAR, GPA, 0x1000, USER);
+    enter(1, 0);
+    assert_int_equal(store_faults(FAR), WINDOW_MAPPED);
+    assert_true(window_has(other->mmu->slot->window, LOW, true));
+    track_protect(t->track, GPA);
+    assert_true(window_has(other->mmu->slot->window, LOW, false));
+    assert_false(window_has(other->mmu->slot->window, LOW, true));
+    assert_false(can_write(FAR));
+    assert_int_equal(mmu_window_fault(other->mmu, LOW, 8, MMU_STORE), WINDOW_UNFIT);
+    mmu_destroy(other->mmu);
+    free(other);
+    assert_int_equal(ws->n, 1);
 }
 
 /* ---- Who has one, and for how long
@@ -588,6 +617,7 @@ int main(void)
         ALWAYS(a_page_that_becomes_code_is_read_only),
         ALWAYS(code_is_mapped_read_only),
         ALWAYS(other_spaces_hear_of_code_too),
+        ALWAYS(other_harts_hear_of_code_too),
         AUTO(a_space_that_runs_long_is_promoted_with_what_it_knows),
         AUTO(supervisor_time_does_not_count),
         AUTO(time_in_new_code_does_not_count),
