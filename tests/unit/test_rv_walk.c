@@ -439,6 +439,40 @@ static void test_random_tables(void **state)
     }
 }
 
+/* What a window is filled by: nothing is set, also where the hart may (Svadu). */
+static void test_peek_changes_nothing(void **state)
+{
+    struct rig *r = *state;
+    uint64_t leaf = lay_path(r, 0);
+    struct mmu_map map;
+
+    r->h->menvcfg = RV_ENVCFG_ADUE;
+    rig_poke64(r, leaf, pte(FRAME, V | R | W | U));
+    assert_false(rv_peek(&r->h->s, VA, RV_U, &map));
+    assert_int_equal(rig_peek64(r, leaf), pte(FRAME, V | R | W | U));
+    rig_poke64(r, leaf, pte(FRAME, V | R | W | U | A));
+    assert_true(rv_peek(&r->h->s, VA, RV_U, &map));
+    assert_true(map.read && !map.write);
+    assert_false(rv_peek(&r->h->s, VA, RV_S, &map));
+    assert_int_equal(rig_peek64(r, leaf), pte(FRAME, V | R | W | U | A));
+    rig_poke64(r, leaf, pte(FRAME, V | R | W | U | A | D));
+    assert_true(rv_peek(&r->h->s, VA, RV_U, &map));
+    assert_true(map.read && map.write && map.gpa == (FRAME | (VA & 0xfff)));
+}
+
+static void test_windows_are_for_users_of_sv39(void **state)
+{
+    const uint64_t sv39 = UINT64_C(8) << 60, sv48 = UINT64_C(9) << 60;
+
+    (void)state;
+    assert_int_equal(rv_window_limit(sv39, RV_U), UINT64_C(1) << 38);
+    assert_int_equal(rv_window_limit(sv39, RV_S), 0);
+    assert_int_equal(rv_window_limit(sv39, RV_S | RV_RIGHTS_SUM), 0);
+    assert_int_equal(rv_window_limit(sv39, RV_M), 0);
+    assert_int_equal(rv_window_limit(sv48, RV_U), 0);
+    assert_int_equal(rv_window_limit(0, RV_U), 0);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -456,6 +490,8 @@ int main(void)
         T(test_more_levels),
         T(test_fences_of_a_space),
         T(test_random_tables),
+        T(test_peek_changes_nothing),
+        T(test_windows_are_for_users_of_sv39),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -499,7 +499,7 @@ static void a_space_whose_mappings_change_is_demoted(void **state)
     enter(1, 0);
     run_for(100);
     assert_true(has_window());
-    for (unsigned i = 0; i < 100000 && has_window(); i++) {
+    for (unsigned i = 0; i < 4000 && has_window(); i++) {
         store_faults(LOW);
         mmu_fence(t->mmu, false, LOW, true, 0);
         mmu_sample(t->mmu, 0);

@@ -182,6 +182,49 @@ again:
     want 81, s3, TOP
     want 82, a0, 256
 
+// The second of two is wild from the start, in a loop that was linked with good ones; and so is one that
+// comes by a link from elsewhere.
+.macro two_pointers from
+    li a0, 0
+    li a2, \from
+    li a4, 5
+    la s1, 2f
+    li s2, -1
+    jal t1, two
+2:
+.endm
+    two_pointers 1024
+    two_pointers TOP - 2048
+    two_pointers 2048
+    two_pointers (1 << 46) + 0x5000
+    want 85, s2, 15
+    want 86, s3, (1 << 46) + 0x5000
+    li a6, 4
+    li a7, 64
+    la s1, 2f
+    li s2, -1
+3:  mv a2, a7
+    li a0, 0
+    li a4, 5
+    addi a6, a6, -1
+    bnez a6, 4f
+    li a2, 0x555555554000
+4:  jal t1, two
+    j 3b
+2:  want 87, s2, 15
+    want 88, s3, 0x555555554000
+    j 5f
+    .balign 64
+two:
+1:  ld t0, 0(a0)
+    sd t0, 0(a2)
+    addi a0, a0, 8
+    addi a2, a2, 8
+    addi a4, a4, -1
+    bnez a4, 1b
+    jr t1
+5:
+
 // A pointer that one side of a branch makes wild in the loop.
     li a0, 0
     li a4, 5
