@@ -266,17 +266,25 @@ walk_again:
     lw t1, 4(a0)
     want 90, a0, -255 * 700 * 8
     want 91, t1, 0
-// And without the device: each turn is outside, and none reads what is not the guest's.
+// And without the device: each turn is outside, and what it stores is in the guest's memory.
     li a0, 2040
     li a3, 701
     li a4, 0
-1:  lw t0, 0(a0)
-    or a4, a4, t0
+1:  sw a3, 0(a0)
     addi a0, a0, -2040
     addi a3, a3, -1
     bnez a3, 1b
-    want 92, a0, -2040 * 700
-    want 93, a4, 0
+    li a0, 0x80600000
+    li a3, 699
+1:  li t0, -2040
+    addi t1, a3, -700
+    mul t0, t0, t1
+    sub t0, a0, t0
+    lw t0, 0(t0)
+    bne t0, a3, 2f
+    addi a3, a3, -1
+    bnez a3, 1b
+2:  want 92, a3, 0
     addi s5, s5, -1
     beqz s5, done
     j walk_again
