@@ -267,14 +267,23 @@ walk_again:
     want 90, a0, -255 * 700 * 8
     want 91, t1, 0
 // And without the device: each turn is outside, and what it stores is in the guest's memory.
+.rept 3
+    li a0, 4080
+    li a3, 3
+    jal t1, down // it is linked to itself then
+.endr
     li a0, 2040
     li a3, 701
-    li a4, 0
-1:  sw a3, 0(a0)
+    jal t1, down
+    j 3f
+    .balign 64
+down:
+    sw a3, 0(a0)
     addi a0, a0, -2040
     addi a3, a3, -1
-    bnez a3, 1b
-    li a0, 0x80600000
+    bnez a3, down
+    jr t1
+3:  li a0, 0x80600000
     li a3, 699
 1:  li t0, -2040
     addi t1, a3, -700
