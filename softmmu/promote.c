@@ -193,7 +193,7 @@ static void flush(struct mmu *m, struct run *r)
 /* 64 KiB (Svnapot) are dropped with the 2 MiB around them. */
 static enum window_leaf leaf_of_len(uint64_t page_len)
 {
-    return page_len == PAGE_SIZE            ? LEAF_PAGE
+    return page_len == PAGE_SIZE           ? LEAF_PAGE
            : page_len <= UINT64_C(1) << 21 ? LEAF_MIDDLE
                                            : LEAF_LARGE;
 }

@@ -294,7 +294,8 @@ static void take_rights_away(void *arg, uint64_t first, uint64_t n)
     s->early = atomic_load(&s->claimed);
 }
 
-/* A second one that is about to read the page waits until nobody can store to it, whoever was first;
+/* A second one that is about to read the page waits until nobody can store to it, whoever was
+ * first;
  * but the page is marked before, so that nobody maps it writable behind that. */
 static void nobody_reads_before_other_mappings_are_protected(void **state)
 {
