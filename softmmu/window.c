@@ -167,6 +167,17 @@ static void count_pieces(struct window *w, uint64_t n)
     w->all->pieces += n;
 }
 
+/* No more than each page by itself and what is behind it, however often they came and went. */
+static void bound_pieces(struct window *w)
+{
+    uint64_t most = PIECES_OF_RESERVED + 2 * w->n_pages;
+
+    if (w->pieces <= most)
+        return;
+    w->all->pieces -= w->pieces - most;
+    w->pieces = most;
+}
+
 static void unmap_all_locked(struct window *w)
 {
     /* One mapping in place of many is never refused. */
@@ -215,6 +226,7 @@ static void unmap_pages_locked(struct window *w, uint64_t first, uint64_t n)
         w->n_pages -= w->page[i] != 0;
         w->page[i] = 0;
     }
+    bound_pieces(w);
 }
 
 static bool is_used(const struct window *w, uint64_t i)

@@ -368,6 +368,18 @@ static void a_leaf_of_64k_goes_as_a_whole(void **state)
         assert_false(can_read(LOW + i * 0x1000));
 }
 
+static void a_page_that_comes_and_goes_costs_no_more_than_one(void **state)
+{
+    (void)state;
+    toy_add(t, 1, LOW, GPA, 0x1000, USER);
+    enter(1, 0);
+    for (unsigned i = 0; i < 12000; i++) {
+        assert_int_equal(store_faults(LOW), WINDOW_MAPPED);
+        mmu_fence(t->mmu, false, LOW, true, 0);
+    }
+    assert_false(t->mmu->slot->window->failed);
+}
+
 static void a_huge_leaf_with_a_forbidden_page_is_mapped_by_pages(void **state)
 {
     (void)state;
@@ -623,6 +635,7 @@ int main(void)
         ALWAYS(each_space_has_its_own),
         ALWAYS(a_fence_of_a_page_unmaps_it),
         ALWAYS(a_leaf_of_64k_goes_as_a_whole),
+        ALWAYS(a_page_that_comes_and_goes_costs_no_more_than_one),
         ALWAYS(a_fence_of_an_asid_unmaps_it_all),
         ALWAYS(a_fence_of_everything_unmaps_everything),
         ALWAYS(after_the_fence_the_new_page_is_seen),
