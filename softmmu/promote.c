@@ -190,10 +190,11 @@ static void flush(struct mmu *m, struct run *r)
     r->n = 0;
 }
 
+/* 64 KiB (Svnapot) are dropped with the 2 MiB around them. */
 static enum window_leaf leaf_of_len(uint64_t page_len)
 {
-    return page_len < UINT64_C(1) << 21    ? LEAF_PAGE
-           : page_len == UINT64_C(1) << 21 ? LEAF_MIDDLE
+    return page_len == PAGE_SIZE           ? LEAF_PAGE
+           : page_len <= UINT64_C(1) << 21 ? LEAF_MIDDLE
                                            : LEAF_LARGE;
 }
 

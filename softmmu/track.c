@@ -31,6 +31,7 @@ enum {
     IDLE_MAX = 128,
 
     PROTECTED = 1 << 15,
+    TELLING = 1 << 14, /* on_protected has not returned: other mappings may be writable still */
     FLIPS_SHIFT = 8,
     FLIPS_MASK = 15 << FLIPS_SHIFT,
     IDLE_MASK = 255,
@@ -142,20 +143,29 @@ static void mark_protected_locked(struct track *t, uint64_t i, unsigned flags)
     atomic_store(&t->page[i], (atomic_load(&t->page[i]) | flags) & ~(uint32_t)IDLE_MASK);
 }
 
-/* The mapping changes first: who sees PROTECTED may read the bytes. False when the
- * host refuses. Pages beside the wanted one open only after IDLE_MAX stores. */
+static void tell_protected_locked(struct track *t, uint64_t first, uint64_t n)
+{
+    if (t->on_protected)
+        t->on_protected(t->on_protected_arg, first, n);
+    for (uint64_t i = first; i < first + n; i++)
+        atomic_fetch_and(&t->page[i], ~(uint32_t)TELLING);
+}
+
+/* The mapping changes first: who sees PROTECTED without TELLING may read the bytes. False when the
+ * host refuses. Pages beside the wanted one open only after IDLE_MAX stores. PROTECTED comes before
+ * on_protected, so that nobody maps the page writable behind it; TELLING holds up who would read
+ * the bytes meanwhile. */
 static bool protect_range_locked(struct track *t, uint64_t first, uint64_t n, uint64_t wanted)
 {
     if (!remap_locked(t, first, n, PROT_READ))
         return false;
     for (uint64_t i = first; i < first + n; i++) {
         if (i == wanted)
-            mark_protected_locked(t, i, PROTECTED);
+            mark_protected_locked(t, i, PROTECTED | TELLING);
         else
-            mark_protected_locked(t, i, PROTECTED | FLIPS_MAX << FLIPS_SHIFT);
+            mark_protected_locked(t, i, PROTECTED | TELLING | FLIPS_MAX << FLIPS_SHIFT);
     }
-    if (t->on_protected)
-        t->on_protected(t->on_protected_arg, first, n);
+    tell_protected_locked(t, first, n);
     return true;
 }
 
@@ -188,7 +198,8 @@ static void open_page_locked(struct track *t, uint64_t i, uint32_t old)
                                             (flips < FLIPS_MAX ? flips + 1 : flips) << FLIPS_SHIFT))
         return;
     if (!remap_locked(t, i, 1, PROT_READ | PROT_WRITE)) {
-        atomic_fetch_or(&t->page[i], PROTECTED); /* slow, and right */
+        atomic_fetch_or(&t->page[i], PROTECTED | TELLING); /* slow, and right */
+        tell_protected_locked(t, i, 1);
         return;
     }
     t->n_runs += (uint64_t)(neighbours - 1);
@@ -203,7 +214,7 @@ bool track_protect(struct track *t, uint64_t gpa)
     uint32_t old = atomic_load(&t->page[i]);
     bool became;
 
-    while (old & PROTECTED) {
+    while ((old & (PROTECTED | TELLING)) == PROTECTED) {
         if (atomic_compare_exchange_weak(&t->page[i], &old, add_claim(old & ~(uint32_t)IDLE_MASK)))
             return false;
     }

@@ -20,6 +20,7 @@ enum {
     PIECES_MAX = 24000,     /* of vm.max_map_count, 65530; track.c has as many */
     PIECES_OF_RESERVED = 4, /* base, view, origin, end */
     PAGES_MIDDLE = 512,
+    CHUNKS_KEPT = 1024,
     POPULATE_MAX = 16, /* pages: more are mapped by the host as they are touched */
 };
 
@@ -167,11 +168,30 @@ static void count_pieces(struct window *w, uint64_t n)
     w->all->pieces += n;
 }
 
-static void unmap_all_locked(struct window *w)
+/* No more than each page by itself and what is behind it, however often they came and went. */
+static void bound_pieces(struct window *w)
 {
-    /* One mapping in place of many is never refused. */
-    CHECK(mmap(w->origin, WINDOW_LIMIT_MAX, PROT_NONE,
-               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) != MAP_FAILED);
+    uint64_t most = PIECES_OF_RESERVED + 2 * w->n_pages;
+
+    if (w->pieces <= most)
+        return;
+    w->all->pieces -= w->pieces - most;
+    w->pieces = most;
+}
+
+/* window.page[] of zeros. A chunk's entries are one page of the host's, which is given back when
+ * they are many: a guest that goes over all addresses would have 2^28 bytes of them. */
+static void forget_pages(struct window *w)
+{
+    unsigned n_used = 0;
+
+    for (uint64_t i = 0; i < WINDOW_N_CHUNKS / 64; i++)
+        n_used += (unsigned)__builtin_popcountll(w->used[i]);
+    if (n_used > CHUNKS_KEPT &&
+        madvise(w->page, WINDOW_N_PAGES * sizeof *w->page, MADV_DONTNEED) == 0) {
+        memset(w->used, 0, sizeof w->used);
+        return;
+    }
     for (uint64_t i = 0; i < WINDOW_N_CHUNKS / 64; i++) {
         for (; w->used[i]; w->used[i] &= w->used[i] - 1) {
             uint64_t chunk = 64 * i + (unsigned)__builtin_ctzll(w->used[i]);
@@ -179,6 +199,14 @@ static void unmap_all_locked(struct window *w)
             memset(w->page + (chunk << WINDOW_CHUNK_BITS), 0, sizeof *w->page << WINDOW_CHUNK_BITS);
         }
     }
+}
+
+static void unmap_all_locked(struct window *w)
+{
+    /* One mapping in place of many is never refused. */
+    CHECK(mmap(w->origin, WINDOW_LIMIT_MAX, PROT_NONE,
+               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) != MAP_FAILED);
+    forget_pages(w);
     w->all->pieces -= w->pieces - PIECES_OF_RESERVED;
     w->pieces = PIECES_OF_RESERVED;
     w->n_pages = w->n_large = 0;
@@ -215,6 +243,7 @@ static void unmap_pages_locked(struct window *w, uint64_t first, uint64_t n)
         w->n_pages -= w->page[i] != 0;
         w->page[i] = 0;
     }
+    bound_pieces(w);
 }
 
 static bool is_used(const struct window *w, uint64_t i)

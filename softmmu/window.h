@@ -26,7 +26,7 @@ enum { WINDOW_CHUNK_BITS = 10 }; /* 4 MiB of guest addresses for a bit of window
 
 /* Of which size the guest's leaf is that maps a page: a fence of any address in a leaf is one of
  * all of it. */
-enum window_leaf { LEAF_PAGE, LEAF_MIDDLE, LEAF_LARGE }; /* below 2 MiB, 2 MiB, larger */
+enum window_leaf { LEAF_PAGE, LEAF_MIDDLE, LEAF_LARGE }; /* 4 KiB, at most 2 MiB, larger */
 
 struct window {
     struct windows *all;

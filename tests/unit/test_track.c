@@ -1,11 +1,14 @@
 /* softmmu/track: when a page is protected, when it opens again, and at what cost in mappings. */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -261,6 +264,56 @@ static void scattered_pages_are_bounded(void **state)
     end(&f);
 }
 
+/* ---- Other mappings of the page (track_set_protected) ---------------------------------------- */
+
+struct second {
+    struct fixture f;
+    pthread_t thread;
+    _Atomic bool claimed;
+    bool marked, early;
+};
+
+static void *claim(void *arg)
+{
+    struct second *s = arg;
+
+    track_protect(s->f.track, RAM);
+    atomic_store(&s->claimed, true);
+    return NULL;
+}
+
+static void take_rights_away(void *arg, uint64_t first, uint64_t n)
+{
+    struct second *s = arg;
+
+    assert_int_equal(first, 0);
+    assert_int_equal(n, 1);
+    s->marked = track_is_code(s->f.track, RAM);
+    assert_int_equal(pthread_create(&s->thread, NULL, claim, s), 0);
+    usleep(50000);
+    s->early = atomic_load(&s->claimed);
+}
+
+/* A second one that is about to read the page waits until nobody can store to it, whoever was
+ * first;
+ * but the page is marked before, so that nobody maps it writable behind that. */
+static void nobody_reads_before_other_mappings_are_protected(void **state)
+{
+    struct second s;
+
+    (void)state;
+    memset(&s, 0, sizeof s);
+    begin(&s.f, 1 << 20);
+    track_set_protected(s.f.track, take_rights_away, &s);
+    assert_true(track_protect(s.f.track, RAM));
+    pthread_join(s.thread, NULL);
+    assert_true(s.marked);
+    assert_false(s.early);
+    assert_true(s.claimed);
+    assert_false(track_protect(s.f.track, RAM));
+    end(&s.f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -272,6 +325,7 @@ int main(void)
         cmocka_unit_test(a_claim_holds_through_another_store),
         cmocka_unit_test(owns_the_store_view_only),
         cmocka_unit_test(scattered_pages_are_bounded),
+        cmocka_unit_test(nobody_reads_before_other_mappings_are_protected),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -355,6 +355,31 @@ static void a_leaf_larger_than_2_mib_goes_as_a_whole(void **state)
     assert_false(can_read(8 * MIB2) || can_read(9 * MIB2));
 }
 
+/* Svnapot's: as any other leaf, a fence of one address in it is one of all. */
+static void a_leaf_of_64k_goes_as_a_whole(void **state)
+{
+    (void)state;
+    toy_add(t, 1, LOW, GPA, 0x10000, USER);
+    enter(1, 0);
+    assert_int_equal(store_faults(LOW + 0x5000), WINDOW_MAPPED);
+    assert_true(can_read(LOW + 0xf000));
+    mmu_fence(t->mmu, false, LOW, true, 0);
+    for (unsigned i = 0; i < 16; i++)
+        assert_false(can_read(LOW + i * 0x1000));
+}
+
+static void a_page_that_comes_and_goes_costs_no_more_than_one(void **state)
+{
+    (void)state;
+    toy_add(t, 1, LOW, GPA, 0x1000, USER);
+    enter(1, 0);
+    for (unsigned i = 0; i < 12000; i++) {
+        assert_int_equal(store_faults(LOW), WINDOW_MAPPED);
+        mmu_fence(t->mmu, false, LOW, true, 0);
+    }
+    assert_false(t->mmu->slot->window->failed);
+}
+
 static void a_huge_leaf_with_a_forbidden_page_is_mapped_by_pages(void **state)
 {
     (void)state;
@@ -581,7 +606,8 @@ static void under_stress_a_window_holds_few_pages(void **state)
 {
     (void)state;
     mmu_stress(t->mmu);
-    toy_add(t, 1, LOW, GPA, 0x10000, USER | TOY_DIRTY);
+    for (uint64_t at = 0; at < 0x10000; at += 0x1000)
+        toy_add(t, 1, LOW + at, GPA + at, 0x1000, USER | TOY_DIRTY);
     enter(1, 0);
     for (unsigned i = 0; i < 16; i++) {
         assert_int_equal(load_faults(LOW + 0x1000 * i), WINDOW_MAPPED);
@@ -608,6 +634,8 @@ int main(void)
         ALWAYS(a_crossing_access_maps_both_pages),
         ALWAYS(each_space_has_its_own),
         ALWAYS(a_fence_of_a_page_unmaps_it),
+        ALWAYS(a_leaf_of_64k_goes_as_a_whole),
+        ALWAYS(a_page_that_comes_and_goes_costs_no_more_than_one),
         ALWAYS(a_fence_of_an_asid_unmaps_it_all),
         ALWAYS(a_fence_of_everything_unmaps_everything),
         ALWAYS(after_the_fence_the_new_page_is_seen),
