@@ -12,10 +12,6 @@
 
 /* NOT_SANITIZED: the guest's own races are no business of the thread sanitizer's. */
 
-typedef uint16_t any_u16 __attribute__((aligned(1), may_alias));
-typedef uint32_t any_u32 __attribute__((aligned(1), may_alias));
-typedef uint64_t any_u64 __attribute__((aligned(1), may_alias));
-
 NOT_SANITIZED static uint64_t read_host(const uint8_t *p, unsigned size)
 {
     switch (size) {
