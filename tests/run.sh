@@ -139,6 +139,7 @@ part_tsan()
     one fetch-guest 600 scripts/fetch-guest.sh
     many tsan-boot 300 tests/guest/smp-boots --dbt out/tsan/dbt-run --harts 2 --limit 140
     many tsan-litmus 200 tests/litmus/run.py --dbt out/tsan/dbt-run --harts 2 --rounds 1000 --limit 60
+    many tsan-litmus-strict 60 tests/litmus/run.py --dbt out/tsan/dbt-run --strict --tests lrsc --modes builtin
 }
 
 # More harts, more rounds, disks, networks, folders.
