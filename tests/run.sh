@@ -149,8 +149,7 @@ part_tsan-long()
 
     part_tsan
     many tsan-boots 1200 tests/guest/smp-boots --dbt "$dbt" --times 3 --limit 300
-    many tsan-boots-small-cache 1200 tests/guest/smp-boots --dbt "$dbt" --harts 2,4 --limit 300 \
-        --cache-size 1M --stress cache,seed=5
+    many tsan-boots-small-cache 1200 tests/guest/smp-boots --dbt "$dbt" --harts 2,4 --limit 300 --cache-size 4M
     many tsan-litmus-4 1200 tests/litmus/run.py --dbt "$dbt" --rounds 10000 --limit 360
     many tsan-torture 1200 tests/guest/torture.py --dbt "$dbt" --seconds 120
 }
