@@ -133,7 +133,7 @@ part_asan()
 # What has threads, under ThreadSanitizer: nothing is suppressed, dbt/base/tsan.h says what it is told.
 part_tsan()
 {
-    unit tsan chardev hart_waits harts monitor plic pool rv_cluster rv_trap salts seen share_escape track uart16550 \
+    unit tsan chardev hart_waits harts monitor plic pool rv_cluster rv_trap salts seen share_escape track turns uart16550 \
         virtio_blk virtio_net
     one tsan-build 900 make -j2 --no-print-directory BUILD=tsan out/tsan/dbt-run
     one fetch-guest 600 scripts/fetch-guest.sh
