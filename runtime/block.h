@@ -5,12 +5,7 @@
  * of, and of no other; exit[i].to is set exactly while exit[i] is in to's list of
  * incoming links and its jump leads to to's code (to its `loop` from itself). A dropped block is in
  * none of these, and nothing leads to it; its code may still be running, and leaves by its own
- * stubs.
- *
- * A hart may come to a block that another has made by a jump that was patched, and leave it for C,
- * which reads its exits. ThreadSanitizer sees neither the patch nor the jump, and reports that read
- * (block_left() against place() and keep_lists()): the order is that of publish(), whose stores
- * come before the patch. */
+ * stubs. */
 #pragma once
 
 #include <stdatomic.h>

@@ -11,7 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dbt/base/bits.h"
 #include "dbt/base/log.h"
+#include "dbt/base/tsan.h"
 #include "runtime/hart_int.h"
 
 enum { MAX_WRITES = 4096, MAX_MMIO = 256 };
@@ -52,6 +54,23 @@ struct check {
     struct mmio mmio[MAX_MMIO];
 };
 
+/* ---- Guest RAM ------------------------------------------------------------------------------ */
+
+/* Devices' threads may be at it: the guest's own races. Words stay whole, as the soft MMU's do. */
+NOT_SANITIZED static void copy_ram(uint8_t *to, const uint8_t *from, unsigned size)
+{
+    unsigned k = 0;
+
+    for (; k + 8 <= size; k += 8)
+        *(volatile any_u64 *)(to + k) = *(const volatile any_u64 *)(from + k);
+    for (; k + 4 <= size; k += 4)
+        *(volatile any_u32 *)(to + k) = *(const volatile any_u32 *)(from + k);
+    for (; k + 2 <= size; k += 2)
+        *(volatile any_u16 *)(to + k) = *(const volatile any_u16 *)(from + k);
+    for (; k < size; k++)
+        ((volatile uint8_t *)to)[k] = ((const volatile uint8_t *)from)[k];
+}
+
 /* ---- What the soft MMU tells us ----------------------------------------------------------- */
 
 static void on_ram_write(void *arg, uint64_t gpa, unsigned size)
@@ -65,7 +84,7 @@ static void on_ram_write(void *arg, uint64_t gpa, unsigned size)
 
     w->gpa = gpa;
     w->size = size;
-    memcpy(w->before, phys_ptr(c->h->tc->phys, gpa), size);
+    copy_ram(w->before, phys_ptr(c->h->tc->phys, gpa), size);
 }
 
 static struct mmio *next_mmio(struct check *c, const struct phys_region *r, uint64_t offset,
@@ -232,7 +251,7 @@ static void evaluate(struct check *c, struct block *b)
     for (unsigned k = 0; k < c->n_writes; k++) {
         struct ram_write *w = &c->write[k];
 
-        memcpy(w->after, phys_ptr(c->h->tc->phys, w->gpa), w->size);
+        copy_ram(w->after, phys_ptr(c->h->tc->phys, w->gpa), w->size);
     }
 }
 
@@ -241,7 +260,7 @@ static void undo(struct check *c, uint64_t walks_before)
     for (unsigned k = c->n_writes; k-- > 0;) {
         const struct ram_write *w = &c->write[k];
 
-        memcpy(phys_ptr(c->h->tc->phys, w->gpa), w->before, w->size);
+        copy_ram(phys_ptr(c->h->tc->phys, w->gpa), w->before, w->size);
     }
     /* A walk may have set A or D in a page table that is now as before: what it let into
      * the tables must be found again. */
@@ -271,8 +290,10 @@ static const struct ram_write *ram_differs(const struct check *c)
 {
     for (unsigned k = 0; k < c->n_writes; k++) {
         const struct ram_write *w = &c->write[k];
+        uint8_t now[sizeof w->after];
 
-        if (memcmp(phys_ptr(c->h->tc->phys, w->gpa), w->after, w->size) != 0)
+        copy_ram(now, phys_ptr(c->h->tc->phys, w->gpa), w->size);
+        if (memcmp(now, w->after, w->size) != 0)
             return w;
     }
     return NULL;

@@ -10,6 +10,7 @@
 
 #include "dbt/base/bits.h"
 #include "dbt/base/log.h"
+#include "dbt/base/tsan.h"
 #include "runtime/hart_int.h"
 #include "runtime/quiesce.h"
 #include "softmmu/reserve.h"
@@ -122,7 +123,8 @@ void hart_destroy(struct hart *h)
     free(h);
 }
 
-void hart_kick(struct hart *h, uint32_t bits)
+/* Also from a signal handler (tsan.h). What it tells is in the word alone. */
+NOT_SANITIZED void hart_kick(struct hart *h, uint32_t bits)
 {
     atomic_fetch_or(hart_kick_word(h), bits);
     if (h->tc->config.turns)
@@ -342,6 +344,8 @@ void block_left(struct hart *h, enum exit_reason reason)
         /* The evaluator names no block, and has set pc. */
         if (h->tc->config.engine == ENGINE_JIT && s->exit_block) {
             struct block *from = cache_block_of_code(s->exit_block);
+
+            tsan_acquire(from); /* publish() */
             struct block_exit *e = &from->exit[s->exit_index];
 
             s->pc = s->page_va + (uint64_t)(int64_t)e->at.target;

@@ -4,6 +4,7 @@
 
 #include "dbt/base/bits.h"
 #include "dbt/base/log.h"
+#include "dbt/base/tsan.h"
 #include "runtime/hart_int.h"
 #include "runtime/quiesce.h"
 
@@ -202,6 +203,9 @@ static struct block *publish(struct hart *h, struct window *w, struct block *b, 
             b->dropped = true;
         else
             block_insert(t->blocks, b);
+        /* Another hart may come to it by a jump that was patched, see neither table nor lock, and
+         * leave it for C: the patch is stored after all this, and executed before (block_left). */
+        tsan_release(b);
     }
     h->making.now = false;
     tcache_unlock(t);

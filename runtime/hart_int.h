@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 
+#include "dbt/base/tsan.h"
 #include "runtime/hart.h"
 #include "runtime/rewrite.h"
 #include "runtime/seen.h"
@@ -83,7 +84,7 @@ static inline void tcache_unlock(struct tcache *t)
 
 /* The word that tells a sleeper: in check mode it is not the guest's own, which must not
  * change while a block runs twice. */
-static inline _Atomic uint32_t *hart_kick_word(struct hart *h)
+NOT_SANITIZED static inline _Atomic uint32_t *hart_kick_word(struct hart *h)
 {
     return h->tc->config.engine == ENGINE_CHECK ? &h->kicks : &h->s->pending;
 }

@@ -5,18 +5,14 @@
 #include <stdatomic.h>
 
 #include "dbt/base/check.h"
+#include "dbt/base/tsan.h"
 #include "dbt/ir/ir.h"
 
 /* ---- Host memory: one access of the host's for one of the guest's -------------------- */
 
-/* The guest's own races are no business of the thread sanitizer's. */
-#define GUEST_RACES __attribute__((no_sanitize("thread")))
+/* NOT_SANITIZED: the guest's own races are no business of the thread sanitizer's. */
 
-typedef uint16_t any_u16 __attribute__((aligned(1), may_alias));
-typedef uint32_t any_u32 __attribute__((aligned(1), may_alias));
-typedef uint64_t any_u64 __attribute__((aligned(1), may_alias));
-
-GUEST_RACES static uint64_t read_host(const uint8_t *p, unsigned size)
+NOT_SANITIZED static uint64_t read_host(const uint8_t *p, unsigned size)
 {
     switch (size) {
     case 1: return *(const volatile uint8_t *)p;
@@ -26,7 +22,7 @@ GUEST_RACES static uint64_t read_host(const uint8_t *p, unsigned size)
     }
 }
 
-GUEST_RACES static void write_host(uint8_t *p, unsigned size, uint64_t value)
+NOT_SANITIZED static void write_host(uint8_t *p, unsigned size, uint64_t value)
 {
     switch (size) {
     case 1: *(volatile uint8_t *)p = (uint8_t)value; break;
@@ -37,7 +33,7 @@ GUEST_RACES static void write_host(uint8_t *p, unsigned size, uint64_t value)
 }
 
 /* Pieces of a crossing access: 1 to 7 bytes, little endian. */
-GUEST_RACES static uint64_t read_bytes(const uint8_t *p, unsigned n)
+NOT_SANITIZED static uint64_t read_bytes(const uint8_t *p, unsigned n)
 {
     uint64_t value = 0;
 
@@ -46,7 +42,7 @@ GUEST_RACES static uint64_t read_bytes(const uint8_t *p, unsigned n)
     return value;
 }
 
-GUEST_RACES static void write_bytes(uint8_t *p, unsigned n, uint64_t value)
+NOT_SANITIZED static void write_bytes(uint8_t *p, unsigned n, uint64_t value)
 {
     for (unsigned i = 0; i < n; i++)
         ((volatile uint8_t *)p)[i] = (uint8_t)(value >> 8 * i);

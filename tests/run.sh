@@ -2,14 +2,14 @@
 # All that CI runs: `make test`. Each part prints its own lines and counts; the last line of
 # all is "N passed, N failed". A part fails if it says so or exits with another status than 0.
 #
-#   tests/run.sh [PART...]      parts: unit asan tools guest smp diff system bench check docs (default: these)
-#                               and long, which takes longer than CI should: make test-long; debian is a
-#                               part of it
+#   tests/run.sh [PART...]      parts: unit asan tsan tools guest smp diff system bench check docs (default:
+#                               these) and long, which takes longer than CI should: make test-long; debian is a
+#                               part of it, as is tsan-long
 # STOP=1 ends at the first test that fails. LIMIT: seconds that no test, builds apart, may exceed.
 set -u
 cd "$(dirname "$0")/.."
 export LC_ALL=C
-parts=${*:-unit asan tools guest smp diff system bench check docs}
+parts=${*:-unit asan tsan tools guest smp diff system bench check docs}
 log=out/test
 asan_options=detect_leaks=0:handle_segv=0:allow_user_segv_handler=1
 mkdir -p "$log"
@@ -76,18 +76,21 @@ many() # NAME SECONDS COMMAND...
     fi
 }
 
-# A unit test's own counts are cmocka's lines.
-unit() # BUILD
+# A unit test's own counts are cmocka's lines. All tests, or those that are named.
+unit() # BUILD [NAME...]
 {
     local build=$1 program name n bad status start
-    if ! make -j2 --no-print-directory BUILD="$build" unit >"$log/build-$build.log" 2>&1; then
+    shift
+    local programs=("${@/#/out/$build/tests/unit/test_}")
+    if ! make -j2 --no-print-directory BUILD="$build" "${programs[@]:-unit}" >"$log/build-$build.log" 2>&1; then
         echo "FAIL  the $build build"
         tail -n 40 "$log/build-$build.log" | sed 's/^/    /'
         count 0 1
         enough
         return
     fi
-    for program in out/"$build"/tests/unit/test_*; do
+    [ $# -gt 0 ] || programs=(out/"$build"/tests/unit/test_*)
+    for program in "${programs[@]}"; do
         [ -x "$program" ] && [[ $program != *.* ]] || continue
         name=$build-$(basename "$program")
         start=$SECONDS
@@ -125,6 +128,30 @@ part_asan()
     many asan-fuzz-replay 600 make -j2 --no-print-directory BUILD=asan fuzz-replay
     many asan-virtio-count 300 make -j2 --no-print-directory BUILD=asan virtio-count N=100000
     unset ASAN_OPTIONS
+}
+
+# What has threads, under ThreadSanitizer: nothing is suppressed, dbt/base/tsan.h says what it is told.
+part_tsan()
+{
+    unit tsan chardev hart_waits harts monitor plic pool rv_cluster rv_trap salts seen share_escape track turns uart16550 \
+        virtio_blk virtio_net
+    one tsan-build 900 make -j2 --no-print-directory BUILD=tsan out/tsan/dbt-run
+    one fetch-guest 600 scripts/fetch-guest.sh
+    many tsan-boot 300 tests/guest/smp-boots --dbt out/tsan/dbt-run --harts 2 --limit 140
+    many tsan-litmus 200 tests/litmus/run.py --dbt out/tsan/dbt-run --harts 2 --rounds 1000 --limit 60
+    many tsan-litmus-strict 60 tests/litmus/run.py --dbt out/tsan/dbt-run --strict --tests lrsc --modes builtin
+}
+
+# More harts, more rounds, disks, networks, folders.
+part_tsan-long()
+{
+    local dbt=out/tsan/dbt-run
+
+    part_tsan
+    many tsan-boots 1200 tests/guest/smp-boots --dbt "$dbt" --times 3 --limit 300
+    many tsan-boots-small-cache 1200 tests/guest/smp-boots --dbt "$dbt" --harts 2,4 --limit 300 --cache-size 4M
+    many tsan-litmus-4 1200 tests/litmus/run.py --dbt "$dbt" --rounds 10000 --limit 360
+    many tsan-torture 1200 tests/guest/torture.py --dbt "$dbt" --seconds 120
 }
 
 part_tools()

@@ -4,6 +4,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* At any address, and of whatever type it was: one access of the host's. */
+typedef uint16_t any_u16 __attribute__((aligned(1), may_alias));
+typedef uint32_t any_u32 __attribute__((aligned(1), may_alias));
+typedef uint64_t any_u64 __attribute__((aligned(1), may_alias));
+
 /* Bits [lo, lo+n) of v, right aligned; 1 <= n <= 63. */
 static inline uint64_t bits_get(uint64_t v, unsigned lo, unsigned n)
 {

@@ -114,6 +114,14 @@ static uint64_t *state_word(struct cpu_state *s, uint64_t offset)
     return (uint64_t *)((char *)s + offset);
 }
 
+/* Other threads change some words of the state: interrupts that are pending. Relaxed, as is the
+ * load of translated code: who raises one stores it before PENDING_IRQ, and the loop looks again.
+ */
+static uint64_t load_state(struct cpu_state *s, uint64_t offset)
+{
+    return __atomic_load_n(state_word(s, offset), __ATOMIC_RELAXED);
+}
+
 /* v[n] is the value of instruction n; the last one, IR_NONE's, is always 0. */
 static inline uint64_t value(const uint64_t *v, ir_ref r)
 {
@@ -148,7 +156,7 @@ enum exit_reason ir_eval(const struct ir_block *b, struct cpu_state *s, const st
         case IR_set: s->reg[i->imm] = x; break;
         case IR_getf: v[n] = s->reg[STATE_FP + i->imm]; break;
         case IR_setf: s->reg[STATE_FP + i->imm] = x; break;
-        case IR_ldst: v[n] = *state_word(s, i->imm); break;
+        case IR_ldst: v[n] = load_state(s, i->imm); break;
         case IR_stst: *state_word(s, i->imm) = x; break;
         case IR_getfflags: v[n] = ir_fp_from_mxcsr(s->mxcsr); break;
         case IR_setfflags:

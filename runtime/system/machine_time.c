@@ -5,6 +5,7 @@
 #include <string.h>
 #include <x86intrin.h>
 
+#include "dbt/base/tsan.h"
 #include "runtime/system/machine_int.h"
 
 /* ---- The clock ------------------------------------------------------------------------------- */
@@ -215,7 +216,7 @@ void hart_wait(void *arg)
 /* ---- The host's timer --------------------------------------------------------------------------
  */
 
-static void on_alarm(int number, siginfo_t *info, void *context)
+NOT_SANITIZED static void on_alarm(int number, siginfo_t *info, void *context)
 {
     struct machine_hart *h = info->si_value.sival_ptr;
 
@@ -249,7 +250,7 @@ bool hart_timers_start(struct machine_hart *h, struct err *e)
     memset(&sa, 0, sizeof sa);
     sa.sa_sigaction = on_alarm;
     sa.sa_flags = SA_RESTART | SA_SIGINFO;
-    sigaction(SIGRTMIN, &sa, NULL);
+    sigaction_at_once(SIGRTMIN, &sa);
     memset(&ev, 0, sizeof ev);
     ev.sigev_notify = SIGEV_THREAD_ID;
     ev.sigev_signo = SIGRTMIN;

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Boots Debian from its disk image, as `make run-debian` does, works in it and shuts it down.
 
-    tests/guest/debian.py [--dbt PATH] [--image FILE] [OPTION...]
+    tests/guest/debian.py [--dbt PATH] [--image FILE] [-smp N] [OPTION...]
 
 The image is what scripts/debian-image.sh makes, and is left as it is: a copy boots. Other options go
 to dbt-run. Prints a line a case; the last one is "N passed, N failed".
@@ -40,8 +40,9 @@ def root_offset(image):
 class Guest:
     """A booted Debian. Each case is a method and builds on those before it."""
 
-    def __init__(self, term, image, folder):
+    def __init__(self, term, image, folder, harts):
         self.term = term
+        self.harts = harts
         self.image = image
         self.folder = folder
 
@@ -80,6 +81,7 @@ class Guest:
     def machine(self):
         """The board's disk, console and clock are in use."""
         self.expect("uname -m", "riscv64")
+        self.expect("nproc", self.harts)
         self.expect("findmnt -no SOURCE,FSTYPE /", "/dev/vda1 ext4")
         self.expect("findmnt -no SOURCE,FSTYPE /boot/efi", "/dev/vda15 vfat")
         self.expect("tty", "/dev/ttyS0")
@@ -204,7 +206,7 @@ def run_cases(boot, cases, guest):
     return len(cases), 0
 
 
-def boot_image(image, folder, command):
+def boot_image(image, folder, command, harts):
     """Both boots of a disk, the second after what the first wrote to it."""
     passed = failed = 0
     for boot in BOOTS:
@@ -214,7 +216,7 @@ def boot_image(image, folder, command):
             command = command + ["--net", "user", "--share", folder]
         term = Terminal(command)
         try:
-            counts = run_cases(boot, BOOTS[boot], Guest(term, image, folder))
+            counts = run_cases(boot, BOOTS[boot], Guest(term, image, folder, harts))
         finally:
             term.close()
         passed, failed = passed + counts[0], failed + counts[1]
@@ -225,6 +227,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--dbt", default=os.path.join(ROOT, "dbt-run"))
     parser.add_argument("--image")
+    parser.add_argument("-smp", default="1")
     flags, options = parser.parse_known_args()
     image = flags.image or host([os.path.join(ROOT, "scripts", "debian-image.sh"), "--print"]).strip()
     if not os.path.exists(image):
@@ -233,7 +236,7 @@ def main():
         copy, share = os.path.join(d, "debian.img"), os.path.join(d, "share")
         os.mkdir(share)
         subprocess.run(["cp", "--sparse=always", "--reflink=auto", image, copy], check=True)
-        passed, failed = boot_image(copy, share, [flags.dbt, copy] + options)
+        passed, failed = boot_image(copy, share, [flags.dbt, copy, "-smp", flags.smp] + options, flags.smp)
     print(f"{passed} passed, {failed} failed")
     sys.exit(failed > 0)
 

@@ -34,7 +34,7 @@ def make_initrd():
 
 
 def run(command, initrd, harts, seconds, plant=""):
-    """What the guest said; None when it did not come to its end in four times the time."""
+    """What the guest said; None when it did not come to its end in four times the time, or the emulator to a good one."""
     append = f"console=ttyS0 quiet torture={seconds}" + (f" plant={plant}" if plant else "")
     log = OUT / f"torture-{harts}{plant and '-' + plant}.log"
     with open(log, "wb") as out:
@@ -42,12 +42,12 @@ def run(command, initrd, harts, seconds, plant=""):
                                     "-initrd", str(initrd), "-append", append],
                                    stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
         try:
-            process.wait(4 * seconds + 120)
+            status = process.wait(4 * seconds + 120)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
             return None, log
-    return log.read_text(errors="replace"), log
+    return log.read_text(errors="replace") if status == 0 else None, log
 
 
 def main():
@@ -70,7 +70,7 @@ def main():
         print(f"{'ok  ' if good else 'FAIL'}  {harts} harts, {seconds} s{', planted failure' if plant else ''} "
               f"({time.monotonic() - start:.0f} s)", flush=True)
         if not good:
-            print(f"      {'it hangs' if text is None else 'see'} {log}")
+            print(f"      {'it hangs, or ends badly:' if text is None else 'see'} {log}")
             print("\n".join(log.read_text(errors="replace").splitlines()[-20:]))
     print(f"{passed} passed, {failed} failed")
     sys.exit(failed != 0)

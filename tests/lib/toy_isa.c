@@ -327,7 +327,7 @@ static const char *cause_name(uint64_t cause)
 
 static const struct guest_ops ops = {
     .name = "toy",
-    .state_size = sizeof(struct toy_hart),
+    .state_size = offsetof(struct toy_hart, world),
     .build = build,
     .disasm = disasm,
     .helpers = helpers,

@@ -65,9 +65,9 @@ struct toy_world {
 
 struct toy_hart {
     struct cpu_state s; /* first: the guest's functions cast */
-    struct toy_world *world;
     uint64_t epc, cause, tval, vector, root;
     uint64_t traps, irqs, masked;
+    struct toy_world *world; /* last: not the guest's, and other threads read it */
 };
 
 uint32_t toy_word(enum toy_op op, unsigned rd, unsigned rs, int imm);

@@ -122,7 +122,7 @@ def report(run, name, args):
     """Prints what is of interest; gives (passed, failed)."""
     good = sum(v[0] == "ok" for v in run.verdicts)
     bad = [v for v in run.verdicts if v[0] == "FAIL"]
-    lost = not run.ended
+    lost = not run.ended or (run.status != 0 and not bad)
     print(f"{'FAIL' if bad or lost else 'ok  '}  {name}: {good} tests passed, {len(bad)} failed", flush=True)
     for line in run.text.splitlines():
         if line.startswith(("FAIL", "note", "skip")) or "!" in line and line.startswith("      ") and ":0!" not in line:
@@ -130,7 +130,7 @@ def report(run, name, args):
         elif args.verbose and (LINE.match(line) or re.match(r" {6}[a-z]\S+: ", line)):
             print(f"      {line}")
     if lost:
-        print(f"      it did not come to its end, status {run.status}; the last it said:")
+        print(f"      it did not come to its end, or with status {run.status}; the last it said:")
         for line in run.text.splitlines()[-8:]:
             print(f"      | {line}")
     return good, len(bad) + lost

@@ -380,6 +380,52 @@ static void test_wfi_waits(void **state)
     assert_int_equal(atomic_load(&r->h->s.pending), 0);
 }
 
+/* Instead of libc's. */
+static unsigned n_yields;
+
+int sched_yield(void)
+{
+    n_yields++;
+    return 0;
+}
+
+/* With fewer host cores than harts, who waits must let those run that it waits for: in pause, in
+ * wrs, and in a wfi that returns at once, for an interrupt that is never taken. */
+static void test_waiting_yields(void **state)
+{
+    static const struct {
+        ir_helper_fn *fn;
+        uint32_t word;
+        bool pending;
+        bool yields;
+    } rows[] = {
+        {rv_help_pause, 0x0100000f, false, true},
+        {rv_help_wrs, 0x00d00073, false, true},
+        {rv_help_wfi, 0x10500073, true, true},
+        {rv_help_wfi, 0x10500073, false, false}, /* sleeps */
+    };
+    struct rig *r = *state;
+    struct rv_cluster *two = rv_cluster_create(2);
+    uint64_t result, cause, tval;
+
+    rig_csr_write(r, 0x304, 0x80);
+    for (unsigned n_harts = 1; n_harts <= 2; n_harts++) {
+        for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+            rv_set_mip(r->h, RV_MTI, rows[i].pending);
+            n_yields = 0;
+            for (int k = 0; k < 1000; k++)
+                assert_true(rig_call(r, rows[i].fn, rows[i].word, 0, 0, &result, &cause, &tval));
+            if (rows[i].yields && n_harts == 2)
+                assert_in_range(n_yields, 1, 100);
+            else
+                assert_int_equal(n_yields, 0);
+        }
+        rv_cluster_add(two, r->h);
+    }
+    r->h->cluster = NULL;
+    rv_cluster_destroy(two);
+}
+
 static void test_cbo(void **state)
 {
     static const struct {
@@ -491,6 +537,7 @@ int main(void)
         T(test_xret),
         T(test_privileged_instructions),
         T(test_wfi_waits),
+        T(test_waiting_yields),
         T(test_cbo),
         T(test_atomics_reach_memory),
         T(test_fs_dirty_and_jump_check),

@@ -50,16 +50,6 @@ uint64_t rv_help_sret(struct cpu_state *s, uint64_t k, uint64_t a, uint64_t b, u
     return rv_sret(hart(s));
 }
 
-/* The run loop sleeps at the next boundary; it asks rv_wakes() before it does. */
-uint64_t rv_help_wfi(struct cpu_state *s, uint64_t k, uint64_t a, uint64_t b, uint64_t c)
-{
-    (void)a, (void)b, (void)c;
-    legal_or_raise(s, supervisor_may(hart(s), RV_STATUS_TW), k);
-    if (!rv_wakes(hart(s)))
-        atomic_fetch_or(&s->pending, PENDING_WAIT);
-    return 0;
-}
-
 /* Who says so waits for what another hart, or a device, is to do. With more harts than host cores
  * that hart may be waiting for this one's core: so after a while, a time that hurts nobody when the
  * other runs, the host is asked to let somebody else run. In virtual time only one runs. */
@@ -74,6 +64,20 @@ static void relax(struct rv_hart *h)
         atomic_fetch_or(&h->s.pending, PENDING_YIELD);
     else
         sched_yield();
+}
+
+/* The run loop sleeps at the next boundary; it asks rv_wakes() before it does. A hart that is not
+ * to sleep may be one that waits all the same, in a loop, for something else than what is pending:
+ * OpenSBI's do so from its start to their own. */
+uint64_t rv_help_wfi(struct cpu_state *s, uint64_t k, uint64_t a, uint64_t b, uint64_t c)
+{
+    (void)a, (void)b, (void)c;
+    legal_or_raise(s, supervisor_may(hart(s), RV_STATUS_TW), k);
+    if (rv_wakes(hart(s)))
+        relax(hart(s));
+    else
+        atomic_fetch_or(&s->pending, PENDING_WAIT);
+    return 0;
 }
 
 /* Waiting for the reservation to go is optional, and the wait is over at once:
