@@ -382,7 +382,7 @@ static void close_idle(struct mmu *m, uint64_t now)
     for (unsigned k = 0; k < N_VIEWS; k++) {
         struct view_slot *slot = &sp->slot[k];
 
-        if (!slot->window || slot == m->slot)
+        if (!slot->window || slot == m->slot || m->windows->policy == WINDOWS_ALWAYS)
             continue;
         if (slot->window->last_used != slot->used) {
             slot->window->last_used = slot->used;

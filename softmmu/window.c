@@ -183,10 +183,9 @@ static void bound_pieces(struct window *w)
  * they are many: a guest that goes over all addresses would have 2^28 bytes of them. */
 static void forget_pages(struct window *w)
 {
-    unsigned n_used = 0;
+    uint64_t n_used = w->n_used;
 
-    for (uint64_t i = 0; i < WINDOW_N_CHUNKS / 64; i++)
-        n_used += (unsigned)__builtin_popcountll(w->used[i]);
+    w->n_used = 0;
     if (n_used > CHUNKS_KEPT &&
         madvise(w->page, WINDOW_N_PAGES * sizeof *w->page, MADV_DONTNEED) == 0) {
         memset(w->used, 0, sizeof w->used);
@@ -303,6 +302,7 @@ static bool map_run_locked(struct window *w, uint64_t i, uint64_t number, uint64
         w->n_pages += w->page[i + k] == 0;
         w->page[i + k] = entry_of(number + k, leaf, write);
         w->n_large += leaf == LEAF_LARGE;
+        w->n_used += !is_used(w, i + k);
         w->used[(i + k) >> WINDOW_CHUNK_BITS >> 6] |= bit((i + k) >> WINDOW_CHUNK_BITS & 63);
         if (write)
             atomic_store_explicit(&ws->writable[number + k], 1, memory_order_relaxed);
@@ -322,6 +322,8 @@ bool window_map(struct window *w, uint64_t va, uint64_t gpa, unsigned n, bool wr
     DCHECK(phys_is_ram(ws->phys, gpa, (uint64_t)n << PAGE_BITS));
     DCHECK(at + n <= WINDOW_N_PAGES);
     pthread_mutex_lock(&ws->lock);
+    if (w->n_used > CHUNKS_KEPT && w->n_pages < w->n_used)
+        unmap_all_locked(w); /* a guest that fences page by page comes here */
     for (unsigned i = 0, k; i < n && !w->failed; i = k) {
         bool code = track_is_code(ws->track, gpa + ((uint64_t)i << PAGE_BITS));
 

@@ -35,6 +35,7 @@ struct window {
     struct mmu_view *view;
     uint32_t *page;      /* by guest page: what is mapped there (window.c), 0: nothing */
     uint64_t n_pages;    /* mapped */
+    uint64_t n_used;     /* bits of used[] */
     uint64_t n_large;    /* of leaves larger than 2 MiB */
     uint64_t pieces;     /* host mappings that it may have cost, at most */
     _Atomic bool failed; /* the host has refused a mapping, or the budget is spent: it has to go */

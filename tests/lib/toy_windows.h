@@ -1,0 +1,99 @@
+/* A toy guest with windows. What is mapped is asked of the host itself: a system call that reads or
+ * writes a page which is not mapped so fails instead of raising a signal. */
+#pragma once
+
+#include "tests/lib/toy_guest.h"
+
+#include <unistd.h>
+
+#include "dbt/ir/ir.h"
+
+#define LOW  UINT64_C(0x10000)
+#define FAR  UINT64_C(0x3f00000000)
+#define GPA  (TOY_RAM + 0x10000)
+#define MIB2 (UINT64_C(1) << 21)
+enum { USER = TOY_R | TOY_W | TOY_X | TOY_U };
+
+static struct toy *t;
+static struct windows *ws;
+static int pipe_fd[2];
+
+static inline void begin(enum window_policy policy)
+{
+    t = toy_create();
+    ws = windows_create(&t->phys, t->track, policy, 1);
+    mmu_set_windows(t->mmu, ws);
+}
+
+static inline int setup(void **state)
+{
+    (void)state;
+    assert_int_equal(pipe(pipe_fd), 0);
+    begin(WINDOWS_ALWAYS);
+    return 0;
+}
+
+static inline int setup_auto(void **state)
+{
+    (void)state;
+    assert_int_equal(pipe(pipe_fd), 0);
+    begin(WINDOWS_AUTO);
+    return 0;
+}
+
+static inline int teardown(void **state)
+{
+    (void)state;
+    mmu_destroy(t->mmu);
+    windows_destroy(ws);
+    track_destroy(t->track);
+    phys_fini(&t->phys);
+    free(t);
+    close(pipe_fd[0]);
+    close(pipe_fd[1]);
+    return 0;
+}
+
+static inline void enter(uint64_t key, uint32_t asid)
+{
+    toy_switch(t, key, asid, TOY_USER, TOY_USER, 0);
+}
+
+static inline uint8_t *host(uint64_t va)
+{
+    return (uint8_t *)t->s.view + WINDOW_OFF + va;
+}
+
+static inline bool can_read(uint64_t va)
+{
+    char byte;
+
+    if (write(pipe_fd[1], host(va), 1) != 1)
+        return false;
+    assert_int_equal(read(pipe_fd[0], &byte, 1), 1);
+    return true;
+}
+
+/* Writes back what is there. */
+static inline bool can_write(uint64_t va)
+{
+    char byte;
+
+    if (!can_read(va))
+        return false;
+    byte = (char)*host(va);
+    assert_int_equal(write(pipe_fd[1], &byte, 1), 1);
+    if (read(pipe_fd[0], host(va), 1) == 1)
+        return true;
+    assert_int_equal(read(pipe_fd[0], &byte, 1), 1); /* it is there still */
+    return false;
+}
+
+static inline enum mmu_window_fault load_faults(uint64_t va)
+{
+    return mmu_window_fault(t->mmu, va, 8, MMU_LOAD);
+}
+static inline enum mmu_window_fault store_faults(uint64_t va)
+{
+    return mmu_window_fault(t->mmu, va, 8, MMU_STORE);
+}

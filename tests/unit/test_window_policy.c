@@ -1,0 +1,190 @@
+/* softmmu: windows: who has one, for how long, and what it may cost. */
+#include "tests/lib/toy_windows.h"
+
+/* ---- Who has one, and for how long
+ * ------------------------------------------------------------------ */
+
+static void run_for(uint64_t ms)
+{
+    for (uint64_t i = 0; i < ms; i++) {
+        t->mmu->sampled_at = window_clock() - 1000000;
+        mmu_sample(t->mmu, 0);
+    }
+}
+
+static bool has_window(void)
+{
+    return mmu_code_mode(t->mmu) != 0;
+}
+
+static void a_space_that_runs_long_is_promoted_with_what_it_knows(void **state)
+{
+    (void)state;
+    toy_add(t, 1, LOW, GPA, 0x1000, USER);
+    toy_add(t, 1, FAR, GPA + 0x3000, 0x1000, USER);
+    enter(1, 0);
+    mmu_store(&t->s, LOW, IR_64, 1);
+    mmu_load(&t->s, FAR, IR_64);
+    run_for(5);
+    assert_false(has_window());
+    run_for(100);
+    assert_true(has_window());
+    assert_int_equal(mmu_stats(t->mmu)->windows_opened, 1);
+    assert_true(can_write(LOW));
+    assert_true(can_read(FAR) && !can_write(FAR));
+}
+
+static void supervisor_time_does_not_count(void **state)
+{
+    (void)state;
+    toy_enter(t, 1, 0);
+    run_for(200);
+    assert_int_equal(mmu_stats(t->mmu)->windows_opened, 0);
+}
+
+static void time_in_new_code_does_not_count(void **state)
+{
+    (void)state;
+    enter(1, 0);
+    for (unsigned i = 0; i < 200; i++) {
+        t->mmu->sampled_at = window_clock() - 1000000;
+        mmu_sample(t->mmu, UINT64_C(100) * i);
+    }
+    assert_false(has_window());
+}
+
+static void a_space_whose_mappings_change_is_demoted(void **state)
+{
+    (void)state;
+    toy_add(t, 1, LOW, GPA, 0x1000, USER);
+    enter(1, 0);
+    run_for(100);
+    assert_true(has_window());
+    for (unsigned i = 0; i < 4000 && has_window(); i++) {
+        store_faults(LOW);
+        mmu_fence(t->mmu, false, LOW, true, 0);
+        mmu_sample(t->mmu, 0);
+    }
+    assert_false(has_window());
+    assert_int_equal(mmu_stats(t->mmu)->windows_closed, 1);
+    assert_null(ws->first);
+    mmu_store(&t->s, LOW, IR_64, 5); /* goes on by the tables */
+    assert_int_equal(toy_peek(t, GPA), 5);
+    run_for(100); /* next time it takes longer */
+    assert_false(has_window());
+    run_for(1000);
+    assert_true(has_window());
+}
+
+static void what_was_known_before_promotion_is_forgotten_at_demotion(void **state)
+{
+    struct toy_map *p = toy_add(t, 1, LOW, GPA, 0x1000, USER);
+
+    (void)state;
+    enter(1, 0);
+    mmu_store(&t->s, LOW, IR_64, 1);
+    run_for(100);
+    assert_true(has_window());
+    p->gpa = GPA + 0x1000;
+    mmu_fence(t->mmu, false, LOW, true, 0);
+    ws->first->failed = true;
+    mmu_sample(t->mmu, 0);
+    assert_false(has_window());
+    mmu_store(&t->s, LOW, IR_64, 2);
+    assert_int_equal(toy_peek(t, GPA), 1);
+    assert_int_equal(toy_peek(t, GPA + 0x1000), 2);
+}
+
+static void without_host_mappings_it_ends_without_harm(void **state)
+{
+    (void)state;
+    toy_add(t, 1, LOW, GPA, 0x1000, USER);
+    enter(1, 0);
+    run_for(100);
+    ws->pieces = 1 << 20; /* as if others had taken all */
+    assert_true(has_window());
+    mmu_fence(t->mmu, false, LOW, true, 0);
+    store_faults(LOW);
+    assert_true(ws->first->failed);
+    assert_false(can_read(LOW));
+    assert_int_equal(store_faults(LOW), WINDOW_UNFIT);
+    ws->pieces -= (1 << 20) - ws->first->pieces;
+    mmu_sample(t->mmu, 0);
+    assert_false(has_window());
+}
+
+static void a_window_that_nobody_uses_goes(void **state)
+{
+    (void)state;
+    enter(1, 0);
+    run_for(100);
+    assert_non_null(ws->first);
+    toy_enter(t, 3, 0);
+    for (unsigned i = 0; i < 2 * t->mmu->n_spaces; i++)
+        mmu_sample(t->mmu, 0);
+    assert_non_null(ws->first);
+    ws->first->idle_from -= UINT64_C(20000000000);
+    for (unsigned i = 0; i < 2 * t->mmu->n_spaces; i++)
+        mmu_sample(t->mmu, 0);
+    assert_null(ws->first);
+}
+
+static void a_recycled_space_gives_its_window_back(void **state)
+{
+    (void)state;
+    for (uint64_t key = 1; key < 200; key++)
+        enter(key, 0);
+    assert_true(ws->n <= 64 && ws->n > 32);
+    assert_int_equal(t->mmu->stats.windows_opened - t->mmu->stats.windows_closed, ws->n);
+}
+
+static void under_stress_a_window_holds_few_pages(void **state)
+{
+    (void)state;
+    mmu_stress(t->mmu);
+    for (uint64_t at = 0; at < 0x10000; at += 0x1000)
+        toy_add(t, 1, LOW + at, GPA + at, 0x1000, USER | TOY_DIRTY);
+    enter(1, 0);
+    for (unsigned i = 0; i < 16; i++) {
+        assert_int_equal(load_faults(LOW + 0x1000 * i), WINDOW_MAPPED);
+        assert_true(can_read(LOW + 0x1000 * i));
+    }
+    assert_false(can_read(LOW) || can_read(LOW + 0x1000));
+    assert_int_equal(t->mmu->slot->window->n_pages, N_RECENT);
+}
+
+/* Each 4 MiB that were touched cost 4 KiB of the host's, also when each page goes by a fence of its
+ * own. */
+static void many_addresses_one_by_one_leave_little_behind(void **state)
+{
+    (void)state;
+    enter(1, 0);
+    struct window *w = t->mmu->slot->window;
+
+    for (uint64_t i = 0; i < 5000; i++) {
+        assert_true(window_map(w, i << 22, GPA, 1, false, LEAF_PAGE));
+        assert_true(can_read(i << 22));
+        window_drop_page(w, i << 22);
+        assert_in_range(w->n_used, 1, 1025);
+    }
+}
+
+int main(void)
+{
+#define ALWAYS(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define AUTO(f)   cmocka_unit_test_setup_teardown(f, setup_auto, teardown)
+    const struct CMUnitTest tests[] = {
+        AUTO(a_space_that_runs_long_is_promoted_with_what_it_knows),
+        AUTO(supervisor_time_does_not_count),
+        AUTO(time_in_new_code_does_not_count),
+        AUTO(a_space_whose_mappings_change_is_demoted),
+        AUTO(what_was_known_before_promotion_is_forgotten_at_demotion),
+        AUTO(without_host_mappings_it_ends_without_harm),
+        AUTO(a_window_that_nobody_uses_goes),
+        ALWAYS(a_recycled_space_gives_its_window_back),
+        ALWAYS(under_stress_a_window_holds_few_pages),
+        ALWAYS(many_addresses_one_by_one_leave_little_behind),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
