@@ -1,7 +1,9 @@
 /* Spaces and their views: finding, recycling, and dropping what a fence names. */
+#define _GNU_SOURCE
 #include "softmmu/mmu_int.h"
 
 #include <inttypes.h>
+#include <sys/mman.h>
 
 #include "dbt/base/check.h"
 #include "dbt/base/log.h"
@@ -142,16 +144,21 @@ struct space *space_get(struct mmu *m, uint64_t space_key, uint32_t asid)
 
 /* ---- Views ---------------------------------------------------------------------------- */
 
-/* From the pool, in the order of first need: then a huge page of the host, where it gives
- * them, holds many views that are used. All zero but for the first and last entries: a zero tag is
- * page 0's, and that page is sought at index 0, or at the index of the page before it by an
- * access whose look-up covers both. */
+/* From the pool, in the order of first need. All zero but for the first and last entries: a zero
+ * tag is page 0's, and that page is sought at index 0, or at the index of the page before it by an
+ * access whose look-up covers both.
+ *
+ * It gets its memory now. Else each of its pages would be read first and written afterwards: two
+ * faults in the host, of which the second takes away the zero page that the first has mapped, and
+ * for that it interrupts the processors that the other harts run on. A host that does not know the
+ * call gives the memory page by page. */
 struct mmu_view *view_take(struct mmu *m)
 {
     struct mmu_view *v;
 
     CHECK(m->n_views < N_SPACES * N_VIEWS && "a slot takes one view, once");
     v = (struct mmu_view *)(void *)(m->view_pool + view_bytes() * m->n_views++);
+    madvise(v, view_bytes(), MADV_POPULATE_WRITE);
     view_init(v);
     return v;
 }
