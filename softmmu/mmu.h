@@ -150,6 +150,13 @@ void mmu_refresh(struct mmu *m);
 /* sfence.vma in its four forms. all_va/all_asid say that the operand was x0. */
 void mmu_fence(struct mmu *m, bool all_va, uint64_t va, bool all_asid, uint32_t asid);
 
+/* Any thread: the present moment, behind all that it has stored. */
+uint64_t mmu_moment(const struct mmu *m);
+/* A fence that another hart has made, at that moment, and that this one was not told of until now:
+ * forbids what was walked before it. m shares its salts with the hart that it is of. */
+void mmu_fence_since(struct mmu *m, uint64_t moment, bool all_va, uint64_t va, bool all_asid,
+                     uint32_t asid);
+
 /* Physical rights (PMP) changed: every space's entries go. */
 void mmu_flush_all(struct mmu *m);
 

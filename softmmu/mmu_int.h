@@ -269,8 +269,9 @@ void salt_reserve(struct mmu *m);
 uint64_t salt_take(struct mmu *m, struct salt_ref *r, const struct salt_key *key,
                    uint64_t fetch_rights, uint32_t mode, bool *is_another);
 void salt_init(struct salt_ref *r);
-/* Its generation is forbidden from now on. fetches_go: what was fetched is forgotten, too. */
-void salt_leave(struct mmu *m, struct salt_ref *r, bool fetches_go);
+/* Generations begun before the moment are forbidden from now on. fetches_go: what was fetched is
+ * forgotten, too. */
+void salt_leave(struct salt_ref *r, uint64_t moment, bool fetches_go);
 /* Before the walk. */
 void salt_note_fetch(struct salt_ref *r, uint64_t va);
 /* A leaf larger than a page: true when it is news, and the walk has to be made again. */

@@ -101,9 +101,11 @@ bool salt_may_have_fetched(const struct salt_ref *r, uint64_t va)
 /* ---- Leaving and entering generations -----------------------------------------------------------
  */
 
-void salt_leave(struct mmu *m, struct salt_ref *r, bool fetches_go)
+/* One that was made earlier may come later. */
+void salt_leave(struct salt_ref *r, uint64_t moment, bool fetches_go)
 {
-    r->least = atomic_load(&m->salts->generation) + 1;
+    if (r->least <= moment)
+        r->least = moment + 1;
     r->forget |= fetches_go;
 }
 

@@ -1,7 +1,9 @@
 /* Spaces and their views: finding, recycling, and dropping what a fence names. */
+#define _GNU_SOURCE
 #include "softmmu/mmu_int.h"
 
 #include <inttypes.h>
+#include <sys/mman.h>
 
 #include "dbt/base/check.h"
 #include "dbt/base/log.h"
@@ -142,16 +144,21 @@ struct space *space_get(struct mmu *m, uint64_t space_key, uint32_t asid)
 
 /* ---- Views ---------------------------------------------------------------------------- */
 
-/* From the pool, in the order of first need: then a huge page of the host, where it gives
- * them, holds many views that are used. All zero but for the first and last entries: a zero tag is
- * page 0's, and that page is sought at index 0, or at the index of the page before it by an
- * access whose look-up covers both. */
+/* From the pool, in the order of first need. All zero but for the first and last entries: a zero
+ * tag is page 0's, and that page is sought at index 0, or at the index of the page before it by an
+ * access whose look-up covers both.
+ *
+ * It gets its memory now. Else each of its pages would be read first and written afterwards: two
+ * faults in the host, of which the second takes away the zero page that the first has mapped, and
+ * for that it interrupts the processors that the other harts run on. A host that does not know the
+ * call gives the memory page by page. */
 struct mmu_view *view_take(struct mmu *m)
 {
     struct mmu_view *v;
 
     CHECK(m->n_views < N_SPACES * N_VIEWS && "a slot takes one view, once");
     v = (struct mmu_view *)(void *)(m->view_pool + view_bytes() * m->n_views++);
+    madvise(v, view_bytes(), MADV_POPULATE_WRITE);
     view_init(v);
     return v;
 }
@@ -230,16 +237,17 @@ static void fence_fetched_page(struct space *sp, uint64_t va, bool global_too)
 }
 
 /* True when the hart must leave the generation. */
-static bool fence_salts(struct mmu *m, struct salt_ref *r, uint64_t va)
+static bool fence_salts(struct salt_ref *r, uint64_t va, uint64_t moment)
 {
     if (!salt_may_have_fetched(r, va))
         return false;
-    salt_leave(m, r, false);
+    salt_leave(r, moment, false);
     return true;
 }
 
 /* True when salts went. */
-static bool fence_page(struct mmu *m, struct space *sp, uint64_t va, bool global_too)
+static bool fence_page(struct mmu *m, struct space *sp, uint64_t va, bool global_too,
+                       uint64_t moment)
 {
     if (sp->stale == STALE_ALL)
         return false; /* salts went when it became so, and nothing was fetched since */
@@ -250,31 +258,43 @@ static bool fence_page(struct mmu *m, struct space *sp, uint64_t va, bool global
     fence_fetched_page(sp, va, global_too);
     /* The shared set knows global code only; mmu_fence() asks it once. */
     struct salt_ref *r = salt_ref_of(m, sp, va);
-    return r != &m->high && fence_salts(m, r, va);
+    return r != &m->high && fence_salts(r, va, moment);
 }
 
-static void fence_space_all(struct mmu *m, struct space *sp)
+static void fence_space_all(struct space *sp, uint64_t moment)
 {
     sp->stale = STALE_ALL;
-    salt_leave(m, &sp->low, true);
-    salt_leave(m, &sp->high, true);
+    salt_leave(&sp->low, moment, true);
+    salt_leave(&sp->high, moment, true);
 }
 
-static void fence_space_local(struct mmu *m, struct space *sp)
+static void fence_space_local(struct space *sp, uint64_t moment)
 {
     if (sp->stale == STALE_NOTHING)
         sp->stale = STALE_LOCAL;
-    salt_leave(m, &sp->low, false);
-    salt_leave(m, &sp->high, false);
+    salt_leave(&sp->low, moment, false);
+    salt_leave(&sp->high, moment, false);
+}
+
+/* The page table's stores come before the look at the generation, and before the questions of
+ * salt_may_have_fetched(). */
+uint64_t mmu_moment(const struct mmu *m)
+{
+    atomic_thread_fence(memory_order_seq_cst);
+    return atomic_load(&m->salts->generation);
 }
 
 void mmu_fence(struct mmu *m, bool all_va, uint64_t va, bool all_asid, uint32_t asid)
 {
+    mmu_fence_since(m, mmu_moment(m), all_va, va, all_asid, asid);
+}
+
+void mmu_fence_since(struct mmu *m, uint64_t moment, bool all_va, uint64_t va, bool all_asid,
+                     uint32_t asid)
+{
     bool refresh = all_va;
 
     m->stats.fences++;
-    /* The page table's stores before the questions of salt_may_have_fetched(). */
-    atomic_thread_fence(memory_order_seq_cst);
     if (log_on(LOG_mmu))
         log_line(LOG_mmu, "mmu: fence %s%" PRIx64 " asid %s%" PRIx32, all_va ? "all " : "va ",
                  all_va ? 0 : va, all_asid ? "all " : "", all_asid ? 0 : asid);
@@ -284,25 +304,27 @@ void mmu_fence(struct mmu *m, bool all_va, uint64_t va, bool all_asid, uint32_t 
         if (!all_asid && m->space_asid[i] != asid)
             continue;
         if (all_va && all_asid)
-            fence_space_all(m, &m->spaces[i]);
+            fence_space_all(&m->spaces[i], moment);
         else if (all_va)
-            fence_space_local(m, &m->spaces[i]);
+            fence_space_local(&m->spaces[i], moment);
         else
-            refresh |= fence_page(m, &m->spaces[i], va, all_asid);
+            refresh |= fence_page(m, &m->spaces[i], va, all_asid, moment);
     }
     if (all_asid && all_va)
-        salt_leave(m, &m->high, true);
+        salt_leave(&m->high, moment, true);
     else if (all_asid && va >> 63)
-        refresh |= fence_salts(m, &m->high, va);
+        refresh |= fence_salts(&m->high, va, moment);
     if (refresh)
         mmu_refresh(m);
 }
 
 void mmu_flush_all(struct mmu *m)
 {
+    const uint64_t moment = mmu_moment(m);
+
     for (unsigned i = 0; i < m->n_spaces; i++)
-        fence_space_all(m, &m->spaces[i]);
-    salt_leave(m, &m->high, true);
+        fence_space_all(&m->spaces[i], moment);
+    salt_leave(&m->high, moment, true);
     mmu_note_domain(m);
     mmu_refresh(m);
 }

@@ -71,6 +71,7 @@ struct rv_hart {
     void (*set_timer)(void *arg, uint64_t deadline_ticks);
     const struct rv_sbi_host *sbi;
     void *machine;
+    _Atomic uint32_t asid; /* the space that it is in; written by rv_sync(), before it is entered */
     struct rv_cluster *cluster; /* the harts that the built-in SBI serves; NULL: this one only */
 };
 

@@ -16,6 +16,7 @@
 #include "dbt/base/check.h"
 #include "frontend/riscv/rv_helper.h"
 #include "frontend/riscv/sys/sys.h"
+#include "softmmu/salts.h"
 #include "softmmu/track.h"
 
 enum { IPI = 0x735049, RFENCE = 0x52464e43, HSM = 0x48534d };
@@ -27,7 +28,7 @@ enum {
     INVALID_ADDRESS = -5,
     ALREADY_AVAILABLE = -6,
 };
-enum { N_HARTS = 4, RAM_LEN = 1 << 20, LIMIT_S = 120 };
+enum { N_HARTS = 4, N_ASIDS = 3, RAM_LEN = 1 << 20, LIMIT_S = 120 };
 #define RAM UINT64_C(0x80000000)
 #define PC  UINT64_C(0x80000100)
 
@@ -39,18 +40,20 @@ struct member {
     pthread_cond_t kicked;
     _Atomic unsigned kicks;
     pthread_t thread;
-    /* The threads' test: what a translation would be. */
-    uint64_t fences_seen, cached, seed, n_ipis, n_waits;
+    /* The threads' test: what a translation of each space would be. */
+    uint64_t fences_seen, cached[N_ASIDS], seed, n_ipis, n_waits;
+    unsigned asid; /* that it is in */
 };
 
 struct world {
     struct phys phys;
     struct track *track;
+    struct salts *salts;
     struct rv_cluster *cluster;
     struct member member[N_HARTS];
     unsigned n;
     /* The threads' test. */
-    _Atomic uint64_t version, completed;
+    _Atomic uint64_t version[N_ASIDS], completed[N_ASIDS];
     _Atomic unsigned n_running;
     unsigned rounds;
     pthread_barrier_t begin;
@@ -107,7 +110,7 @@ static void add(struct world *w, unsigned i)
     m->h->now_ticks = now_ticks;
     m->h->sbi = &host;
     m->h->machine = w;
-    assert_non_null(mmu_create(&m->h->s, &w->phys, w->track, NULL, &rv_mmu_guest));
+    assert_non_null(mmu_create(&m->h->s, &w->phys, w->track, w->salts, &rv_mmu_guest));
     rv_cluster_add(w->cluster, m->h);
     rv_hart_reset(m->h, RAM);
 }
@@ -123,6 +126,7 @@ static struct world *create(unsigned n)
     w->n = n;
     assert_true(phys_init(&w->phys, RAM, RAM_LEN, &e));
     w->track = track_create(&w->phys, no_code, NULL);
+    w->salts = salts_create(n);
     w->cluster = rv_cluster_create(n);
     for (unsigned i = 0; i < n; i++)
         add(w, i);
@@ -140,6 +144,7 @@ static void destroy(struct world *w)
         free(w->member[i].h);
     }
     rv_cluster_destroy(w->cluster);
+    salts_destroy(w->salts);
     track_destroy(w->track);
     phys_fini(&w->phys);
     free(w);
@@ -476,6 +481,57 @@ static void a_sleeper_does_it_when_it_wakes(void **state)
     destroy(w);
 }
 
+static void enter_space(struct world *w, unsigned i, uint64_t asid)
+{
+    rv_satp_write(w->member[i].h, UINT64_C(8) << 60 | asid << 44 | RAM >> 12);
+}
+
+static void a_fence_of_another_space_waits_for_nobody(void **state)
+{
+    struct world *w = create(2);
+    struct rv_hart *h = w->member[1].h;
+    uint64_t before;
+
+    (void)state;
+    begin(w, 1);
+    enter_space(w, 1, 5);
+    before = fences(w, 1);
+    w->member[1].kicks = 0;
+    for (unsigned k = 0; k < 20; k++) /* it is the same again and again */
+        assert_int_equal(CALL(0, RFENCE, 2, 2, 0, 0, UINT64_MAX, 3), OK);
+    assert_int_equal(CALL(0, RFENCE, 2, 2, 0, 0x1000, 0x2000, 3), OK);
+    assert_false(waits(w, 0));
+    assert_int_equal(w->member[1].kicks, 0);
+    enter_space(w, 1, 3);
+    assert_int_equal(fences(w, 1), before + 3);
+    enter_space(w, 1, 5);
+    enter_space(w, 1, 3);
+    assert_int_equal(fences(w, 1), before + 3);
+    /* Now it is in that space. */
+    assert_int_equal(CALL(0, RFENCE, 2, 2, 0, 0, UINT64_MAX, 3), OK);
+    assert_true(waits(w, 0));
+    assert_int_equal(w->member[1].kicks, 1);
+    enter_space(w, 1, 5); /* that does it, too; who waits is told at the block's end */
+    assert_int_equal(fences(w, 1), before + 4);
+    assert_false(rv_wakes(w->member[0].h));
+    assert_false(rv_interrupt(h));
+    assert_int_equal(fences(w, 1), before + 4);
+    assert_true(rv_wakes(w->member[0].h));
+    assert_false(wake(w, 0));
+    /* A fence of all spaces, and fence.i, are everybody's. */
+    assert_int_equal(CALL(0, RFENCE, 1, 2, 0, 0x1000, 0x1000), OK);
+    assert_true(waits(w, 0));
+    assert_false(rv_interrupt(h));
+    assert_false(wake(w, 0));
+    assert_int_equal(CALL(0, RFENCE, 0, 2, 0), OK);
+    assert_true(waits(w, 0));
+    enter_space(w, 1, 3);
+    assert_false(rv_wakes(w->member[0].h)); /* it may be in the middle of a block */
+    assert_false(rv_interrupt(h));
+    assert_true(rv_wakes(w->member[0].h));
+    destroy(w);
+}
+
 static void two_that_fence_each_other_go_on(void **state)
 {
     struct world *w = create(2);
@@ -524,16 +580,24 @@ static void loop(struct member *m)
     }
 }
 
-/* A step of guest code. What it has cached must be as new as the newest version whose fence was
- * complete before the step. */
+/* A step of guest code. What it has cached of the space that it is in must be as new as the newest
+ * version whose fence was complete before the step. Of which space a fence was is not told here, so
+ * each stands for all. */
 static void use_translation(struct member *m)
 {
-    uint64_t n = mmu_stats(m->h->s.mmu)->fences, completed = atomic_load(&m->w->completed);
+    unsigned asid = m->asid;
+    uint64_t n = mmu_stats(m->h->s.mmu)->fences, completed = atomic_load(&m->w->completed[asid]);
 
-    if (n != m->fences_seen)
-        m->cached = atomic_load(&m->w->version);
+    for (unsigned k = 0; n != m->fences_seen && k < N_ASIDS; k++)
+        m->cached[k] = atomic_load(&m->w->version[k]);
     m->fences_seen = n;
-    CHECK(m->cached >= completed && "a hart uses what was fenced away");
+    CHECK(m->cached[asid] >= completed && "a hart uses what was fenced away");
+}
+
+static void go_to_another_space(struct member *m)
+{
+    m->asid = (m->asid + 1) % N_ASIDS;
+    enter_space(m->w, (unsigned)m->h->hartid, m->asid);
 }
 
 static void raise_to(_Atomic uint64_t *word, uint64_t value)
@@ -546,13 +610,15 @@ static void raise_to(_Atomic uint64_t *word, uint64_t value)
 
 static void change_and_fence(struct member *m)
 {
-    uint64_t mine = atomic_fetch_add(&m->w->version, 1) + 1;
+    unsigned asid = (unsigned)next_random(m) % N_ASIDS;
+    uint64_t fid = 1 + (next_random(m) & 1);
+    uint64_t mine = atomic_fetch_add(&m->w->version[asid], 1) + 1;
 
-    CHECK(call_of(m->h, RFENCE, 1, (uint64_t[6]){0, UINT64_MAX, 0x1000, 0x1000}) == OK);
+    CHECK(call_of(m->h, RFENCE, fid, (uint64_t[6]){0, UINT64_MAX, 0x1000, 0x1000, asid}) == OK);
     m->n_waits += rv_is_fencing(m->h);
     loop(m);
     CHECK(!rv_is_fencing(m->h));
-    raise_to(&m->w->completed, mine);
+    raise_to(&m->w->completed[asid], mine);
 }
 
 /* Waits for an interrupt; another hart sends one to all before it ends. */
@@ -585,6 +651,8 @@ static void *hart_main(void *arg)
         use_translation(m);
         if (what < 3)
             change_and_fence(m);
+        else if (what == 6)
+            go_to_another_space(m);
         else if (what < 5)
             call_of(h, IPI, 0, (uint64_t[6]){next_random(m) & 15, 0});
         else if (what == 5 && h->hartid != 0)
@@ -623,7 +691,8 @@ static void threads_do_all_of_it(void **state)
         assert_true(w->member[i].n_waits > 20);
     }
     pthread_barrier_destroy(&w->begin);
-    assert_true(atomic_load(&w->completed) > w->rounds);
+    for (unsigned k = 0; k < N_ASIDS; k++)
+        assert_true(atomic_load(&w->completed[k]) > w->rounds / 4);
     destroy(w);
 }
 
@@ -667,6 +736,7 @@ int main(void)
         cmocka_unit_test(a_fence_waits_for_those_that_run),
         cmocka_unit_test(fence_i_waits_too),
         cmocka_unit_test(a_sleeper_does_it_when_it_wakes),
+        cmocka_unit_test(a_fence_of_another_space_waits_for_nobody),
         cmocka_unit_test(two_that_fence_each_other_go_on),
         cmocka_unit_test(threads_do_all_of_it),
     };

@@ -203,6 +203,31 @@ static void a_generation_of_another_will_do(void **state)
     assert_true(same(0));
 }
 
+/* A fence that a hart hears of late forbids what was walked before it was made, and no more. */
+static void a_late_fence_is_of_its_moment(void **state)
+{
+    uint64_t old = a->s.salt[0], generation, moment;
+
+    (void)state;
+    toy_enter(b, 2, 4);
+    moment = mmu_moment(a->mmu);
+    mmu_fence_since(a->mmu, moment, true, 0, false, 3);
+    assert_int_not_equal(a->s.salt[0], old); /* of the space that it is in */
+    generation = salts->generation;
+    assert_true(generation > moment);
+    mmu_fence_since(b->mmu, moment, true, 0, false, 3);
+    toy_enter(b, 1, 3);
+    assert_int_equal(salts->generation, generation);
+    assert_true(same(0));
+    /* An earlier one does not take back what a later one has forbidden. */
+    toy_enter(b, 2, 4);
+    mmu_fence(b->mmu, true, 0, false, 3);
+    mmu_fence_since(b->mmu, moment, true, 0, false, 3);
+    toy_enter(b, 1, 3);
+    assert_true(salts->generation > generation);
+    assert_false(same(0));
+}
+
 static void other_protection_has_other_salts(void **state)
 {
     (void)state;
@@ -296,6 +321,7 @@ int main(void)
         CASE(who_lags_behind_leaves_at_any_fence),
         CASE(harts_that_all_fence_meet),
         CASE(a_generation_of_another_will_do),
+        CASE(a_late_fence_is_of_its_moment),
         CASE(other_protection_has_other_salts),
         CASE(sets_are_recycled),
         CASE(ids_run_low),

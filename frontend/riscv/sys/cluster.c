@@ -15,6 +15,12 @@
  * target does next, rv_attend() at the next block boundary (the kick) or rv_away(), it takes the
  * list and tells the waiter.
  *
+ * Nor is a hart waited for that is in another space than the fence is about. It uses none of the
+ * translations before it enters that space, and rv_enter_space() says so first, then looks for
+ * mail; who posts puts the mail there, then looks in which space the hart is. One of them sees the
+ * other. Translations that are global belong to no space, and a fence of one space does not name
+ * them (privileged specification, SFENCE.VMA).
+ *
  * fence.i has nothing to do but this: a store into code drops its blocks when it is made, and a
  * hart that has been in its run loop since is in none of them. */
 #include <pthread.h>
@@ -131,12 +137,35 @@ static void sleep_no_more(struct rv_hart *h)
 
 /* ---- Mail ------------------------------------------------------------------------------ */
 
+/* Who forks again and again fences the same again and again. */
+static struct rv_fence *find_fence(struct mail *m, const struct rv_fence *fence)
+{
+    for (unsigned i = 0; i < m->n_fences; i++) {
+        struct rv_fence *f = &m->fence[i];
+
+        if (f->start == fence->start && f->len == fence->len && f->all_asid == fence->all_asid &&
+            f->asid == fence->asid)
+            return f;
+    }
+    return NULL;
+}
+
 static void add_fence(struct mail *m, const struct rv_fence *fence)
 {
-    if (m->n_fences == MAX_FENCES)
+    struct rv_fence *same = find_fence(m, fence);
+
+    if (same)
+        same->moment = fence->moment > same->moment ? fence->moment : same->moment;
+    else if (m->n_fences == MAX_FENCES)
         m->fence_all = true;
     else
         m->fence[m->n_fences++] = *fence;
+}
+
+/* Can it be in the middle of what the fence is about? */
+static bool concerns(const struct seat *to, const struct rv_fence *fence)
+{
+    return !fence || fence->all_asid || atomic_load(&to->h->asid) == fence->asid;
 }
 
 static void post(struct seat *to, struct seat *from, const struct rv_fence *fence)
@@ -146,11 +175,11 @@ static void post(struct seat *to, struct seat *from, const struct rv_fence *fenc
     pthread_mutex_lock(&to->lock);
     if (fence)
         add_fence(&to->mail, fence);
-    wait = !to->away;
+    atomic_store(&to->has_mail, true);
+    wait = !to->away && concerns(to, fence);
     if (wait) {
         to->mail.waiters |= bit((unsigned)from->h->hartid);
         atomic_fetch_add(&from->waits_for, 1);
-        atomic_store(&to->has_mail, true);
     }
     pthread_mutex_unlock(&to->lock);
     if (wait)
@@ -164,7 +193,16 @@ static void do_fences(struct rv_hart *h, const struct mail *m)
         return;
     }
     for (unsigned i = 0; i < m->n_fences; i++)
-        rv_fence_now(h, &m->fence[i]);
+        rv_do_fence(h, &m->fence[i]);
+}
+
+static struct mail take_fences_locked(struct seat *s)
+{
+    struct mail mail = s->mail;
+
+    s->mail.n_fences = 0;
+    s->mail.fence_all = false;
+    return mail;
 }
 
 /* The one place where `away` changes. */
@@ -175,9 +213,7 @@ static void take_mail(struct rv_hart *h, bool away)
 
     pthread_mutex_lock(&s->lock);
     s->away = away;
-    mail = s->mail;
-    s->mail.n_fences = 0;
-    s->mail.fence_all = false;
+    mail = take_fences_locked(s);
     s->mail.waiters = 0;
     atomic_store(&s->has_mail, false);
     pthread_mutex_unlock(&s->lock);
@@ -191,6 +227,26 @@ static void take_mail(struct rv_hart *h, bool away)
         if (atomic_fetch_sub(&waiter->waits_for, 1) == 1)
             kick(waiter);
     }
+}
+
+/* In the middle of a block, perhaps: so those who wait for a fence.i go on waiting, for the next
+ * block boundary. */
+void rv_enter_space(struct rv_hart *h, uint32_t asid)
+{
+    struct mail mail;
+    struct seat *s;
+
+    atomic_store(&h->asid, asid);
+    if (!h->cluster)
+        return;
+    s = seat_of(h);
+    if (!atomic_load(&s->has_mail))
+        return;
+    pthread_mutex_lock(&s->lock);
+    mail = take_fences_locked(s);
+    atomic_store(&s->has_mail, mail.waiters != 0);
+    pthread_mutex_unlock(&s->lock);
+    do_fences(h, &mail);
 }
 
 void rv_away(struct rv_hart *h)
@@ -230,23 +286,30 @@ void rv_send_ipi(struct rv_hart *h, uint64_t harts)
 /* Above this many pages one fence of everything is cheaper. */
 enum { FENCE_MAX_PAGES = 64 };
 
-void rv_fence_now(struct rv_hart *h, const struct rv_fence *f)
+void rv_do_fence(struct rv_hart *h, const struct rv_fence *f)
 {
     uint64_t first = align_down(f->start, PAGE_SIZE);
     bool all = (f->start == 0 && f->len == 0) || f->len > FENCE_MAX_PAGES * PAGE_SIZE;
 
     if (all) {
-        mmu_fence(h->s.mmu, true, 0, f->all_asid, f->asid);
+        mmu_fence_since(h->s.mmu, f->moment, true, 0, f->all_asid, f->asid);
         return;
     }
     for (uint64_t at = 0; at < f->start - first + f->len; at += PAGE_SIZE)
-        mmu_fence(h->s.mmu, false, first + at, f->all_asid, f->asid);
+        mmu_fence_since(h->s.mmu, f->moment, false, first + at, f->all_asid, f->asid);
 }
 
 void rv_send_fence(struct rv_hart *h, uint64_t harts, const struct rv_fence *fence)
 {
+    struct rv_fence now;
+
+    if (fence) {
+        now = *fence;
+        now.moment = mmu_moment(h->s.mmu);
+        fence = &now;
+    }
     if (fence && (harts >> h->hartid & 1))
-        rv_fence_now(h, fence);
+        rv_do_fence(h, fence);
     else if (!fence)
         host_serialize();
     harts &= ~bit((unsigned)h->hartid);

@@ -56,6 +56,8 @@ void rv_sync(struct rv_hart *h)
     uint64_t key = bare ? 0 : h->satp;
     uint32_t asid = (uint32_t)bits_get(key, 44, 16);
 
+    if (atomic_load_explicit(&h->asid, memory_order_relaxed) != asid)
+        rv_enter_space(h, asid);
     mmu_switch(h->s.mmu, key, asid, data_rights, rv_fetch_rights(h), rv_mode_key(h));
     rv_sync_irq(h);
 }

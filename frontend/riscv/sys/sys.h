@@ -177,6 +177,7 @@ struct rv_fence {
     uint64_t start, len;
     bool all_asid;
     uint32_t asid;
+    uint64_t moment; /* when it was made (mmu_moment); see rv_send_fence() */
 };
 
 unsigned rv_n_harts(const struct rv_hart *h);
@@ -196,7 +197,10 @@ enum rv_attend rv_attend(struct rv_hart *h);
 void rv_send_ipi(struct rv_hart *h, uint64_t harts);
 /* fence NULL: fence.i. The hart goes on when all have done it. */
 void rv_send_fence(struct rv_hart *h, uint64_t harts, const struct rv_fence *fence);
-void rv_fence_now(struct rv_hart *h, const struct rv_fence *fence);
+void rv_do_fence(struct rv_hart *h, const struct rv_fence *fence);
+/* Says in which space the hart is to be, and does the fences that nobody had waited for. Before
+ * mmu_switch(). */
+void rv_enter_space(struct rv_hart *h, uint32_t asid);
 
 /* False: it is not stopped. */
 bool rv_start(struct rv_hart *h, unsigned hartid, uint64_t pc, uint64_t arg) MUST_CHECK;
