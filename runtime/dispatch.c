@@ -222,6 +222,8 @@ static bool serve_pending(struct hart *h)
     const struct hart_events *ev = &h->config.events;
 
     pass(h);
+    if (atomic_load_explicit(&h->tc->word_waiters, memory_order_relaxed))
+        word_wake(h->tc);
     if (h->config.stress_irq)
         atomic_fetch_or(&s->pending, PENDING_IRQ | PENDING_EVENT);
     while (atomic_load(&s->pending)) {
@@ -238,6 +240,8 @@ static bool serve_pending(struct hart *h)
             return false;
         if (p & PENDING_WAIT)
             wait_for_interrupt(h);
+        else if (p & PENDING_REST)
+            ev->rest(ev->arg);
         mmu_sample(h->mmu, h->stats.translated + h->stats.evaluated);
         if (atomic_load(&s->pending) & PENDING_IRQ && h->config.guest->interrupt(s)) {
             h->link_from = NULL;

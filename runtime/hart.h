@@ -23,6 +23,8 @@ struct hart_events {
     bool (*poll)(void *arg);
     /* The guest waits: sleeps until pending is not 0 or the next deadline. */
     void (*wait)(void *arg);
+    /* PENDING_REST was set: sleeps for a moment. NULL: nobody sets it. */
+    void (*rest)(void *arg);
     void *arg;
 };
 
@@ -87,3 +89,7 @@ void hart_set_due(struct hart *h, uint64_t icount);
 /* Sleeps until it is kicked or timeout_ns have passed; UINT64_MAX: no limit. May return
  * early. Harts that take turns have a clock of their own: there it is until hart_set_due(). */
 void hart_sleep(struct hart *h, uint64_t timeout_ns);
+/* The same, or until another hart that comes round its loop finds that the word (of size bytes, in
+ * guest RAM's plain view) is not `value` any more. From events.rest. */
+void hart_sleep_on_word(struct hart *h, const void *word, unsigned size, uint64_t value,
+                        uint64_t timeout_ns);

@@ -32,10 +32,11 @@ struct tcache {
 
     /* quiesce.c */
     _Atomic uint64_t epoch;
-    pthread_mutex_t stop_lock; /* held while the world is stopped */
-    _Atomic uint32_t stopping; /* 1: harts wait here */
-    struct hart *stopped_by;   /* stop_lock */
-    _Atomic unsigned n_wraps;  /* of the salts: each hart follows in quiesce_enter() */
+    pthread_mutex_t stop_lock;     /* held while the world is stopped */
+    _Atomic uint32_t stopping;     /* 1: harts wait here */
+    struct hart *stopped_by;       /* stop_lock */
+    _Atomic uint64_t word_waiters; /* bit n: hart n sleeps in hart_sleep_on_word() */
+    _Atomic unsigned n_wraps;      /* of the salts: each hart follows in quiesce_enter() */
 
     struct turns turns; /* config.turns */
 };
@@ -62,6 +63,10 @@ struct hart {
     struct check *check;    /* ENGINE_CHECK only */
     _Atomic uint32_t kicks; /* ENGINE_CHECK: bits that wait for the block's end */
     _Atomic bool asleep;
+    /* What it sleeps on: its thread's; others read it while its bit in word_waiters is set. */
+    const void *_Atomic word;
+    _Atomic uint64_t word_value;
+    _Atomic unsigned word_size;
     _Atomic uint64_t passed; /* the epoch in which it came round its loop last; see quiesce.c */
     struct turn turn;        /* config.turns */
     bool salts_wrapped;
@@ -106,6 +111,11 @@ void log_exec(const struct hart *h, uint64_t gpa);
 /* The block at s->pc, translated if need be. NULL: a fetch fault was delivered, or the block ran
  * for the first time, and has run. */
 struct block *fetch_block(struct hart *h);
+
+/* ---- word_wait.c ---------------------------------------------------------------------- */
+
+/* Wakes harts whose words have changed; for when there is one (word_waiters). */
+void word_wake(struct tcache *t);
 
 /* ---- check_mode.c ------------------------------------------------------------------- */
 

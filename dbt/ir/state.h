@@ -38,6 +38,7 @@ enum {
     PENDING_LEAVE = 8,  /* the running block was dropped, or its assumptions are void */
     PENDING_TIME = 16,  /* --time=virtual: icount has reached icount_deadline */
     PENDING_YIELD = 32, /* --time=virtual: the guest waits for what another hart is to do */
+    PENDING_REST = 64,  /* it spins for that: let it sleep a moment */
 };
 
 enum {

@@ -69,6 +69,9 @@ struct rv_hart {
     /* Called with now_arg when stimecmp moves into the future, also by SBI set_timer:
      * the machine is to call rv_timer_tick() then. UINT64_MAX: never. */
     void (*set_timer)(void *arg, uint64_t deadline_ticks);
+    /* Called with now_arg every few times that the hart waits for the word of its reservation
+     * (wrs), instead of sched_yield(). NULL: not. */
+    void (*spins_on_word)(void *arg);
     const struct rv_sbi_host *sbi;
     void *machine;
     _Atomic uint32_t asid; /* the space that it is in; written by rv_sync(), before it is entered */

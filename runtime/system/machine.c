@@ -2,6 +2,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -103,6 +104,14 @@ static void add_rom(struct machine *m)
         phys_set_rom(&m->phys, MEMMAP_flash_gpa, MEMMAP_flash_len, m->run.ends->firmware.flash);
 }
 
+/* 1 if the host does not say: then harts that spin sleep sooner than they need to. */
+static unsigned count_processors(void)
+{
+    cpu_set_t set;
+
+    return sched_getaffinity(0, sizeof set, &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
+}
+
 static bool create_harts(struct machine *m, struct err *e)
 {
     size_t len = align_up(m->cfg.n_harts * sizeof *m->hart, 64);
@@ -119,6 +128,7 @@ static bool create_harts(struct machine *m, struct err *e)
     m->tcache = tcache_create(&m->phys, &shared, e);
     if (!m->tcache)
         return false;
+    m->n_processors = count_processors();
     m->cluster = rv_cluster_create(m->cfg.n_harts);
     m->hart = aligned_alloc(64, len);
     CHECK(m->hart && "memory for the harts");

@@ -131,7 +131,7 @@ static struct hart_config make_config(struct machine_hart *h)
         .guest = &rv_guest_ops,
         .time = machine_ir_time,
         .mmu_guest = &rv_mmu_guest,
-        .events = {.poll = poll_events, .wait = hart_wait, .arg = h},
+        .events = {.poll = poll_events, .wait = hart_wait, .rest = hart_rest, .arg = h},
         .no_links = run->no_links,
         .evaluate_first = run->evaluate_first,
         .stress_irq = run->stress_irq,
@@ -151,6 +151,8 @@ bool hart_init(struct machine_hart *h, struct machine *m, unsigned index, struct
     h->cpu.now_arg = h;
     h->cpu.virtual_time = m->run.virtual_time;
     h->cpu.set_timer = set_supervisor_timer;
+    if (m->cfg.n_harts > m->n_processors && m->run.engine != ENGINE_CHECK && !m->run.virtual_time)
+        h->cpu.spins_on_word = hart_spins;
     h->cpu.sbi = &sbi_host;
     h->cpu.machine = m;
     rv_cluster_add(m->cluster, &h->cpu);

@@ -52,6 +52,10 @@ struct machine_hart {
     /* Interrupt lines that other threads drive: applied between blocks. */
     _Atomic uint64_t line_level;
     uint64_t line_applied; /* the hart's thread's */
+
+    /* The hart's thread's: when it was last in hart_spins(), and how often in the same loop. */
+    uint64_t spun_at;
+    unsigned n_spins;
 };
 
 /* Where the harts' threads wait until all of them can begin, or one cannot. */
@@ -68,6 +72,7 @@ struct machine {
     struct machine_run_config run;
     struct machine_hart *hart; /* n_harts of them */
     unsigned n_harts;
+    unsigned n_processors; /* of the host's, for this process */
     struct rv_cluster *cluster;
     struct tcache *tcache;
     struct phys phys;
@@ -116,6 +121,9 @@ void hart_set_deadline(struct machine_hart *h, unsigned timer, uint64_t ticks);
 void hart_serve_timers(struct machine_hart *h);
 /* The hart's thread, from events.wait. */
 void hart_wait(void *arg);
+/* The hart's thread, rv_hart.spins_on_word and events.rest. */
+void hart_spins(void *arg);
+void hart_rest(void *arg);
 
 /* ---- machine_hart.c ------------------------------------------------------------------------ */
 

@@ -2,6 +2,7 @@
  * the host's that signals its thread. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
 #include <x86intrin.h>
 
@@ -211,6 +212,37 @@ void hart_wait(void *arg)
     sleep_until(h, at);
     if (at <= ticks_of(h))
         hart_kick(h->hart, PENDING_EVENT);
+}
+
+/* ---- Spinning -------------------------------------------------------------------------------- */
+
+/* Called for every few turns of a loop in which the guest waits for the word that LR has read (its
+ * `wrs`). Who is to store it may be waiting for a host processor: then this hart, after a while,
+ * sleeps until it is something else. */
+enum { SPINS_BEFORE_REST = 4, REST_NS = 200000, SPIN_GAP_TICKS = 100 };
+
+void hart_spins(void *arg)
+{
+    struct machine_hart *h = arg;
+
+    if (ticks_of(h) - h->spun_at > SPIN_GAP_TICKS) /* it is another loop */
+        h->n_spins = 0;
+    if (++h->n_spins >= SPINS_BEFORE_REST)
+        hart_kick(h->hart, PENDING_REST);
+    h->spun_at = ticks_of(h);
+}
+
+void hart_rest(void *arg)
+{
+    struct machine_hart *h = arg;
+    struct mmu_reservation r = mmu_get_reservation(h->cpu.s.mmu);
+
+    if (!r.reserved || !phys_is_ram(&h->m->phys, r.gpa, r.size))
+        return;
+    rv_away(&h->cpu);
+    hart_sleep_on_word(h->hart, phys_ptr(&h->m->phys, r.gpa), r.size, r.value, REST_NS);
+    rv_back(&h->cpu);
+    h->spun_at = ticks_of(h);
 }
 
 /* ---- The host's timer --------------------------------------------------------------------------

@@ -431,7 +431,7 @@ static struct toy_hart *make_hart(struct toy_world *w, const struct toy_config *
         .guest = &ops,
         .time = no_time,
         .mmu_guest = &mmu_ops,
-        .events = {poll_world, wait_world, w},
+        .events = {.poll = poll_world, .wait = wait_world, .arg = w},
         .evaluate_first = config->evaluate_first,
         .no_links = config->no_links,
     };

@@ -334,6 +334,96 @@ static void a_sleeper_is_stopped(void **state)
     end();
 }
 
+/* ---- Sleeping on a word ------------------------------------------------------------------------
+ */
+
+static _Atomic unsigned word_size;
+static _Atomic unsigned n_rests;
+
+static void rest_on_data(void *arg)
+{
+    struct toy_world *w = arg;
+    uint64_t value = word_size == 8 ? 7 : UINT64_MAX << 32 | 7; /* no matter what is above */
+
+    hart_sleep_on_word(w->hart, phys_ptr(&w->phys, DATA), word_size, value, UINT64_MAX);
+    atomic_fetch_add(&n_rests, 1);
+}
+
+static void store_data(uint64_t value)
+{
+    __atomic_store_n((uint64_t *)(void *)phys_ptr(&a->world->phys, DATA), value, __ATOMIC_SEQ_CST);
+}
+
+static void rest_until_asleep(unsigned size)
+{
+    const struct hart *h = b->world->hart;
+
+    word_size = size;
+    store_data(7);
+    hart_kick(b->world->hart, PENDING_REST);
+    while (!atomic_load(&h->asleep))
+        usleep(100);
+}
+
+/* `a` comes round its loop; is b still asleep? */
+static bool sleeps_on(uint64_t stop)
+{
+    unsigned n = atomic_load(&n_rests);
+
+    toy_run(a, stop);
+    usleep(2000);
+    return atomic_load(&n_rests) == n;
+}
+
+static void await_rests(unsigned n)
+{
+    while (atomic_load(&n_rests) < n)
+        usleep(100);
+    assert_int_equal(atomic_load(&n_rests), n);
+}
+
+static void who_sleeps_on_a_word_is_waked_by_who_comes_round(void **state)
+{
+    const uint64_t upper_differs = UINT64_C(1) << 32 | 7, stop_at = CODE + 0x1000;
+    uint64_t at = CODE;
+    struct toy_run r;
+
+    begin(state);
+    atomic_store(&n_rests, 0);
+    b->world->hart->config.events.rest = rest_on_data;
+    TOY(a, at, ADDI, 3, 3, 1);
+    TOY(a, at, ST, 3, 6, 0);
+    TOY(a, at, JMP, 0, 0, -4);
+    at = stop_at;
+    TOY(a, at, STOP, 0, 0, 0);
+    b->s.reg[6] = DATA + 64;
+    toy_start(&r, b, CODE);
+    while (look(DATA + 64) == 0) /* so that no kick comes before it begins */
+        continue;
+    rest_until_asleep(8);
+    assert_true(sleeps_on(stop_at));
+    store_data(upper_differs);
+    toy_run(a, stop_at);
+    await_rests(1);
+
+    rest_until_asleep(4);
+    store_data(upper_differs);
+    assert_true(sleeps_on(stop_at));
+    store_data(8);
+    toy_run(a, stop_at);
+    await_rests(2);
+
+    /* It has changed already; and a kick ends it, too. */
+    hart_kick(b->world->hart, PENDING_REST);
+    await_rests(3);
+    rest_until_asleep(8);
+    hart_kick(b->world->hart, PENDING_LEAVE);
+    await_rests(4);
+    assert_int_equal(atomic_load(&a->world->tcache->word_waiters), 0);
+    stop(&r);
+    end();
+}
+
 #define EACH(f)                                                                                    \
     cmocka_unit_test_prestate(f, (void *)(uintptr_t)&hows[0]),                                     \
         cmocka_unit_test_prestate(f, (void *)(uintptr_t)&hows[1]),                                 \
@@ -350,6 +440,8 @@ int main(void)
         EACH(two_spaces_share_code),
         EACH(the_world_stops),
         EACH(a_sleeper_is_stopped),
+        cmocka_unit_test_prestate(who_sleeps_on_a_word_is_waked_by_who_comes_round,
+                                  (void *)(uintptr_t)&hows[0]),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

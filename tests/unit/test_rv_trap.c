@@ -426,6 +426,41 @@ static void test_waiting_yields(void **state)
     rv_cluster_destroy(two);
 }
 
+static void count_spins(void *arg)
+{
+    ++*(unsigned *)arg;
+}
+
+/* Who waits for the word of a reservation may do so by other means. */
+static void test_waiting_for_a_word(void **state)
+{
+    struct rig *r = *state;
+    struct rv_cluster *two = rv_cluster_create(2);
+    uint64_t result, cause, tval;
+    unsigned n_spins = 0;
+
+    rv_cluster_add(two, r->h);
+    r->h->spins_on_word = count_spins;
+    r->h->now_arg = &n_spins;
+    for (unsigned reserved = 0; reserved < 2; reserved++) {
+        n_yields = 0;
+        r->h->s.reservation = reserved;
+        for (int k = 0; k < 1000; k++)
+            assert_true(rig_call(r, rv_help_wrs, 0x00d00073, 0, 0, &result, &cause, &tval));
+        assert_in_range(n_yields + n_spins, 1, 100);
+        assert_int_equal(reserved ? n_yields : n_spins, 0);
+    }
+    n_spins = 0;
+    for (int k = 0; k < 1000; k++)
+        assert_true(rig_call(r, rv_help_pause, 0x0100000f, 0, 0, &result, &cause, &tval));
+    assert_int_equal(n_spins, 0); /* which says nothing of a word */
+    r->h->s.reservation = 0;
+    r->h->spins_on_word = NULL;
+    r->h->now_arg = r;
+    r->h->cluster = NULL;
+    rv_cluster_destroy(two);
+}
+
 static void test_cbo(void **state)
 {
     static const struct {
@@ -538,6 +573,7 @@ int main(void)
         T(test_privileged_instructions),
         T(test_wfi_waits),
         T(test_waiting_yields),
+        T(test_waiting_for_a_word),
         T(test_cbo),
         T(test_atomics_reach_memory),
         T(test_fs_dirty_and_jump_check),

@@ -50,16 +50,20 @@ uint64_t rv_help_sret(struct cpu_state *s, uint64_t k, uint64_t a, uint64_t b, u
     return rv_sret(hart(s));
 }
 
-/* Who says so waits for what another hart, or a device, is to do. With more harts than host cores
- * that hart may be waiting for this one's core: so after a while, a time that hurts nobody when the
- * other runs, the host is asked to let somebody else run. In virtual time only one runs. */
-static void relax(struct rv_hart *h)
+/* Who says so waits for what another hart, or a device, is to do; here for a time that hurts nobody
+ * when the other runs. */
+static bool has_spun(struct rv_hart *h)
 {
-    enum { PAUSES_A_YIELD = 32 };
+    enum { PAUSES = 32 };
 
     __builtin_ia32_pause();
-    if (rv_n_harts(h) == 1 || ++h->n_pauses % PAUSES_A_YIELD != 0)
-        return;
+    return rv_n_harts(h) > 1 && ++h->n_pauses % PAUSES == 0;
+}
+
+/* With more harts than host cores the other may be waiting for this one's core: the host is asked
+ * to let somebody else run. In virtual time only one runs. */
+static void let_others_run(struct rv_hart *h)
+{
     if (h->virtual_time)
         atomic_fetch_or(&h->s.pending, PENDING_YIELD);
     else
@@ -73,10 +77,10 @@ uint64_t rv_help_wfi(struct cpu_state *s, uint64_t k, uint64_t a, uint64_t b, ui
 {
     (void)a, (void)b, (void)c;
     legal_or_raise(s, supervisor_may(hart(s), RV_STATUS_TW), k);
-    if (rv_wakes(hart(s)))
-        relax(hart(s));
-    else
+    if (!rv_wakes(hart(s)))
         atomic_fetch_or(&s->pending, PENDING_WAIT);
+    else if (has_spun(hart(s)))
+        let_others_run(hart(s));
     return 0;
 }
 
@@ -89,14 +93,20 @@ uint64_t rv_help_wrs(struct cpu_state *s, uint64_t k, uint64_t a, uint64_t b, ui
 
     (void)a, (void)b, (void)c;
     legal_or_raise(s, rv_k_wrs_short(k) || !trapped, k);
-    relax(hart(s));
+    if (!has_spun(hart(s)))
+        return 0;
+    if (s->reservation && hart(s)->spins_on_word)
+        hart(s)->spins_on_word(hart(s)->now_arg);
+    else
+        let_others_run(hart(s));
     return 0;
 }
 
 uint64_t rv_help_pause(struct cpu_state *s, uint64_t k, uint64_t a, uint64_t b, uint64_t c)
 {
     (void)k, (void)a, (void)b, (void)c;
-    relax(hart(s));
+    if (has_spun(hart(s)))
+        let_others_run(hart(s));
     return 0;
 }
 

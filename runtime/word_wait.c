@@ -1,0 +1,49 @@
+/* A hart that spins for a word of guest memory sleeps, where there are more harts than host
+ * processors; others wake it when the word has changed.
+ *
+ * Spinning would take the time of him who is to change it. Worse, locks are handed on in turn: each
+ * owner must come to run before the next, so all would wait for the host to come round to him,
+ * again and again. But no store tells who waits for it. So harts look at the words of those who
+ * sleep whenever they come round their loops, which is every few microseconds where a kernel works.
+ *
+ * Nobody is missed for longer than the sleeper's time limit: who stores and comes round may not see
+ * yet that another has lain down, and that one may not see the store; the next who comes round sees
+ * both. */
+#include "runtime/hart_int.h"
+
+#include "dbt/base/bits.h"
+
+static bool has_changed(const struct hart *h)
+{
+    const void *word = atomic_load(&h->word);
+    uint64_t value = atomic_load(&h->word_value);
+
+    return atomic_load(&h->word_size) == 8
+               ? __atomic_load_n((const uint64_t *)word, __ATOMIC_RELAXED) != value
+               : __atomic_load_n((const uint32_t *)word, __ATOMIC_RELAXED) != (uint32_t)value;
+}
+
+/* A sleeper may just go to sleep on another word, and be waked for a mixture: it spins again. */
+void word_wake(struct tcache *t)
+{
+    for (uint64_t left = atomic_load(&t->word_waiters); left; left &= left - 1) {
+        unsigned k = (unsigned)__builtin_ctzll(left);
+
+        if (has_changed(t->hart[k]) && atomic_fetch_and(&t->word_waiters, ~bit(k)) & bit(k))
+            hart_kick(t->hart[k], PENDING_LEAVE);
+    }
+}
+
+void hart_sleep_on_word(struct hart *h, const void *word, unsigned size, uint64_t value,
+                        uint64_t timeout_ns)
+{
+    struct tcache *t = h->tc;
+
+    atomic_store(&h->word, word);
+    atomic_store(&h->word_size, size);
+    atomic_store(&h->word_value, value);
+    atomic_fetch_or(&t->word_waiters, bit(h->n));
+    if (!has_changed(h))
+        hart_sleep(h, timeout_ns);
+    atomic_fetch_and(&t->word_waiters, ~bit(h->n));
+}
