@@ -85,11 +85,7 @@ static bool is_chase(const struct ir_block *b)
 /* Does the access, of the guest instruction at insn_off, go through the window? */
 static bool goes_through(const struct x64_emitter *x, const struct ir_insn *in, uint32_t insn_off)
 {
-    const struct x64_mmu_layout *l = &x->layout;
-    uint64_t page = x->b->gpa & ~(uint64_t)(PAGE_SIZE - 1);
-
-    return is_near((int64_t)in->imm) &&
-           !(l->is_wild && l->is_wild(l->is_wild_arg, page + insn_off, x->b->mode));
+    return is_near((int64_t)in->imm) && !x64_is_wild_at(x, insn_off);
 }
 
 /* ---- Roots of loops ----------------------------------------------------------------------------
@@ -152,10 +148,9 @@ static void note_root(struct x64_emitter *x, uint16_t root)
 
 static void find_loop_roots(struct x64_emitter *x)
 {
-    const struct x64_mmu_layout *l = &x->layout;
     const struct ir_block *b = x->b;
 
-    if (l->is_wild && l->is_wild(l->is_wild_arg, X64_LOOP_AT(b->gpa), b->mode))
+    if (x64_is_wild(x, X64_LOOP_AT(b->gpa)))
         return;
     for (unsigned i = 0; i < b->n; i++) {
         if (!(ir_ops[b->insn[i].op].flags & (LOAD | STORE)))
@@ -209,10 +204,14 @@ static void compare_loop_roots(struct x64_emitter *x)
 void x64_window_choose(struct x64_emitter *x)
 {
     CHECK(!x->windowed || x->layout.window_guard >= 4 * DISP_NEAR);
+    bool loop = x->windowed && is_loop(x->b);
+
     x->n_roots = 0;
-    x->has_origin = x->windowed && is_loop(x->b) && is_chase(x->b);
+    x->has_origin = loop && is_chase(x->b);
     if (x->has_origin)
         x->temps &= ~(UINT32_C(1) << ORIGIN);
+    if (loop && !x->b->virtual_time)
+        find_loop_roots(x);
 }
 
 void x64_window_start(struct x64_emitter *x)
@@ -222,8 +221,6 @@ void x64_window_start(struct x64_emitter *x)
         return;
     if (x->has_origin)
         x64_mov_rm(&x->c, ORIGIN, in_view(x->layout.window_origin_off));
-    if (!x->b->virtual_time && is_loop(x->b))
-        find_loop_roots(x);
     if (x->n_roots)
         compare_loop_roots(x);
     x->unit.loop = x64_at(&x->c);

@@ -3,10 +3,10 @@
  * A window pays where code runs for long in an address space whose mappings stay. What it costs is
  * known only afterwards. So (WINDOWS_AUTO):
  *
- *   no window --the space was found running for slot.need_ns, and for RATE times what the window
- * will cost, as far as the TLB tells--> window, filled from the TLB window --changing mappings took
- * more than a credit + 1/RATE of the time--> none; need_ns times BACKOFF window --not used for
- * IDLE--> none
+ *   gets a window    when it was found running for slot.need_ns, and for RATE times what the window
+ *                    will cost as far as the TLB tells, from which it is filled
+ *   loses it         when changing mappings took more than a credit and 1/RATE of the time: the
+ * next one takes BACKOFF times as long; or when nobody has used it for IDLE_MS
  *
  * All of this happens between blocks (mmu_sample) or when a space is made: a block that runs counts
  * on the window that it was entered with. */
@@ -153,6 +153,14 @@ static void note_mapped(struct mmu *m, uint64_t n)
     m->stats.window_pages += n;
 }
 
+/* 64 KiB (Svnapot) are dropped with the 2 MiB around them. */
+static enum window_leaf leaf_of_len(uint64_t page_len)
+{
+    return page_len == PAGE_SIZE           ? LEAF_PAGE
+           : page_len <= UINT64_C(1) << 21 ? LEAF_MIDDLE
+                                           : LEAF_LARGE;
+}
+
 /* A leaf of 2 MiB and more: its 2 MiB around va in one piece, where physical protection is the same
  * for all of them, which is asked page by page. */
 static bool map_leaf(struct mmu *m, uint64_t va, const struct peeked *p)
@@ -169,7 +177,7 @@ static bool map_leaf(struct mmu *m, uint64_t va, const struct peeked *p)
             return false;
     note_mapped(m, bytes / PAGE_SIZE);
     window_map(m->slot->window, first, gpa, (unsigned)(bytes / PAGE_SIZE), p->write,
-               p->map.page_len > bytes ? LEAF_LARGE : LEAF_MIDDLE);
+               leaf_of_len(p->map.page_len));
     return true;
 }
 
@@ -188,14 +196,6 @@ static void flush(struct mmu *m, struct run *r)
         window_map(m->slot->window, r->va, r->gpa, r->n, r->write, r->leaf);
     }
     r->n = 0;
-}
-
-/* 64 KiB (Svnapot) are dropped with the 2 MiB around them. */
-static enum window_leaf leaf_of_len(uint64_t page_len)
-{
-    return page_len == PAGE_SIZE           ? LEAF_PAGE
-           : page_len <= UINT64_C(1) << 21 ? LEAF_MIDDLE
-                                           : LEAF_LARGE;
 }
 
 static void add(struct mmu *m, struct run *r, uint64_t va, const struct peeked *p)
@@ -400,7 +400,6 @@ void mmu_sample(struct mmu *m, uint64_t n_blocks)
     if (!m->windows)
         return;
     uint64_t now = window_clock(), since = now - m->sampled_at;
-
     uint64_t n_new = n_blocks - m->sampled_blocks;
 
     m->sampled_at = now;

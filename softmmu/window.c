@@ -97,6 +97,13 @@ void windows_destroy(struct windows *ws)
 
 /* ---- One window --------------------------------------------------------------------------- */
 
+static void free_window(struct window *w)
+{
+    release(w->base, RESERVED_BYTES);
+    release(w->page, WINDOW_N_PAGES * sizeof *w->page);
+    release(w, sizeof *w);
+}
+
 struct window *window_open(struct windows *ws, uint64_t limit)
 {
     struct window *w = reserve(sizeof *w, PROT_READ | PROT_WRITE);
@@ -111,9 +118,7 @@ struct window *window_open(struct windows *ws, uint64_t limit)
     if (!w->base || !w->page ||
         mprotect(w->base + VIEW_AT, align_up(sizeof *w->view, PAGE_SIZE), PROT_READ | PROT_WRITE) !=
             0) {
-        release(w->base, RESERVED_BYTES);
-        release(w->page, WINDOW_N_PAGES * sizeof *w->page);
-        release(w, sizeof *w);
+        free_window(w);
         return NULL;
     }
     w->view = (struct mmu_view *)(void *)(w->base + VIEW_AT);
@@ -141,9 +146,7 @@ void window_close(struct window *w)
     ws->n--;
     ws->pieces -= w->pieces;
     pthread_mutex_unlock(&ws->lock);
-    release(w->base, RESERVED_BYTES);
-    release(w->page, WINDOW_N_PAGES * sizeof *w->page);
-    release(w, sizeof *w);
+    free_window(w);
 }
 
 bool window_owns(const struct window *w, const void *hva)
@@ -217,15 +220,19 @@ static void spent_since(struct window *w, uint64_t from)
     atomic_fetch_add_explicit(&w->spent, window_clock() - from, memory_order_relaxed);
 }
 
+static void drop_all_locked(struct window *w)
+{
+    uint64_t from = window_clock();
+
+    unmap_all_locked(w);
+    spent_since(w, from);
+}
+
 void window_drop_all(struct window *w)
 {
     pthread_mutex_lock(&w->all->lock);
-    if (w->n_pages) {
-        uint64_t from = window_clock();
-
-        unmap_all_locked(w);
-        spent_since(w, from);
-    }
+    if (w->n_pages)
+        drop_all_locked(w);
     pthread_mutex_unlock(&w->all->lock);
 }
 
@@ -276,14 +283,10 @@ void window_drop_page(struct window *w, uint64_t va)
     if (va >= WINDOW_LIMIT_MAX)
         return;
     pthread_mutex_lock(&w->all->lock);
-    if (w->n_large) { /* how far such a leaf reaches is not noted */
-        uint64_t from = window_clock();
-
-        unmap_all_locked(w);
-        spent_since(w, from);
-    } else if (is_used(w, va >> PAGE_BITS)) {
+    if (w->n_large) /* how far such a leaf reaches is not noted */
+        drop_all_locked(w);
+    else if (is_used(w, va >> PAGE_BITS))
         drop_leaf_locked(w, va >> PAGE_BITS);
-    }
     pthread_mutex_unlock(&w->all->lock);
 }
 

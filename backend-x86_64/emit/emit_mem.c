@@ -75,10 +75,7 @@ struct x64_mem x64_look_up(struct x64_emitter *x, unsigned base, int32_t disp, u
 
 static bool wants_cell(const struct x64_emitter *x)
 {
-    const struct x64_mmu_layout *l = &x->layout;
-    uint64_t page = x->b->gpa & ~(uint64_t)(PAGE_SIZE - 1);
-
-    return x->cells && !(l->is_wild && l->is_wild(l->is_wild_arg, page + x->insn_off, x->b->mode));
+    return x->cells && !x64_is_wild_at(x, x->insn_off);
 }
 
 static struct x64_mem cell_at(const struct x64_emitter *x, unsigned cell)

@@ -47,16 +47,8 @@ start:
     li t0, 0x80400000 >> 2 | V | R | W | U | AD
     put_last middle_of_upper
     trap_to caught
-    li t0, -1
-    csrw pmpaddr0, t0
-    li t0, 0x1f
-    csrw pmpcfg0, t0
-    la t0, root
-    srli t0, t0, 12
-    li t1, 8 << 60
-    or t0, t0, t1
-    csrw satp, t0
-    sfence.vma
+    allow_all
+    paging_on
     li t0, MSTATUS_MPP
     csrc mstatus, t0
     la t0, user
