@@ -39,7 +39,7 @@ struct x64_mmu_layout {
     unsigned n_cells;
     /* Windows (softmmu/mmu.h): from the view to guest address 0; how far from a base that was
      * compared an access may be; and two words of the view. */
-    uint32_t window_off, window_guard, window_limit_off, window_origin_off;
+    uint32_t window_off, window_guard, window_limit_off, window_floor_off, window_origin_off;
     /* Does the instruction at gpa, in this mode, jump from page to page, so that it is better off
      * without a cell? Under IR_MODE_WINDOW: without the window; and of X64_LOOP_AT(gpa): is the
      * loop that starts at gpa entered with addresses that are not in the window? NULL: none does.

@@ -183,22 +183,35 @@ static void cold_plain(struct x64_emitter *x, const struct x64_cold *k)
     x64_jmp_m(c, STATE_MEM(stub[X64_STUB_PENDING]));
 }
 
-/* All are below the limit, a power of two, if what they are together is. */
+/* Goes to *miss when reg is not in the window. */
+static uint32_t compare(struct x64_emitter *x, unsigned reg)
+{
+    bool upper = x->b->window == IR_WINDOW_UPPER;
+
+    x64_cmp_rm(&x->c, reg,
+               in_view(upper ? x->layout.window_floor_off : x->layout.window_limit_off));
+    return x64_jcc(&x->c, upper ? CC_BE : CC_AE);
+}
+
+/* All are below the limit, a power of two, if what any of them has is. */
 static void compare_loop_roots(struct x64_emitter *x)
 {
     struct x64_code *c = &x->c;
+    bool upper = x->b->window == IR_WINDOW_UPPER;
+    void (*join_rm)(struct x64_code * c, unsigned d, struct x64_mem m) =
+        upper ? x64_and_rm : x64_or_rm;
+    void (*join_rr)(struct x64_code * c, unsigned d, unsigned s) = upper ? x64_and_rr : x64_or_rr;
 
     for (unsigned n = 0; n < x->n_roots; n++) {
         unsigned g = (unsigned)x->b->insn[x->root[n]].imm;
         unsigned pin = x->pin_of_guest[g];
 
         if (pin == X64_NO_REG)
-            (n ? x64_or_rm : x64_mov_rm)(c, RAX, x64_guest_reg(g));
+            (n ? join_rm : x64_mov_rm)(c, RAX, x64_guest_reg(g));
         else
-            (n ? x64_or_rr : x64_mov_rr)(c, RAX, pin);
+            (n ? join_rr : x64_mov_rr)(c, RAX, pin);
     }
-    x64_cmp_rm(c, RAX, in_view(x->layout.window_limit_off));
-    x64_cold_add(x, cold_plain, x64_jcc(c, CC_AE))->imm = PLAIN_LOOP;
+    x64_cold_add(x, cold_plain, compare(x, RAX))->imm = PLAIN_LOOP;
 }
 
 void x64_window_choose(struct x64_emitter *x)
@@ -234,15 +247,13 @@ bool x64_in_window(const struct x64_emitter *x, const struct ir_insn *in)
 struct x64_mem x64_window_access(struct x64_emitter *x, const struct ir_insn *in, unsigned base,
                                  uint32_t *miss)
 {
-    struct x64_code *c = &x->c;
     struct x64_place p = x64_place_of(x->b, in);
     bool shares = !x->b->virtual_time && has_place(&p);
     int32_t disp = (int32_t)in->imm;
 
     *miss = 0;
     if (!shares || !is_compared(x, p.root)) {
-        x64_cmp_rm(c, base, in_view(x->layout.window_limit_off));
-        *miss = x64_jcc(c, CC_AE);
+        *miss = compare(x, base);
     }
     if (*miss && shares) {
         x64_cold_add(x, cold_plain, *miss)->imm = PLAIN_ACCESS;
@@ -251,6 +262,8 @@ struct x64_mem x64_window_access(struct x64_emitter *x, const struct ir_insn *in
     }
     if (x->has_origin)
         return (struct x64_mem){(uint8_t)base, ORIGIN, 0, false, disp};
+    int32_t off = (int32_t)x->layout.window_off;
+
     return (struct x64_mem){(uint8_t)base, X64_NO_REG, 0, true,
-                            disp + (int32_t)x->layout.window_off};
+                            disp + (x->b->window == IR_WINDOW_UPPER ? -off : off)};
 }

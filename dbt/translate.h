@@ -30,6 +30,7 @@ struct translate_job {
     const struct cpu_state *s; /* for the model; not changed */
     uint64_t gpa, gva;         /* of the first instruction; gva for dumps only */
     uint32_t mode;
+    enum ir_window window; /* under IR_MODE_WINDOW: which there is */
     const struct guest_fetch *fetch;
 };
 

@@ -55,6 +55,7 @@ static const struct x64_mmu_layout mmu_layout = {
     .window_off = WINDOW_OFF,
     .window_guard = WINDOW_GUARD,
     .window_limit_off = offsetof(struct mmu_view, window_limit),
+    .window_floor_off = offsetof(struct mmu_view, window_floor),
     .window_origin_off = offsetof(struct mmu_view, window_origin),
     .load = slow_load,
     .store = slow_store,

@@ -306,8 +306,12 @@ struct block *fetch_block(struct hart *h)
         return b;
 
     const struct guest_fetch fetch = {.parcel = parcel, .arg = &w, .end = begin_making(&w, gpa)};
-    const struct translate_job job = {
-        .s = s, .gpa = gpa, .gva = s->pc, .mode = mode, .fetch = &fetch};
+    const struct translate_job job = {.s = s,
+                                      .gpa = gpa,
+                                      .gva = s->pc,
+                                      .mode = mode,
+                                      .window = mmu_code_window(h->mmu),
+                                      .fetch = &fetch};
 
     if (s->plain) {
         wild_plain(h, gpa, mode);

@@ -73,6 +73,10 @@ static void note_fill(struct mmu *m, uint64_t gva, const struct mmu_map *map, ui
 
     slot->view->touched |= bit(tlb_index(gva) / CHUNK);
     *flags = map->global ? TLB_GLOBAL : 0;
+    if (slot == &m->common.slot && !(map->global && gva >> 63)) {
+        *flags = 0;
+        m->common.has_others = true;
+    }
     if (map->page_len <= PAGE_SIZE)
         return;
     *flags |= TLB_HUGE;

@@ -16,7 +16,7 @@
 
 static size_t view_pool_bytes(void)
 {
-    return view_bytes() * N_SPACES * N_VIEWS;
+    return view_bytes() * N_VIEWS_OF_ALL;
 }
 static void *map_zero(size_t bytes)
 {
@@ -71,6 +71,7 @@ void mmu_destroy(struct mmu *m)
     for (unsigned i = 0; i < m->n_spaces; i++)
         for (unsigned k = 0; k < N_VIEWS; k++)
             window_forget(m, &m->spaces[i].slot[k]);
+    window_forget(m, &m->common.slot);
     if (m->own_salts)
         salts_destroy(m->salts);
     unmap(m->view_pool, view_pool_bytes());
@@ -156,7 +157,7 @@ static uint64_t take_salt(struct mmu *m, const struct setting *set, const struct
 {
     struct space *sp = c->space;
     struct salt_ref *r = salt_ref_of(m, sp, high ? bit(63) : 0);
-    const uint32_t mode = set->mode | (c->slot->window ? IR_MODE_WINDOW : 0);
+    const uint32_t mode = set->mode | window_mode(m, set, c->slot);
     const struct salt_key key = key_of(m, set, sp, high);
     bool is_another;
     uint64_t salt = salt_take(m, r, &key, set->fetch_rights, mode, &is_another);
@@ -207,6 +208,8 @@ static void put_in_force(struct mmu *m, const struct combo *c)
     m->slot = c->slot;
     m->space->used = ++m->tick;
     m->slot->used = m->tick;
+    if (m->slot == &m->common.slot && (m->common.of != m->space || m->common.stale))
+        common_enter(m, m->space);
     if (s->salt[0] != c->salt[0] || s->salt[1] != c->salt[1])
         s->returns_stale = 1;
     s->salt[0] = c->salt[0];

@@ -20,6 +20,7 @@
 #include <stdio.h>
 
 #include "dbt/base/err.h"
+#include "dbt/ir/ir.h"
 #include "dbt/ir/state.h"
 #include "softmmu/phys.h"
 
@@ -55,7 +56,8 @@ struct mmu_view {
     struct tlb_entry cell[2 * N_CELLS];
     uint32_t chunks_of[TLB_SIZE]; /* bit c: a cell of chunk c may be a copy of this entry */
     uint32_t cell_chunks;         /* of any entry */
-    uint64_t window_limit;
+    uint64_t window_limit;        /* window addresses are below this, if it is of the lower half, */
+    uint64_t window_floor;        /* or above this, if it is of the upper */
     uint64_t window_origin; /* the host address of va 0, for code that wants it in a register */
     /* What follows is for C only. */
     uint8_t load_flags[TLB_SIZE]; /* TLB_GLOBAL, TLB_HUGE */
@@ -87,9 +89,15 @@ struct mmu_guest {
                  struct mmu_map *map, struct mmu_fault *fault);
     /* The same for a load, when nothing must be set for it; changes nothing. */
     bool (*peek)(struct cpu_state *s, uint64_t gva, uint64_t rights, struct mmu_map *map);
-    /* Up to which address, a power of two and at most 2^38, a space may have a window in these
-     * rights; 0: none. NULL: none has. */
-    uint64_t (*window_limit)(uint64_t space_key, uint64_t rights);
+    /* Do all spaces of such a key have the same global pages in their upper halves, and little else
+     * that may be accessed in these rights? One answer for one value of rights only, and one way of
+     * translating. NULL: none has. */
+    bool (*shares_view)(uint64_t space_key, uint64_t rights);
+    /* Does the same code run in these rights as where shares_view says so? Set when that is. */
+    bool (*shares_code)(uint64_t space_key, uint64_t rights);
+    /* Which addresses a space may have a window for in these rights, n a power of two and at most
+     * 2^38: n, those below n; -n, those from there to the end; 0, none. NULL: none has. */
+    uint64_t (*window_bound)(uint64_t space_key, uint64_t rights);
     /* Physical memory protection for [gpa, gpa+len): true when allowed; what may be stored to may
      * be loaded, too. *whole_page is set when the answer is the same for all of gpa's 4096-byte
      * page. */
@@ -181,6 +189,8 @@ void mmu_set_windows(struct mmu *m, struct windows *ws);
 void mmu_sample(struct mmu *m, uint64_t n_blocks);
 /* To be part of the mode of code that is translated now: IR_MODE_WINDOW, or 0. */
 uint32_t mmu_code_mode(const struct mmu *m);
+/* Which window the view in force has, for code that is translated now. */
+enum ir_window mmu_code_window(const struct mmu *m);
 /* Could code have made hva through the window in force? For the signal handler. */
 bool mmu_owns_window_address(const struct mmu *m, const void *hva);
 

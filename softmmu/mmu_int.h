@@ -6,6 +6,7 @@
  *     |    | slot[]: a view for each value of data rights, with its huge ranges
  *     |    | fetch[]: pages that code was fetched from
  *     |    | low, high: salts by (fetch rights, mode); what they have seen fetched
+ *     | common: the view that all spaces have together in a kernel's rights
  *     | high: the salts of all spaces whose upper half holds global code only */
 #pragma once
 
@@ -34,32 +35,11 @@ enum {
     N_DOMAINS = 64,
     DOMAIN_BYTES = 1024,
     N_RECENT = 4,
+    COMMON_TRIAL = 64,
+    N_VIEWS_OF_ALL = N_SPACES * N_VIEWS + 1,
 };
 
 enum { TLB_GLOBAL = 1, TLB_HUGE = 2 }; /* of mmu_view's flags, and of fetch_entry.gpa */
-
-/* [first, last]; empty: first > last. Inclusive, since a leaf may end at 2^64. */
-struct range {
-    uint64_t first, last;
-};
-
-static inline void range_clear(struct range *r)
-{
-    *r = (struct range){UINT64_MAX, 0};
-}
-static inline bool range_has(const struct range *r, uint64_t va)
-{
-    return va >= r->first && va <= r->last;
-}
-static inline void range_add_leaf(struct range *r, uint64_t va, uint64_t page_len)
-{
-    uint64_t first = align_down(va, page_len);
-
-    if (first < r->first)
-        r->first = first;
-    if (first + (page_len - 1) > r->last)
-        r->last = first + (page_len - 1);
-}
 
 /* Everything that mmu_switch was told. */
 struct setting {
@@ -142,6 +122,17 @@ struct space {
     struct fetch_entry fetch[N_FETCH];
 };
 
+/* A view for all spaces (mmu_guest.shares_view). Pages of the upper half that are global stay when
+ * the space changes; all others are those of the space `of`. */
+struct common {
+    struct view_slot slot;
+    const struct space *of; /* NULL: one that is gone */
+    bool has_others;        /* pages that are not global or not of the upper half */
+    enum stale stale;
+    bool is_of_no_use; /* each space has its own from now on */
+    uint64_t n_entered, n_lost;
+};
+
 /* For --stress=table: an entry that was filled. */
 struct recent {
     struct tlb_entry *entry;
@@ -188,7 +179,9 @@ struct mmu {
     unsigned n_windows, next_idle;
     uint64_t sampled_at, sampled_blocks;
 
-    uint8_t *view_pool; /* room for N_SPACES * N_VIEWS views, backed when touched */
+    struct common common;
+
+    uint8_t *view_pool; /* room for a view each slot, backed when touched */
     unsigned n_views;
 
     struct salts *salts;
@@ -232,6 +225,8 @@ void mmu_note_domain(struct mmu *m);
 
 /* The space of this key and asid, made (over the one used least recently) if need be, clean. */
 struct space *space_get(struct mmu *m, uint64_t space_key, uint32_t asid);
+/* The common view is taken into use for sp. */
+void common_enter(struct mmu *m, const struct space *sp);
 /* Its view for these rights, made if need be. */
 struct view_slot *space_view(struct mmu *m, struct space *sp, uint64_t data_rights);
 
@@ -249,6 +244,8 @@ void space_forget_fetches(struct space *sp);
 
 /* A window for a slot that has none, empty, in place of its view. False: it gets none. */
 bool window_give(struct mmu *m, struct view_slot *slot, uint64_t space_key, uint64_t rights);
+/* IR_MODE_WINDOW, or 0. */
+uint32_t window_mode(const struct mmu *m, const struct setting *set, const struct view_slot *slot);
 /* The slot is another space's from now on; or the MMU goes. */
 void window_forget(struct mmu *m, struct view_slot *slot);
 

@@ -28,6 +28,7 @@ enum {
     NEED_MS = 24,
     NEED_MAX_MS = 60000,
     CREDIT_MS = 3,
+    CREDIT_COMMON_MS = 50, /* all that a kernel has translated would go with it */
     IDLE_MS = 10000,
     OPEN_US = 500, /* with the translation of what runs there */
     PAGE_US = 2,
@@ -43,7 +44,22 @@ void mmu_set_windows(struct mmu *m, struct windows *ws)
 
 uint32_t mmu_code_mode(const struct mmu *m)
 {
-    return m->slot->window ? IR_MODE_WINDOW : 0;
+    return window_mode(m, &m->now, m->slot);
+}
+
+uint32_t window_mode(const struct mmu *m, const struct setting *set, const struct view_slot *slot)
+{
+    const struct mmu_guest *g = m->guest;
+    bool common = m->common.slot.window && g->shares_code(set->space_key, set->data_rights);
+
+    return common || slot->window ? IR_MODE_WINDOW : 0;
+}
+
+enum ir_window mmu_code_window(const struct mmu *m)
+{
+    const struct window *w = m->slot->window;
+
+    return !w ? IR_WINDOW_NONE : w->first ? IR_WINDOW_UPPER : IR_WINDOW_LOWER;
 }
 
 bool mmu_owns_window_address(const struct mmu *m, const void *hva)
@@ -97,17 +113,22 @@ static bool make_room(struct mmu *m)
     return true;
 }
 
+static int64_t credit_of(const struct mmu *m, const struct view_slot *slot)
+{
+    return (slot == &m->common.slot ? CREDIT_COMMON_MS : CREDIT_MS) * (int64_t)MS;
+}
+
 bool window_give(struct mmu *m, struct view_slot *slot, uint64_t space_key, uint64_t rights)
 {
-    uint64_t limit = m->guest->window_limit ? m->guest->window_limit(space_key, rights) : 0;
+    uint64_t bound = m->guest->window_bound ? m->guest->window_bound(space_key, rights) : 0;
     struct window *w;
 
-    if (!limit || !make_room(m) || !(w = window_open(m->windows, limit)))
+    if (!bound || !make_room(m) || !(w = window_open(m->windows, bound)))
         return false;
     view_init(w->view);
     w->view->rights = rights;
     w->reviewed_at = window_clock();
-    w->credit = CREDIT_MS * (int64_t)MS;
+    w->credit = credit_of(m, slot);
     slot->window = w;
     slot->view = w->view;
     m->n_windows++;
@@ -139,8 +160,9 @@ static bool peek(struct mmu *m, uint64_t va, struct peeked *p)
     const uint64_t rights = m->now.data_rights;
     bool whole = false;
 
-    if (va >= m->slot->view->window_limit || !m->guest->peek(m->s, va, rights, &p->map) ||
-        !p->map.read || !phys_is_ram(m->phys, p->map.gpa, 1) ||
+    if (!window_covers(m->slot->window, va) || !m->guest->peek(m->s, va, rights, &p->map) ||
+        !p->map.read || (m->slot == &m->common.slot && !p->map.global) ||
+        !phys_is_ram(m->phys, p->map.gpa, 1) ||
         !m->guest->allowed(m->s, p->map.gpa, 1, MMU_LOAD, rights, &whole) || !whole)
         return false;
     p->write =
@@ -153,31 +175,21 @@ static void note_mapped(struct mmu *m, uint64_t n)
     m->stats.window_pages += n;
 }
 
-/* 64 KiB (Svnapot) are dropped with the 2 MiB around them. */
-static enum window_leaf leaf_of_len(uint64_t page_len)
-{
-    return page_len == PAGE_SIZE           ? LEAF_PAGE
-           : page_len <= UINT64_C(1) << 21 ? LEAF_MIDDLE
-                                           : LEAF_LARGE;
-}
-
 /* A leaf of 2 MiB and more: its 2 MiB around va in one piece, where physical protection is the same
- * for all of them, which is asked page by page. */
+ * for all of them. */
 static bool map_leaf(struct mmu *m, uint64_t va, const struct peeked *p)
 {
-    const uint64_t bytes = UINT64_C(1) << 21, first = align_down(va, bytes);
+    const uint64_t bytes = UINT64_C(1) << 21, rights = m->now.data_rights;
     const uint64_t gpa = align_down(p->map.gpa, bytes);
-    struct peeked each;
+    bool whole;
 
-    if (p->map.page_len < bytes || !phys_is_ram(m->phys, gpa, bytes))
+    if (p->map.page_len < bytes || p->write != p->map.write || !phys_is_ram(m->phys, gpa, bytes) ||
+        !m->guest->allowed(m->s, gpa, (unsigned)bytes, MMU_LOAD, rights, &whole) ||
+        (p->write && !m->guest->allowed(m->s, gpa, (unsigned)bytes, MMU_STORE, rights, &whole)))
         return false;
-    for (uint64_t off = 0; off < bytes; off += PAGE_SIZE)
-        if (!peek(m, first + off, &each) || each.write != p->write ||
-            page_of(each.map.gpa) != gpa + off)
-            return false;
     note_mapped(m, bytes / PAGE_SIZE);
-    window_map(m->slot->window, first, gpa, (unsigned)(bytes / PAGE_SIZE), p->write,
-               leaf_of_len(p->map.page_len));
+    window_map(m->slot->window, align_down(va, bytes), gpa, (unsigned)(bytes / PAGE_SIZE), p->write,
+               p->map.page_len);
     return true;
 }
 
@@ -186,14 +198,14 @@ struct run {
     uint64_t va, gpa;
     unsigned n;
     bool write;
-    enum window_leaf leaf;
+    uint64_t leaf_len;
 };
 
 static void flush(struct mmu *m, struct run *r)
 {
     if (r->n) {
         note_mapped(m, r->n);
-        window_map(m->slot->window, r->va, r->gpa, r->n, r->write, r->leaf);
+        window_map(m->slot->window, r->va, r->gpa, r->n, r->write, r->leaf_len);
     }
     r->n = 0;
 }
@@ -201,14 +213,14 @@ static void flush(struct mmu *m, struct run *r)
 static void add(struct mmu *m, struct run *r, uint64_t va, const struct peeked *p)
 {
     uint64_t gpa = page_of(p->map.gpa);
-    enum window_leaf leaf = leaf_of_len(p->map.page_len);
+    uint64_t leaf_len = p->map.page_len;
 
-    if (r->n &&
-        (va != r->va + ((uint64_t)r->n << PAGE_BITS) ||
-         gpa != r->gpa + ((uint64_t)r->n << PAGE_BITS) || p->write != r->write || leaf != r->leaf))
+    if (r->n && (va != r->va + ((uint64_t)r->n << PAGE_BITS) ||
+                 gpa != r->gpa + ((uint64_t)r->n << PAGE_BITS) || p->write != r->write ||
+                 leaf_len != r->leaf_len))
         flush(m, r);
     if (!r->n)
-        *r = (struct run){.va = va, .gpa = gpa, .write = p->write, .leaf = leaf};
+        *r = (struct run){.va = va, .gpa = gpa, .write = p->write, .leaf_len = leaf_len};
     r->n++;
 }
 
@@ -236,9 +248,9 @@ static void stress_map(struct mmu *m, uint64_t va)
     *oldest = page_of(va);
 }
 
-/* Calls f for each page below the limit that the view's tables know, once or twice, in an order
- * that has neighbours behind each other. */
-static void each_known(const struct mmu_view *v, uint64_t limit,
+/* Calls f for each page of the window's (NULL: of any) that the view's tables know, once or twice,
+ * in an order that has neighbours behind each other. */
+static void each_known(const struct mmu_view *v, const struct window *w,
                        void (*f)(struct mmu *m, struct run *r, uint64_t va), struct mmu *m,
                        struct run *r)
 {
@@ -249,7 +261,7 @@ static void each_known(const struct mmu_view *v, uint64_t limit,
             unsigned first = (unsigned)__builtin_ctzll(touched) * CHUNK;
 
             for (unsigned i = first; i < first + CHUNK; i++)
-                if (table[k][i].tag < limit && table[k][i].tag != TLB_EMPTY &&
+                if ((!w || window_covers(w, table[k][i].tag)) && table[k][i].tag != TLB_EMPTY &&
                     tlb_index(table[k][i].tag) == i)
                     f(m, r, table[k][i].tag);
         }
@@ -281,7 +293,7 @@ static enum mmu_window_fault fill(struct mmu *m, uint64_t va, enum mmu_access ac
 
     if (!mmu_try_translate(m, va, 1, access, &place, &fault))
         return WINDOW_GUEST_FAULT;
-    if (!place.is_ram || !peek(m, va, &p) || w->failed)
+    if (!place.is_ram || !peek(m, va, &p) || w->failed || window_shuns(w, va))
         return WINDOW_UNFIT;
     if (access == MMU_STORE && (!p.write || track_is_code(m->track, p.map.gpa)))
         return WINDOW_UNFIT;
@@ -299,16 +311,16 @@ enum mmu_window_fault mmu_window_fault(struct mmu *m, uint64_t va, unsigned len,
     struct window *w = m->slot->window;
 
     CHECK(w && "code for windows runs with a window");
-    if (va < m->slot->view->window_limit) {
-        uint64_t from = window_clock(), spent = atomic_load(&w->spent);
+    if (window_covers(w, va)) {
+        uint64_t from = window_work(), spent = atomic_load(&w->spent);
 
         kind = fill(m, va, access);
         if (kind == WINDOW_MAPPED && page_of(va) != page_of(va + len - 1) &&
-            va + len - 1 < m->slot->view->window_limit)
+            window_covers(w, va + len - 1))
             kind = fill(m, va + len - 1, access);
         /* What was spent on dropping in between is counted already. */
         spent = atomic_load(&w->spent) - spent;
-        atomic_fetch_add(&w->spent, FAULT_NS + (window_clock() - from) - spent);
+        atomic_fetch_add(&w->spent, FAULT_NS + (window_work() - from) - spent);
     }
     m->stats.window_faults[kind]++;
     return kind;
@@ -321,7 +333,7 @@ static uint64_t cost_of_window(struct mmu *m)
 {
     struct run run = {.n = 0};
 
-    each_known(m->slot->view, WINDOW_LIMIT_MAX, count_known, m, &run);
+    each_known(m->slot->view, NULL, count_known, m, &run);
     return OPEN_US * US + run.n * PAGE_US * US;
 }
 
@@ -338,12 +350,12 @@ static void promote(struct mmu *m, uint64_t cost)
     CHECK(m->slot == slot);
     struct window *w = slot->window;
     struct run run = {.n = 0};
-    uint64_t from = window_clock();
+    uint64_t from = window_work();
 
-    each_known(known, w->view->window_limit, map_known, m, &run);
+    each_known(known, w, map_known, m, &run);
     flush(m, &run);
-    atomic_fetch_add(&w->spent, window_clock() - from);
-    w->credit = (int64_t)(CREDIT_MS * MS + 2 * cost);
+    atomic_fetch_add(&w->spent, window_work() - from);
+    w->credit = credit_of(m, slot) + 2 * (int64_t)cost;
 }
 
 /* Between blocks only. The slot in force is taken into use anew, without its window. */
@@ -363,8 +375,8 @@ static void review(struct mmu *m, uint64_t now)
     uint64_t spent = atomic_load(&w->spent);
 
     w->credit += (int64_t)((now - w->reviewed_at) / RATE) - (int64_t)(spent - w->spent_seen);
-    if (w->credit > CREDIT_MS * (int64_t)MS)
-        w->credit = CREDIT_MS * (int64_t)MS;
+    if (w->credit > credit_of(m, m->slot))
+        w->credit = credit_of(m, m->slot);
     w->reviewed_at = now;
     m->stats.window_ns += spent - w->spent_seen;
     w->spent_seen = spent;
@@ -409,7 +421,7 @@ void mmu_sample(struct mmu *m, uint64_t n_blocks)
         review(m, now);
         return;
     }
-    if (!m->guest->window_limit || !m->guest->window_limit(m->now.space_key, m->now.data_rights))
+    if (!m->guest->window_bound || !m->guest->window_bound(m->now.space_key, m->now.data_rights))
         return;
     if (n_new * BLOCK_US * US > since / 8)
         return; /* it is still coming to code that it has not run before */

@@ -57,6 +57,14 @@ void view_clear(struct view_slot *slot)
     range_clear(&slot->huge[1]);
 }
 
+/* All but global pages; window_too: in whose window others may be. */
+static void view_clear_local(struct view_slot *slot, bool window_too)
+{
+    if (slot->window && window_too)
+        window_drop_all(slot->window);
+    drop_from_view(slot->view, &(struct drop){.flag_mask = TLB_GLOBAL});
+}
+
 /* ---- Spaces --------------------------------------------------------------------------- */
 
 void space_forget_fetches(struct space *sp)
@@ -78,11 +86,8 @@ static void clear_space(struct space *sp)
 static void clear_space_local(struct space *sp)
 {
     for (unsigned i = 0; i < N_VIEWS; i++) {
-        if (!sp->slot[i].live)
-            continue;
-        if (sp->slot[i].window)
-            window_drop_all(sp->slot[i].window);
-        drop_from_view(sp->slot[i].view, &(struct drop){.flag_mask = TLB_GLOBAL});
+        if (sp->slot[i].live)
+            view_clear_local(&sp->slot[i], true);
     }
     for (unsigned i = 0; i < N_FETCH; i++) {
         if (!(sp->fetch[i].gpa & TLB_GLOBAL))
@@ -115,6 +120,8 @@ static struct space *make_space(struct mmu *m, uint64_t space_key, uint32_t asid
     m->space_asid[i] = asid;
     for (unsigned k = 0; k < N_VIEWS; k++)
         window_forget(m, &sp->slot[k]);
+    if (m->common.of == sp)
+        m->common.of = NULL;
     space_forget_fetches(sp);
     salt_init(&sp->low);
     salt_init(&sp->high);
@@ -156,9 +163,10 @@ struct mmu_view *view_take(struct mmu *m)
 {
     struct mmu_view *v;
 
-    CHECK(m->n_views < N_SPACES * N_VIEWS && "a slot takes one view, once");
+    CHECK(m->n_views < N_VIEWS_OF_ALL && "a slot takes one view, once");
     v = (struct mmu_view *)(void *)(m->view_pool + view_bytes() * m->n_views++);
     madvise(v, view_bytes(), MADV_POPULATE_WRITE);
+    v->window_floor = UINT64_MAX;
     view_init(v);
     return v;
 }
@@ -170,10 +178,47 @@ void view_init(struct mmu_view *v)
     cells_init(v);
 }
 
+/* Its window or a view of the pool, empty. */
+static void fit_out(struct mmu *m, struct view_slot *slot, uint64_t space_key, uint64_t data_rights)
+{
+    window_forget(m, slot);
+    if (!m->windows || (m->windows->policy != WINDOWS_ALWAYS && slot != &m->common.slot) ||
+        !window_give(m, slot, space_key, data_rights)) {
+        if (!slot->pool)
+            slot->pool = view_take(m);
+        slot->view = slot->pool;
+        view_clear(slot);
+    }
+    slot->view->rights = data_rights;
+    slot->live = true;
+}
+
+static struct view_slot *common_view(struct mmu *m, uint64_t space_key, uint64_t data_rights)
+{
+    struct view_slot *slot = &m->common.slot;
+
+    DCHECK(!slot->live || slot->view->rights == data_rights);
+    if (!slot->live)
+        fit_out(m, slot, space_key, data_rights);
+    return slot;
+}
+
+static bool is_common(struct mmu *m, uint64_t space_key, uint64_t data_rights)
+{
+    if (!m->guest->shares_view || !m->guest->shares_view(space_key, data_rights))
+        return false;
+    if (m->common.is_of_no_use)
+        window_forget(m, &m->common.slot);
+    return !m->common.is_of_no_use;
+}
+
 struct view_slot *space_view(struct mmu *m, struct space *sp, uint64_t data_rights)
 {
+    const uint64_t space_key = m->space_key[sp - m->spaces];
     struct view_slot *best = NULL; /* a free one, or the one used least recently */
 
+    if (is_common(m, space_key, data_rights))
+        return common_view(m, space_key, data_rights);
     for (unsigned i = 0; i < N_VIEWS; i++) {
         struct view_slot *slot = &sp->slot[i];
 
@@ -184,17 +229,36 @@ struct view_slot *space_view(struct mmu *m, struct space *sp, uint64_t data_righ
     }
     if (best->live)
         m->serial++; /* a combo may still lead here */
-    window_forget(m, best);
-    if (!m->windows || m->windows->policy != WINDOWS_ALWAYS ||
-        !window_give(m, best, m->space_key[sp - m->spaces], data_rights)) {
-        if (!best->pool)
-            best->pool = view_take(m);
-        best->view = best->pool;
-        view_clear(best);
-    }
-    best->view->rights = data_rights;
-    best->live = true;
+    fit_out(m, best, space_key, data_rights);
     return best;
+}
+
+/* A kernel whose own pages are not global loses them at each change of space: it is better off with
+ * a view for each. */
+static void count_loss(struct mmu *m)
+{
+    struct common *c = &m->common;
+
+    if (++c->n_lost < COMMON_TRIAL || c->n_lost < c->n_entered / 2)
+        return;
+    c->is_of_no_use = true;
+    m->serial++;
+}
+
+void common_enter(struct mmu *m, const struct space *sp)
+{
+    struct common *c = &m->common;
+
+    c->n_entered++;
+    if (c->has_others && c->of != sp)
+        count_loss(m);
+    if (c->stale == STALE_ALL)
+        view_clear(&c->slot);
+    else if (c->has_others)
+        view_clear_local(&c->slot, false); /* the window has none */
+    c->has_others = false;
+    c->stale = STALE_NOTHING;
+    c->of = sp;
 }
 
 /* ---- Fences ----------------------------------------------------------------------------- */
@@ -261,6 +325,28 @@ static bool fence_page(struct mmu *m, struct space *sp, uint64_t va, bool global
     return r != &m->high && fence_salts(r, va, moment);
 }
 
+/* May what is not global in the common view be of this asid? */
+static bool common_is_of(const struct mmu *m, uint32_t asid)
+{
+    const struct space *of = m->common.of;
+
+    return of && m->space_asid[of - m->spaces] == asid;
+}
+
+static void fence_common(struct mmu *m, bool all_va, uint64_t va, bool all_asid, uint32_t asid)
+{
+    struct common *c = &m->common;
+
+    if (!c->slot.live || !(all_asid || common_is_of(m, asid)))
+        return;
+    if (!all_va)
+        fence_view_page(&c->slot, va, all_asid);
+    else if (all_asid)
+        c->stale = STALE_ALL;
+    else if (c->stale == STALE_NOTHING)
+        c->stale = STALE_LOCAL;
+}
+
 static void fence_space_all(struct space *sp, uint64_t moment)
 {
     sp->stale = STALE_ALL;
@@ -310,6 +396,7 @@ void mmu_fence_since(struct mmu *m, uint64_t moment, bool all_va, uint64_t va, b
         else
             refresh |= fence_page(m, &m->spaces[i], va, all_asid, moment);
     }
+    fence_common(m, all_va, va, all_asid, asid);
     if (all_asid && all_va)
         salt_leave(&m->high, moment, true);
     else if (all_asid && va >> 63)
@@ -324,6 +411,7 @@ void mmu_flush_all(struct mmu *m)
 
     for (unsigned i = 0; i < m->n_spaces; i++)
         fence_space_all(&m->spaces[i], moment);
+    m->common.stale = STALE_ALL;
     salt_leave(&m->high, moment, true);
     mmu_note_domain(m);
     mmu_refresh(m);

@@ -15,18 +15,27 @@
 #include "softmmu/track.h"
 
 enum {
-    VIEW_AT = 1 << 16,      /* from a window's base to its view */
-    MAX_WINDOWS = 64,       /* of 2^38 bytes each; a process has 2^47 */
-    PIECES_MAX = 24000,     /* of vm.max_map_count, 65530; track.c has as many */
+    VIEW_AT = 1 << 16,      /* from a window's base to its view, when that is in front */
+    MAX_WINDOWS = 128,      /* of 2^38 bytes each; a process has 2^47 */
+    PIECES_MAX = 32000,     /* of vm.max_map_count, 65530; track.c has 24,000 */
+    SMALL_MS = 200,         /* between two times that what was mapped page by page goes */
     PIECES_OF_RESERVED = 4, /* base, view, origin, end */
     PAGES_MIDDLE = 512,
+    MIDDLE_BYTES = PAGES_MIDDLE * PAGE_SIZE,
     CHUNKS_KEPT = 1024,
     POPULATE_MAX = 16, /* pages: more are mapped by the host as they are touched */
+    SHUNNED = 8,       /* drops of a page */
+    SHUNNED_MS = 500,  /* after the last; and at most between two */
 };
 
-#define RESERVED_BYTES (VIEW_AT + (uint64_t)WINDOW_OFF + WINDOW_LIMIT_MAX + WINDOW_OFF)
+#define RESERVED_BYTES (3 * (uint64_t)WINDOW_OFF + WINDOW_LIMIT_MAX)
+#define VIEW_BEHIND_AT (2 * (uint64_t)WINDOW_OFF + WINDOW_LIMIT_MAX)
 _Static_assert(sizeof(struct mmu_view) + WINDOW_GUARD < WINDOW_OFF, "a guard before the origin");
 _Static_assert(WINDOW_OFF % PAGE_SIZE == 0 && VIEW_AT % PAGE_SIZE == 0, "pages");
+
+/* Of which size the guest's leaf is that maps a page: a fence of any address in a leaf is one of
+ * all of it. */
+enum window_leaf { LEAF_PAGE, LEAF_MIDDLE, LEAF_LARGE }; /* 4 KiB, at most 2 MiB, larger */
 
 /* window.page[]: the RAM page's number + 1, its leaf's size, whether it is writable. */
 #define ENTRY_WRITE  (UINT32_C(1) << 31)
@@ -37,17 +46,39 @@ static uint32_t entry_of(uint64_t number, enum window_leaf leaf, bool write)
 {
     return (uint32_t)(number + 1) | (uint32_t)leaf << ENTRY_LEAF | (write ? ENTRY_WRITE : 0);
 }
+static bool maps(uint32_t entry, uint64_t number)
+{
+    return (entry & ENTRY_NUMBER) == number + 1;
+}
+/* 64 KiB (Svnapot) are dropped with the 2 MiB around them. */
+static enum window_leaf leaf_of_len(uint64_t len)
+{
+    return len == PAGE_SIZE ? LEAF_PAGE : len <= MIDDLE_BYTES ? LEAF_MIDDLE : LEAF_LARGE;
+}
 static enum window_leaf leaf_of(uint32_t entry)
 {
     return (enum window_leaf)(entry >> ENTRY_LEAF & 3);
 }
 
-uint64_t window_clock(void)
+/* window.where[]: index in window.page[], + 1. Where page[] says something else the hint is old. */
+#define WHERE_OTHERS (UINT32_C(1) << 31) /* other guest pages may map it, too */
+
+static uint64_t read_clock(clockid_t clock)
 {
     struct timespec t;
 
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(clock, &t);
     return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+uint64_t window_clock(void)
+{
+    return read_clock(CLOCK_MONOTONIC);
+}
+
+uint64_t window_work(void)
+{
+    return read_clock(CLOCK_THREAD_CPUTIME_ID);
 }
 
 static void *reserve(uint64_t bytes, int prot)
@@ -78,6 +109,7 @@ struct windows *windows_create(struct phys *phys, struct track *track, enum wind
     ws->track = track;
     ws->policy = phys->ram_len >> PAGE_BITS < ENTRY_NUMBER ? policy : WINDOWS_OFF;
     ws->max_of_hart = MAX_WINDOWS / n_harts;
+    ws->pieces_of_one = PIECES_MAX / n_harts / 2;
     ws->writable = calloc(phys->ram_len >> PAGE_BITS, 1);
     CHECK(ws->writable && "memory for the windows");
     track_set_protected(track, protect, ws);
@@ -97,34 +129,58 @@ void windows_destroy(struct windows *ws)
 
 /* ---- One window --------------------------------------------------------------------------- */
 
+static uint64_t where_bytes(const struct window *w)
+{
+    return (w->all->phys->ram_len >> PAGE_BITS) * sizeof *w->where;
+}
+
 static void free_window(struct window *w)
 {
     release(w->base, RESERVED_BYTES);
     release(w->page, WINDOW_N_PAGES * sizeof *w->page);
+    release(w->where, where_bytes(w));
     release(w, sizeof *w);
 }
 
-struct window *window_open(struct windows *ws, uint64_t limit)
+/* Where things are, once the addresses are reserved. */
+static void lay_out(struct window *w, uint64_t bound)
+{
+    const bool upper = bound >> 63;
+    const uint64_t off = upper ? -(uint64_t)WINDOW_OFF : WINDOW_OFF;
+
+    w->view = (struct mmu_view *)(void *)(w->base + (upper ? VIEW_BEHIND_AT : VIEW_AT));
+    w->first = upper ? bound : 0;
+    w->bytes = upper ? -bound : bound;
+    w->origin = (uint8_t *)((uintptr_t)w->view + off + w->first);
+}
+
+static void tell_code(struct window *w, bool upper)
+{
+    w->view->window_limit = upper ? 0 : w->bytes;
+    w->view->window_floor = upper ? w->first - 1 : UINT64_MAX;
+    w->view->window_origin = (uintptr_t)w->origin - w->first;
+}
+
+struct window *window_open(struct windows *ws, uint64_t bound)
 {
     struct window *w = reserve(sizeof *w, PROT_READ | PROT_WRITE);
 
-    CHECK(limit <= WINDOW_LIMIT_MAX && (limit & (limit - 1)) == 0);
     if (!w)
         return NULL;
     w->all = ws;
     w->pieces = PIECES_OF_RESERVED;
+    range_clear(&w->large);
     w->base = reserve(RESERVED_BYTES, PROT_NONE);
     w->page = reserve(WINDOW_N_PAGES * sizeof *w->page, PROT_READ | PROT_WRITE);
-    if (!w->base || !w->page ||
-        mprotect(w->base + VIEW_AT, align_up(sizeof *w->view, PAGE_SIZE), PROT_READ | PROT_WRITE) !=
-            0) {
+    w->where = reserve(where_bytes(w), PROT_READ | PROT_WRITE);
+    lay_out(w, bound);
+    CHECK(w->bytes <= WINDOW_LIMIT_MAX && (w->bytes & (w->bytes - 1)) == 0);
+    if (!w->base || !w->page || !w->where ||
+        mprotect(w->view, align_up(sizeof *w->view, PAGE_SIZE), PROT_READ | PROT_WRITE) != 0) {
         free_window(w);
         return NULL;
     }
-    w->view = (struct mmu_view *)(void *)(w->base + VIEW_AT);
-    w->origin = (uint8_t *)w->view + WINDOW_OFF;
-    w->view->window_limit = limit;
-    w->view->window_origin = (uintptr_t)w->origin;
+    tell_code(w, bound >> 63);
     pthread_mutex_lock(&ws->lock);
     w->next = ws->first;
     ws->first = w;
@@ -157,7 +213,7 @@ bool window_owns(const struct window *w, const void *hva)
 bool window_has(struct window *w, uint64_t va, bool write)
 {
     pthread_mutex_lock(&w->all->lock);
-    uint32_t e = w->page[va >> PAGE_BITS];
+    uint32_t e = w->page[(va - w->first) >> PAGE_BITS];
 
     pthread_mutex_unlock(&w->all->lock);
     return e && (!write || e & ENTRY_WRITE);
@@ -165,21 +221,32 @@ bool window_has(struct window *w, uint64_t va, bool write)
 
 /* ---- Mapping -------------------------------------------------------------------------------- */
 
-static void count_pieces(struct window *w, uint64_t n)
+/* Do pages i - 1 and i lie in two host mappings? The host joins what can be one. */
+static bool parts(const struct window *w, uint64_t i)
 {
-    w->pieces += n;
-    w->all->pieces += n;
+    uint32_t a = i ? w->page[i - 1] : 0, b = i < WINDOW_N_PAGES ? w->page[i] : 0;
+
+    if (!a || !b)
+        return a != b;
+    return ((a ^ b) & ENTRY_WRITE) || !maps(b, a & ENTRY_NUMBER);
 }
 
-/* No more than each page by itself and what is behind it, however often they came and went. */
-static void bound_pieces(struct window *w)
+static uint64_t count_parts(const struct window *w, uint64_t first, uint64_t n)
 {
-    uint64_t most = PIECES_OF_RESERVED + 2 * w->n_pages;
+    uint64_t sum = 0;
 
-    if (w->pieces <= most)
-        return;
-    w->all->pieces -= w->pieces - most;
-    w->pieces = most;
+    for (uint64_t i = first; i <= first + n; i++)
+        sum += parts(w, i);
+    return sum;
+}
+
+/* What count_parts() said before something was changed there. */
+static void count_pieces(struct window *w, uint64_t first, uint64_t n, uint64_t before)
+{
+    uint64_t now = count_parts(w, first, n);
+
+    w->pieces += now - before;
+    w->all->pieces += now - before;
 }
 
 /* window.page[] of zeros. A chunk's entries are one page of the host's, which is given back when
@@ -206,23 +273,25 @@ static void forget_pages(struct window *w)
 static void unmap_all_locked(struct window *w)
 {
     /* One mapping in place of many is never refused. */
-    CHECK(mmap(w->origin, WINDOW_LIMIT_MAX, PROT_NONE,
+    CHECK(mmap(w->origin, w->bytes, PROT_NONE,
                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) != MAP_FAILED);
     forget_pages(w);
     w->all->pieces -= w->pieces - PIECES_OF_RESERVED;
     w->pieces = PIECES_OF_RESERVED;
-    w->n_pages = w->n_large = 0;
+    w->n_pages = 0;
+    range_clear(&w->large);
 }
 
-/* The clock is read only where something is mapped: most fences are of other pages. */
+/* The clock is read only where something is mapped: most fences are of other pages. It is the
+ * thread's own: where there are more harts than processors, most of what passes is others' time. */
 static void spent_since(struct window *w, uint64_t from)
 {
-    atomic_fetch_add_explicit(&w->spent, window_clock() - from, memory_order_relaxed);
+    atomic_fetch_add_explicit(&w->spent, window_work() - from, memory_order_relaxed);
 }
 
 static void drop_all_locked(struct window *w)
 {
-    uint64_t from = window_clock();
+    uint64_t from = window_work();
 
     unmap_all_locked(w);
     spent_since(w, from);
@@ -238,7 +307,8 @@ void window_drop_all(struct window *w)
 
 static void unmap_pages_locked(struct window *w, uint64_t first, uint64_t n)
 {
-    count_pieces(w, 1);
+    uint64_t before = count_parts(w, first, n);
+
     if (mmap(w->origin + (first << PAGE_BITS), n << PAGE_BITS, PROT_NONE,
              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED) {
         w->failed = true;
@@ -249,7 +319,7 @@ static void unmap_pages_locked(struct window *w, uint64_t first, uint64_t n)
         w->n_pages -= w->page[i] != 0;
         w->page[i] = 0;
     }
-    bound_pieces(w);
+    count_pieces(w, first, n, before);
 }
 
 static bool is_used(const struct window *w, uint64_t i)
@@ -265,6 +335,40 @@ static bool any_middle(const struct window *w, uint64_t first)
     return false;
 }
 
+/* Are there only pages of the smallest leaf, from `first` on? */
+static bool is_small(const struct window *w, uint64_t first)
+{
+    bool any = false;
+
+    for (uint64_t i = first; i < first + PAGES_MIDDLE; i++) {
+        if (w->page[i] && leaf_of(w->page[i]) != LEAF_PAGE)
+            return false;
+        any |= w->page[i] != 0;
+    }
+    return any;
+}
+
+/* Linux maps what it patches at one address, for one store each, tens of thousands of times at
+ * boot. */
+static void note_drop(struct window *w, uint64_t i, uint64_t now)
+{
+    struct window_churn *c = &w->churn[i % WINDOW_N_CHURN];
+
+    if (c->page != i || now - c->at_ns > SHUNNED_MS * UINT64_C(1000000))
+        *c = (struct window_churn){.page = i};
+    c->at_ns = now;
+    c->n++;
+}
+
+bool window_shuns(struct window *w, uint64_t va)
+{
+    uint64_t i = (va - w->first) >> PAGE_BITS;
+    const struct window_churn *c = &w->churn[i % WINDOW_N_CHURN];
+
+    return c->page == i && c->n >= SHUNNED &&
+           window_clock() - c->at_ns < SHUNNED_MS * UINT64_C(1000000);
+}
+
 static void drop_leaf_locked(struct window *w, uint64_t i)
 {
     uint64_t middle = i - i % PAGES_MIDDLE;
@@ -272,22 +376,35 @@ static void drop_leaf_locked(struct window *w, uint64_t i)
 
     if (!is_middle && !w->page[i])
         return;
-    uint64_t from = window_clock();
+    uint64_t from = window_work();
 
+    note_drop(w, i, window_clock());
     unmap_pages_locked(w, is_middle ? middle : i, is_middle ? PAGES_MIDDLE : 1);
     spent_since(w, from);
 }
 
 void window_drop_page(struct window *w, uint64_t va)
 {
-    if (va >= WINDOW_LIMIT_MAX)
+    if (!window_covers(w, va))
         return;
+    uint64_t i = (va - w->first) >> PAGE_BITS;
+
     pthread_mutex_lock(&w->all->lock);
-    if (w->n_large) /* how far such a leaf reaches is not noted */
+    if (range_has(&w->large, va)) /* which leaf it is in is not noted */
         drop_all_locked(w);
-    else if (is_used(w, va >> PAGE_BITS))
-        drop_leaf_locked(w, va >> PAGE_BITS);
+    else if (is_used(w, i))
+        drop_leaf_locked(w, i);
     pthread_mutex_unlock(&w->all->lock);
+}
+
+static void note_where(struct window *w, uint64_t i, uint64_t number)
+{
+    uint32_t old = w->where[number], others = old & WHERE_OTHERS;
+    uint64_t at = (old & ~WHERE_OTHERS) - UINT64_C(1);
+
+    if (old && at != i && maps(w->page[at], number))
+        others = WHERE_OTHERS;
+    w->where[number] = (uint32_t)(i + 1) | others;
 }
 
 /* Pages that follow each other in both, all code or none. */
@@ -298,42 +415,80 @@ static bool map_run_locked(struct window *w, uint64_t i, uint64_t number, uint64
 
     if (ws->pieces + 2 > PIECES_MAX)
         return false;
-    count_pieces(w, 2);
+    uint64_t before = count_parts(w, i, n);
+
     /* Before: who protects a page looks here when the page is marked, we look at the mark with the
      * lock held. */
     for (uint64_t k = 0; k < n; k++) {
         w->n_pages += w->page[i + k] == 0;
+        note_where(w, i + k, number + k);
         w->page[i + k] = entry_of(number + k, leaf, write);
-        w->n_large += leaf == LEAF_LARGE;
         w->n_used += !is_used(w, i + k);
         w->used[(i + k) >> WINDOW_CHUNK_BITS >> 6] |= bit((i + k) >> WINDOW_CHUNK_BITS & 63);
         if (write)
             atomic_store_explicit(&ws->writable[number + k], 1, memory_order_relaxed);
     }
+    count_pieces(w, i, n, before);
     return mmap(w->origin + (i << PAGE_BITS), n << PAGE_BITS,
                 write ? PROT_READ | PROT_WRITE : PROT_READ,
                 MAP_SHARED | MAP_FIXED | (n <= POPULATE_MAX ? MAP_POPULATE : 0), ws->phys->memfd,
                 (off_t)(number << PAGE_BITS)) != MAP_FAILED;
 }
 
-bool window_map(struct window *w, uint64_t va, uint64_t gpa, unsigned n, bool write,
-                enum window_leaf leaf)
+/* It costs more than it should: pages that were mapped one by one go, those of larger leaves stay.
+ * They are of what was used once: Linux gives each process a stack at addresses of its own, and
+ * fences those of many at a time. */
+static void drop_small_locked(struct window *w)
 {
+    for (uint64_t c = 0; c < WINDOW_N_CHUNKS; c++) {
+        if (!(w->used[c >> 6] & bit(c & 63)))
+            continue;
+        for (uint64_t i = c << WINDOW_CHUNK_BITS; i < (c + 1) << WINDOW_CHUNK_BITS;
+             i += PAGES_MIDDLE)
+            if (is_small(w, i))
+                unmap_pages_locked(w, i, PAGES_MIDDLE);
+    }
+}
+
+static bool costs_too_much(struct window *w)
+{
+    const struct windows *ws = w->all;
+
+    if (w->pieces < ws->pieces_of_one && ws->pieces + 2 <= PIECES_MAX)
+        return false;
+    uint64_t now = window_clock();
+
+    if (now - w->dropped_at < SMALL_MS * UINT64_C(1000000))
+        return false;
+    w->dropped_at = now;
+    return true;
+}
+
+bool window_map(struct window *w, uint64_t va, uint64_t gpa, unsigned n, bool write,
+                uint64_t leaf_len)
+{
+    const enum window_leaf leaf = leaf_of_len(leaf_len);
     struct windows *ws = w->all;
-    uint64_t at = va >> PAGE_BITS, number = (gpa - ws->phys->ram_gpa) >> PAGE_BITS;
+    uint64_t at = (va - w->first) >> PAGE_BITS, number = (gpa - ws->phys->ram_gpa) >> PAGE_BITS;
 
     DCHECK(phys_is_ram(ws->phys, gpa, (uint64_t)n << PAGE_BITS));
     DCHECK(at + n <= WINDOW_N_PAGES);
     pthread_mutex_lock(&ws->lock);
     if (w->n_used > CHUNKS_KEPT && w->n_pages < w->n_used)
         unmap_all_locked(w); /* a guest that fences page by page comes here */
-    for (unsigned i = 0, k; i < n && !w->failed; i = k) {
-        bool code = track_is_code(ws->track, gpa + ((uint64_t)i << PAGE_BITS));
+    else if (costs_too_much(w))
+        drop_small_locked(w);
+    if (leaf == LEAF_LARGE) {
+        range_add_leaf(&w->large, va, leaf_len);
+        range_add_leaf(&w->large, va + ((uint64_t)(n - 1) << PAGE_BITS), leaf_len);
+    }
+    for (unsigned i = 0, k; i < n && !w->failed; i = write ? k : n) {
+        bool may_write = write && !track_is_code(ws->track, gpa + ((uint64_t)i << PAGE_BITS));
 
-        for (k = i + 1; k < n; k++)
-            if (track_is_code(ws->track, gpa + ((uint64_t)k << PAGE_BITS)) != code)
+        for (k = i + 1; k < n && write; k++)
+            if (track_is_code(ws->track, gpa + ((uint64_t)k << PAGE_BITS)) == may_write)
                 break;
-        w->failed = !map_run_locked(w, at + i, number + i, k - i, write && !code, leaf);
+        w->failed = !map_run_locked(w, at + i, number + i, write ? k - i : n, may_write, leaf);
     }
     if (w->failed)
         unmap_all_locked(w);
@@ -344,8 +499,24 @@ bool window_map(struct window *w, uint64_t va, uint64_t gpa, unsigned n, bool wr
 /* ---- Pages that become code: any hart's thread, under track's lock ------------------------------
  */
 
-/* True when something was changed. */
-static bool protect_in(struct window *w, uint64_t first, uint64_t n)
+/* Guest page i, if it maps the RAM page. True when something was changed. */
+static bool protect_at(struct window *w, uint64_t i, uint64_t number)
+{
+    if (!maps(w->page[i], number) || !(w->page[i] & ENTRY_WRITE))
+        return false;
+    uint64_t before = count_parts(w, i, 1);
+
+    w->page[i] &= ~ENTRY_WRITE;
+    count_pieces(w, i, 1, before);
+    if (mprotect(w->origin + (i << PAGE_BITS), PAGE_SIZE, PROT_READ) != 0) {
+        w->failed = true;
+        unmap_all_locked(w);
+    }
+    return true;
+}
+
+/* Wherever it is mapped. */
+static bool protect_everywhere(struct window *w, uint64_t number)
 {
     bool any = false;
 
@@ -356,22 +527,21 @@ static bool protect_in(struct window *w, uint64_t first, uint64_t n)
         }
         if (!(w->used[c >> 6] & bit(c & 63)))
             continue;
-        for (uint64_t i = c << WINDOW_CHUNK_BITS; i < (c + 1) << WINDOW_CHUNK_BITS; i++) {
-            uint32_t e = w->page[i];
-
-            if (!(e & ENTRY_WRITE) || (e & ENTRY_NUMBER) - 1 - first >= n)
-                continue;
-            w->page[i] = e & ~ENTRY_WRITE;
-            any = true;
-            count_pieces(w, 2);
-            if (mprotect(w->origin + (i << PAGE_BITS), PAGE_SIZE, PROT_READ) == 0)
-                continue;
-            w->failed = true;
-            unmap_all_locked(w);
-            return true;
-        }
+        for (uint64_t i = c << WINDOW_CHUNK_BITS; i < (c + 1) << WINDOW_CHUNK_BITS; i++)
+            any |= protect_at(w, i, number);
     }
     return any;
+}
+
+static bool protect_in(struct window *w, uint64_t number)
+{
+    uint32_t where = w->where[number];
+
+    if (!where)
+        return false;
+    if (where & WHERE_OTHERS)
+        return protect_everywhere(w, number);
+    return protect_at(w, where - 1, number);
 }
 
 /* RAM pages [first, first + n) are marked as code. When this returns no thread stores to them
@@ -379,16 +549,17 @@ static bool protect_in(struct window *w, uint64_t first, uint64_t n)
 static void protect(void *arg, uint64_t first, uint64_t n)
 {
     struct windows *ws = arg;
-    bool any = false;
 
     pthread_mutex_lock(&ws->lock);
-    for (uint64_t i = first; i < first + n; i++)
-        any |= atomic_exchange_explicit(&ws->writable[i], 0, memory_order_relaxed) != 0;
-    for (struct window *w = ws->first; any && w; w = w->next) {
-        uint64_t from = window_clock();
+    for (uint64_t i = first; i < first + n; i++) {
+        if (!atomic_exchange_explicit(&ws->writable[i], 0, memory_order_relaxed))
+            continue;
+        for (struct window *w = ws->first; w; w = w->next) {
+            uint64_t from = window_work();
 
-        if (protect_in(w, first, n))
-            spent_since(w, from);
+            if (protect_in(w, i))
+                spent_since(w, from);
+        }
     }
     pthread_mutex_unlock(&ws->lock);
 }

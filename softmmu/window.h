@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "softmmu/mmu.h"
+#include "softmmu/range.h"
 #include "softmmu/windows.h"
 
 enum { WINDOW_CHUNK_BITS = 10 }; /* 4 MiB of guest addresses for a bit of window.used */
@@ -24,26 +25,33 @@ enum { WINDOW_CHUNK_BITS = 10 }; /* 4 MiB of guest addresses for a bit of window
 #define WINDOW_N_PAGES   (WINDOW_LIMIT_MAX >> PAGE_BITS)
 #define WINDOW_N_CHUNKS  (WINDOW_N_PAGES >> WINDOW_CHUNK_BITS)
 
-/* Of which size the guest's leaf is that maps a page: a fence of any address in a leaf is one of
- * all of it. */
-enum window_leaf { LEAF_PAGE, LEAF_MIDDLE, LEAF_LARGE }; /* 4 KiB, at most 2 MiB, larger */
+/* A page that was mapped and dropped again, several times in a short while. */
+struct window_churn {
+    uint64_t page, at_ns; /* index in window.page[]; the last time */
+    unsigned n;
+};
+enum { WINDOW_N_CHURN = 64 };
 
 struct window {
     struct windows *all;
     struct window *next; /* windows.lock */
     uint8_t *base, *origin;
     struct mmu_view *view;
-    uint32_t *page;      /* by guest page: what is mapped there (window.c), 0: nothing */
-    uint64_t n_pages;    /* mapped */
-    uint64_t n_used;     /* bits of used[] */
-    uint64_t n_large;    /* of leaves larger than 2 MiB */
-    uint64_t pieces;     /* host mappings that it may have cost, at most */
+    uint64_t first, bytes; /* of guest addresses; its page 0 is the first's */
+    uint32_t *page;        /* by guest page: what is mapped there (window.c), 0: nothing */
+    uint32_t *where;       /* by page of RAM: where it is mapped, a hint (window.c) */
+    uint64_t n_pages;      /* mapped */
+    uint64_t n_used;       /* bits of used[] */
+    struct range large;    /* of leaves larger than 2 MiB, from the first to the last */
+    uint64_t pieces;       /* host mappings that it costs */
+    uint64_t dropped_at;   /* when pages went because it cost too many */
     _Atomic bool failed; /* the host has refused a mapping, or the budget is spent: it has to go */
     _Atomic uint64_t spent; /* nanoseconds in which mappings were changed, ever */
     /* promote.c's, in nanoseconds. */
     uint64_t spent_seen, reviewed_at;
     int64_t credit;
     uint64_t last_used, idle_from; /* view_slot.used, and since when it is that */
+    struct window_churn churn[WINDOW_N_CHURN];
     uint64_t used[WINDOW_N_CHUNKS / 64];
 };
 
@@ -53,6 +61,7 @@ struct windows {
     struct track *track;
     enum window_policy policy;
     unsigned n, max_of_hart;
+    uint64_t pieces_of_one; /* more than a window should need */
     struct window *first;
     uint64_t pieces;           /* of all */
     _Atomic uint8_t *writable; /* by page of RAM: some window may map it so */
@@ -60,22 +69,32 @@ struct windows {
 
 /* Nanoseconds of the host's clock. */
 uint64_t window_clock(void);
+/* In which the calling thread had a processor. */
+uint64_t window_work(void);
 
-/* Empty, with a view of zeros. limit: guest addresses below it may be mapped. NULL: the host has no
+/* Empty, with a view of zeros. bound: as mmu_guest.window_bound gives it. NULL: the host has no
  * addresses left. */
-struct window *window_open(struct windows *ws, uint64_t limit);
+struct window *window_open(struct windows *ws, uint64_t bound);
 void window_close(struct window *w);
 
 /* Is hva an address that code with this window's view could have made? Any thread; async-safe. */
 bool window_owns(const struct window *w, const void *hva);
 
-/* Is the page of va mapped (writable)? */
+static inline bool window_covers(const struct window *w, uint64_t va)
+{
+    return va - w->first < w->bytes;
+}
+
+/* Is the page of va, which it covers, mapped (writable)? */
 bool window_has(struct window *w, uint64_t va, bool write);
 
-/* Maps n pages from va on to RAM from gpa on; pages of code read-only. Replaces what is there.
- * False: some are not, and window.failed is set. */
+/* Is the page of va, which it covers, fenced so often that it is better not mapped? */
+bool window_shuns(struct window *w, uint64_t va);
+
+/* Maps n pages from va on, of leaves of leaf_len bytes, to RAM from gpa on; pages of code
+ * read-only. Replaces what is there. False: some are not, and window.failed is set. */
 bool window_map(struct window *w, uint64_t va, uint64_t gpa, unsigned n, bool write,
-                enum window_leaf leaf);
+                uint64_t leaf_len);
 /* What a fence of va drops; a global page goes as well. */
 void window_drop_page(struct window *w, uint64_t va);
 void window_drop_all(struct window *w);

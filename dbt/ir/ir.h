@@ -136,6 +136,9 @@ struct ir_helper {
  * (softmmu/mmu.h). */
 #define IR_MODE_WINDOW (UINT32_C(1) << 31)
 
+/* Of which half of the addresses there is one. */
+enum ir_window { IR_WINDOW_NONE, IR_WINDOW_LOWER, IR_WINDOW_UPPER };
+
 struct ir_block {
     uint64_t gpa;       /* guest physical address of the first instruction */
     uint32_t start;     /* its offset in the page: gpa & 0xfff */
@@ -147,7 +150,8 @@ struct ir_block {
     bool strict_lrsc;   /* load-reserved and store-conditional are C's, which is told of pairs */
     bool upper_half;    /* a guess: it runs at addresses with bit 63 set; costs time when wrong */
     bool share_lookups; /* accesses from one base may share a look-up in the tables */
-    bool cells;         /* accesses may have cells (softmmu/mmu.h) */
+    enum ir_window window;           /* which accesses may go through */
+    bool cells;                      /* accesses may have cells (softmmu/mmu.h) */
     const struct ir_helper *helpers; /* indexed by id; borrowed, lives as long as the program */
     unsigned n_helpers;
     struct ir_insn insn[IR_MAX_INSNS];

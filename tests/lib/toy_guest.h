@@ -114,7 +114,7 @@ static inline bool toy_peek_map(struct cpu_state *s, uint64_t gva, uint64_t righ
     return toy_walk(s, gva, MMU_LOAD, rights, map, &fault);
 }
 
-static inline uint64_t toy_window_limit(uint64_t space_key, uint64_t rights)
+static inline uint64_t toy_window_bound(uint64_t space_key, uint64_t rights)
 {
     return space_key && rights == TOY_USER ? TOY_LIMIT : 0;
 }
@@ -130,7 +130,7 @@ static inline uint64_t toy_misaligned(enum mmu_access access)
 
 static const struct mmu_guest toy_guest = {.walk = toy_walk,
                                            .peek = toy_peek_map,
-                                           .window_limit = toy_window_limit,
+                                           .window_bound = toy_window_bound,
                                            .allowed = toy_allowed,
                                            .access_fault = toy_access_fault,
                                            .misaligned = toy_misaligned};

@@ -465,12 +465,15 @@ static void test_windows_are_for_users_of_sv39(void **state)
     const uint64_t sv39 = UINT64_C(8) << 60, sv48 = UINT64_C(9) << 60;
 
     (void)state;
-    assert_int_equal(rv_window_limit(sv39, RV_U), UINT64_C(1) << 38);
-    assert_int_equal(rv_window_limit(sv39, RV_S), 0);
-    assert_int_equal(rv_window_limit(sv39, RV_S | RV_RIGHTS_SUM), 0);
-    assert_int_equal(rv_window_limit(sv39, RV_M), 0);
-    assert_int_equal(rv_window_limit(sv48, RV_U), 0);
-    assert_int_equal(rv_window_limit(0, RV_U), 0);
+    assert_int_equal(rv_window_bound(sv39, RV_U), UINT64_C(1) << 38);
+    assert_int_equal(rv_window_bound(sv39, RV_S), -(UINT64_C(1) << 38)); /* a kernel's own */
+    assert_int_equal(rv_window_bound(sv39, RV_S | RV_RIGHTS_MXR), 0);
+    assert_int_equal(rv_window_bound(sv48, RV_S), 0);
+    assert_int_equal(rv_window_bound(0, RV_S), 0);
+    assert_int_equal(rv_window_bound(sv39, RV_S | RV_RIGHTS_SUM), 0);
+    assert_int_equal(rv_window_bound(sv39, RV_M), 0);
+    assert_int_equal(rv_window_bound(sv48, RV_U), 0);
+    assert_int_equal(rv_window_bound(0, RV_U), 0);
 }
 
 int main(void)

@@ -162,7 +162,7 @@ static void many_addresses_one_by_one_leave_little_behind(void **state)
     struct window *w = t->mmu->slot->window;
 
     for (uint64_t i = 0; i < 5000; i++) {
-        assert_true(window_map(w, i << 22, GPA, 1, false, LEAF_PAGE));
+        assert_true(window_map(w, i << 22, GPA, 1, false, PAGE_SIZE));
         assert_true(can_read(i << 22));
         window_drop_page(w, i << 22);
         assert_in_range(w->n_used, 1, 1025);

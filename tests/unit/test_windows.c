@@ -281,8 +281,28 @@ static void a_page_that_comes_and_goes_costs_no_more_than_one(void **state)
     for (unsigned i = 0; i < 12000; i++) {
         assert_int_equal(store_faults(LOW), WINDOW_MAPPED);
         mmu_fence(t->mmu, false, LOW, true, 0);
+        memset(t->mmu->slot->window->churn, 0, sizeof t->mmu->slot->window->churn);
     }
     assert_false(t->mmu->slot->window->failed);
+}
+
+/* Linux maps what it patches at one address, for a store each. */
+static void a_page_that_is_fenced_all_the_time_is_left_to_the_tables(void **state)
+{
+    struct window_churn *c;
+    unsigned n = 0;
+
+    (void)state;
+    toy_add(t, 1, LOW, GPA, 0x2000, USER);
+    enter(1, 0);
+    c = &t->mmu->slot->window->churn[(LOW >> 12) % WINDOW_N_CHURN];
+    for (; store_faults(LOW) == WINDOW_MAPPED; n++)
+        mmu_fence(t->mmu, false, LOW, true, 0);
+    assert_in_range(n, 4, 16);
+    assert_false(can_read(LOW));
+    assert_int_equal(store_faults(LOW + 0x1000), WINDOW_MAPPED); /* the other is not */
+    c->at_ns -= UINT64_C(1000000000);
+    assert_int_equal(store_faults(LOW), WINDOW_MAPPED); /* a second later */
 }
 
 static void a_huge_leaf_with_a_forbidden_page_is_mapped_by_pages(void **state)
@@ -388,6 +408,7 @@ int main(void)
         ALWAYS(a_fence_of_a_page_unmaps_it),
         ALWAYS(a_leaf_of_64k_goes_as_a_whole),
         ALWAYS(a_page_that_comes_and_goes_costs_no_more_than_one),
+        ALWAYS(a_page_that_is_fenced_all_the_time_is_left_to_the_tables),
         ALWAYS(a_fence_of_an_asid_unmaps_it_all),
         ALWAYS(a_fence_of_everything_unmaps_everything),
         ALWAYS(after_the_fence_the_new_page_is_seen),

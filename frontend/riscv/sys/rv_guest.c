@@ -156,7 +156,9 @@ void rv_print_state(const struct rv_hart *h, FILE *out)
 const struct mmu_guest rv_mmu_guest = {
     .walk = rv_walk,
     .peek = rv_peek,
-    .window_limit = rv_window_limit,
+    .shares_view = rv_shares_view,
+    .shares_code = rv_shares_code,
+    .window_bound = rv_window_bound,
     .allowed = rv_pmp_allowed,
     .domain = rv_domain,
     .access_fault = rv_access_fault,

@@ -236,10 +236,25 @@ bool rv_peek(struct cpu_state *s, uint64_t gva, uint64_t rights, struct mmu_map 
     return walk(&w, map, &fault);
 }
 
-/* The lower half of Sv39, for user mode: there Linux has a process's own memory. */
-uint64_t rv_window_limit(uint64_t space_key, uint64_t rights)
+/* A kernel's own accesses: Linux has the upper half alike everywhere. Without SUM they do not reach
+ * what is the process's. */
+bool rv_shares_view(uint64_t space_key, uint64_t rights)
 {
+    return rights == RV_S && rv_satp_mode(space_key) == RV_SATP_SV39;
+}
+
+bool rv_shares_code(uint64_t space_key, uint64_t rights)
+{
+    return rv_shares_view(space_key, rights & ~(uint64_t)(RV_RIGHTS_SUM | RV_RIGHTS_MXR));
+}
+
+/* The lower half of Sv39, for user mode: there Linux has a process's own memory. */
+uint64_t rv_window_bound(uint64_t space_key, uint64_t rights)
+{
+    const uint64_t half = UINT64_C(1) << 38;
     bool user = (rights & RV_RIGHTS_PRIV) == RV_U;
 
-    return user && rv_satp_mode(space_key) == RV_SATP_SV39 ? UINT64_C(1) << 38 : 0;
+    if (rv_shares_view(space_key, rights))
+        return -half;
+    return user && rv_satp_mode(space_key) == RV_SATP_SV39 ? half : 0;
 }
