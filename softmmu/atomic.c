@@ -347,6 +347,8 @@ void mmu_zero(struct cpu_state *s, uint64_t gva, unsigned len)
     mmu_store_begin(m, gpa);
     zero(host, len);
     mmu_store_end(m, gpa, len);
+    if (track_is_code(m->track, gpa)) /* or each block of it would fault in the host */
+        mmu_forget_store(m, gva);
     wrote(m, gpa, len);
 }
 

@@ -5,6 +5,8 @@
 #include "backend-x86_64/x64_int.h"
 #include "dbt/base/check.h"
 
+enum { XMM_BYTES = 16, ZERO_STORES = IR_ZERO_BYTES / XMM_BYTES };
+
 static void cold_helper(struct x64_emitter *x, const struct x64_cold *k)
 {
     struct x64_code *c = &x->c;
@@ -18,6 +20,16 @@ static void cold_helper(struct x64_emitter *x, const struct x64_cold *k)
     x64_call_helper(x, k->info & 0xffff, ir_call_id(k->imm), ir_call_k(k->imm));
     x64_keep_xmm(x, k->xmm_live, true);
     x64_fix(c, x64_jmp(c), k->back);
+}
+
+static void goes_on_here(struct x64_emitter *x, struct x64_cold *k, const struct ir_insn *in,
+                         unsigned base, unsigned val)
+{
+    k->back = x64_at(&x->c);
+    k->base = (uint8_t)base;
+    k->val = (uint8_t)val;
+    k->imm = in->imm;
+    k->xmm_live = x64_xmm_live(x);
 }
 
 static void lock(struct x64_code *c)
@@ -138,10 +150,44 @@ static uint32_t store_conditional(struct x64_emitter *x, const struct ir_insn *i
     return site;
 }
 
+/* A fault at any of the stores: the helper zeroes all. */
+static void cold_zero(struct x64_emitter *x, const struct x64_cold *k)
+{
+    for (unsigned n = 0; n < ZERO_STORES; n++)
+        x->unit.site[k->hit + n].slow = x64_at(&x->c);
+    cold_helper(x, k);
+}
+
+/* xmm0 is scratch. */
+static void zero_block(struct x64_emitter *x, const struct ir_insn *in)
+{
+    struct x64_code *c = &x->c;
+    unsigned base = x64_gpr(x, in->a);
+    uint32_t miss;
+    struct x64_mem m = x64_look_up(x, base, 0, IR_ZERO_BYTES, x->layout.store_off, &miss);
+    struct x64_cold *k = x64_cold_add(x, cold_zero, miss);
+
+    k->hit = x->unit.n_sites;
+    x64_vxorpd_rrr(c, 0, 0, 0);
+    for (unsigned n = 0; n < ZERO_STORES; n++, m.disp += XMM_BYTES) {
+        x64_site_add(x, x64_at(c), 0);
+        x64_vmovups_mx_mr(c, m, 0);
+    }
+    x64_xor32_rr(c, RAX, RAX);
+    goes_on_here(x, k, in, base, X64_NO_REG);
+    if (x->val[x->i].last != 0)
+        x64_mov_rr(c, x64_def(x), RAX);
+}
+
 void x64_emit_atomic(struct x64_emitter *x, const struct ir_insn *in)
 {
     struct x64_code *c = &x->c;
     enum ir_fast what = ir_fast_what(in->aux);
+
+    if (what == IR_ZERO) {
+        zero_block(x, in);
+        return;
+    }
     unsigned size = ir_fast_size(in->aux);
     uint32_t miss;
 
@@ -164,11 +210,7 @@ void x64_emit_atomic(struct x64_emitter *x, const struct ir_insn *in)
         k = x64_cold_add(x, cold_helper, miss);
         k->site = modify(x, in, m, val);
     }
-    k->back = x64_at(c);
-    k->base = (uint8_t)base;
-    k->val = (uint8_t)val;
-    k->imm = in->imm;
-    k->xmm_live = x64_xmm_live(x);
+    goes_on_here(x, k, in, base, val);
     if (x->val[x->i].last == 0)
         return;
     unsigned d = x64_def(x);

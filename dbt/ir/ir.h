@@ -80,9 +80,11 @@ enum ir_flow { IR_PLAIN, IR_CALLS, IR_RETURN };
 
 /* aux of call: what the helper does, when it is one of these, so that the back end may do it in
  * line where the page is known; 0 else. Operands are an address and, but for lr, a value; the
- * result is the old value (32 bits: sign-extended), of sc 0 or 1. Such a helper changes no guest
- * register. */
-enum ir_fast { IR_SWAP = 1, IR_ADD, IR_XOR, IR_AND, IR_OR, IR_LR, IR_SC, IR_FAST_COUNT };
+ * result is the old value (32 bits: sign-extended), of sc 0 or 1. zero has an address only, gives 0
+ * and zeroes the IR_ZERO_BYTES that it lies in, by any number of stores; in line where the address
+ * is their first. Such a helper changes no guest register. */
+enum ir_fast { IR_SWAP = 1, IR_ADD, IR_XOR, IR_AND, IR_OR, IR_LR, IR_SC, IR_ZERO, IR_FAST_COUNT };
+enum { IR_ZERO_BYTES = 64 };
 #define IR_FAST(what, size) ((uint8_t)((what) | ((size) == 8 ? 16 : 0)))
 static inline enum ir_fast ir_fast_what(uint8_t aux)
 {

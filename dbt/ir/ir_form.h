@@ -87,6 +87,6 @@ static inline enum ir_imm_form ir_imm_form(enum ir_op op)
 static const char *const ir_mem_words[8] = {"u8", "u16", "u32", "64", "s8", "s16", "s32", NULL};
 static const char *const ir_cond_words[6] = {"eq", "ne", "lt", "ge", "ltu", "geu"};
 static const char *const ir_flow_words[3] = {"", "call", "ret"};
-static const char *const ir_fast_words[IR_FAST_COUNT] = {NULL,  "swap", "add", "xor",
-                                                         "and", "or",   "lr",  "sc"};
+static const char *const ir_fast_words[IR_FAST_COUNT] = {NULL, "swap", "add", "xor", "and",
+                                                         "or", "lr",   "sc",  "zero"};
 static const char *const ir_rm_words[8] = {"rne", "rtz", "rdn", "rup", "rmm", NULL, NULL, "dyn"};

@@ -102,6 +102,11 @@ static bool fp_call_ok(uint32_t k)
            aux_ok(&does) && width_ok(&does);
 }
 
+static unsigned fast_operands(enum ir_fast what)
+{
+    return what == IR_LR || what == IR_ZERO ? 1 : 2;
+}
+
 static bool verify_call(const struct ir_block *b, uint32_t n, struct err *e)
 {
     const struct ir_insn *i = &b->insn[n];
@@ -111,7 +116,7 @@ static bool verify_call(const struct ir_block *b, uint32_t n, struct err *e)
         return wrong(e, b, n, "calls a helper that does not exist");
     if (b->helpers && b->helpers[ir_call_id(i->imm)].n_args != have)
         return wrong(e, b, n, "gives a helper the wrong number of operands");
-    if (i->aux && have != (ir_fast_what(i->aux) == IR_LR ? 1u : 2u))
+    if (i->aux && have != fast_operands(ir_fast_what(i->aux)))
         return wrong(e, b, n, "an atomic has an address, and a value to put there");
     if (ir_call_id(i->imm) == IR_HELP_fp && !fp_call_ok(ir_call_k(i->imm)))
         return wrong(e, b, n, "asks for an operation that is not one with flags");

@@ -99,8 +99,9 @@ enum {
     RV_MODE_FS_SHIFT = 2, /* bits 2..3: 0 off, 1 on but not yet dirty, 3 dirty */
     RV_MODE_FRM_RMM = 16, /* frm is 4, which the host cannot round by: dynamic goes through C */
     RV_MODE_FRM_INVALID =
-        32,               /* frm is 5, 6 or 7: an instruction with dynamic rounding is illegal */
-    RV_MODE_TIME_OK = 64, /* the time CSR may be read in this privilege (m/scounteren.TM) */
+        32,                /* frm is 5, 6 or 7: an instruction with dynamic rounding is illegal */
+    RV_MODE_TIME_OK = 64,  /* the time CSR may be read in this privilege (m/scounteren.TM) */
+    RV_MODE_ZERO_OK = 128, /* and cbo.zero be executed (m/senvcfg.CBZE) */
 };
 
 /* ---- Decoding into IR (rv_block.c): any thread, pure ------------------------- */

@@ -64,6 +64,7 @@ static uint32_t take_mode(struct fuzz_input *in)
 
     mode |= fs[fuzz_below(in, 3)] << RV_MODE_FS_SHIFT;
     mode |= frm[fuzz_below(in, 3)];
+    mode |= fuzz_below(in, 2) ? RV_MODE_ZERO_OK : 0;
     return mode | (fuzz_below(in, 2) ? RV_MODE_TIME_OK : 0);
 }
 

@@ -70,11 +70,12 @@ HELPER(4)
 HELPER(5)
 HELPER(6)
 HELPER(7)
+HELPER(8)
 
 void ir_world_clobber(struct cpu_state *s)
 {
-    static ir_helper_fn *const helpers[] = {helper_0, helper_1, helper_2, helper_3,
-                                            helper_4, helper_5, helper_6, helper_7};
+    static ir_helper_fn *const helpers[] = {helper_0, helper_1, helper_2, helper_3, helper_4,
+                                            helper_5, helper_6, helper_7, helper_8};
 
     CHECK(ir_world_n_helpers <= sizeof helpers / sizeof helpers[0]);
     for (unsigned k = 0; k < ir_world_n_helpers; k++)

@@ -375,13 +375,17 @@ static ir_ref atomic(struct gen *g)
 {
     uint8_t what = (uint8_t)(1 + ir_random_below(g->r, IR_FAST_COUNT - 1));
     uint8_t fast = IR_FAST(what, one_in(g->r, 2) ? 8 : 4);
-    unsigned id = what == IR_LR ? IR_WORLD_LOAD_RESERVED : IR_WORLD_ATOMIC;
+    unsigned id = ir_world_fast(what);
     uint64_t page = one_in(g->r, 8) ? ir_random_below(g->r, 4) : 0;
-    ir_ref at = put2(g, IR_and, operand(g, false), constant(g, one_in(g->r, 8) ? 0xfff : 0x18));
+    ir_ref at = put2(g, IR_and, operand(g, false),
+                     constant(g, one_in(g->r, 8)   ? 0xfff
+                                 : what == IR_ZERO ? 0x1c0
+                                                   : 0x18));
 
     at = put2(g, IR_add, at, constant(g, IR_WORLD_VA + page * PAGE_SIZE));
     return put(g, IR_call, one_in(g->r, 2) ? fast : 0, at,
-               what == IR_LR ? IR_NONE : operand(g, false), IR_NONE, IR_CALL(id, fast));
+               ir_world_helpers[id].n_args < 2 ? IR_NONE : operand(g, false), IR_NONE,
+               IR_CALL(id, fast));
 }
 
 static ir_ref call(struct gen *g)

@@ -78,8 +78,14 @@ void ir_world_copy(struct ir_world *to, const struct ir_world *from);
 
 /* Runs b on w by ir_eval, as the run loop would. */
 enum exit_reason ir_world_eval(struct ir_world *w, const struct ir_block *b);
-/* Two of the helpers: IR_FAST() is their k. */
-enum { IR_WORLD_ATOMIC = IR_HELPER_COUNT + 5, IR_WORLD_LOAD_RESERVED };
+/* Some of the helpers: IR_FAST() is their k. */
+enum { IR_WORLD_ATOMIC = IR_HELPER_COUNT + 5, IR_WORLD_LOAD_RESERVED, IR_WORLD_ZERO };
+static inline unsigned ir_world_fast(enum ir_fast what)
+{
+    return what == IR_LR     ? IR_WORLD_LOAD_RESERVED
+           : what == IR_ZERO ? IR_WORLD_ZERO
+                             : IR_WORLD_ATOMIC;
+}
 extern const struct ir_env ir_world_env;
 
 /* Is all that the guest can see the same, and the exit? When not, and out is not

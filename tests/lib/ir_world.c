@@ -145,6 +145,16 @@ static uint64_t atomic(struct cpu_state *s, uint64_t k, uint64_t a, uint64_t b, 
     return what == IR_SC ? 0 : sign_word(old, size);
 }
 
+/* As IR_ZERO; what is no block of the world is left alone. */
+static uint64_t zero_block(struct cpu_state *s, uint64_t k, uint64_t a, uint64_t b, uint64_t c)
+{
+    (void)b, (void)c;
+    if (a - IR_WORLD_VA > IR_WORLD_MEM - IR_ZERO_BYTES || a % IR_ZERO_BYTES != 0)
+        return mix(k, a);
+    memset(locate((struct ir_world *)s, a, IR_64, IR_WORLD_STORE_FAULT), 0, IR_ZERO_BYTES);
+    return 0;
+}
+
 const struct ir_helper ir_world_helpers[] = {
 #define IR_HELPER(name, fn, n) {#name, fn, n},
 #include "dbt/ir/ir_helper.def"
@@ -156,6 +166,7 @@ const struct ir_helper ir_world_helpers[] = {
     {"may_pend", may_pend, 3},
     {"atomic", atomic, 2},
     {"load_reserved", load_reserved, 1},
+    {"zero_block", zero_block, 1},
 };
 const unsigned ir_world_n_helpers = sizeof(ir_world_helpers) / sizeof(ir_world_helpers[0]);
 

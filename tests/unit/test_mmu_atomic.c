@@ -279,6 +279,18 @@ static void zero_faults_at_the_address_given(void **state)
     mmu_zero(&t->s, PAGE + 0x80, 64);
 }
 
+/* Else each block that is cleared in line would fault in the host. */
+static void zero_drops_the_entry_of_a_page_of_code(void **state)
+{
+    (void)state;
+    t->still_code = true;
+    mmu_zero(&t->s, PAGE, 64);
+    assert_true(toy_hits_store(t, PAGE));
+    track_protect(t->track, GPA);
+    mmu_zero(&t->s, PAGE + 0x80, 64);
+    assert_false(toy_hits_store(t, PAGE));
+}
+
 static void probe_takes_either_right(void **state)
 {
     (void)state;
@@ -331,6 +343,7 @@ int main(void)
         CASE(a_watch_sees_atomics),
         CASE(zero_clears_its_block),
         CASE(zero_faults_at_the_address_given),
+        CASE(zero_drops_the_entry_of_a_page_of_code),
         CASE(probe_takes_either_right),
         CASE(walker_reaches_ram_only),
     };

@@ -573,6 +573,7 @@ static void system_instructions(void **state)
     expect_one(f, 0x18000073, RV_S, "0: call sinval_check 4: trap 9 #0");
     expect_one(f, 0x0000100f, RV_U, "0: call fence_i jump pc+4");
     expect_one(f, 0x0045200f, RV_U, "0: call cbo pending 4 4: call ecall jump ?");
+    expect_one(f, 0x0045200f, RV_U | RV_MODE_ZERO_OK, "0: call cbo pending 4 4: call ecall jump ?");
     expect_one(f, 0x00d00073, RV_U, "0: call wrs 4: call ecall jump ?");
     expect_one(f, 0x0100000f, RV_U, "0: call pause 4: call ecall jump ?");
 }

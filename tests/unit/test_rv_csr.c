@@ -447,9 +447,10 @@ static void test_fcsr(void **state)
         assert_int_equal(rig_csr(r, FFLAGS), flags);
         assert_int_equal(r->h->s.mxcsr, 0x1f80 | rc[frm] << 13 | ir_fp_to_mxcsr(flags));
         assert_int_equal(r->h->s.fp_rm, last_valid);
-        assert_int_equal(rv_mode_key(r->h),
-                         RV_M | 3 << RV_MODE_FS_SHIFT | (frm == 4 ? RV_MODE_FRM_RMM : 0) |
-                             (frm > 4 ? RV_MODE_FRM_INVALID : 0) | RV_MODE_TIME_OK);
+        assert_int_equal(rv_mode_key(r->h), RV_M | 3 << RV_MODE_FS_SHIFT |
+                                                (frm == 4 ? RV_MODE_FRM_RMM : 0) |
+                                                (frm > 4 ? RV_MODE_FRM_INVALID : 0) |
+                                                RV_MODE_TIME_OK | RV_MODE_ZERO_OK);
         rig_csr_write(r, FFLAGS, 21);
         assert_int_equal(rig_csr(r, FCSR), frm << 5 | 21);
         rig_csr_write(r, FRM, 2);

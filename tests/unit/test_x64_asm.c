@@ -428,7 +428,7 @@ static unsigned vex_mem_size(const char *name)
         return ends(name, "32") ? 4 : 8;
     if (begins(name, "vcvtsi2") || begins(name, "vmovq"))
         return 8;
-    if (ends(name, "pd") || begins(name, "vp"))
+    if (ends(name, "pd") || begins(name, "vp") || begins(name, "vmovups"))
         return 16;
     if (begins(name, "vcvt"))
         return strstr(name, "sd2") ? 8 : 4; /* the source's */
@@ -525,7 +525,7 @@ static void row_vmr(const struct row *r, uint8_t *buffer)
 
     if (memory || ir_random_below(&rnd, 2)) {
         r->vmr.mr(&c, m, reg);
-        add(&e, of_mem(m, strcmp(r->name, "vmovss_mx") == 0 ? 4 : 8));
+        add(&e, of_mem(m, vex_mem_size(r->name)));
     } else {
         r->vmr.rr(&c, rm, reg);
         add(&e, strcmp(r->name, "vmovq_rx") == 0 ? of_reg(rm, 8) : of_xmm(rm));

@@ -523,8 +523,8 @@ static ir_ref random_atomic(struct pool *p, ir_ref at)
 {
     uint8_t what = (uint8_t)(1 + ir_random_below(p->r, IR_FAST_COUNT - 1));
     uint8_t fast = IR_FAST(what, ir_random_below(p->r, 2) ? 8 : 4);
-    unsigned id = what == IR_LR ? IR_WORLD_LOAD_RESERVED : IR_WORLD_ATOMIC;
-    ir_ref value = what == IR_LR ? IR_NONE : any_int(p);
+    unsigned id = ir_world_fast(what);
+    ir_ref value = ir_world_helpers[id].n_args < 2 ? IR_NONE : any_int(p);
 
     /* A shift of 64 bits by 32, which clang-tidy takes for one of 32. */
     /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult) */

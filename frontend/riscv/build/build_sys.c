@@ -232,7 +232,10 @@ static void sinval_check(struct rv_build *t, const struct rv_insn *i)
 
 static void cbo(struct rv_build *t, const struct rv_insn *i)
 {
-    rv_call(t, RV_HELP_cbo, i->word, rv_get(t, i->rs1), IR_NONE);
+    bool fast = i->op == RV_OP_cbo_zero && (t->mode & RV_MODE_ZERO_OK);
+
+    rv_call_fast(t, RV_HELP_cbo, fast ? IR_FAST(IR_ZERO, 8) : 0, i->word, rv_get(t, i->rs1),
+                 IR_NONE);
     rv_leave_pending(t);
 }
 

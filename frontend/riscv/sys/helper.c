@@ -152,8 +152,7 @@ uint64_t rv_help_jump_check(struct cpu_state *s, uint64_t k, uint64_t a, uint64_
 
 /* ---- Cache blocks ---------------------------------------------------------------- */
 
-/* Each level above the one that runs must have opened the instruction. */
-static bool cbo_open(const struct rv_hart *h, uint64_t field)
+bool rv_cbo_open(const struct rv_hart *h, uint64_t field)
 {
     if (h->priv < RV_M && !(h->menvcfg & field))
         return false;
@@ -172,7 +171,7 @@ static uint64_t cbo_field(enum rv_cbo cbo)
 uint64_t rv_help_cbo(struct cpu_state *s, uint64_t k, uint64_t a, uint64_t b, uint64_t c)
 {
     (void)b, (void)c;
-    legal_or_raise(s, cbo_open(hart(s), cbo_field(rv_k_cbo(k))), k);
+    legal_or_raise(s, rv_cbo_open(hart(s), cbo_field(rv_k_cbo(k))), k);
     if (rv_k_cbo(k) == RV_CBO_ZERO)
         mmu_zero(s, a, RV_CBO_BLOCK);
     else

@@ -44,6 +44,8 @@ uint32_t rv_mode_key(const struct rv_hart *h)
         mode |= RV_MODE_FRM_INVALID;
     if (rv_counter_ok(h, 1))
         mode |= RV_MODE_TIME_OK;
+    if (rv_cbo_open(h, RV_ENVCFG_CBZE))
+        mode |= RV_MODE_ZERO_OK;
     return mode;
 }
 

@@ -64,7 +64,7 @@ static inline enum rv_satp_mode rv_satp_mode(uint64_t satp)
 /* Counters count host time as if at 1 GHz, whatever the host's clock is. */
 enum { RV_CYCLES_PER_TICK = 100 };
 
-enum { RV_CBO_BLOCK = 64 }; /* Zicbom's and Zicboz's block, in bytes */
+enum { RV_CBO_BLOCK = 64 }; /* Zicbom's and Zicboz's block, in bytes; IR_ZERO_BYTES */
 
 /* ---- Rights: what selects an MMU view -------------------------------------------- */
 
@@ -96,6 +96,8 @@ void rv_fcsr_set(struct rv_hart *h, uint64_t frm, uint64_t fflags); /* FS stays 
 void rv_fcsr_write(struct rv_hart *h, uint64_t frm, uint64_t fflags);
 
 bool rv_counter_ok(const struct rv_hart *h, unsigned n);
+/* Has each level above the one that runs opened the instruction? field: of menvcfg and senvcfg. */
+bool rv_cbo_open(const struct rv_hart *h, uint64_t field);
 uint64_t rv_counter(const struct rv_hart *h, unsigned n);
 void rv_counter_write(struct rv_hart *h, unsigned n, uint64_t v);
 void rv_counter_write_csr(struct rv_hart *h, unsigned n, uint64_t v);
