@@ -5,12 +5,15 @@
 #   tests/run.sh [PART...]      parts: unit asan tsan tools guest smp diff system bench check docs (default:
 #                               these) and long, which takes longer than CI should: make test-long; debian is a
 #                               part of it, as is tsan-long
-# STOP=1 ends at the first test that fails. LIMIT: seconds that no test, builds apart, may exceed.
+# STOP=1 ends at the first test that fails. LIMIT: seconds that no test, builds apart, may exceed. SLOW=1: how many times as long as usual they may take.
+# WINDOW=off|auto|always: what guests run under in the parts guest, smp, system and long, for which it is made: auto.
 set -u
 cd "$(dirname "$0")/.."
 export LC_ALL=C
 parts=${*:-unit asan tsan tools guest smp diff system bench check docs}
-log=out/test
+log=out/test${WINDOW:+/$WINDOW}
+export DBT=${DBT:-$PWD/dbt-run}
+[ -z "${WINDOW:-}" ] || DBT=$PWD/tests/guest/with-window
 asan_options=detect_leaks=0:handle_segv=0:allow_user_segv_handler=1
 mkdir -p "$log"
 passed=0
@@ -32,7 +35,8 @@ enough()
 
 at_most() # SECONDS
 {
-    echo $((${LIMIT:-$1} < $1 ? LIMIT : $1))
+    local seconds=$(($1 * ${SLOW:-1}))
+    echo $((${LIMIT:-$seconds} < seconds ? LIMIT : seconds))
 }
 
 # Runs a command that is one test.
@@ -172,7 +176,7 @@ part_guest()
     many bare-stress 300 env ENGINES=jit STRESS="regs,seed=7 cache table links irq" tests/guest/bare.sh
     many run-elf 300 tests/guest/run-elf-check.sh
     one check-first-second 120 tests/guest/check-boot.sh 100000000
-    many boot 300 python3 tests/guest/boot.py --dbt ./dbt-run
+    many boot 300 python3 tests/guest/boot.py
     many disk 300 tests/guest/disk.sh
     many disk-pci 300 env BUS=pci tests/guest/disk.sh
     many flash 200 tests/guest/flash.sh
@@ -228,27 +232,27 @@ part_diff()
 # Random system programs: the engines with each other, each stress mode, QEMU.
 part_system()
 {
-    local stress diff="out/release/tests/system/system_diff"
+    local stress diff=(out/release/tests/system/system_diff --dbt "$DBT")
 
-    one system-build 300 make -j2 --no-print-directory dbt-run "$diff"
-    many system-interp 120 "$diff" --seed 3 --count 4000 --option "--time virtual"
-    many system-first 120 "$diff" --seed 7 --count 800 --option "--time virtual --tier auto"
-    many system-check 120 "$diff" --seed 2 --count 800 --a check --option "--time virtual"
+    one system-build 300 make -j2 --no-print-directory dbt-run "${diff[0]}"
+    many system-interp 120 "${diff[@]}" --seed 3 --count 4000 --option "--time virtual"
+    many system-first 120 "${diff[@]}" --seed 7 --count 800 --option "--time virtual --tier auto"
+    many system-check 120 "${diff[@]}" --seed 2 --count 800 --a check --option "--time virtual"
     for stress in regs,seed=7 cache table links irq regs,cache,table,links,irq,seed=9; do
-        many "system-$stress" 120 "$diff" --seed 3 --count 800 \
+        many "system-$stress" 120 "${diff[@]}" --seed 3 --count 800 \
             --option "--time virtual --stress $stress"
     done
-    many system-host-time 120 "$diff" --seed 4 --count 800
-    many system-window 120 "$diff" --seed 8 --count 800 --option "--window always"
-    many system-window-check 120 "$diff" --seed 8 --count 400 --a check \
+    many system-host-time 120 "${diff[@]}" --seed 4 --count 800
+    many system-window 120 "${diff[@]}" --seed 8 --count 800 --option "--window always"
+    many system-window-check 120 "${diff[@]}" --seed 8 --count 400 --a check \
         --option "--time virtual --window always"
-    many system-window-stress 120 "$diff" --seed 9 --count 800 \
+    many system-window-stress 120 "${diff[@]}" --seed 9 --count 800 \
         --option "--window always --stress regs,table,links,seed=9"
     # Without the counts of virtual time, before which all that is kept in registers goes to its place.
     for stress in regs,seed=6 regs,table,links,seed=9; do
-        many "system-host-time-$stress" 120 "$diff" --seed 6 --count 800 --option "--stress $stress"
+        many "system-host-time-$stress" 120 "${diff[@]}" --seed 6 --count 800 --option "--stress $stress"
     done
-    many system-qemu 120 "$diff" --seed 5 --count 4000 --b qemu --option "--time virtual"
+    many system-qemu 120 "${diff[@]}" --seed 5 --count 4000 --b qemu --option "--time virtual"
 }
 
 # The benchmark's own sums, and one short round of it: nothing is compared with a time.
@@ -288,8 +292,8 @@ part_debian()
     one fetch-installer 600 scripts/fetch-guest.sh --installer
     many installer 1200 tests/guest/installer.py
     one debian-image 3600 scripts/debian-image.sh
-    many debian 1800 python3 tests/guest/debian.py --dbt ./dbt-run
-    many debian-programs 5400 python3 tests/guest/debian_programs.py --dbt ./dbt-run
+    many debian 1800 python3 tests/guest/debian.py
+    many debian-programs 5400 python3 tests/guest/debian_programs.py
 }
 
 # Whole boots with every block run by both engines, under each stress mode, and under the
@@ -306,14 +310,14 @@ part_long()
     one asan-build 900 make -j2 --no-print-directory BUILD=asan out/asan/dbt-run
     one check-builtin 600 tests/guest/check-boot.sh
     one check-opensbi 600 tests/guest/check-boot.sh 0 --firmware opensbi
-    many check-programs 1200 python3 tests/guest/boot.py --dbt ./dbt-run --check
+    many check-programs 1200 python3 tests/guest/boot.py --check
     many check-bare-stress 900 env ENGINES=check STRESS="regs,seed=7 cache table links irq" \
         tests/guest/bare.sh
     one check-no-passes 600 tests/guest/check-boot.sh 0 --opt none
     one check-regs 900 tests/guest/check-boot.sh 0 --stress regs,seed=7
     one check-table 900 tests/guest/check-boot.sh 0 --stress table
     for stress in regs table links regs,table,links; do
-        one "boot-$stress" 300 bash -c "boots ./dbt-run --stress $stress"
+        one "boot-$stress" 300 bash -c "boots $DBT --stress $stress"
     done
     many litmus-1e6 3600 tests/litmus/run.py --rounds 1000000 --seconds 60 --limit 1800
     many smp-boots-50 3600 tests/guest/smp-boots --times 50
@@ -327,7 +331,7 @@ part_long()
     many net-passt 300 tests/guest/net.py --via passt
     many disk-kill-qcow2-files 1800 tests/guest/disk-kill.py --kills 20 --seed 5 --file-system --format qcow2
     many disk-kill-files 1800 tests/guest/disk-kill.py --kills 40 --seed 3 --file-system
-    one boot-small-cache 300 bash -c "boots ./dbt-run --cache-size 1M"
+    one boot-small-cache 300 bash -c "boots $DBT --cache-size 1M"
     export ASAN_OPTIONS=$asan_options
     one asan-boot 300 bash -c "boots out/asan/dbt-run"
     many asan-net 600 tests/guest/net.py --dbt out/asan/dbt-run
@@ -337,7 +341,7 @@ part_long()
     part_debian
     many edk2 900 tests/guest/edk2.sh
     many share-20000 900 env FILES=20000 tests/guest/share.sh
-    many share-virtual 600 tests/guest/share.sh ./dbt-run --time virtual
+    many share-virtual 600 tests/guest/share.sh "$DBT" --time virtual
     for test in x64_emit ir_fp; do
         one "long-$test" 1800 env DBT_FUZZ_CASES=1000000 "out/release/tests/unit/test_$test"
     done
