@@ -2,15 +2,15 @@
 # All that CI runs: `make test`. Each part prints its own lines and counts; the last line of
 # all is "N passed, N failed". A part fails if it says so or exits with another status than 0.
 #
-#   tests/run.sh [PART...]      parts: unit asan tsan tools guest smp diff system bench check docs (default:
-#                               these) and long, which takes longer than CI should: make test-long; debian is a
-#                               part of it, as is tsan-long
+#   tests/run.sh [PART...]      parts: unit asan tsan tools guest smp diff system windows bench check docs (default:
+#                               these) and long, which takes longer than CI should: make test-long; debian and
+#                               windows-long are parts of it, as is tsan-long
 # STOP=1 ends at the first test that fails. LIMIT: seconds that no test, builds apart, may exceed. SLOW=1: how many times as long as usual they may take.
-# WINDOW=off|auto|always: what guests run under in the parts guest, smp, system and long, for which it is made: auto.
+# WINDOW=off|auto|always: what guests run under in the parts guest, smp, system and under-window: auto.
 set -u
 cd "$(dirname "$0")/.."
 export LC_ALL=C
-parts=${*:-unit asan tsan tools guest smp diff system bench check docs}
+parts=${*:-unit asan tsan tools guest smp diff system windows bench check docs}
 log=out/test${WINDOW:+/$WINDOW}
 export DBT=${DBT:-$PWD/dbt-run}
 [ -z "${WINDOW:-}" ] || DBT=$PWD/tests/guest/with-window
@@ -255,6 +255,43 @@ part_system()
     many system-qemu 120 "${diff[@]}" --seed 5 --count 4000 --b qemu --option "--time virtual"
 }
 
+# What is short of the parts guest, smp and system: for WINDOW.
+part_under-window()
+{
+    local diff=(out/release/tests/system/system_diff --dbt "$DBT")
+
+    many bare 300 env ENGINES="jit first check" tests/guest/bare.sh
+    many bare-stress 300 env ENGINES=jit STRESS="regs,table,links,seed=7 cache,irq" tests/guest/bare.sh
+    one check-first-second 120 tests/guest/check-boot.sh 100000000
+    many boot 300 python3 tests/guest/boot.py
+    many disk 300 tests/guest/disk.sh
+    many net 120 tests/guest/net.py
+    many share 300 tests/guest/share.sh
+    many system-check 120 "${diff[@]}" --seed 11 --count 800 --a check --option "--time virtual"
+    many system-stress 120 "${diff[@]}" --seed 12 --count 800 --option "--stress regs,cache,table,links,irq,seed=9"
+    many system-qemu 120 "${diff[@]}" --seed 13 --count 1000 --b qemu --option "--time virtual"
+    many litmus 120 tests/litmus/run.py --rounds 1000 --limit 60 --modes builtin
+    many smp-boots 300 tests/guest/smp-boots --harts 2,4
+    many torture 120 tests/guest/torture.py --seconds 10
+}
+
+# Guests with windows and without, of which the other parts have those that --window auto gives. Some that are
+# slow under `always` have as long as they want: it is for tests.
+part_windows()
+{
+    one windows-build 600 make -j2 --no-print-directory dbt-run out/release/tests/system/system_diff
+    one fetch-guest 600 scripts/fetch-guest.sh
+    many window-off 900 env WINDOW=off tests/run.sh under-window
+    many window-always 1800 env WINDOW=always SLOW=4 tests/run.sh under-window
+}
+
+# All of them.
+part_windows-long()
+{
+    many window-off-all 7200 env WINDOW=off tests/run.sh guest system smp
+    many window-always-all 14400 env WINDOW=always SLOW=4 tests/run.sh guest system smp
+}
+
 # The benchmark's own sums, and one short round of it: nothing is compared with a time.
 part_bench()
 {
@@ -339,6 +376,7 @@ part_long()
     many asan-share 900 tests/guest/share.sh out/asan/dbt-run
     unset ASAN_OPTIONS
     part_debian
+    part_windows-long
     many edk2 900 tests/guest/edk2.sh
     many share-20000 900 env FILES=20000 tests/guest/share.sh
     many share-virtual 600 tests/guest/share.sh "$DBT" --time virtual
