@@ -6,7 +6,7 @@
 #                               these) and long, which takes longer than CI should: make test-long; debian and
 #                               windows-long are parts of it, as is tsan-long
 # STOP=1 ends at the first test that fails. LIMIT: seconds that no test, builds apart, may exceed. SLOW=1: how many times as long as usual they may take.
-# WINDOW=off|auto|always: what guests run under in the parts guest, smp, system and under-window: auto.
+# WINDOW=off|auto|always: what guests run under in the parts guest, smp, system, boots and under-window: auto.
 set -u
 cd "$(dirname "$0")/.."
 export LC_ALL=C
@@ -255,7 +255,7 @@ part_system()
     many system-qemu 120 "${diff[@]}" --seed 5 --count 4000 --b qemu --option "--time virtual"
 }
 
-# What is short of the parts guest, smp and system: for WINDOW.
+# What is short of the parts guest, smp and system, for WINDOW.
 part_under-window()
 {
     local diff=(out/release/tests/system/system_diff --dbt "$DBT")
@@ -285,11 +285,14 @@ part_windows()
     many window-always 1800 env WINDOW=always SLOW=4 tests/run.sh under-window
 }
 
-# All of them.
+# All of them, and Debian.
 part_windows-long()
 {
-    many window-off-all 7200 env WINDOW=off tests/run.sh guest system smp
-    many window-always-all 14400 env WINDOW=always SLOW=4 tests/run.sh guest system smp
+    many window-off-all 10800 env WINDOW=off tests/run.sh guest system smp boots
+    many window-always-all 21600 env WINDOW=always SLOW=4 tests/run.sh guest system smp boots
+    one debian-image 3600 scripts/debian-image.sh
+    many debian-window-always 3600 python3 tests/guest/debian.py --window always --tier 1 -smp 2
+    many window-churn 1800 tests/guest/churn.py --minutes 10
 }
 
 # The benchmark's own sums, and one short round of it: nothing is compared with a time.
@@ -322,6 +325,32 @@ boots() # DBT OPTION...
         tee out/test/boots.log | grep -q "dbt: guest done"
 }
 
+# Whole boots with every block run by both engines, and under each stress mode.
+part_boots()
+{
+    local stress
+
+    kernel=$(scripts/fetch-guest.sh --print KERNEL)
+    initrd=$(scripts/fetch-guest.sh --print AUTO)
+    export -f boots
+    export kernel initrd
+    one boots-build 600 make -j2 --no-print-directory dbt-run
+    one fetch-guest 600 scripts/fetch-guest.sh
+    one check-builtin 600 tests/guest/check-boot.sh
+    one check-opensbi 600 tests/guest/check-boot.sh 0 --firmware opensbi
+    many check-programs 1200 python3 tests/guest/boot.py --check
+    many check-bare-stress 900 env ENGINES=check STRESS="regs,seed=7 cache table links irq" \
+        tests/guest/bare.sh
+    one check-no-passes 600 tests/guest/check-boot.sh 0 --opt none
+    one check-regs 900 tests/guest/check-boot.sh 0 --stress regs,seed=7
+    one check-table 900 tests/guest/check-boot.sh 0 --stress table
+    for stress in regs table links regs,table,links; do
+        one "boot-$stress" 300 bash -c "boots \"\$DBT\" --stress $stress"
+    done
+    one check-4-harts 900 tests/guest/check-boot.sh 0 -smp 4 --firmware opensbi
+    one boot-small-cache 300 bash -c "boots \"\$DBT\" --cache-size 1M"
+}
+
 # Debian as people have it: its installer, an image of it, programs from its packages.
 part_debian()
 {
@@ -333,33 +362,17 @@ part_debian()
     many debian-programs 5400 python3 tests/guest/debian_programs.py
 }
 
-# Whole boots with every block run by both engines, under each stress mode, and under the
-# sanitizers; the long random tests.
+# Those, boots under the sanitizers, and the long random tests.
 part_long()
 {
-    local stress test
+    local test
 
-    kernel=$(scripts/fetch-guest.sh --print KERNEL)
-    initrd=$(scripts/fetch-guest.sh --print AUTO)
-    export -f boots
-    export kernel initrd
     one build 600 make -j2 --no-print-directory dbt-run
     one asan-build 900 make -j2 --no-print-directory BUILD=asan out/asan/dbt-run
-    one check-builtin 600 tests/guest/check-boot.sh
-    one check-opensbi 600 tests/guest/check-boot.sh 0 --firmware opensbi
-    many check-programs 1200 python3 tests/guest/boot.py --check
-    many check-bare-stress 900 env ENGINES=check STRESS="regs,seed=7 cache table links irq" \
-        tests/guest/bare.sh
-    one check-no-passes 600 tests/guest/check-boot.sh 0 --opt none
-    one check-regs 900 tests/guest/check-boot.sh 0 --stress regs,seed=7
-    one check-table 900 tests/guest/check-boot.sh 0 --stress table
-    for stress in regs table links regs,table,links; do
-        one "boot-$stress" 300 bash -c "boots $DBT --stress $stress"
-    done
+    part_boots
     many litmus-1e6 3600 tests/litmus/run.py --rounds 1000000 --seconds 60 --limit 1800
     many smp-boots-50 3600 tests/guest/smp-boots --times 50
     many repeat-long 3600 tests/guest/repeat.py --long
-    one check-4-harts 900 tests/guest/check-boot.sh 0 -smp 4 --firmware opensbi
     many litmus-check 3600 tests/litmus/run.py --rounds 300 --limit 900 --engine check
     many disk-kill 900 tests/guest/disk-kill.py --kills 400 --seed 7
     many net-100-mbytes 600 tests/guest/net.py --mbytes 100
@@ -368,7 +381,6 @@ part_long()
     many net-passt 300 tests/guest/net.py --via passt
     many disk-kill-qcow2-files 1800 tests/guest/disk-kill.py --kills 20 --seed 5 --file-system --format qcow2
     many disk-kill-files 1800 tests/guest/disk-kill.py --kills 40 --seed 3 --file-system
-    one boot-small-cache 300 bash -c "boots $DBT --cache-size 1M"
     export ASAN_OPTIONS=$asan_options
     one asan-boot 300 bash -c "boots out/asan/dbt-run"
     many asan-net 600 tests/guest/net.py --dbt out/asan/dbt-run
