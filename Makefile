@@ -98,6 +98,14 @@ test-long: deps-test
 test-debian: deps-test
 	@tests/run.sh debian
 
+## test-windows the guests of make test under --window off and --window always
+## test-window-churn MINUTES=60: C programs are built in a loop in Debian; windows leave nothing behind
+.PHONY: test-windows test-window-churn
+test-windows: deps-test
+	@tests/run.sh windows-long
+test-window-churn: deps-test all
+	@tests/guest/churn.py --minutes $(or $(MINUTES),60)
+
 ## unit         the unit tests only, in this BUILD
 .PHONY: unit
 unit: $(UNIT)

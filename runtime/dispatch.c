@@ -416,3 +416,8 @@ const struct track_stats *hart_track_stats(const struct hart *h)
 {
     return track_stats(h->tc->track);
 }
+
+struct windows_stats hart_windows_stats(const struct hart *h)
+{
+    return windows_stats(h->tc->windows);
+}

@@ -72,6 +72,7 @@ const struct hart_stats *hart_stats(const struct hart *h);
 const struct cache_stats *hart_cache_stats(const struct hart *h);
 const struct block_stats *hart_block_stats(const struct hart *h);
 const struct track_stats *hart_track_stats(const struct hart *h);
+struct windows_stats hart_windows_stats(const struct hart *h);
 
 /* ---- Any thread, also a signal handler -------------------------------------------------- */
 

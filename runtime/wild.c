@@ -137,7 +137,12 @@ void hart_window_fault(struct hart *h, uint64_t va, unsigned len, enum mmu_acces
 
     h->s->window_fault = NULL;
     switch (mmu_window_fault(h->mmu, va, len, access)) {
-    case WINDOW_UNFIT:
+    case WINDOW_DEVICE:
+    case WINDOW_CODE:
+    case WINDOW_PART:
+    case WINDOW_LOCAL:
+    case WINDOW_SHUNNED:
+    case WINDOW_REFUSED:
         if (b)
             note_unfit(h, b, slow_gpa(h, b));
         break;

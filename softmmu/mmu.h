@@ -195,10 +195,9 @@ enum ir_window mmu_code_window(const struct mmu *m);
 bool mmu_owns_window_address(const struct mmu *m, const void *hva);
 
 enum mmu_window_fault {
-    WINDOW_MAPPED,      /* it will not fault again */
-    WINDOW_GUEST_FAULT, /* the guest's own */
-    WINDOW_UNFIT,       /* MMIO, a store into code, a page of which protection allows a part */
-    WINDOW_OUTSIDE,     /* beside the window */
+#define WINDOW_FAULT(constant, name, help) WINDOW_##constant,
+#include "softmmu/window_faults.def"
+#undef WINDOW_FAULT
     WINDOW_FAULT_KINDS
 };
 /* An access of len bytes through the window has faulted in the host. The caller then makes it by
@@ -281,7 +280,9 @@ struct mmu_stats {
     uint64_t loads, stores, walks, fetch_walks, fences, switches, spaces_made, spaces_recycled;
     uint64_t mmio;
     uint64_t windows_opened, windows_closed, window_pages, window_faults[WINDOW_FAULT_KINDS];
-    uint64_t window_ns;  /* in which host mappings were changed, by windows that are closed */
+    /* Nanoseconds: of faults, with what a signal costs; of filling windows from the tables; of
+     * giving and taking them. What fences and code cost: windows_stats(). */
+    uint64_t window_fault_ns[WINDOW_FAULT_KINDS], window_fill_ns, window_turn_ns;
     uint64_t lr_watched; /* --lrsc=strict: load-reserveds without a paired store-conditional */
 };
 const struct mmu_stats *mmu_stats(const struct mmu *m);

@@ -73,8 +73,10 @@ static void take_away(struct mmu *m, struct view_slot *slot, const char *why)
 {
     struct window *w = slot->window;
 
-    log_line(LOG_mmu, "mmu: window %p goes: %s; %" PRIu64 " us were spent", (void *)w->origin, why,
-             atomic_load(&w->spent) / 1000);
+    uint64_t from = window_work();
+
+    log_line(LOG_mmu, "mmu: window %u goes, with %" PRIu64 " pages: %s; %" PRIu64 " us were spent",
+             w->n, w->n_pages, why, atomic_load(&w->spent) / US);
     for (unsigned i = 0; i < N_RECENT; i++)
         if (m->recent[i].view == w->view)
             m->recent[i] = (struct recent){NULL, NULL};
@@ -87,9 +89,9 @@ static void take_away(struct mmu *m, struct view_slot *slot, const char *why)
     slot->ran_ns = 0;
     m->n_windows--;
     m->serial++;
-    m->stats.windows_closed++;
-    m->stats.window_ns += atomic_load(&w->spent) - w->spent_seen;
     window_close(w);
+    m->stats.windows_closed++;
+    m->stats.window_turn_ns += window_work() - from;
 }
 
 /* The one that is used least recently makes room, if it is not in force. */
@@ -121,6 +123,7 @@ static int64_t credit_of(const struct mmu *m, const struct view_slot *slot)
 bool window_give(struct mmu *m, struct view_slot *slot, uint64_t space_key, uint64_t rights)
 {
     uint64_t bound = m->guest->window_bound ? m->guest->window_bound(space_key, rights) : 0;
+    uint64_t from = window_work();
     struct window *w;
 
     if (!bound || !make_room(m) || !(w = window_open(m->windows, bound)))
@@ -129,13 +132,14 @@ bool window_give(struct mmu *m, struct view_slot *slot, uint64_t space_key, uint
     w->view->rights = rights;
     w->reviewed_at = window_clock();
     w->credit = credit_of(m, slot);
+    m->stats.window_turn_ns += window_work() - from;
     slot->window = w;
     slot->view = w->view;
     m->n_windows++;
     m->serial++;
     m->stats.windows_opened++;
-    log_line(LOG_mmu, "mmu: window %p for space %" PRIx64 " after %" PRIu64 " ms",
-             (void *)w->origin, space_key, slot->ran_ns / MS);
+    log_line(LOG_mmu, "mmu: window %u for space %" PRIx64 " after %" PRIu64 " ms", w->n, space_key,
+             slot->ran_ns / MS);
     return true;
 }
 
@@ -289,40 +293,77 @@ static enum mmu_window_fault fill(struct mmu *m, uint64_t va, enum mmu_access ac
     struct window *w = m->slot->window;
     struct mmu_place place;
     struct mmu_fault fault;
-    struct peeked p;
+    struct peeked p = {.write = false};
+    /* Could it be accessed as the page table was? */
+    bool as_it_was = peek(m, va, &p) && (access != MMU_STORE || p.write);
 
     if (!mmu_try_translate(m, va, 1, access, &place, &fault))
-        return WINDOW_GUEST_FAULT;
-    if (!place.is_ram || !peek(m, va, &p) || w->failed || window_shuns(w, va))
-        return WINDOW_UNFIT;
-    if (access == MMU_STORE && (!p.write || track_is_code(m->track, p.map.gpa)))
-        return WINDOW_UNFIT;
+        return WINDOW_GUEST;
+    if (!place.is_ram)
+        return WINDOW_DEVICE;
+    if (access == MMU_STORE && track_is_code(m->track, place.gpa))
+        return WINDOW_CODE;
+    if (!peek(m, va, &p))
+        return m->slot == &m->common.slot && !p.map.global ? WINDOW_LOCAL : WINDOW_PART;
+    if (access == MMU_STORE && !p.write)
+        return WINDOW_PART;
+    if (w->failed)
+        return WINDOW_REFUSED;
+    if (window_shuns(w, va))
+        return WINDOW_SHUNNED;
     if (m->stress)
         stress_map(m, va);
     if (m->stress || !map_leaf(m, va, &p))
         map_around(m, va);
-    return WINDOW_MAPPED;
+    return w->failed ? WINDOW_REFUSED : as_it_was ? WINDOW_MAPPED : WINDOW_UPDATED;
 }
+
+static bool is_mapped(enum mmu_window_fault kind)
+{
+    return kind == WINDOW_MAPPED || kind == WINDOW_UPDATED;
+}
+
+static enum mmu_window_fault fill_all(struct mmu *m, uint64_t va, unsigned len,
+                                      enum mmu_access access)
+{
+    const uint64_t last = va + len - 1;
+
+    if (!window_covers(m->slot->window, va))
+        return WINDOW_OUTSIDE;
+    enum mmu_window_fault kind = fill(m, va, access);
+
+    if (!is_mapped(kind) || page_of(va) == page_of(last) || !window_covers(m->slot->window, last))
+        return kind;
+    kind = fill(m, last, access);
+    return is_mapped(kind) ? WINDOW_CROSSING : kind;
+}
+
+static const char *const fault_help[WINDOW_FAULT_KINDS] = {
+#define WINDOW_FAULT(constant, name, help) [WINDOW_##constant] = (help),
+#include "softmmu/window_faults.def"
+#undef WINDOW_FAULT
+};
 
 enum mmu_window_fault mmu_window_fault(struct mmu *m, uint64_t va, unsigned len,
                                        enum mmu_access access)
 {
-    enum mmu_window_fault kind = WINDOW_OUTSIDE;
     struct window *w = m->slot->window;
 
     CHECK(w && "code for windows runs with a window");
-    if (window_covers(w, va)) {
-        uint64_t from = window_work(), spent = atomic_load(&w->spent);
+    uint64_t from = window_work(), spent = atomic_load(&w->spent), pages = m->stats.window_pages;
+    enum mmu_window_fault kind = fill_all(m, va, len, access);
 
-        kind = fill(m, va, access);
-        if (kind == WINDOW_MAPPED && page_of(va) != page_of(va + len - 1) &&
-            window_covers(w, va + len - 1))
-            kind = fill(m, va + len - 1, access);
-        /* What was spent on dropping in between is counted already. */
-        spent = atomic_load(&w->spent) - spent;
-        atomic_fetch_add(&w->spent, FAULT_NS + (window_work() - from) - spent);
-    }
+    /* What was spent on dropping in between is counted already. */
+    spent = atomic_load(&w->spent) - spent;
+    uint64_t ns = FAULT_NS + (window_work() - from) - spent;
+
     m->stats.window_faults[kind]++;
+    m->stats.window_fault_ns[kind] += ns;
+    if (kind != WINDOW_OUTSIDE) /* of no page: the code is translated anew, the window stays */
+        atomic_fetch_add(&w->spent, ns);
+    log_line(LOG_mmu, "mmu: window %u: %s at %" PRIx64 ": %s; %" PRIu64 " pages mapped", w->n,
+             access == MMU_STORE ? "store" : "load", va, fault_help[kind],
+             m->stats.window_pages - pages);
     return kind;
 }
 
@@ -354,7 +395,12 @@ static void promote(struct mmu *m, uint64_t cost)
 
     each_known(known, w, map_known, m, &run);
     flush(m, &run);
-    atomic_fetch_add(&w->spent, window_work() - from);
+    uint64_t ns = window_work() - from;
+
+    atomic_fetch_add(&w->spent, ns);
+    m->stats.window_fill_ns += ns;
+    log_line(LOG_mmu, "mmu: window %u: filled with %" PRIu64 " pages in %" PRIu64 " us", w->n,
+             w->n_pages, ns / US);
     w->credit = credit_of(m, slot) + 2 * (int64_t)cost;
 }
 
@@ -378,7 +424,6 @@ static void review(struct mmu *m, uint64_t now)
     if (w->credit > credit_of(m, m->slot))
         w->credit = credit_of(m, m->slot);
     w->reviewed_at = now;
-    m->stats.window_ns += spent - w->spent_seen;
     w->spent_seen = spent;
     if (w->failed)
         demote(m, "it needs more host mappings than there are");

@@ -94,6 +94,12 @@ static void release(void *p, uint64_t bytes)
         munmap(p, bytes);
 }
 
+/* Of window.page[i]. */
+static uint64_t address_of(const struct window *w, uint64_t i)
+{
+    return w->first + (i << PAGE_BITS);
+}
+
 /* ---- All windows ------------------------------------------------------------------------ */
 
 static void protect(void *arg, uint64_t first, uint64_t n);
@@ -125,6 +131,15 @@ void windows_destroy(struct windows *ws)
     pthread_mutex_destroy(&ws->lock);
     free((void *)ws->writable);
     free(ws);
+}
+
+struct windows_stats windows_stats(struct windows *ws)
+{
+    pthread_mutex_lock(&ws->lock);
+    struct windows_stats stats = ws->stats;
+
+    pthread_mutex_unlock(&ws->lock);
+    return stats;
 }
 
 /* ---- One window --------------------------------------------------------------------------- */
@@ -184,8 +199,9 @@ struct window *window_open(struct windows *ws, uint64_t bound)
     pthread_mutex_lock(&ws->lock);
     w->next = ws->first;
     ws->first = w;
-    ws->n++;
-    ws->pieces += w->pieces;
+    w->n = ++ws->n_ever;
+    ws->stats.open++;
+    ws->stats.mappings += w->pieces;
     pthread_mutex_unlock(&ws->lock);
     return w;
 }
@@ -199,8 +215,8 @@ void window_close(struct window *w)
     while (*at != w)
         at = &(*at)->next;
     *at = w->next;
-    ws->n--;
-    ws->pieces -= w->pieces;
+    ws->stats.open--;
+    ws->stats.mappings -= w->pieces;
     pthread_mutex_unlock(&ws->lock);
     free_window(w);
 }
@@ -246,7 +262,7 @@ static void count_pieces(struct window *w, uint64_t first, uint64_t n, uint64_t 
     uint64_t now = count_parts(w, first, n);
 
     w->pieces += now - before;
-    w->all->pieces += now - before;
+    w->all->stats.mappings += now - before;
 }
 
 /* window.page[] of zeros. A chunk's entries are one page of the host's, which is given back when
@@ -276,7 +292,7 @@ static void unmap_all_locked(struct window *w)
     CHECK(mmap(w->origin, w->bytes, PROT_NONE,
                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) != MAP_FAILED);
     forget_pages(w);
-    w->all->pieces -= w->pieces - PIECES_OF_RESERVED;
+    w->all->stats.mappings -= w->pieces - PIECES_OF_RESERVED;
     w->pieces = PIECES_OF_RESERVED;
     w->n_pages = 0;
     range_clear(&w->large);
@@ -284,17 +300,27 @@ static void unmap_all_locked(struct window *w)
 
 /* The clock is read only where something is mapped: most fences are of other pages. It is the
  * thread's own: where there are more harts than processors, most of what passes is others' time. */
-static void spent_since(struct window *w, uint64_t from)
+static uint64_t spent_since(struct window *w, uint64_t from)
 {
-    atomic_fetch_add_explicit(&w->spent, window_work() - from, memory_order_relaxed);
+    uint64_t ns = window_work() - from;
+
+    atomic_fetch_add_explicit(&w->spent, ns, memory_order_relaxed);
+    return ns;
+}
+
+static void dropped_since(struct window *w, uint64_t from)
+{
+    w->all->stats.drops++;
+    w->all->stats.drop_ns += spent_since(w, from);
 }
 
 static void drop_all_locked(struct window *w)
 {
     uint64_t from = window_work();
 
+    log_line(LOG_mmu, "mmu: window %u: all %" PRIu64 " pages go", w->n, w->n_pages);
     unmap_all_locked(w);
-    spent_since(w, from);
+    dropped_since(w, from);
 }
 
 void window_drop_all(struct window *w)
@@ -378,9 +404,11 @@ static void drop_leaf_locked(struct window *w, uint64_t i)
         return;
     uint64_t from = window_work();
 
+    log_line(LOG_mmu, "mmu: window %u: the %s of %" PRIx64 " goes", w->n,
+             is_middle ? "2 MiB" : "page", address_of(w, i));
     note_drop(w, i, window_clock());
     unmap_pages_locked(w, is_middle ? middle : i, is_middle ? PAGES_MIDDLE : 1);
-    spent_since(w, from);
+    dropped_since(w, from);
 }
 
 void window_drop_page(struct window *w, uint64_t va)
@@ -413,7 +441,7 @@ static bool map_run_locked(struct window *w, uint64_t i, uint64_t number, uint64
 {
     struct windows *ws = w->all;
 
-    if (ws->pieces + 2 > PIECES_MAX)
+    if (ws->stats.mappings + 2 > PIECES_MAX)
         return false;
     uint64_t before = count_parts(w, i, n);
 
@@ -440,6 +468,8 @@ static bool map_run_locked(struct window *w, uint64_t i, uint64_t number, uint64
  * fences those of many at a time. */
 static void drop_small_locked(struct window *w)
 {
+    uint64_t n_pages = w->n_pages;
+
     for (uint64_t c = 0; c < WINDOW_N_CHUNKS; c++) {
         if (!(w->used[c >> 6] & bit(c & 63)))
             continue;
@@ -448,13 +478,15 @@ static void drop_small_locked(struct window *w)
             if (is_small(w, i))
                 unmap_pages_locked(w, i, PAGES_MIDDLE);
     }
+    log_line(LOG_mmu, "mmu: window %u: %" PRIu64 " pages that were mapped one by one go", w->n,
+             n_pages - w->n_pages);
 }
 
 static bool costs_too_much(struct window *w)
 {
     const struct windows *ws = w->all;
 
-    if (w->pieces < ws->pieces_of_one && ws->pieces + 2 <= PIECES_MAX)
+    if (w->pieces < ws->pieces_of_one && ws->stats.mappings + 2 <= PIECES_MAX)
         return false;
     uint64_t now = window_clock();
 
@@ -506,6 +538,7 @@ static bool protect_at(struct window *w, uint64_t i, uint64_t number)
         return false;
     uint64_t before = count_parts(w, i, 1);
 
+    log_line(LOG_mmu, "mmu: window %u: the page of %" PRIx64 " is code", w->n, address_of(w, i));
     w->page[i] &= ~ENTRY_WRITE;
     count_pieces(w, i, 1, before);
     if (mprotect(w->origin + (i << PAGE_BITS), PAGE_SIZE, PROT_READ) != 0) {
@@ -557,8 +590,10 @@ static void protect(void *arg, uint64_t first, uint64_t n)
         for (struct window *w = ws->first; w; w = w->next) {
             uint64_t from = window_work();
 
-            if (protect_in(w, i))
-                spent_since(w, from);
+            if (!protect_in(w, i))
+                continue;
+            ws->stats.protects++;
+            ws->stats.code_ns += spent_since(w, from);
         }
     }
     pthread_mutex_unlock(&ws->lock);

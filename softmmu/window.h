@@ -35,6 +35,7 @@ enum { WINDOW_N_CHURN = 64 };
 struct window {
     struct windows *all;
     struct window *next; /* windows.lock */
+    unsigned n;          /* its name in the log */
     uint8_t *base, *origin;
     struct mmu_view *view;
     uint64_t first, bytes; /* of guest addresses; its page 0 is the first's */
@@ -60,11 +61,11 @@ struct windows {
     struct phys *phys;
     struct track *track;
     enum window_policy policy;
-    unsigned n, max_of_hart;
+    unsigned n_ever, max_of_hart;
     uint64_t pieces_of_one; /* more than a window should need */
     struct window *first;
-    uint64_t pieces;           /* of all */
-    _Atomic uint8_t *writable; /* by page of RAM: some window may map it so */
+    struct windows_stats stats; /* .open, .mappings: of all that there are */
+    _Atomic uint8_t *writable;  /* by page of RAM: some window may map it so */
 };
 
 /* Nanoseconds of the host's clock. */

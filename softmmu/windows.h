@@ -7,6 +7,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct phys;
 struct track;
@@ -24,3 +25,11 @@ struct windows *windows_create(struct phys *phys, struct track *track, enum wind
                                unsigned n_harts);
 /* When the MMUs that use it are gone, and before track. */
 void windows_destroy(struct windows *ws);
+
+struct windows_stats {
+    uint64_t open, mappings;    /* now: windows; mappings of the host's that they take, at most */
+    uint64_t drops, drop_ns;    /* fences that took something away */
+    uint64_t protects, code_ns; /* windows in which pages that became code were made read-only */
+};
+/* Any thread. */
+struct windows_stats windows_stats(struct windows *ws);

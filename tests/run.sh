@@ -2,15 +2,18 @@
 # All that CI runs: `make test`. Each part prints its own lines and counts; the last line of
 # all is "N passed, N failed". A part fails if it says so or exits with another status than 0.
 #
-#   tests/run.sh [PART...]      parts: unit asan tsan tools guest smp diff system bench check docs (default:
-#                               these) and long, which takes longer than CI should: make test-long; debian is a
-#                               part of it, as is tsan-long
-# STOP=1 ends at the first test that fails. LIMIT: seconds that no test, builds apart, may exceed.
+#   tests/run.sh [PART...]      parts: unit asan tsan tools guest smp diff system windows bench check docs (default:
+#                               these) and long, which takes longer than CI should: make test-long; debian and
+#                               windows-long are parts of it, as is tsan-long
+# STOP=1 ends at the first test that fails. LIMIT: seconds that no test, builds apart, may exceed. SLOW=1: how many times as long as usual they may take.
+# WINDOW=off|auto|always: what guests run under in the parts guest, smp, system, boots and under-window: auto.
 set -u
 cd "$(dirname "$0")/.."
 export LC_ALL=C
-parts=${*:-unit asan tsan tools guest smp diff system bench check docs}
-log=out/test
+parts=${*:-unit asan tsan tools guest smp diff system windows bench check docs}
+log=out/test${WINDOW:+/$WINDOW}
+export DBT=${DBT:-$PWD/dbt-run}
+[ -z "${WINDOW:-}" ] || DBT=$PWD/tests/guest/with-window
 asan_options=detect_leaks=0:handle_segv=0:allow_user_segv_handler=1
 mkdir -p "$log"
 passed=0
@@ -32,7 +35,8 @@ enough()
 
 at_most() # SECONDS
 {
-    echo $((${LIMIT:-$1} < $1 ? LIMIT : $1))
+    local seconds=$(($1 * ${SLOW:-1}))
+    echo $((${LIMIT:-$seconds} < seconds ? LIMIT : seconds))
 }
 
 # Runs a command that is one test.
@@ -172,7 +176,7 @@ part_guest()
     many bare-stress 300 env ENGINES=jit STRESS="regs,seed=7 cache table links irq" tests/guest/bare.sh
     many run-elf 300 tests/guest/run-elf-check.sh
     one check-first-second 120 tests/guest/check-boot.sh 100000000
-    many boot 300 python3 tests/guest/boot.py --dbt ./dbt-run
+    many boot 300 python3 tests/guest/boot.py
     many disk 300 tests/guest/disk.sh
     many disk-pci 300 env BUS=pci tests/guest/disk.sh
     many flash 200 tests/guest/flash.sh
@@ -228,27 +232,67 @@ part_diff()
 # Random system programs: the engines with each other, each stress mode, QEMU.
 part_system()
 {
-    local stress diff="out/release/tests/system/system_diff"
+    local stress diff=(out/release/tests/system/system_diff --dbt "$DBT")
 
-    one system-build 300 make -j2 --no-print-directory dbt-run "$diff"
-    many system-interp 120 "$diff" --seed 3 --count 4000 --option "--time virtual"
-    many system-first 120 "$diff" --seed 7 --count 800 --option "--time virtual --tier auto"
-    many system-check 120 "$diff" --seed 2 --count 800 --a check --option "--time virtual"
+    one system-build 300 make -j2 --no-print-directory dbt-run "${diff[0]}"
+    many system-interp 120 "${diff[@]}" --seed 3 --count 4000 --option "--time virtual"
+    many system-first 120 "${diff[@]}" --seed 7 --count 800 --option "--time virtual --tier auto"
+    many system-check 120 "${diff[@]}" --seed 2 --count 800 --a check --option "--time virtual"
     for stress in regs,seed=7 cache table links irq regs,cache,table,links,irq,seed=9; do
-        many "system-$stress" 120 "$diff" --seed 3 --count 800 \
+        many "system-$stress" 120 "${diff[@]}" --seed 3 --count 800 \
             --option "--time virtual --stress $stress"
     done
-    many system-host-time 120 "$diff" --seed 4 --count 800
-    many system-window 120 "$diff" --seed 8 --count 800 --option "--window always"
-    many system-window-check 120 "$diff" --seed 8 --count 400 --a check \
+    many system-host-time 120 "${diff[@]}" --seed 4 --count 800
+    many system-window 120 "${diff[@]}" --seed 8 --count 800 --option "--window always"
+    many system-window-check 120 "${diff[@]}" --seed 8 --count 400 --a check \
         --option "--time virtual --window always"
-    many system-window-stress 120 "$diff" --seed 9 --count 800 \
+    many system-window-stress 120 "${diff[@]}" --seed 9 --count 800 \
         --option "--window always --stress regs,table,links,seed=9"
     # Without the counts of virtual time, before which all that is kept in registers goes to its place.
     for stress in regs,seed=6 regs,table,links,seed=9; do
-        many "system-host-time-$stress" 120 "$diff" --seed 6 --count 800 --option "--stress $stress"
+        many "system-host-time-$stress" 120 "${diff[@]}" --seed 6 --count 800 --option "--stress $stress"
     done
-    many system-qemu 120 "$diff" --seed 5 --count 4000 --b qemu --option "--time virtual"
+    many system-qemu 120 "${diff[@]}" --seed 5 --count 4000 --b qemu --option "--time virtual"
+}
+
+# What is short of the parts guest, smp and system, for WINDOW.
+part_under-window()
+{
+    local diff=(out/release/tests/system/system_diff --dbt "$DBT")
+
+    many bare 300 env ENGINES="jit first check" tests/guest/bare.sh
+    many bare-stress 300 env ENGINES=jit STRESS="regs,table,links,seed=7 cache,irq" tests/guest/bare.sh
+    one check-first-second 120 tests/guest/check-boot.sh 100000000
+    many boot 300 python3 tests/guest/boot.py
+    many disk 300 tests/guest/disk.sh
+    many net 120 tests/guest/net.py
+    many share 300 tests/guest/share.sh
+    many system-check 120 "${diff[@]}" --seed 11 --count 800 --a check --option "--time virtual"
+    many system-stress 120 "${diff[@]}" --seed 12 --count 800 --option "--stress regs,cache,table,links,irq,seed=9"
+    many system-qemu 120 "${diff[@]}" --seed 13 --count 1000 --b qemu --option "--time virtual"
+    many litmus 120 tests/litmus/run.py --rounds 1000 --limit 60 --modes builtin
+    many smp-boots 300 tests/guest/smp-boots --harts 2,4
+    many torture 120 tests/guest/torture.py --seconds 10
+}
+
+# Guests with windows and without, of which the other parts have those that --window auto gives. Some that are
+# slow under `always` have as long as they want: it is for tests.
+part_windows()
+{
+    one windows-build 600 make -j2 --no-print-directory dbt-run out/release/tests/system/system_diff
+    one fetch-guest 600 scripts/fetch-guest.sh
+    many window-off 900 env WINDOW=off tests/run.sh under-window
+    many window-always 1800 env WINDOW=always SLOW=4 tests/run.sh under-window
+}
+
+# All of them, and Debian.
+part_windows-long()
+{
+    many window-off-all 10800 env WINDOW=off tests/run.sh guest system smp boots
+    many window-always-all 21600 env WINDOW=always SLOW=4 tests/run.sh guest system smp boots
+    one debian-image 3600 scripts/debian-image.sh
+    many debian-window-always 3600 python3 tests/guest/debian.py --window always --tier 1 -smp 2
+    many window-churn 1800 tests/guest/churn.py --minutes 10
 }
 
 # The benchmark's own sums, and one short round of it: nothing is compared with a time.
@@ -281,6 +325,32 @@ boots() # DBT OPTION...
         tee out/test/boots.log | grep -q "dbt: guest done"
 }
 
+# Whole boots with every block run by both engines, and under each stress mode.
+part_boots()
+{
+    local stress
+
+    kernel=$(scripts/fetch-guest.sh --print KERNEL)
+    initrd=$(scripts/fetch-guest.sh --print AUTO)
+    export -f boots
+    export kernel initrd
+    one boots-build 600 make -j2 --no-print-directory dbt-run
+    one fetch-guest 600 scripts/fetch-guest.sh
+    one check-builtin 600 tests/guest/check-boot.sh
+    one check-opensbi 600 tests/guest/check-boot.sh 0 --firmware opensbi
+    many check-programs 1200 python3 tests/guest/boot.py --check
+    many check-bare-stress 900 env ENGINES=check STRESS="regs,seed=7 cache table links irq" \
+        tests/guest/bare.sh
+    one check-no-passes 600 tests/guest/check-boot.sh 0 --opt none
+    one check-regs 900 tests/guest/check-boot.sh 0 --stress regs,seed=7
+    one check-table 900 tests/guest/check-boot.sh 0 --stress table
+    for stress in regs table links regs,table,links; do
+        one "boot-$stress" 300 bash -c "boots \"\$DBT\" --stress $stress"
+    done
+    one check-4-harts 900 tests/guest/check-boot.sh 0 -smp 4 --firmware opensbi
+    one boot-small-cache 300 bash -c "boots \"\$DBT\" --cache-size 1M"
+}
+
 # Debian as people have it: its installer, an image of it, programs from its packages.
 part_debian()
 {
@@ -288,37 +358,21 @@ part_debian()
     one fetch-installer 600 scripts/fetch-guest.sh --installer
     many installer 1200 tests/guest/installer.py
     one debian-image 3600 scripts/debian-image.sh
-    many debian 1800 python3 tests/guest/debian.py --dbt ./dbt-run
-    many debian-programs 5400 python3 tests/guest/debian_programs.py --dbt ./dbt-run
+    many debian 1800 python3 tests/guest/debian.py
+    many debian-programs 5400 python3 tests/guest/debian_programs.py
 }
 
-# Whole boots with every block run by both engines, under each stress mode, and under the
-# sanitizers; the long random tests.
+# Those, boots under the sanitizers, and the long random tests.
 part_long()
 {
-    local stress test
+    local test
 
-    kernel=$(scripts/fetch-guest.sh --print KERNEL)
-    initrd=$(scripts/fetch-guest.sh --print AUTO)
-    export -f boots
-    export kernel initrd
     one build 600 make -j2 --no-print-directory dbt-run
     one asan-build 900 make -j2 --no-print-directory BUILD=asan out/asan/dbt-run
-    one check-builtin 600 tests/guest/check-boot.sh
-    one check-opensbi 600 tests/guest/check-boot.sh 0 --firmware opensbi
-    many check-programs 1200 python3 tests/guest/boot.py --dbt ./dbt-run --check
-    many check-bare-stress 900 env ENGINES=check STRESS="regs,seed=7 cache table links irq" \
-        tests/guest/bare.sh
-    one check-no-passes 600 tests/guest/check-boot.sh 0 --opt none
-    one check-regs 900 tests/guest/check-boot.sh 0 --stress regs,seed=7
-    one check-table 900 tests/guest/check-boot.sh 0 --stress table
-    for stress in regs table links regs,table,links; do
-        one "boot-$stress" 300 bash -c "boots ./dbt-run --stress $stress"
-    done
+    part_boots
     many litmus-1e6 3600 tests/litmus/run.py --rounds 1000000 --seconds 60 --limit 1800
     many smp-boots-50 3600 tests/guest/smp-boots --times 50
     many repeat-long 3600 tests/guest/repeat.py --long
-    one check-4-harts 900 tests/guest/check-boot.sh 0 -smp 4 --firmware opensbi
     many litmus-check 3600 tests/litmus/run.py --rounds 300 --limit 900 --engine check
     many disk-kill 900 tests/guest/disk-kill.py --kills 400 --seed 7
     many net-100-mbytes 600 tests/guest/net.py --mbytes 100
@@ -327,7 +381,6 @@ part_long()
     many net-passt 300 tests/guest/net.py --via passt
     many disk-kill-qcow2-files 1800 tests/guest/disk-kill.py --kills 20 --seed 5 --file-system --format qcow2
     many disk-kill-files 1800 tests/guest/disk-kill.py --kills 40 --seed 3 --file-system
-    one boot-small-cache 300 bash -c "boots ./dbt-run --cache-size 1M"
     export ASAN_OPTIONS=$asan_options
     one asan-boot 300 bash -c "boots out/asan/dbt-run"
     many asan-net 600 tests/guest/net.py --dbt out/asan/dbt-run
@@ -335,9 +388,10 @@ part_long()
     many asan-share 900 tests/guest/share.sh out/asan/dbt-run
     unset ASAN_OPTIONS
     part_debian
+    part_windows-long
     many edk2 900 tests/guest/edk2.sh
     many share-20000 900 env FILES=20000 tests/guest/share.sh
-    many share-virtual 600 tests/guest/share.sh ./dbt-run --time virtual
+    many share-virtual 600 tests/guest/share.sh "$DBT" --time virtual
     for test in x64_emit ir_fp; do
         one "long-$test" 1800 env DBT_FUZZ_CASES=1000000 "out/release/tests/unit/test_$test"
     done

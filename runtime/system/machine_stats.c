@@ -41,6 +41,15 @@ static void add_up(const struct machine *m, struct sums *s)
     }
 }
 
+static uint64_t window_ns(const struct mmu_stats *u, const struct windows_stats *w)
+{
+    uint64_t ns = u->window_turn_ns + u->window_fill_ns + w->drop_ns + w->code_ns;
+
+    for (unsigned k = 0; k < WINDOW_FAULT_KINDS; k++)
+        ns += u->window_fault_ns[k];
+    return ns;
+}
+
 void machine_print_stats(const struct machine *m, FILE *text, FILE *json)
 {
     struct sums sums;
@@ -49,6 +58,7 @@ void machine_print_stats(const struct machine *m, FILE *text, FILE *json)
     const struct cache_stats *c = hart_cache_stats(m->hart[0].hart);
     const struct block_stats *b = hart_block_stats(m->hart[0].hart);
     const struct track_stats *t = hart_track_stats(m->hart[0].hart);
+    const struct windows_stats w = hart_windows_stats(m->hart[0].hart);
 
     add_up(m, &sums);
     const struct figure figure[] = {
@@ -80,16 +90,27 @@ void machine_print_stats(const struct machine *m, FILE *text, FILE *json)
         {"store_faults", "host faults on code pages", h->store_faults},
         {"windows_opened", "windows given to address spaces", u->windows_opened},
         {"windows_closed", "windows taken away", u->windows_closed},
+        {"windows_open", "windows that there are now", w.open},
+        {"window_mappings", "host mappings that they take, at most", w.mappings},
         {"window_pages", "pages mapped in windows", u->window_pages},
-        {"window_faults_mapped", "window faults: page not yet mapped",
-         u->window_faults[WINDOW_MAPPED]},
-        {"window_faults_guest", "window faults: the guest's own",
-         u->window_faults[WINDOW_GUEST_FAULT]},
-        {"window_faults_unfit", "window faults: device, code or part of a page",
-         u->window_faults[WINDOW_UNFIT]},
-        {"window_faults_outside", "window faults: beside the window",
-         u->window_faults[WINDOW_OUTSIDE]},
-        {"window_us", "microseconds spent on windows' mappings", u->window_ns / 1000},
+#define WINDOW_FAULT(constant, name, help)                                                         \
+    {"window_faults_" #name, "window faults: " help, u->window_faults[WINDOW_##constant]},
+#include "softmmu/window_faults.def"
+#undef WINDOW_FAULT
+        {"window_drops", "fences that took something out of a window", w.drops},
+        {"window_protects", "windows in which a page became read-only, for code", w.protects},
+        {"window_us", "microseconds spent on windows", window_ns(u, &w) / 1000},
+        {"window_us_turns", "microseconds of them: giving and taking away",
+         u->window_turn_ns / 1000},
+        {"window_us_fill", "microseconds of them: filling from the tables",
+         u->window_fill_ns / 1000},
+        {"window_us_drops", "microseconds of them: fences", w.drop_ns / 1000},
+        {"window_us_protects", "microseconds of them: pages that became code", w.code_ns / 1000},
+#define WINDOW_FAULT(constant, name, help)                                                         \
+    {"window_us_" #name, "microseconds of them: faults: " help,                                    \
+     u->window_fault_ns[WINDOW_##constant] / 1000},
+#include "softmmu/window_faults.def"
+#undef WINDOW_FAULT
         {"hot", "blocks translated again, for cells", h->hot},
         {"wild", "accesses that lost their cell", h->wild},
         {"instructions_retired", "guest instructions executed (virtual time)", sums.retired},

@@ -5,7 +5,7 @@
 #     tests/guest/bad-input.sh [./dbt-run]
 set -u
 cd "$(dirname "$0")/../.."
-run=$(realpath "${1:-./dbt-run}")
+run=$(realpath "${1:-${DBT:-./dbt-run}}")
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 cd "$dir" || exit 2

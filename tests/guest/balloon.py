@@ -154,7 +154,7 @@ def end(count, guest):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--dbt", default=os.path.join(ROOT, "dbt-run"))
+    parser.add_argument("--dbt", default=os.environ.get("DBT", os.path.join(ROOT, "dbt-run")))
     args, options = parser.parse_known_args()
     count = Count()
     for case in (reporting, balloon):

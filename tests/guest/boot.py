@@ -408,7 +408,7 @@ def run(name, options, case, arguments):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--dbt", default=os.path.join(ROOT, "dbt-run"))
+    parser.add_argument("--dbt", default=os.environ.get("DBT", os.path.join(ROOT, "dbt-run")))
     parser.add_argument("--quick", action="store_true", help="jit and built-in firmware only")
     parser.add_argument("--check", action="store_true", help="programs under --engine check")
     flags = parser.parse_args()

@@ -225,7 +225,7 @@ def boot_image(image, folder, command, harts):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--dbt", default=os.path.join(ROOT, "dbt-run"))
+    parser.add_argument("--dbt", default=os.environ.get("DBT", os.path.join(ROOT, "dbt-run")))
     parser.add_argument("--image")
     parser.add_argument("-smp", default="1")
     flags, options = parser.parse_known_args()

@@ -145,7 +145,7 @@ CASES = ["login", "running", "get_programs", "mount", *WORK, "tree", "tree_writt
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--dbt", default=os.path.join(ROOT, "dbt-run"))
+    parser.add_argument("--dbt", default=os.environ.get("DBT", os.path.join(ROOT, "dbt-run")))
     parser.add_argument("--image")
     parser.add_argument("--files", type=int, default=20000)
     parser.add_argument("--only", nargs="+", choices=CASES[4:-2], help="these cases of the work alone")

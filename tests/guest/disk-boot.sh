@@ -6,7 +6,7 @@
 set -u
 cd "$(dirname "$0")/../.."
 export LC_ALL=C
-run=$(realpath "${1:-./dbt-run}")
+run=$(realpath "${1:-${DBT:-./dbt-run}}")
 shift
 dir=$(mktemp -d "${TMPDIR:-/var/tmp}/dbt-disk-boot.XXXXXX")
 trap 'rm -rf "$dir"' EXIT

@@ -5,7 +5,7 @@
 #   tests/guest/firmware.sh [DBT]
 set -eu
 cd "$(dirname "$0")/../.."
-dbt=${1:-./dbt-run}
+dbt=${1:-${DBT:-./dbt-run}}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cat >"$work/payload.S" <<'EOF'

@@ -6,7 +6,7 @@
 set -u
 cd "$(dirname "$0")/../.."
 export LC_ALL=C
-run=$(realpath "${1:-./dbt-run}")
+run=$(realpath "${1:-${DBT:-./dbt-run}}")
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 . tests/guest/tally.sh

@@ -83,7 +83,7 @@ def run_cases(installer):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--dbt", default=os.path.join(ROOT, "dbt-run"))
+    parser.add_argument("--dbt", default=os.environ.get("DBT", os.path.join(ROOT, "dbt-run")))
     flags, options = parser.parse_known_args()
     with tempfile.TemporaryDirectory(prefix="dbt-installer.", dir=os.environ.get("TMPDIR", "/var/tmp")) as d:
         disk = os.path.join(d, "disk.img")

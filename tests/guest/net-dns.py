@@ -94,7 +94,7 @@ def guest_file(what):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--dbt", default=os.path.join(ROOT, "dbt-run"))
+    parser.add_argument("--dbt", default=os.environ.get("DBT", os.path.join(ROOT, "dbt-run")))
     args, more = parser.parse_known_args()
     if INSIDE not in os.environ:
         enter()

@@ -240,7 +240,7 @@ def passt(ports, folder):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--dbt", default=os.path.join(ROOT, "dbt-run"))
+    parser.add_argument("--dbt", default=os.environ.get("DBT", os.path.join(ROOT, "dbt-run")))
     parser.add_argument("--via", choices=["user", "passt", "tap"], default="user")
     parser.add_argument("--mbytes", type=int, default=10)
     args, more = parser.parse_known_args()

@@ -6,7 +6,7 @@
 set -u
 cd "$(dirname "$0")/../.."
 export LC_ALL=C
-dbt=$(realpath "${1:-./dbt-run}")
+dbt=$(realpath "${1:-${DBT:-./dbt-run}}")
 cross=${RISCV_PREFIX:-riscv64-linux-gnu-}
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT

@@ -59,6 +59,15 @@ static inline void enter(uint64_t key, uint32_t asid)
     toy_switch(t, key, asid, TOY_USER, TOY_USER, 0);
 }
 
+/* As samples see it. */
+static inline void run_for(uint64_t ms)
+{
+    for (uint64_t i = 0; i < ms; i++) {
+        t->mmu->sampled_at = window_clock() - 1000000;
+        mmu_sample(t->mmu, 0);
+    }
+}
+
 static inline uint8_t *host(uint64_t va)
 {
     return (uint8_t *)t->s.view + WINDOW_OFF + va;

@@ -1,17 +1,6 @@
 /* softmmu: windows: who has one, for how long, and what it may cost. */
 #include "tests/lib/toy_windows.h"
 
-/* ---- Who has one, and for how long
- * ------------------------------------------------------------------ */
-
-static void run_for(uint64_t ms)
-{
-    for (uint64_t i = 0; i < ms; i++) {
-        t->mmu->sampled_at = window_clock() - 1000000;
-        mmu_sample(t->mmu, 0);
-    }
-}
-
 static bool has_window(void)
 {
     return mmu_code_mode(t->mmu) != 0;
@@ -101,14 +90,14 @@ static void without_host_mappings_it_ends_without_harm(void **state)
     toy_add(t, 1, LOW, GPA, 0x1000, USER);
     enter(1, 0);
     run_for(100);
-    ws->pieces = 1 << 20; /* as if others had taken all */
+    ws->stats.mappings = 1 << 20; /* as if others had taken all */
     assert_true(has_window());
     mmu_fence(t->mmu, false, LOW, true, 0);
     store_faults(LOW);
     assert_true(ws->first->failed);
     assert_false(can_read(LOW));
-    assert_int_equal(store_faults(LOW), WINDOW_UNFIT);
-    ws->pieces -= (1 << 20) - ws->first->pieces;
+    assert_int_equal(store_faults(LOW), WINDOW_REFUSED);
+    ws->stats.mappings -= (1 << 20) - ws->first->pieces;
     mmu_sample(t->mmu, 0);
     assert_false(has_window());
 }
@@ -134,8 +123,8 @@ static void a_recycled_space_gives_its_window_back(void **state)
     (void)state;
     for (uint64_t key = 1; key < 200; key++)
         enter(key, 0);
-    assert_true(ws->n <= 64 && ws->n > 32);
-    assert_int_equal(t->mmu->stats.windows_opened - t->mmu->stats.windows_closed, ws->n);
+    assert_true(ws->stats.open <= 64 && ws->stats.open > 32);
+    assert_int_equal(t->mmu->stats.windows_opened - t->mmu->stats.windows_closed, ws->stats.open);
 }
 
 static void under_stress_a_window_holds_few_pages(void **state)
