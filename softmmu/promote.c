@@ -224,18 +224,23 @@ static void add(struct mmu *m, struct run *r, uint64_t va, const struct peeked *
     r->n++;
 }
 
+static bool is_wanted(struct window *w, uint64_t va)
+{
+    return window_covers(w, va) && !window_has(w, va, false) && !window_shuns(w, va);
+}
+
 /* The page of va, and those around it that the guest has touched: it will again. */
 static void map_around(struct mmu *m, uint64_t va)
 {
     struct window *w = m->slot->window;
-    uint64_t first = m->stress ? page_of(va) : align_down(va, AROUND << PAGE_BITS);
-    uint64_t end = m->stress ? first + PAGE_SIZE : first + (AROUND << PAGE_BITS);
+    uint64_t at = m->stress ? page_of(va) : align_down(va, AROUND << PAGE_BITS);
+    unsigned n = m->stress ? 1 : AROUND; /* an end would be 0 where the addresses end */
     struct run run = {.n = 0};
     struct peeked p;
 
-    for (; first < end && !w->failed; first += PAGE_SIZE)
-        if ((first == page_of(va) || !window_has(w, first, false)) && peek(m, first, &p))
-            add(m, &run, first, &p);
+    for (; n > 0 && !w->failed; n--, at += PAGE_SIZE)
+        if ((at == page_of(va) || is_wanted(w, at)) && peek(m, at, &p))
+            add(m, &run, at, &p);
     flush(m, &run);
 }
 
