@@ -75,9 +75,12 @@ static void take_away(struct mmu *m, struct view_slot *slot, const char *why)
 
     log_line(LOG_mmu, "mmu: window %p goes: %s; %" PRIu64 " us were spent", (void *)w->origin, why,
              atomic_load(&w->spent) / 1000);
-    for (unsigned i = 0; i < N_RECENT; i++)
+    for (unsigned i = 0; i < N_RECENT; i++) {
         if (m->recent[i].view == w->view)
             m->recent[i] = (struct recent){NULL, NULL};
+        if (m->recent_page[i].window == w)
+            m->recent_page[i].window = NULL;
+    }
     if (!slot->pool)
         slot->pool = view_take(m);
     slot->window = NULL;
@@ -244,13 +247,14 @@ static void map_around(struct mmu *m, uint64_t va)
     flush(m, &run);
 }
 
-/* --stress=table: a window holds its last few pages only. */
+/* --stress=table: the windows hold the last few pages only. */
 static void stress_map(struct mmu *m, uint64_t va)
 {
-    uint64_t *oldest = &m->recent_page[m->n_recent_pages++ % N_RECENT];
+    struct recent_page *oldest = &m->recent_page[m->n_recent_pages++ % N_RECENT];
 
-    window_drop_page(m->slot->window, *oldest);
-    *oldest = page_of(va);
+    if (oldest->window)
+        window_drop_page(oldest->window, oldest->va);
+    *oldest = (struct recent_page){m->slot->window, page_of(va)};
 }
 
 /* Calls f for each page of the window's (NULL: of any) that the view's tables know, once or twice,
