@@ -139,6 +139,12 @@ struct recent {
     struct mmu_view *view;
 };
 
+/* And a page that was mapped in a window. */
+struct recent_page {
+    struct window *window; /* NULL: it is gone */
+    uint64_t va;
+};
+
 /* Good while its serial is the MMU's. */
 struct combo {
     struct setting setting;
@@ -174,7 +180,7 @@ struct mmu {
     unsigned n_recent;
     struct recent recent[N_RECENT];
     unsigned n_recent_pages;
-    uint64_t recent_page[N_RECENT]; /* of windows */
+    struct recent_page recent_page[N_RECENT];
 
     unsigned n_windows, next_idle;
     uint64_t sampled_at, sampled_blocks;

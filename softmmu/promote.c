@@ -77,9 +77,12 @@ static void take_away(struct mmu *m, struct view_slot *slot, const char *why)
 
     log_line(LOG_mmu, "mmu: window %u goes, with %" PRIu64 " pages: %s; %" PRIu64 " us were spent",
              w->n, w->n_pages, why, atomic_load(&w->spent) / US);
-    for (unsigned i = 0; i < N_RECENT; i++)
+    for (unsigned i = 0; i < N_RECENT; i++) {
         if (m->recent[i].view == w->view)
             m->recent[i] = (struct recent){NULL, NULL};
+        if (m->recent_page[i].window == w)
+            m->recent_page[i].window = NULL;
+    }
     if (!slot->pool)
         slot->pool = view_take(m);
     slot->window = NULL;
@@ -228,28 +231,34 @@ static void add(struct mmu *m, struct run *r, uint64_t va, const struct peeked *
     r->n++;
 }
 
+static bool is_wanted(struct window *w, uint64_t va)
+{
+    return window_covers(w, va) && !window_has(w, va, false) && !window_shuns(w, va);
+}
+
 /* The page of va, and those around it that the guest has touched: it will again. */
 static void map_around(struct mmu *m, uint64_t va)
 {
     struct window *w = m->slot->window;
-    uint64_t first = m->stress ? page_of(va) : align_down(va, AROUND << PAGE_BITS);
-    uint64_t end = m->stress ? first + PAGE_SIZE : first + (AROUND << PAGE_BITS);
+    uint64_t at = m->stress ? page_of(va) : align_down(va, AROUND << PAGE_BITS);
+    unsigned n = m->stress ? 1 : AROUND; /* an end would be 0 where the addresses end */
     struct run run = {.n = 0};
     struct peeked p;
 
-    for (; first < end && !w->failed; first += PAGE_SIZE)
-        if ((first == page_of(va) || !window_has(w, first, false)) && peek(m, first, &p))
-            add(m, &run, first, &p);
+    for (; n > 0 && !w->failed; n--, at += PAGE_SIZE)
+        if ((at == page_of(va) || is_wanted(w, at)) && peek(m, at, &p))
+            add(m, &run, at, &p);
     flush(m, &run);
 }
 
-/* --stress=table: a window holds its last few pages only. */
+/* --stress=table: the windows hold the last few pages only. */
 static void stress_map(struct mmu *m, uint64_t va)
 {
-    uint64_t *oldest = &m->recent_page[m->n_recent_pages++ % N_RECENT];
+    struct recent_page *oldest = &m->recent_page[m->n_recent_pages++ % N_RECENT];
 
-    window_drop_page(m->slot->window, *oldest);
-    *oldest = page_of(va);
+    if (oldest->window)
+        window_drop_page(oldest->window, oldest->va);
+    *oldest = (struct recent_page){m->slot->window, page_of(va)};
 }
 
 /* Calls f for each page of the window's (NULL: of any) that the view's tables know, once or twice,

@@ -18,11 +18,16 @@ static struct toy *t;
 static struct windows *ws;
 static int pipe_fd[2];
 
-static inline void begin(enum window_policy policy)
+static inline void begin_as(enum window_policy policy, const struct mmu_guest *guest)
 {
-    t = toy_create();
+    t = toy_create_sharing(NULL, guest);
     ws = windows_create(&t->phys, t->track, policy, 1);
     mmu_set_windows(t->mmu, ws);
+}
+
+static inline void begin(enum window_policy policy)
+{
+    begin_as(policy, &toy_guest);
 }
 
 static inline int setup(void **state)
@@ -68,9 +73,12 @@ static inline void run_for(uint64_t ms)
     }
 }
 
+/* Where the window in force has va. */
 static inline uint8_t *host(uint64_t va)
 {
-    return (uint8_t *)t->s.view + WINDOW_OFF + va;
+    bool upper = mmu_code_window(t->mmu) == IR_WINDOW_UPPER;
+
+    return (uint8_t *)t->s.view + (upper ? -(uint64_t)WINDOW_OFF : WINDOW_OFF) + va;
 }
 
 static inline bool can_read(uint64_t va)

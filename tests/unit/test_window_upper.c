@@ -1,0 +1,606 @@
+/* softmmu: a kernel's window, over the upper half of the addresses: where it lies, what is in it,
+ * and what takes it away. test_window_pieces.c counts what it costs. */
+#include "tests/lib/toy_kernel.h"
+#include "tests/lib/toy_windows.h"
+
+#define FLOOR  UINT64_C(0xffffffc000000000) /* the half's first address */
+#define KERNEL UINT64_C(0xffffffff80000000)
+#define LARGE  UINT64_C(0xffffffd000000000)
+#define LAST   UINT64_C(0xfffffffffffff000)
+enum { ALL = TOY_R | TOY_W | TOY_X | TOY_G };
+
+static int setup_kernel(void **state)
+{
+    (void)state;
+    assert_int_equal(pipe(pipe_fd), 0);
+    begin_as(WINDOWS_ALWAYS, &toy_kernel);
+    return 0;
+}
+
+static int setup_kernel_auto(void **state)
+{
+    (void)state;
+    assert_int_equal(pipe(pipe_fd), 0);
+    begin_as(WINDOWS_AUTO, &toy_kernel);
+    return 0;
+}
+
+static struct window *window(void)
+{
+    return t->mmu->common.slot.window;
+}
+
+/* ---- Where it is -------------------------------------------------------------------------------
+ */
+
+static void it_lies_before_its_view(void **state)
+{
+    struct mmu_view *v;
+
+    (void)state;
+    toy_add(t, 0, FLOOR, GPA, 0x1000, ALL);
+    toy_add(t, 0, LAST, GPA + 0x3000, 0x1000, ALL);
+    toy_enter(t, 1, 0);
+    v = t->s.view;
+    assert_int_equal(v->window_floor, FLOOR - 1);
+    assert_int_equal(v->window_limit, 0);
+    assert_int_equal(v->window_origin, (uintptr_t)v - WINDOW_OFF);
+    assert_int_equal(store_faults(FLOOR), WINDOW_MAPPED);
+    assert_int_equal(store_faults(LAST + 0xff8), WINDOW_MAPPED);
+    assert_ptr_equal(host(LAST), (uint8_t *)v - WINDOW_OFF - 0x1000);
+    assert_true(can_write(FLOOR) && can_write(LAST) && can_write(UINT64_MAX));
+    *host(FLOOR) = 17;
+    *host(UINT64_MAX) = 18;
+    assert_int_equal(*phys_ptr(&t->phys, GPA), 17);
+    assert_int_equal(*phys_ptr(&t->phys, GPA + 0x3fff), 18);
+}
+
+static void beside_it_nothing_can_be_reached(void **state)
+{
+    const uint64_t at[] = {0,
+                           8,
+                           0x8000,
+                           FLOOR - 1,
+                           FLOOR - 8,
+                           FLOOR / 2,
+                           TOY_LIMIT - 8,
+                           UINT64_C(1) << 63,
+                           TOY_LIMIT,
+                           -TOY_LIMIT * 2};
+
+    (void)state;
+    toy_add(t, 0, FLOOR - 0x1000, GPA, 0x2000, ALL);
+    toy_add(t, 0, LAST, GPA + 0x3000, 0x1000, ALL);
+    toy_add(t, 0, 0, GPA + 0x4000, 0x1000, ALL);
+    toy_enter(t, 1, 0);
+    assert_int_equal(store_faults(FLOOR), WINDOW_MAPPED);
+    assert_int_equal(store_faults(LAST), WINDOW_MAPPED);
+    for (unsigned i = 0; i < sizeof at / sizeof at[0]; i++)
+        assert_int_equal(load_faults(at[i]), WINDOW_OUTSIDE);
+    for (uint64_t off = 0; off < WINDOW_GUARD; off += 0x1000) {
+        assert_false(can_read(off)); /* where 2^64 is passed */
+        assert_false(can_read(FLOOR - 0x1000 - off));
+        assert_true(mmu_owns_window_address(t->mmu, host(off)));
+        assert_true(mmu_owns_window_address(t->mmu, host(FLOOR - 0x1000 - off)));
+    }
+    assert_true(host(0) + WINDOW_GUARD <= (uint8_t *)t->s.view);
+    assert_false(mmu_owns_window_address(t->mmu, t->phys.store));
+    assert_false(mmu_owns_window_address(t->mmu, t->phys.ram));
+}
+
+/* Accesses of which a part is beside it. */
+static void an_access_over_an_end_maps_nothing_beside(void **state)
+{
+    (void)state;
+    toy_add(t, 0, FLOOR - 0x1000, GPA, 0x2000, ALL);
+    toy_add(t, 0, LAST, GPA + 0x3000, 0x1000, ALL);
+    toy_add(t, 0, 0, GPA + 0x4000, 0x1000, ALL);
+    toy_enter(t, 1, 0);
+    mmu_window_fault(t->mmu, UINT64_MAX - 3, 8, MMU_STORE);
+    assert_true(can_write(LAST));
+    assert_false(can_read(0));
+    assert_int_equal(mmu_window_fault(t->mmu, FLOOR - 4, 8, MMU_STORE), WINDOW_OUTSIDE);
+    assert_false(can_read(FLOOR));
+    assert_int_equal(window()->n_pages, 1);
+    mmu_store(&t->s, UINT64_MAX - 3, IR_64, UINT64_C(0x1122334455667788));
+    assert_int_equal((uint32_t)toy_peek(t, GPA + 0x4000), 0x11223344);
+}
+
+static void other_views_are_out_of_its_reach(void **state)
+{
+    const struct mmu_view *v;
+
+    (void)state;
+    toy_switch(t, 1, 0, TOY_SUM, TOY_SUPER, 0);
+    v = t->s.view;
+    assert_true(v->window_limit == 0 && v->window_floor == UINT64_MAX);
+    enter(1, 0);
+    v = t->s.view;
+    assert_true(v->window_limit == TOY_LIMIT && v->window_floor == UINT64_MAX);
+    toy_enter(t, 0, 0);
+    v = t->s.view;
+    assert_true(v->window_limit == 0 && v->window_floor == UINT64_MAX);
+}
+
+/* ---- Code for it --------------------------------------------------------------------------------
+ */
+
+static void code_with_sum_is_the_same_code_without_a_window(void **state)
+{
+    uint64_t salt[2];
+
+    (void)state;
+    toy_enter(t, 1, 0);
+    assert_int_equal(mmu_code_mode(t->mmu), IR_MODE_WINDOW);
+    assert_int_equal(mmu_code_window(t->mmu), IR_WINDOW_UPPER);
+    memcpy(salt, t->s.salt, sizeof salt);
+    toy_switch(t, 1, 0, TOY_SUM, TOY_SUPER, 0);
+    assert_int_equal(mmu_code_mode(t->mmu), IR_MODE_WINDOW);
+    assert_int_equal(mmu_code_window(t->mmu), IR_WINDOW_NONE);
+    assert_memory_equal(t->s.salt, salt, sizeof salt);
+    toy_enter(t, 2, 0);
+    assert_int_equal(t->s.salt[1], salt[1]); /* code of the upper half stays linked */
+    enter(1, 0);
+    assert_int_equal(mmu_code_window(t->mmu), IR_WINDOW_LOWER);
+    toy_enter(t, 0, 0);
+    assert_int_equal(mmu_code_mode(t->mmu), 0);
+    assert_int_equal(mmu_code_window(t->mmu), IR_WINDOW_NONE);
+}
+
+/* Rights that were in force before there was a window. */
+static void without_a_window_sum_has_no_code_for_one(void **state)
+{
+    (void)state;
+    toy_switch(t, 1, 0, TOY_SUM, TOY_SUPER, 0);
+    assert_int_equal(mmu_code_mode(t->mmu), 0);
+    toy_enter(t, 1, 0);
+    toy_switch(t, 1, 0, TOY_SUM, TOY_SUPER, 0);
+    assert_int_equal(mmu_code_mode(t->mmu), IR_MODE_WINDOW);
+}
+
+static void it_is_there_from_the_start(void **state)
+{
+    (void)state;
+    enter(1, 0);
+    assert_int_equal(mmu_code_mode(t->mmu), 0); /* a process has to earn its own */
+    toy_enter(t, 1, 0);
+    assert_int_equal(mmu_code_window(t->mmu), IR_WINDOW_UPPER);
+    assert_int_equal(ws->n, 1);
+    for (uint64_t key = 2; key < 200; key++)
+        toy_enter(t, key, 0);
+    assert_int_equal(ws->n, 1);
+    assert_int_equal(mmu_stats(t->mmu)->windows_closed, 0);
+}
+
+/* ---- What is in it ------------------------------------------------------------------------------
+ */
+
+static void only_global_pages_are_mapped(void **state)
+{
+    struct toy_map *p;
+
+    (void)state;
+    toy_add(t, 0, KERNEL, GPA, 0x1000, ALL);
+    p = toy_add(t, 0, KERNEL + 0x1000, GPA + 0x1000, 0x1000, ALL & ~TOY_G);
+    toy_add(t, 0, KERNEL + 0x2000, GPA + 0x2000, 0x1000, ALL);
+    toy_enter(t, 1, 0);
+    assert_int_equal(store_faults(KERNEL + 0x1000), WINDOW_UNFIT);
+    assert_false(can_read(KERNEL + 0x1000));
+    assert_int_equal(load_faults(KERNEL), WINDOW_MAPPED); /* with its neighbours */
+    assert_true(can_read(KERNEL + 0x2000));
+    assert_false(can_read(KERNEL + 0x1000));
+    p->flags |= TOY_G;
+    assert_int_equal(load_faults(KERNEL + 0x1000), WINDOW_MAPPED);
+}
+
+static void a_users_page_is_not_the_kernels(void **state)
+{
+    (void)state;
+    toy_add(t, 0, KERNEL, GPA, 0x1000, ALL | TOY_U);
+    toy_switch(t, 1, 0, TOY_SUM, TOY_SUPER, 0);
+    mmu_store(&t->s, KERNEL, IR_64, 1);
+    toy_enter(t, 1, 0);
+    assert_int_equal(load_faults(KERNEL), WINDOW_GUEST_FAULT);
+    assert_false(can_read(KERNEL));
+}
+
+static void what_is_mapped_serves_all_spaces(void **state)
+{
+    (void)state;
+    toy_add(t, 0, KERNEL, GPA, 0x1000, ALL);
+    toy_add(t, 1, KERNEL + 0x100000, GPA + 0x1000, 0x1000, ALL & ~TOY_G);
+    toy_enter(t, 1, 0);
+    assert_int_equal(store_faults(KERNEL), WINDOW_MAPPED);
+    mmu_load(&t->s, KERNEL + 0x100000, IR_64); /* so that something goes */
+    for (uint64_t key = 2; key < 100; key++) {
+        toy_enter(t, key, 0);
+        assert_true(can_write(KERNEL));
+        enter(key, 0);
+        toy_enter(t, key, 0);
+    }
+    assert_int_equal(mmu_stats(t->mmu)->window_faults[WINDOW_MAPPED], 1);
+}
+
+static void large_leaves_are_mapped_two_mib_at_a_time(void **state)
+{
+    (void)state;
+    toy_add(t, 0, LARGE, TOY_RAM + MIB2, MIB2, ALL | TOY_DIRTY);
+    toy_add(t, 0, LARGE + 2 * MIB2, TOY_RAM, 2 * MIB2, ALL | TOY_DIRTY);
+    toy_enter(t, 1, 0);
+    assert_int_equal(load_faults(LARGE + 0x5008), WINDOW_MAPPED);
+    assert_true(can_write(LARGE) && can_write(LARGE + MIB2 - 1));
+    assert_int_equal(window()->n_pages, 512);
+    assert_int_equal(load_faults(LARGE + 3 * MIB2 + 8), WINDOW_MAPPED);
+    assert_true(can_write(LARGE + 3 * MIB2) && can_write(LARGE + 4 * MIB2 - 1));
+    assert_false(can_read(LARGE + 3 * MIB2 - 1));
+    assert_int_equal(window()->n_pages, 1024);
+    *host(LARGE + MIB2 - 1) = 3; /* two guest addresses of one byte */
+    assert_int_equal(*host(LARGE + 4 * MIB2 - 1), 3);
+}
+
+static void a_crossing_access_maps_both_pages(void **state)
+{
+    (void)state;
+    toy_add(t, 0, KERNEL + 0xf000, GPA, 0x1000, ALL);
+    toy_add(t, 0, KERNEL + 0x10000, GPA + 0x5000, 0x1000, ALL);
+    toy_enter(t, 1, 0);
+    assert_int_equal(store_faults(KERNEL + 0x10000 - 4), WINDOW_MAPPED);
+    assert_true(can_write(KERNEL + 0xffff) && can_write(KERNEL + 0x10000));
+}
+
+/* ---- Fences
+ * -------------------------------------------------------------------------------------- */
+
+static void fences_of_all_asids_drop_what_they_name(void **state)
+{
+    (void)state;
+    toy_add(t, 0, KERNEL, GPA, 0x1000, ALL);
+    toy_add(t, 0, LARGE, GPA + 0x8000, 0x1000, ALL);
+    for (unsigned i = 0; i < 9; i++) {
+        toy_enter(t, 1, 5);
+        store_faults(KERNEL);
+        store_faults(LARGE);
+        assert_true(can_write(KERNEL) && can_write(LARGE));
+        if (i % 3 == 1)
+            enter(1, 5);
+        else if (i % 3 == 2)
+            toy_enter(t, 0, 0);
+        if (i / 3 == 0)
+            mmu_fence(t->mmu, false, KERNEL + 0x123, true, 0);
+        else if (i / 3 == 1)
+            mmu_fence(t->mmu, true, 0, true, 0);
+        else
+            mmu_flush_all(t->mmu);
+        toy_enter(t, 2, 7);
+        assert_false(can_read(KERNEL));
+        assert_int_equal(can_write(LARGE), i / 3 == 0);
+    }
+}
+
+/* Global pages are not theirs: a process that is fenced leaves the kernel's as they are. */
+static void a_fence_of_an_asid_leaves_it(void **state)
+{
+    (void)state;
+    toy_add(t, 0, KERNEL, GPA, 0x1000, ALL);
+    toy_add(t, 1, LARGE, GPA + 0x1000, 0x1000, ALL & ~TOY_G);
+    toy_enter(t, 1, 5);
+    store_faults(KERNEL);
+    mmu_load(&t->s, LARGE, IR_64);
+    mmu_fence(t->mmu, true, 0, false, 5);
+    assert_false(toy_hits_load(t, LARGE));
+    assert_true(can_write(KERNEL));
+    enter(1, 5);
+    mmu_fence(t->mmu, true, 0, false, 5);
+    toy_enter(t, 2, 7);
+    assert_true(can_write(KERNEL));
+}
+
+static void after_the_fence_the_new_page_is_seen(void **state)
+{
+    struct toy_map *p = toy_add(t, 0, KERNEL, GPA, 0x1000, ALL);
+
+    (void)state;
+    toy_enter(t, 1, 0);
+    store_faults(KERNEL);
+    p->gpa = GPA + 0x4000;
+    *host(KERNEL) = 3; /* no fence: the old one */
+    assert_int_equal(*phys_ptr(&t->phys, GPA), 3);
+    toy_enter(t, 2, 0);
+    mmu_fence(t->mmu, false, KERNEL, true, 0);
+    toy_enter(t, 1, 0);
+    store_faults(KERNEL);
+    *host(KERNEL) = 4;
+    assert_int_equal(*phys_ptr(&t->phys, GPA + 0x4000), 4);
+}
+
+/* Which of the leaves above 2 MiB an address lies in is not noted: a fence between the first and
+ * the last drops all. Others leave them. */
+static void only_fences_among_larger_leaves_drop_those(void **state)
+{
+    (void)state;
+    toy_add(t, 0, LARGE, TOY_RAM, 2 * MIB2, ALL | TOY_DIRTY);
+    toy_add(t, 0, LARGE + 8 * MIB2, TOY_RAM, 2 * MIB2, ALL | TOY_DIRTY);
+    toy_add(t, 0, KERNEL, GPA, 0x1000, ALL);
+    toy_add(t, 0, LARGE - 0x1000, GPA + 0x1000, 0x1000, ALL);
+    for (unsigned i = 0; i < 4; i++) {
+        const uint64_t at[] = {LARGE, LARGE + 2 * MIB2 - 1, LARGE + 10 * MIB2 - 1,
+                               LARGE + 5 * MIB2};
+
+        toy_enter(t, 1, 0);
+        load_faults(LARGE + MIB2);
+        load_faults(LARGE + 8 * MIB2);
+        store_faults(KERNEL);
+        store_faults(LARGE - 0x1000);
+        mmu_fence(t->mmu, false, KERNEL, true, 0);
+        mmu_fence(t->mmu, false, LARGE - 1, true, 0);
+        mmu_fence(t->mmu, false, LARGE + 10 * MIB2, true, 0);
+        assert_false(can_read(KERNEL) || can_read(LARGE - 0x1000));
+        assert_true(can_write(LARGE + MIB2) && can_write(LARGE + 8 * MIB2));
+        store_faults(KERNEL);
+        mmu_fence(t->mmu, false, at[i], true, 0);
+        assert_false(can_read(LARGE + MIB2) || can_read(LARGE + 8 * MIB2));
+    }
+}
+
+/* Linux patches itself through one page, which it maps anew for each store. */
+static void a_page_that_is_fenced_all_the_time_is_left_to_the_tables(void **state)
+{
+    unsigned n = 0;
+
+    (void)state;
+    toy_add(t, 0, KERNEL, GPA, 0x1000, ALL);
+    toy_add(t, 0, KERNEL + 0x1000, GPA + 0x1000, 0x1000, ALL);
+    toy_add(t, 0, LAST, GPA + 0x2000, 0x1000, ALL);
+    toy_enter(t, 1, 0);
+    for (; n < 100 && store_faults(KERNEL) == WINDOW_MAPPED; n++)
+        mmu_fence(t->mmu, false, KERNEL, true, 0);
+    assert_in_range(n, 4, 16);
+    assert_false(can_read(KERNEL));
+    assert_int_equal(store_faults(KERNEL + 0x1000), WINDOW_MAPPED);
+    assert_false(can_read(KERNEL)); /* nor does it come along with its neighbour */
+    assert_int_equal(store_faults(LAST), WINDOW_MAPPED);
+}
+
+static void under_stress_all_together_hold_few_pages(void **state)
+{
+    uint64_t n_pages = 0;
+
+    (void)state;
+    mmu_stress(t->mmu);
+    for (uint64_t at = 0; at < 0x10000; at += 0x1000)
+        toy_add(t, 0, KERNEL + at, GPA + at, 0x1000, ALL | TOY_DIRTY);
+    for (uint64_t at = 0; at < 0x8000; at += 0x1000)
+        toy_add(t, 0, LOW + at, GPA + at, 0x1000, USER | TOY_DIRTY);
+    for (unsigned i = 0; i < 16; i++) {
+        bool kernel = i % 8 < 5; /* some of the one, then some of the other */
+        uint64_t va = kernel ? KERNEL + 0x1000 * i : LOW + 0x1000 * (i % 8);
+
+        if (kernel)
+            toy_enter(t, 1, 0);
+        else
+            enter(1, 0);
+        assert_int_equal(load_faults(va), WINDOW_MAPPED);
+        assert_true(can_read(va));
+        for (struct window *other = ws->first; other; other = other->next)
+            n_pages += other->n_pages;
+        assert_in_range(n_pages, 1, N_RECENT);
+        n_pages = 0;
+    }
+}
+
+/* ---- Pages that become code -------------------------------------------------------------------
+ */
+
+static void a_page_of_a_leaf_that_becomes_code_is_read_only(void **state)
+{
+    (void)state;
+    toy_add(t, 0, LARGE, TOY_RAM, MIB2, ALL | TOY_DIRTY);
+    toy_enter(t, 1, 0);
+    load_faults(LARGE);
+    track_protect(t->track, TOY_RAM + 0x3000);
+    assert_true(can_read(LARGE + 0x3000) && !can_write(LARGE + 0x3000));
+    assert_true(can_write(LARGE + 0x2fff) && can_write(LARGE + 0x4000));
+    assert_int_equal(store_faults(LARGE + 0x3000), WINDOW_UNFIT);
+    track_wrote(t->track, TOY_RAM + 0x3000, 8);
+    assert_int_equal(store_faults(LARGE + 0x3000), WINDOW_MAPPED);
+    assert_true(can_write(LARGE + 0x3000));
+}
+
+/* Linux has all of RAM at one address and itself at another. */
+static void code_is_read_only_wherever_it_is_mapped(void **state)
+{
+    (void)state;
+    toy_add(t, 0, LARGE, TOY_RAM, MIB2, ALL | TOY_DIRTY);
+    toy_add(t, 0, KERNEL, TOY_RAM + 0x3000, 0x1000, ALL | TOY_DIRTY);
+    toy_add(t, 0, LAST, TOY_RAM + 0x3000, 0x1000, ALL | TOY_DIRTY);
+    toy_add(t, 0, FLOOR, TOY_RAM + 0x3000, 0x1000, ALL | TOY_DIRTY);
+    toy_enter(t, 1, 0);
+    for (unsigned round = 0; round < 2; round++) {
+        const uint64_t at[] = {LARGE + 0x3000, KERNEL, LAST, FLOOR};
+
+        for (unsigned i = 0; i < 4; i++)
+            assert_int_equal(store_faults(at[round ? 3 - i : i]), WINDOW_MAPPED);
+        track_protect(t->track, TOY_RAM + 0x3000);
+        for (unsigned i = 0; i < 4; i++)
+            assert_true(can_read(at[i]) && !can_write(at[i]));
+        assert_true(can_write(LARGE + 0x2000));
+        track_wrote(t->track, TOY_RAM + 0x3000, 8);
+    }
+}
+
+/* Where a page of RAM was last mapped is remembered, and may not be so any more. */
+static void code_is_found_after_its_page_has_moved(void **state)
+{
+    struct toy_map *p = toy_add(t, 0, KERNEL, GPA, 0x1000, ALL | TOY_DIRTY);
+    struct toy_map *q = toy_add(t, 0, LAST, GPA + 0x1000, 0x1000, ALL | TOY_DIRTY);
+
+    (void)state;
+    toy_enter(t, 1, 0);
+    for (unsigned i = 0; i < 64; i++) {
+        uint64_t gpa = p->gpa;
+
+        store_faults(KERNEL);
+        store_faults(LAST);
+        p->gpa = q->gpa;
+        q->gpa = gpa;
+        if (i & 1)
+            mmu_fence(t->mmu, false, KERNEL, true, 0);
+        if (i & 2)
+            mmu_fence(t->mmu, false, LAST, true, 0);
+        memset(window()->churn, 0, sizeof window()->churn);
+        /* Without a fence the old page is still there; a fault brings the new one. */
+        if (i & 4)
+            store_faults(KERNEL);
+        if (i & 8)
+            store_faults(LAST);
+        track_protect(t->track, GPA);
+        for (unsigned k = 0; k < 2; k++) {
+            uint64_t va = k ? LAST : KERNEL;
+
+            if (can_write(va)) {
+                *host(va) = 0x77;
+                assert_int_equal(*phys_ptr(&t->phys, GPA + 0x1000), 0x77);
+                *host(va) = 0;
+            }
+        }
+        track_wrote(t->track, GPA, 8);
+    }
+}
+
+/* The kernel translates a page that a process has in its window, and the other way round. */
+static void windows_of_both_halves_hear_of_code(void **state)
+{
+    (void)state;
+    toy_add(t, 0, KERNEL, GPA, 0x1000, ALL | TOY_DIRTY);
+    toy_add(t, 1, LOW, GPA, 0x1000, USER | TOY_DIRTY);
+    toy_enter(t, 1, 0);
+    store_faults(KERNEL);
+    enter(1, 0);
+    store_faults(LOW);
+    assert_true(can_write(LOW));
+    track_protect(t->track, GPA);
+    assert_true(can_read(LOW) && !can_write(LOW));
+    toy_enter(t, 1, 0);
+    assert_true(can_read(KERNEL) && !can_write(KERNEL));
+}
+
+static void other_harts_hear_of_code_too(void **state)
+{
+    struct toy *other = calloc(1, sizeof *other);
+
+    (void)state;
+    assert_non_null(other);
+    other->mmu = mmu_create(&other->s, &t->phys, t->track, NULL, &toy_kernel);
+    assert_non_null(other->mmu);
+    mmu_set_windows(other->mmu, ws);
+    toy_add(other, 0, KERNEL, GPA, 0x1000, ALL);
+    toy_enter(other, 3, 0);
+    assert_int_equal(mmu_window_fault(other->mmu, KERNEL, 8, MMU_STORE), WINDOW_MAPPED);
+    toy_add(t, 0, LARGE, GPA, 0x1000, ALL);
+    toy_enter(t, 1, 0);
+    assert_int_equal(store_faults(LARGE), WINDOW_MAPPED);
+    assert_true(window_has(other->mmu->slot->window, KERNEL, true));
+    track_protect(t->track, GPA);
+    assert_false(window_has(other->mmu->slot->window, KERNEL, true));
+    assert_true(window_has(other->mmu->slot->window, KERNEL, false));
+    assert_false(can_write(LARGE));
+    mmu_destroy(other->mmu);
+    free(other);
+    assert_int_equal(ws->n, 1);
+}
+
+/* ---- Having one
+ * ---------------------------------------------------------------------------------- */
+
+static void one_whose_mappings_change_all_the_time_goes(void **state)
+{
+    unsigned i = 0;
+
+    (void)state;
+    toy_add(t, 0, KERNEL, GPA, 0x1000, ALL);
+    toy_add(t, 1, LARGE, GPA + 0x3000, 0x1000, ALL & ~TOY_G);
+    toy_enter(t, 1, 0);
+    mmu_store(&t->s, LARGE, IR_64, 7);
+    for (; i < 60000 && window(); i++) {
+        store_faults(KERNEL);
+        mmu_fence(t->mmu, false, KERNEL, true, 0);
+        memset(window()->churn, 0, sizeof window()->churn);
+        mmu_sample(t->mmu, 0);
+    }
+    assert_null(window());
+    assert_true(i > 1000); /* not soon: all that the kernel has translated goes with it */
+    assert_int_equal(mmu_code_mode(t->mmu), 0);
+    assert_int_equal(ws->n, 0);
+    mmu_store(&t->s, KERNEL, IR_64, 5);
+    assert_int_equal(toy_peek(t, GPA), 5);
+    toy_enter(t, 2, 0);
+    assert_true(toy_hits_store(t, KERNEL));
+    /* It comes back, with what was known, and global pages only. */
+    for (unsigned ms = 0; ms < 2000 && !window(); ms++) {
+        t->mmu->sampled_at = window_clock() - 1000000;
+        mmu_sample(t->mmu, 0);
+    }
+    assert_non_null(window());
+    assert_int_equal(mmu_code_window(t->mmu), IR_WINDOW_UPPER);
+    assert_true(can_write(KERNEL));
+    assert_int_equal(window()->n_pages, 1);
+}
+
+static void without_host_mappings_it_ends_without_harm(void **state)
+{
+    (void)state;
+    toy_add(t, 0, KERNEL, GPA, 0x1000, ALL);
+    toy_add(t, 1, LARGE, GPA + 0x1000, 0x1000, ALL & ~TOY_G);
+    toy_enter(t, 1, 0);
+    mmu_store(&t->s, LARGE, IR_64, 7);
+    ws->pieces += 1 << 20; /* as if others had taken all */
+    assert_int_not_equal(store_faults(KERNEL), WINDOW_OUTSIDE);
+    assert_true(window()->failed);
+    assert_false(can_read(KERNEL));
+    ws->pieces -= 1 << 20;
+    enter(1, 0);
+    mmu_sample(t->mmu, 0); /* not in force */
+    assert_non_null(window());
+    toy_enter(t, 2, 0);
+    mmu_sample(t->mmu, 0);
+    assert_null(window());
+    assert_int_equal(mmu_code_mode(t->mmu), 0);
+    mmu_store(&t->s, KERNEL, IR_64, 9);
+    assert_int_equal(toy_peek(t, GPA), 9);
+    assert_int_equal(ws->pieces, 0);
+}
+
+int main(void)
+{
+#define ALWAYS(f) cmocka_unit_test_setup_teardown(f, setup_kernel, teardown)
+#define AUTO(f)   cmocka_unit_test_setup_teardown(f, setup_kernel_auto, teardown)
+    const struct CMUnitTest tests[] = {
+        ALWAYS(it_lies_before_its_view),
+        ALWAYS(beside_it_nothing_can_be_reached),
+        ALWAYS(an_access_over_an_end_maps_nothing_beside),
+        ALWAYS(other_views_are_out_of_its_reach),
+        ALWAYS(code_with_sum_is_the_same_code_without_a_window),
+        ALWAYS(without_a_window_sum_has_no_code_for_one),
+        AUTO(it_is_there_from_the_start),
+        ALWAYS(only_global_pages_are_mapped),
+        ALWAYS(a_users_page_is_not_the_kernels),
+        ALWAYS(what_is_mapped_serves_all_spaces),
+        ALWAYS(large_leaves_are_mapped_two_mib_at_a_time),
+        ALWAYS(a_crossing_access_maps_both_pages),
+        ALWAYS(fences_of_all_asids_drop_what_they_name),
+        ALWAYS(a_fence_of_an_asid_leaves_it),
+        ALWAYS(after_the_fence_the_new_page_is_seen),
+        ALWAYS(only_fences_among_larger_leaves_drop_those),
+        ALWAYS(a_page_that_is_fenced_all_the_time_is_left_to_the_tables),
+        ALWAYS(under_stress_all_together_hold_few_pages),
+        ALWAYS(a_page_of_a_leaf_that_becomes_code_is_read_only),
+        ALWAYS(code_is_read_only_wherever_it_is_mapped),
+        ALWAYS(code_is_found_after_its_page_has_moved),
+        ALWAYS(windows_of_both_halves_hear_of_code),
+        ALWAYS(other_harts_hear_of_code_too),
+        AUTO(one_whose_mappings_change_all_the_time_goes),
+        AUTO(without_host_mappings_it_ends_without_harm),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
