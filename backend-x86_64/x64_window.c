@@ -27,6 +27,64 @@ static bool has_place(const struct x64_place *p)
     return is_near(p->first) && is_near(p->last);
 }
 
+/* What value v is at most, UINT64_MAX when that is not known. */
+static uint64_t bound_of(const struct ir_block *b, ir_ref v)
+{
+    const struct ir_insn *in = &b->insn[v.n];
+    uint64_t c;
+
+    switch (in->op) {
+    case IR_zext8: return UINT8_MAX;
+    case IR_zext16: return UINT16_MAX;
+    case IR_and: return ir_is_const(b, in->b, &c) ? c : UINT64_MAX;
+    case IR_shr: return ir_is_const(b, in->b, &c) ? UINT64_MAX >> (c & 63) : UINT64_MAX;
+    case IR_shr32: return ir_is_const(b, in->b, &c) ? UINT32_MAX >> (c & 31) : UINT64_MAX;
+    case IR_ld:
+        return ir_mem_signed(in->aux) ? UINT64_MAX : UINT64_MAX >> (64 - 8 * ir_mem_size(in->aux));
+    default: return UINT64_MAX;
+    }
+}
+
+/* One step from an address to what it is near, at most *far below it. */
+static bool step_to_near(const struct ir_block *b, ir_ref *at, uint64_t *far)
+{
+    const struct ir_insn *in = &b->insn[at->n];
+    unsigned scale = in->op == IR_addsh ? in->aux & 3 : 0;
+    uint64_t bound;
+
+    if (in->op != IR_add && in->op != IR_addsh)
+        return false;
+    bound = bound_of(b, in->b);
+    *at = in->a;
+    if (bound >= DISP_NEAR && in->op == IR_add) {
+        bound = bound_of(b, in->a);
+        *at = in->b;
+    }
+    *far += bound << scale;
+    return bound < DISP_NEAR;
+}
+
+/* As x64_place_of(), and through additions of what is small: an element of a table is near the
+ * table. */
+static struct x64_place place_of(const struct ir_block *b, const struct ir_insn *access)
+{
+    int64_t offset = (int64_t)access->imm;
+    uint64_t far = 0;
+    ir_ref at = {x64_root_of(b, access->a, &offset)};
+    struct x64_place p = {at.n, (int32_t)offset, 0};
+
+    for (unsigned n = 0; n < 2 && step_to_near(b, &at, &far); n++) {
+        at.n = x64_root_of(b, at, &offset);
+        if (!is_near(offset) || !is_near((int64_t)far))
+            break;
+        p.root = at.n;
+        p.first = (int32_t)offset;
+        p.last = (int32_t)far;
+    }
+    p.last += p.first + (int32_t)ir_mem_size(access->aux) - 1;
+    return p;
+}
+
 /* ---- What a block is ------------------------------------------------------------------------- */
 
 /* Does it go back to its own start here, with no guard and no call? */
@@ -119,7 +177,7 @@ static bool stays_near(const struct x64_emitter *x, unsigned v, unsigned g)
         if (in->op == IR_insn)
             insn_off = (uint32_t)in->imm;
         if (ir_ops[in->op].flags & (LOAD | STORE)) {
-            struct x64_place p = x64_place_of(b, in);
+            struct x64_place p = place_of(b, in);
 
             accessed |= p.root == v && has_place(&p) && goes_through(x, in, insn_off);
         } else if (in->op == IR_set && in->imm == g) {
@@ -155,7 +213,7 @@ static void find_loop_roots(struct x64_emitter *x)
     for (unsigned i = 0; i < b->n; i++) {
         if (!(ir_ops[b->insn[i].op].flags & (LOAD | STORE)))
             continue;
-        struct x64_place p = x64_place_of(b, &b->insn[i]);
+        struct x64_place p = place_of(b, &b->insn[i]);
 
         if (has_place(&p) && !is_compared(x, p.root) && is_from_start(b, p.root) &&
             stays_near(x, p.root, (unsigned)b->insn[p.root].imm))
@@ -247,7 +305,7 @@ bool x64_in_window(const struct x64_emitter *x, const struct ir_insn *in)
 struct x64_mem x64_window_access(struct x64_emitter *x, const struct ir_insn *in, unsigned base,
                                  uint32_t *miss)
 {
-    struct x64_place p = x64_place_of(x->b, in);
+    struct x64_place p = place_of(x->b, in);
     bool shares = !x->b->virtual_time && has_place(&p);
     int32_t disp = (int32_t)in->imm;
 

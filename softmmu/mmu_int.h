@@ -27,6 +27,7 @@ enum {
     N_SALTS = 16, /* of one salt set */
     N_COMBOS = 64,
     N_FETCH = 256,
+    N_EARNED = 256,
     CHUNK = 64, /* entries for a bit of mmu_view.touched */
     BLOOM_BITS = 8192,
     SALT_IDS = 1 << 24,
@@ -145,6 +146,12 @@ struct recent_page {
     uint64_t va;
 };
 
+/* What windows may cost in code of a physical page: earned.c. */
+struct earned {
+    uint64_t page;
+    int64_t ns; /* 0 to EARNED_MAX_NS */
+};
+
 /* Good while its serial is the MMU's. */
 struct combo {
     struct setting setting;
@@ -183,7 +190,8 @@ struct mmu {
     struct recent_page recent_page[N_RECENT];
 
     unsigned n_windows, next_idle;
-    uint64_t sampled_at, sampled_blocks;
+    uint64_t sampled_at, sampled_blocks, sampled_walks;
+    struct earned earned[N_EARNED];
 
     struct common common;
 
@@ -254,6 +262,16 @@ bool window_give(struct mmu *m, struct view_slot *slot, uint64_t space_key, uint
 uint32_t window_mode(const struct mmu *m, const struct setting *set, const struct view_slot *slot);
 /* The slot is another space's from now on; or the MMU goes. */
 void window_forget(struct mmu *m, struct view_slot *slot);
+
+/* ---- earned.c ----------------------------------------------------------------------- */
+
+/* What windows may cost before it is seen that they do not pay any more. */
+#define EARNED_MAX_NS INT64_C(30000000)
+
+/* The account of the physical page of gpa. ns: less than 0 for what was spent. */
+int64_t earned_of(struct mmu *m, uint64_t gpa);
+void earned_add(struct mmu *m, uint64_t gpa, int64_t ns);
+void earned_forget(struct mmu *m, uint64_t gpa);
 
 /* ---- cell.c ------------------------------------------------------------------------ */
 

@@ -4,9 +4,10 @@
  * known only afterwards. So (WINDOWS_AUTO):
  *
  *   gets a window    when it was found running for slot.need_ns, and for RATE times what the window
- *                    will cost as far as the TLB tells, from which it is filled
- *   loses it         when changing mappings took more than a credit and 1/RATE of the time: the
- * next one takes BACKOFF times as long; or when nobody has used it for IDLE_MS
+ *                    will cost as far as the TLB tells, from which it is filled; or as soon as
+ *                    it is seen in code in which windows have earned that before (earned.c)
+ *   loses it         when changing mappings took more than a credit and 1/RATE of the time, and the
+ *                    next one takes BACKOFF times as long; or when nobody has used it for IDLE_MS
  *
  * All of this happens between blocks (mmu_sample) or when a space is made: a block that runs counts
  * on the window that it was entered with. */
@@ -31,7 +32,10 @@ enum {
     CREDIT_COMMON_MS = 50, /* all that a kernel has translated would go with it */
     IDLE_MS = 10000,
     OPEN_US = 500, /* with the translation of what runs there */
-    PAGE_US = 2,
+    /* To map pages that follow each other, and to unmap them when the process ends. Those that are
+     * written are counted twice. */
+    PIECE_US = 4,
+    GROW_US = 8,     /* a walk, where a window has to be filled after it */
     BLOCK_US = 5,    /* to make a new block and to run it for the first time, about */
     FAULT_NS = 3000, /* a SIGSEGV, measured (docs/windows.md) */
 };
@@ -90,6 +94,7 @@ static void take_away(struct mmu *m, struct view_slot *slot, const char *why)
     view_clear(slot); /* no fence has come here since it was in use */
     slot->view->rights = w->view->rights;
     slot->ran_ns = 0;
+    earned_add(m, w->for_code, (int64_t)(w->spent_seen - atomic_load(&w->spent)));
     m->n_windows--;
     m->serial++;
     window_close(w);
@@ -261,11 +266,11 @@ static void stress_map(struct mmu *m, uint64_t va)
     *oldest = (struct recent_page){m->slot->window, page_of(va)};
 }
 
-/* Calls f for each page of the window's (NULL: of any) that the view's tables know, once or twice,
- * in an order that has neighbours behind each other. */
+/* Calls f for each entry of a page of the window's (NULL: of any) that the view's tables have, in
+ * an order that has neighbours behind each other. Pages that are written have two. */
 static void each_known(const struct mmu_view *v, const struct window *w,
-                       void (*f)(struct mmu *m, struct run *r, uint64_t va), struct mmu *m,
-                       struct run *r)
+                       void (*f)(struct mmu *m, struct run *r, const struct tlb_entry *e),
+                       struct mmu *m, struct run *r)
 {
     const struct tlb_entry *table[2] = {v->store, v->load};
 
@@ -276,21 +281,15 @@ static void each_known(const struct mmu_view *v, const struct window *w,
             for (unsigned i = first; i < first + CHUNK; i++)
                 if ((!w || window_covers(w, table[k][i].tag)) && table[k][i].tag != TLB_EMPTY &&
                     tlb_index(table[k][i].tag) == i)
-                    f(m, r, table[k][i].tag);
+                    f(m, r, &table[k][i]);
         }
     }
 }
 
-static void count_known(struct mmu *m, struct run *r, uint64_t va)
-{
-    (void)m;
-    (void)va;
-    r->n++;
-}
-
-static void map_known(struct mmu *m, struct run *r, uint64_t va)
+static void map_known(struct mmu *m, struct run *r, const struct tlb_entry *e)
 {
     struct window *w = m->slot->window;
+    uint64_t va = e->tag;
     struct peeked p;
 
     if (!w->failed && !window_has(w, va, false) && peek(m, va, &p) && !map_leaf(m, va, &p))
@@ -378,13 +377,23 @@ enum mmu_window_fault mmu_window_fault(struct mmu *m, uint64_t va, unsigned len,
 
 /* ---- Sampling -------------------------------------------------------------------------------- */
 
+/* Counts pieces: pages that follow each other in both address spaces are one. run.gpa is the
+ * addend. */
+static void count_piece(struct mmu *m, struct run *r, const struct tlb_entry *e)
+{
+    (void)m;
+    r->n += e->tag != r->va + PAGE_SIZE || e->addend != r->gpa;
+    r->va = e->tag;
+    r->gpa = e->addend;
+}
+
 /* What it will cost, by what the tables know. */
 static uint64_t cost_of_window(struct mmu *m)
 {
     struct run run = {.n = 0};
 
-    each_known(m->slot->view, NULL, count_known, m, &run);
-    return OPEN_US * US + run.n * PAGE_US * US;
+    each_known(m->slot->view, NULL, count_piece, m, &run);
+    return OPEN_US * US + run.n * PIECE_US * US;
 }
 
 static void promote(struct mmu *m, uint64_t cost)
@@ -413,6 +422,33 @@ static void promote(struct mmu *m, uint64_t cost)
     w->credit = credit_of(m, slot) + 2 * (int64_t)cost;
 }
 
+/* The physical page of the code that runs, 0 when it is not known, or a kernel's: that has one
+ * window, for all spaces. */
+static uint64_t code_page(const struct mmu *m)
+{
+    uint64_t pc = m->s->pc;
+
+    return !(pc >> 63) && mmu_fetched_whole(m, pc) ? page_of(fetch_slot(m->space, pc)->gpa) : 0;
+}
+
+/* Where windows have earned in this code what one will cost. Not once more where one has failed,
+ * and not while pages come one by one, each of which would cost a fault in the host or two. */
+static void promote_early(struct mmu *m)
+{
+    uint64_t code = code_page(m), cost;
+
+    if (m->slot->need_ns > NEED_MS * MS || earned_of(m, code) == 0)
+        return;
+    cost = cost_of_window(m);
+    if (earned_of(m, code) < (int64_t)cost)
+        return;
+    promote(m, cost);
+    if (!m->slot->window)
+        return;
+    m->slot->window->for_code = code;
+    earned_add(m, code, -(int64_t)cost);
+}
+
 /* Between blocks only. The slot in force is taken into use anew, without its window. */
 static void demote(struct mmu *m, const char *why)
 {
@@ -424,20 +460,24 @@ static void demote(struct mmu *m, const char *why)
     mmu_refresh(m);
 }
 
-static void review(struct mmu *m, uint64_t now)
+static void review(struct mmu *m, uint64_t now, uint64_t since)
 {
     struct window *w = m->slot->window;
-    uint64_t spent = atomic_load(&w->spent);
+    uint64_t spent = atomic_load(&w->spent), code = code_page(m);
+    int64_t took = (int64_t)(spent - w->spent_seen);
 
-    w->credit += (int64_t)((now - w->reviewed_at) / RATE) - (int64_t)(spent - w->spent_seen);
+    if (code)
+        earned_add(m, code, (int64_t)(since / RATE) - took);
+    w->credit += (int64_t)((now - w->reviewed_at) / RATE) - took;
     if (w->credit > credit_of(m, m->slot))
         w->credit = credit_of(m, m->slot);
     w->reviewed_at = now;
     w->spent_seen = spent;
-    if (w->failed)
-        demote(m, "it needs more host mappings than there are");
-    else if (w->credit < 0 && m->windows->policy == WINDOWS_AUTO)
-        demote(m, "its mappings change too often");
+    if (!w->failed && (w->credit >= 0 || m->windows->policy != WINDOWS_AUTO))
+        return;
+    earned_forget(m, code);
+    demote(m, w->failed ? "it needs more host mappings than there are"
+                        : "its mappings change too often");
 }
 
 /* One a call: a process that has gone says nothing. */
@@ -466,22 +506,28 @@ void mmu_sample(struct mmu *m, uint64_t n_blocks)
     if (!m->windows)
         return;
     uint64_t now = window_clock(), since = now - m->sampled_at;
-    uint64_t n_new = n_blocks - m->sampled_blocks;
+    uint64_t n_new = n_blocks - m->sampled_blocks, n_walks = m->stats.walks - m->sampled_walks;
 
     m->sampled_at = now;
     m->sampled_blocks = n_blocks;
+    m->sampled_walks = m->stats.walks;
+    if (since > SAMPLE_MAX_MS * MS)
+        since = SAMPLE_MAX_MS * MS;
     close_idle(m, now);
     if (slot->window) {
-        review(m, now);
+        review(m, now, since);
         return;
     }
     if (!m->guest->window_bound || !m->guest->window_bound(m->now.space_key, m->now.data_rights))
         return;
     if (n_new * BLOCK_US * US > since / 8)
         return; /* it is still coming to code that it has not run before */
-    slot->ran_ns += since < SAMPLE_MAX_MS * MS ? since : SAMPLE_MAX_MS * MS;
-    if (slot->ran_ns < slot->need_ns)
+    slot->ran_ns += since;
+    if (slot->ran_ns < slot->need_ns) {
+        if (n_walks * GROW_US * US <= since / 8)
+            promote_early(m);
         return;
+    }
     uint64_t cost = cost_of_window(m);
 
     if (slot->ran_ns >= cost * RATE)

@@ -52,6 +52,7 @@ struct window {
     uint64_t spent_seen, reviewed_at;
     int64_t credit;
     uint64_t last_used, idle_from; /* view_slot.used, and since when it is that */
+    uint64_t for_code;             /* in whose account it was opened, or 0 */
     struct window_churn churn[WINDOW_N_CHURN];
     uint64_t used[WINDOW_N_CHUNKS / 64];
 };

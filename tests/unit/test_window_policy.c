@@ -118,6 +118,106 @@ static void a_window_that_nobody_uses_goes(void **state)
     assert_null(ws->first);
 }
 
+/* ---- Code in which windows have paid
+ * ------------------------------------------------------------------ */
+
+#define CODE       UINT64_C(0x7000000)
+#define CODE_GPA   (GPA + 0x20000)
+#define SAME_PLACE (CODE_GPA ^ 0x101000) /* its account has the same place in the table */
+
+static void enter_running(uint64_t key, uint64_t va)
+{
+    struct mmu_fault fault;
+    uint64_t gpa;
+
+    enter(key, 0);
+    t->s.pc = va;
+    assert_true(mmu_fetch(t->mmu, va, &gpa, &fault));
+}
+
+/* A process that runs the code for so long that windows have earned some milliseconds there. */
+static void earn(void)
+{
+    toy_add(t, 0, CODE, CODE_GPA, 0x1000, USER);
+    toy_add(t, 0, CODE + 0x1000, SAME_PLACE, 0x1000, USER);
+    toy_add(t, 0, LOW, GPA, 0x20000, USER | TOY_DIRTY);
+    enter_running(1, CODE);
+    run_for(20);
+    assert_false(has_window());
+    run_for(400);
+    assert_true(has_window());
+}
+
+static void where_one_has_paid_the_next_comes_early(void **state)
+{
+    (void)state;
+    earn();
+    enter_running(2, CODE + 0x1000);
+    run_for(10);
+    assert_false(has_window());
+    enter_running(3, CODE);
+    run_for(1);
+    assert_true(has_window());
+    assert_int_equal(load_faults(LOW), WINDOW_MAPPED);
+}
+
+static void early_ones_cost_no_more_than_was_earned(void **state)
+{
+    (void)state;
+    earn();
+    for (uint64_t key = 2; key < 100; key++) {
+        enter_running(key, CODE);
+        run_for(1);
+        assert_true(key > 10 || has_window());
+    }
+    assert_false(has_window());
+    assert_in_range(mmu_stats(t->mmu)->windows_opened, 10, 30);
+}
+
+static void no_early_one_while_pages_come_one_by_one(void **state)
+{
+    (void)state;
+    earn();
+    enter_running(2, CODE);
+    for (uint64_t at = 0; at < 0x20000; at += 0x1000)
+        mmu_load(&t->s, LOW + at, IR_64);
+    run_for(1);
+    assert_false(has_window());
+    run_for(1);
+    assert_true(has_window());
+}
+
+static void where_one_has_failed_the_next_takes_long(void **state)
+{
+    (void)state;
+    earn();
+    ws->first->failed = true;
+    mmu_sample(t->mmu, 0);
+    assert_false(has_window());
+    enter_running(2, CODE);
+    run_for(10);
+    assert_false(has_window());
+}
+
+/* What the mappings of an early one cost is paid from what was earned, also when its process ends
+ * before anybody has looked. */
+static void what_an_early_one_cost_is_paid_when_it_goes(void **state)
+{
+    (void)state;
+    earn();
+    enter_running(2, CODE);
+    run_for(1);
+    assert_true(has_window());
+    atomic_fetch_add(&t->mmu->slot->window->spent, 1000000000);
+    for (uint64_t key = 3; key < 100; key++)
+        enter(key, 0);
+    enter_running(100, CODE);
+    run_for(1);
+    assert_false(has_window());
+}
+
+/* ---- Many of them -------------------------------------------------------------------------- */
+
 static void a_recycled_space_gives_its_window_back(void **state)
 {
     (void)state;
@@ -170,6 +270,11 @@ int main(void)
         AUTO(what_was_known_before_promotion_is_forgotten_at_demotion),
         AUTO(without_host_mappings_it_ends_without_harm),
         AUTO(a_window_that_nobody_uses_goes),
+        AUTO(where_one_has_paid_the_next_comes_early),
+        AUTO(early_ones_cost_no_more_than_was_earned),
+        AUTO(no_early_one_while_pages_come_one_by_one),
+        AUTO(where_one_has_failed_the_next_takes_long),
+        AUTO(what_an_early_one_cost_is_paid_when_it_goes),
         ALWAYS(a_recycled_space_gives_its_window_back),
         ALWAYS(under_stress_a_window_holds_few_pages),
         ALWAYS(many_addresses_one_by_one_leave_little_behind),

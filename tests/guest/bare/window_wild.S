@@ -26,6 +26,13 @@ addresses:
     .dword -8, -16, -2048, -4096, -0x8000, -0x10000, -0x100000, -0x7fff0000, -TOP, -TOP - 8, -2 * TOP
     .dword 0xffffffff80000000, 0xffffffc000000000, 0xffff800000000000, 0xffff7fffffffe000
 end_of_addresses:
+last_page: .dword TOP - 4096
+end_of_last: .dword TOP - 255
+index_behind: .dword 512
+index_byte: .dword 255
+index_wild: .dword 0x555555554000 - (TOP - 4096)
+index_below: .dword -0x200000
+index_shifted: .dword 0x5555555540000000
 start:
     li t0, 0x6000 // FS
     csrs mstatus, t0
@@ -135,6 +142,54 @@ again:
     trapping ld t0, 0(a0)
     want 50, s2, 13
     ld t0, -16(a0)
+
+// An element of a table shares the table's comparison where the index must be small. The index is a
+// load's, or the optimiser would know it.
+.macro index reg, name
+    la a1, \name
+    ld \reg, 0(a1)
+.endm
+.macro element n, cause, tval, insn:vararg
+    add a3, a3, a0
+    ld t0, 0(a0)
+    trapping \insn
+    want \n, s2, \cause
+    want \n + 1, s3, \tval
+.endm
+    index a0, last_page
+    index a2, index_behind
+    andi a3, a2, 1023
+    slli a3, a3, 3
+    element 51, 13, TOP, ld t0, 0(a3)
+    index a0, end_of_last
+    la a1, index_byte
+    lbu a3, 0(a1)
+    element 53, 15, TOP, sd zero, 0(a3)
+    // Not where it may be large, with and without a sign.
+    index a0, last_page
+    index a3, index_wild
+    element 55, 13, 0x555555554000, ld t0, 0(a3)
+    li a0, 0
+    la a1, index_below
+    lw a3, 0(a1)
+    element 57, 15, -0x200000, sd t0, 0(a3)
+    index a0, last_page
+    index a2, index_shifted
+    srli a3, a2, 16
+    element 93, 13, TOP - 4096 + 0x555555554000, lbu t0, 0(a3)
+    // A loop compares the table at its entry.
+    index a0, last_page
+    li a2, 0
+    la s1, 2f
+    li s2, -1
+1:  andi a3, a2, 1023
+    slli a3, a3, 3
+    add a3, a3, a0
+    ld t0, 0(a3)
+    addi a2, a2, 1
+    j 1b
+2:  want 95, s2, 13
+    want 96, a2, 512
 
 // Loops: up and down, by small and by large steps, with loads and stores.
 .macro walk n, from, step, tval, cause, insn:vararg

@@ -1,0 +1,54 @@
+/* What windows have earned in which code, so that a process gets one soon where others of the same
+ * program were right to have one. The MMU knows no programs, but it knows the physical
+ * pages that hold their code: a file's pages stay where they are from one process to the next.
+ *
+ * Each page has an account, in nanoseconds that may be spent on windows:
+ *
+ *   earns     what a window's credit earns by the time that is spent there (promote.c), less what
+ *             changing the window's mappings took
+ *   pays      what a window costs that is given to a space because it runs the page
+ *
+ * So windows that come early cost no more than a fixed part of the time that windows have served
+ * before, whoever shares the page: a library's page in which short processes are seen as well pays
+ * for a few of them and is poor. An account is lost when its page is given to another, which has to
+ * earn more than is left there. */
+#include "softmmu/mmu_int.h"
+
+static struct earned *account(struct mmu *m, uint64_t gpa)
+{
+    uint64_t number = gpa >> PAGE_BITS;
+
+    return &m->earned[(number ^ number >> 8) % N_EARNED];
+}
+
+int64_t earned_of(struct mmu *m, uint64_t gpa)
+{
+    const struct earned *e = account(m, gpa);
+
+    return e->page == page_of(gpa) ? e->ns : 0;
+}
+
+void earned_add(struct mmu *m, uint64_t gpa, int64_t ns)
+{
+    struct earned *e = account(m, gpa);
+
+    if (e->page != page_of(gpa)) {
+        if (ns <= 0)
+            return;
+        if (e->ns > ns) {
+            e->ns -= ns;
+            return;
+        }
+        *e = (struct earned){.page = page_of(gpa)};
+    }
+    e->ns += ns;
+    if (e->ns > EARNED_MAX_NS)
+        e->ns = EARNED_MAX_NS;
+    if (e->ns < 0)
+        e->ns = 0;
+}
+
+void earned_forget(struct mmu *m, uint64_t gpa)
+{
+    earned_add(m, gpa, -EARNED_MAX_NS);
+}
