@@ -515,7 +515,7 @@ static void with_windows(enum window_policy policy, void (*f)(struct windows *ws
     add_pages();
     f(ws);
     mmu_destroy(t->mmu);
-    assert_int_equal(ws->n, 0);
+    assert_int_equal(ws->stats.open, 0);
     windows_destroy(ws);
     track_destroy(t->track);
     phys_fini(&t->phys);
@@ -539,7 +539,7 @@ static void lose_window(struct windows *ws)
     touch(OWN);
     if (ws->policy == WINDOWS_AUTO) {
         assert_int_equal(mmu_code_mode(t->mmu), 0);
-        assert_int_equal(ws->n, 0);
+        assert_int_equal(ws->stats.open, 0);
     } else {
         assert_int_equal(mmu_code_mode(t->mmu), IR_MODE_WINDOW);
         assert_int_equal(mmu_code_window(t->mmu), IR_WINDOW_UPPER);
@@ -566,7 +566,7 @@ static void lose_under_stress(struct windows *ws)
     toy_enter(t, 1, 5);
     for (uint64_t i = 0; i < 8; i++)
         mmu_load(&t->s, i % 2 ? OWN : KERNEL, IR_64);
-    assert_int_equal(mmu_window_fault(t->mmu, KERNEL, 8, MMU_STORE), WINDOW_MAPPED);
+    assert_int_equal(mmu_window_fault(t->mmu, KERNEL, 8, MMU_STORE), WINDOW_UPDATED);
     lose(COMMON_TRIAL + 4);
     assert_null(t->mmu->common.slot.window);
     for (unsigned i = 0; i < 12; i++) {
@@ -575,7 +575,7 @@ static void lose_under_stress(struct windows *ws)
         if (t->mmu->slot->window)
             mmu_window_fault(t->mmu, OWN, 8, MMU_STORE);
     }
-    assert_int_equal(ws->n, ws->policy == WINDOWS_ALWAYS ? 4 : 0); /* the users', too */
+    assert_int_equal(ws->stats.open, ws->policy == WINDOWS_ALWAYS ? 4 : 0); /* the users', too */
 }
 
 static void stress_forgets_what_was_there(void **state)
