@@ -222,17 +222,20 @@ static void flush(struct mmu *m, struct run *r)
     r->n = 0;
 }
 
+static bool continues(const struct run *r, uint64_t va, const struct peeked *p)
+{
+    return va == r->va + ((uint64_t)r->n << PAGE_BITS) &&
+           page_of(p->map.gpa) == r->gpa + ((uint64_t)r->n << PAGE_BITS) && p->write == r->write &&
+           p->map.page_len == r->leaf_len;
+}
+
 static void add(struct mmu *m, struct run *r, uint64_t va, const struct peeked *p)
 {
-    uint64_t gpa = page_of(p->map.gpa);
-    uint64_t leaf_len = p->map.page_len;
-
-    if (r->n && (va != r->va + ((uint64_t)r->n << PAGE_BITS) ||
-                 gpa != r->gpa + ((uint64_t)r->n << PAGE_BITS) || p->write != r->write ||
-                 leaf_len != r->leaf_len))
+    if (r->n && !continues(r, va, p))
         flush(m, r);
     if (!r->n)
-        *r = (struct run){.va = va, .gpa = gpa, .write = p->write, .leaf_len = leaf_len};
+        *r = (struct run){
+            .va = va, .gpa = page_of(p->map.gpa), .write = p->write, .leaf_len = p->map.page_len};
     r->n++;
 }
 
@@ -241,9 +244,17 @@ static bool is_wanted(struct window *w, uint64_t va)
     return window_covers(w, va) && !window_has(w, va, false) && !window_shuns(w, va);
 }
 
-/* The page of va, and those around it that the guest has touched: it will again. */
+static bool has(const struct run *r, uint64_t va)
+{
+    return va - r->va < (uint64_t)r->n << PAGE_BITS;
+}
+
+/* The page of va, and those around it that the guest has touched: it will again. Of a kernel's,
+ * which are stacks for the most part, those that make one piece with it: each costs a system call,
+ * on each hart, and what is below a stack's first page is seldom used. */
 static void map_around(struct mmu *m, uint64_t va)
 {
+    const bool in_one = m->slot == &m->common.slot;
     struct window *w = m->slot->window;
     uint64_t at = m->stress ? page_of(va) : align_down(va, AROUND << PAGE_BITS);
     unsigned n = m->stress ? 1 : AROUND; /* an end would be 0 where the addresses end */
@@ -251,9 +262,16 @@ static void map_around(struct mmu *m, uint64_t va)
     struct peeked p;
 
     for (; n > 0 && !w->failed; n--, at += PAGE_SIZE)
-        if ((at == page_of(va) || is_wanted(w, at)) && peek(m, at, &p))
+        if ((at == page_of(va) || is_wanted(w, at)) && peek(m, at, &p)) {
+            if (in_one && run.n && !continues(&run, at, &p)) {
+                if (has(&run, va))
+                    break;
+                run.n = 0;
+            }
             add(m, &run, at, &p);
-    flush(m, &run);
+        }
+    if (!in_one || has(&run, va))
+        flush(m, &run);
 }
 
 /* --stress=table: the windows hold the last few pages only. */
