@@ -265,7 +265,7 @@ static void undo(struct check *c, uint64_t walks_before)
     /* A walk may have set A or D in a page table that is now as before: what it let into
      * the tables must be found again. */
     if (c->n_writes && mmu_stats(c->h->mmu)->walks != walks_before)
-        mmu_flush_all(c->h->mmu);
+        mmu_forget_known(c->h->mmu);
     restore(c, &c->before);
 }
 

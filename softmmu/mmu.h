@@ -168,6 +168,10 @@ void mmu_fence_since(struct mmu *m, uint64_t moment, bool all_va, uint64_t va, b
 /* Physical rights (PMP) changed: every space's entries go. */
 void mmu_flush_all(struct mmu *m);
 
+/* For --engine=check, which has undone what walks for data have set in page tables: the tables know
+ * nothing any more. Windows stay as they are, since no walk maps anything there. */
+void mmu_forget_known(struct mmu *m);
+
 /* The virtual page becomes code: drops its store entry in the view in force. Other entries that
  * lead to the same physical page stay, for a look through all views costs more than the one fault
  * in the host that each of them may cause. */

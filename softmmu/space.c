@@ -417,6 +417,16 @@ void mmu_flush_all(struct mmu *m)
     mmu_refresh(m);
 }
 
+void mmu_forget_known(struct mmu *m)
+{
+    for (unsigned i = 0; i < m->n_spaces; i++)
+        for (unsigned k = 0; k < N_VIEWS; k++)
+            if (m->spaces[i].slot[k].live)
+                drop_from_view(m->spaces[i].slot[k].view, &(struct drop){0});
+    if (m->common.slot.live)
+        drop_from_view(m->common.slot.view, &(struct drop){0});
+}
+
 void mmu_forget_store(struct mmu *m, uint64_t gva)
 {
     struct tlb_entry *e = &m->slot->view->store[tlb_index(gva)];

@@ -219,6 +219,24 @@ static void a_fence_of_everything_unmaps_everything(void **state)
     assert_false(can_read(LOW));
 }
 
+/* What --engine=check has undone. */
+static void a_window_stays_when_the_tables_forget(void **state)
+{
+    (void)state;
+    toy_add(t, 1, LOW, GPA, 0x1000, USER);
+    enter(1, 0);
+    mmu_store(&t->s, LOW, IR_64, 1);
+    assert_int_equal(store_faults(LOW), WINDOW_MAPPED);
+    uint64_t walks = mmu_stats(t->mmu)->walks;
+
+    mmu_store(&t->s, LOW, IR_64, 2);
+    assert_int_equal(mmu_stats(t->mmu)->walks, walks);
+    mmu_forget_known(t->mmu);
+    mmu_store(&t->s, LOW, IR_64, 3);
+    assert_int_equal(mmu_stats(t->mmu)->walks, walks + 1);
+    assert_true(can_write(LOW));
+}
+
 static void after_the_fence_the_new_page_is_seen(void **state)
 {
     struct toy_map *p = toy_add(t, 1, LOW, GPA, 0x1000, USER);
@@ -412,6 +430,7 @@ int main(void)
         ALWAYS(a_fence_of_an_asid_unmaps_it_all),
         ALWAYS(a_fence_of_everything_unmaps_everything),
         ALWAYS(after_the_fence_the_new_page_is_seen),
+        ALWAYS(a_window_stays_when_the_tables_forget),
         ALWAYS(a_huge_leaf_goes_as_a_whole),
         ALWAYS(a_leaf_larger_than_2_mib_goes_as_a_whole),
         ALWAYS(a_huge_leaf_with_a_forbidden_page_is_mapped_by_pages),
