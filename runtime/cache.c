@@ -219,6 +219,11 @@ bool cache_segment_empty(const struct cache *c, unsigned w)
     return c->segment[c->current[w]].n_blocks == 0;
 }
 
+unsigned cache_n_segments(const struct cache *c)
+{
+    return c->n_segments;
+}
+
 uint64_t cache_generation(const struct cache *c)
 {
     return c->generation;

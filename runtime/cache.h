@@ -69,6 +69,8 @@ void cache_flush(struct cache *c);
 /* How often a segment was retired: a pointer to a block is good while this stays. */
 uint64_t cache_generation(const struct cache *c);
 
+unsigned cache_n_segments(const struct cache *c);
+
 uint8_t *cache_rw_of(const struct cache *c, const void *rx);
 static inline struct block *cache_block_of_code(const void *code)
 {

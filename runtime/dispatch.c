@@ -108,6 +108,7 @@ struct hart *hart_create(struct cpu_state *s, struct tcache *t, const struct har
     if (t->config.engine == ENGINE_CHECK)
         h->check = check_create(h);
     h->n = t->n_harts;
+    stress_init(&h->stress, t->config.stress_seed, h->n);
     t->hart[t->n_harts++] = h;
     return h;
 }
@@ -278,6 +279,7 @@ static void link_exit(struct hart *h, struct block *b)
         .page_tag = s->page_tag, .next_va = next_va, .next_tag = next_va ^ s->salt[next_va >> 63]};
 
     h->link_from = NULL;
+    stress_pause(&h->stress);
     tcache_lock(h->tc);
     if (may_link(h, e, b, next_va))
         block_link(h->tc->blocks, e, b, &cell, h);
@@ -292,8 +294,9 @@ void log_exec(const struct hart *h, uint64_t gpa)
 
 /* Another hart may drop b meanwhile and clear the entry: it sets `dropped` first, then looks here;
  * we write, then look there. One of us sees the other. */
-static void note_jump(struct cpu_state *s, const struct block *b)
+static void note_jump(struct hart *h, const struct block *b)
 {
+    struct cpu_state *s = h->s;
     struct jump_entry *e = &s->jump[jump_index(s->pc)];
     uint64_t tag = s->pc ^ s->salt[s->pc >> 63];
 
@@ -301,6 +304,7 @@ static void note_jump(struct cpu_state *s, const struct block *b)
         return;
     __atomic_store_n(&e->code, b->code, __ATOMIC_RELAXED);
     __atomic_store_n(&e->tag, tag, __ATOMIC_SEQ_CST);
+    stress_pause(&h->stress);
     if (atomic_load(&b->dropped))
         __atomic_store_n(&e->tag, JUMP_EMPTY, __ATOMIC_RELAXED);
 }
@@ -315,7 +319,7 @@ static enum exit_reason run(struct hart *h, struct block *b)
     if (h->tc->config.engine == ENGINE_CHECK)
         return check_run(h->check, b);
     if (!h->config.no_links && jump_is_tagged(s->pc))
-        note_jump(s, b);
+        note_jump(h, b);
     return h->tc->stubs.enter(s, b->code);
 }
 
@@ -354,6 +358,7 @@ void block_left(struct hart *h, enum exit_reason reason)
             struct block_exit *e = &from->exit[s->exit_index];
 
             s->pc = s->page_va + (uint64_t)(int64_t)e->at.target;
+            stress_pause(&h->stress);
             if (!h->config.no_links) {
                 /* In this order: the segment of `from` may just have been retired, and will be used
                  * again when we have passed. Then either `from` is dropped, or the generation
@@ -389,6 +394,7 @@ void hart_run(struct hart *h)
         if (h->link_from)
             link_exit(h, b);
         state_set_page(h->s, h->s->pc);
+        stress_pause(&h->stress);
         h->stats.runs++;
         block_left(h, run(h, b));
     }

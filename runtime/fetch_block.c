@@ -236,6 +236,7 @@ static void evaluate(struct hart *h, const struct window *w, const struct transl
     struct cpu_state *s = h->s;
     const struct ir_block *ir = translate_build(h->translator, job, max_insns);
 
+    stress_pause(&h->stress);
     tcache_lock(h->tc);
     h->evaluated = (struct block){.gpa = job->gpa, .gpa2 = w->gpa2, .len_bytes = ir->len_bytes};
     h->making.now = false;
@@ -253,10 +254,13 @@ static struct block *translate(struct hart *h, struct window *w, const struct tr
 {
     unsigned n_tries = 0;
 
+    for (unsigned n = stress_evicts(&h->stress, cache_n_segments(h->tc->cache)); n; n--)
+        advance(h);
     for (unsigned max = w->single ? 1 : IR_MAX_GUEST;;) {
         const struct ir_block *ir = translate_ir(h->translator, job, max);
         struct block *b = place(h, job, ir);
 
+        stress_pause(&h->stress);
         if (b) {
             b = publish(h, w, b, ++n_tries == MAX_TRIES);
             if (!b)
@@ -272,6 +276,13 @@ static struct block *translate(struct hart *h, struct window *w, const struct tr
         }
         advance(h);
     }
+}
+
+static void forget(struct hart *h, struct block *b)
+{
+    tcache_lock(h->tc);
+    block_drop(h->tc->blocks, b);
+    tcache_unlock(h->tc);
 }
 
 struct block *fetch_block(struct hart *h)
@@ -302,6 +313,10 @@ struct block *fetch_block(struct hart *h)
         b = NULL;
     }
     s->is_hot = 0;
+    if (b && stress_forgets(&h->stress)) {
+        forget(h, b);
+        b = NULL;
+    }
     if (b && !w.single && !s->plain)
         return b;
 

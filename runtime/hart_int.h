@@ -7,6 +7,7 @@
 #include "runtime/hart.h"
 #include "runtime/rewrite.h"
 #include "runtime/seen.h"
+#include "runtime/stress.h"
 #include "runtime/turns.h"
 #include "runtime/wild.h"
 
@@ -55,6 +56,7 @@ struct hart {
     struct cpu_state *s;
     struct mmu *mmu;
     struct wild *wild;
+    struct stress stress;
     struct making making;
     struct block
         evaluated; /* what runs for the first time, known to no list; len_bytes 0: nothing */

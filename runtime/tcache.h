@@ -25,6 +25,7 @@ struct tcache_config {
     struct translate_options translate;
     size_t cache_bytes;
     unsigned cache_segments;
+    uint64_t stress_seed; /* stress.h; 0: off */
     /* ENGINE_INTERP: off. AUTO goes by the host's clock: off under virtual time, where a run
      * repeats. */
     enum window_policy windows;

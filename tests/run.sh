@@ -205,6 +205,8 @@ part_smp()
     many torture 300 tests/guest/torture.py --seconds 60
     many smp-boots 300 tests/guest/smp-boots
     many smp-boots-strict 300 tests/guest/smp-boots --harts 2,4 --lrsc=strict
+    many smp-boots-cache 300 tests/guest/smp-boots --harts 2 --firmware builtin --stress cache,seed=1
+    many litmus-cache 300 tests/litmus/run.py --rounds 300 --harts 2 --limit 150 --stress cache,seed=2
     many litmus-virtual 300 tests/litmus/run.py --rounds 300 --limit 150 --time virtual
     many repeat 600 tests/guest/repeat.py
     one check-2-harts 300 tests/guest/check-boot.sh 0 -smp 2
@@ -344,7 +346,7 @@ part_boots()
     one check-no-passes 600 tests/guest/check-boot.sh 0 --opt none
     one check-regs 900 tests/guest/check-boot.sh 0 --stress regs,seed=7
     one check-table 900 tests/guest/check-boot.sh 0 --stress table
-    for stress in regs table links regs,table,links; do
+    for stress in regs table cache links regs,table,links; do
         one "boot-$stress" 300 bash -c "boots \"\$DBT\" --stress $stress"
     done
     one check-4-harts 900 tests/guest/check-boot.sh 0 -smp 4 --firmware opensbi
@@ -372,6 +374,9 @@ part_long()
     part_boots
     many litmus-1e6 3600 tests/litmus/run.py --rounds 1000000 --seconds 60 --limit 1800
     many smp-boots-50 3600 tests/guest/smp-boots --times 50
+    many smp-boots-cache 3600 tests/guest/smp-boots --harts 2,4,8 --limit 600 --firmware builtin --times 3 --stress cache,seed=5
+    many litmus-cache 3600 tests/litmus/run.py --rounds 3000 --limit 900 --stress cache,seed=6
+    many torture-cache 900 tests/guest/torture.py --seconds 60 --stress cache,seed=7
     many repeat-long 3600 tests/guest/repeat.py --long
     many litmus-check 3600 tests/litmus/run.py --rounds 300 --limit 900 --engine check
     many disk-kill 900 tests/guest/disk-kill.py --kills 400 --seed 7

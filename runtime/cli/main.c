@@ -13,7 +13,7 @@
 #include "runtime/system/machine.h"
 #include "runtime/system/signature.h"
 
-enum { CACHE_SEGMENTS = 16, STRESS_CACHE_BYTES = 64 << 10, STRESS_CACHE_SEGMENTS = 4 };
+enum { CACHE_SEGMENTS = 16, STRESS_CACHE_BYTES = 512 << 10, STRESS_CACHE_SEGMENTS = 16 };
 
 static int complain(int status, const struct err *e)
 {
@@ -35,6 +35,7 @@ static bool run_config(const struct options *o, struct machine_run_config *run, 
         .windows = o->windows,
         .cache_bytes = small ? STRESS_CACHE_BYTES : o->cache_size,
         .cache_segments = small ? STRESS_CACHE_SEGMENTS : CACHE_SEGMENTS,
+        .stress_seed = small ? o->stress_seed * 2 + 1 : 0,
         .no_links = (o->stress & STRESS_LINKS) != 0,
         .virtual_time = o->virtual_time,
         .stress_table = (o->stress & STRESS_TABLE) != 0,

@@ -119,6 +119,7 @@ static bool create_harts(struct machine *m, struct err *e)
                                          .translate = m->run.translate,
                                          .cache_bytes = m->run.cache_bytes,
                                          .cache_segments = m->run.cache_segments,
+                                         .stress_seed = m->run.stress_seed,
                                          .windows = m->run.windows,
                                          .n_harts = m->cfg.n_harts,
                                          .turns = m->run.virtual_time,

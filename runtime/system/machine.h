@@ -16,6 +16,7 @@ struct machine_run_config {
     struct translate_options translate;
     size_t cache_bytes;
     unsigned cache_segments;
+    uint64_t stress_seed; /* of the cache; 0: off */
     enum window_policy windows;
     bool no_links;
     bool virtual_time;

@@ -459,6 +459,7 @@ struct toy_hart *toy_create(const struct toy_config *config)
                       .virtual_time = config->turns},
         .cache_bytes = config->cache_bytes ? config->cache_bytes : 4 << 20,
         .cache_segments = config->cache_segments ? config->cache_segments : 8,
+        .stress_seed = config->stress_seed,
         .n_harts = config->n_harts,
         .turns = config->turns,
         .max_insns = config->limit,

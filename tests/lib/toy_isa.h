@@ -84,6 +84,7 @@ struct toy_config {
     bool turns;       /* and instructions are counted */
     uint64_t limit;   /* tcache_config.max_insns */
     bool no_links, evaluate_first, strict_lrsc;
+    uint64_t stress_seed; /* tcache_config.stress_seed */
 };
 
 struct toy_hart *toy_create(const struct toy_config *config);

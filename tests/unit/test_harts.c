@@ -26,6 +26,7 @@ static const struct toy_config hows[] = {
     {.engine = ENGINE_JIT, .n_harts = 2, .evaluate_first = true},
     {.engine = ENGINE_INTERP, .n_harts = 2},
     {.engine = ENGINE_CHECK, .n_harts = 2, .turns = true},
+    {.engine = ENGINE_JIT, .n_harts = 2, .stress_seed = 7},
 };
 
 static struct toy_hart *a, *b;
@@ -424,6 +425,7 @@ static void who_sleeps_on_a_word_is_waked_by_who_comes_round(void **state)
     end();
 }
 
+#define STRESSED(f) cmocka_unit_test_prestate(f, (void *)(uintptr_t)&hows[4])
 #define EACH(f)                                                                                    \
     cmocka_unit_test_prestate(f, (void *)(uintptr_t)&hows[0]),                                     \
         cmocka_unit_test_prestate(f, (void *)(uintptr_t)&hows[1]),                                 \
@@ -435,10 +437,15 @@ int main(void)
     const struct CMUnitTest tests[] = {
         EACH(code_is_made_once),
         EACH(a_loop_that_changes),
+        STRESSED(a_loop_that_changes),
         EACH(a_hart_changes_what_another_runs),
+        STRESSED(a_hart_changes_what_another_runs),
         EACH(segments_are_reused),
+        STRESSED(segments_are_reused),
         EACH(two_spaces_share_code),
+        STRESSED(two_spaces_share_code),
         EACH(the_world_stops),
+        STRESSED(the_world_stops),
         EACH(a_sleeper_is_stopped),
         cmocka_unit_test_prestate(who_sleeps_on_a_word_is_waked_by_who_comes_round,
                                   (void *)(uintptr_t)&hows[0]),
