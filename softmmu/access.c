@@ -139,8 +139,10 @@ bool mmu_try_translate(struct mmu *m, uint64_t gva, unsigned len, enum mmu_acces
     bool whole_page = false;
 
     m->stats.walks++;
-    if (!m->guest->walk(m->s, gva, access, rights, &map, fault))
+    if (!m->guest->walk(m->s, gva, access, rights, &map, fault)) {
+        m->n_faults++;
         return false;
+    }
     if (!m->guest->allowed(m->s, map.gpa, len, access, rights, &whole_page)) {
         *fault = (struct mmu_fault){m->guest->access_fault(access), gva};
         return false;

@@ -190,7 +190,8 @@ struct mmu {
     struct recent_page recent_page[N_RECENT];
 
     unsigned n_windows, next_idle;
-    uint64_t sampled_at, sampled_blocks, sampled_walks;
+    uint64_t sampled_at, sampled_blocks, sampled_faults;
+    uint64_t n_faults; /* page faults of the guest's */
     struct earned earned[N_EARNED];
 
     struct common common;

@@ -32,10 +32,11 @@ enum {
     CREDIT_COMMON_MS = 50, /* all that a kernel has translated would go with it */
     IDLE_MS = 10000,
     OPEN_US = 500, /* with the translation of what runs there */
-    /* To map pages that follow each other, and to unmap them when the process ends. Those that are
-     * written are counted twice. */
-    PIECE_US = 4,
-    GROW_US = 8,     /* a walk, where a window has to be filled after it */
+    /* To map a page, and pages that follow each other; to unmap them when the process ends, or to
+     * take the right to store away when they become code. Those that are written count twice. */
+    PAGE_US = 2,
+    PIECE_US = 2,
+    GROW_US = 10,    /* a page fault of the guest's: two of the host's, and a page mapped alone */
     BLOCK_US = 5,    /* to make a new block and to run it for the first time, about */
     FAULT_NS = 3000, /* a SIGSEGV, measured (docs/windows.md) */
 };
@@ -395,12 +396,14 @@ enum mmu_window_fault mmu_window_fault(struct mmu *m, uint64_t va, unsigned len,
 
 /* ---- Sampling -------------------------------------------------------------------------------- */
 
-/* Counts pieces: pages that follow each other in both address spaces are one. run.gpa is the
- * addend. */
-static void count_piece(struct mmu *m, struct run *r, const struct tlb_entry *e)
+/* In microseconds. Pages that follow each other in both address spaces are one piece. run.gpa is
+ * the addend. */
+static void add_cost(struct mmu *m, struct run *r, const struct tlb_entry *e)
 {
     (void)m;
-    r->n += e->tag != r->va + PAGE_SIZE || e->addend != r->gpa;
+    r->n += PAGE_US;
+    if (e->tag != r->va + PAGE_SIZE || e->addend != r->gpa)
+        r->n += PIECE_US;
     r->va = e->tag;
     r->gpa = e->addend;
 }
@@ -410,8 +413,8 @@ static uint64_t cost_of_window(struct mmu *m)
 {
     struct run run = {.n = 0};
 
-    each_known(m->slot->view, NULL, count_piece, m, &run);
-    return OPEN_US * US + run.n * PIECE_US * US;
+    each_known(m->slot->view, NULL, add_cost, m, &run);
+    return (OPEN_US + run.n) * US;
 }
 
 static void promote(struct mmu *m, uint64_t cost)
@@ -449,8 +452,7 @@ static uint64_t code_page(const struct mmu *m)
     return !(pc >> 63) && mmu_fetched_whole(m, pc) ? page_of(fetch_slot(m->space, pc)->gpa) : 0;
 }
 
-/* Where windows have earned in this code what one will cost. Not once more where one has failed,
- * and not while pages come one by one, each of which would cost a fault in the host or two. */
+/* Where windows have earned in this code what one will cost. Not once more where one has failed. */
 static void promote_early(struct mmu *m)
 {
     uint64_t code = code_page(m), cost;
@@ -524,11 +526,11 @@ void mmu_sample(struct mmu *m, uint64_t n_blocks)
     if (!m->windows)
         return;
     uint64_t now = window_clock(), since = now - m->sampled_at;
-    uint64_t n_new = n_blocks - m->sampled_blocks, n_walks = m->stats.walks - m->sampled_walks;
+    uint64_t n_new = n_blocks - m->sampled_blocks, n_faults = m->n_faults - m->sampled_faults;
 
     m->sampled_at = now;
     m->sampled_blocks = n_blocks;
-    m->sampled_walks = m->stats.walks;
+    m->sampled_faults = m->n_faults;
     if (since > SAMPLE_MAX_MS * MS)
         since = SAMPLE_MAX_MS * MS;
     close_idle(m, now);
@@ -541,9 +543,10 @@ void mmu_sample(struct mmu *m, uint64_t n_blocks)
     if (n_new * BLOCK_US * US > since / 8)
         return; /* it is still coming to code that it has not run before */
     slot->ran_ns += since;
+    if (n_faults * GROW_US * US > since / 8)
+        return; /* and to pages */
     if (slot->ran_ns < slot->need_ns) {
-        if (n_walks * GROW_US * US <= since / 8)
-            promote_early(m);
+        promote_early(m);
         return;
     }
     uint64_t cost = cost_of_window(m);
