@@ -376,7 +376,7 @@ part_long()
     many smp-boots-50 3600 tests/guest/smp-boots --times 50
     many smp-boots-cache 3600 tests/guest/smp-boots --harts 2,4,8 --limit 600 --firmware builtin --times 3 --stress cache,seed=5
     many litmus-cache 3600 tests/litmus/run.py --rounds 3000 --limit 900 --stress cache,seed=6
-    many torture-cache 900 tests/guest/torture.py --seconds 60 --stress cache,seed=7
+    many torture-cache 3600 tests/guest/torture.py --seconds 60 --limit 600 --stress cache,seed=7
     many repeat-long 3600 tests/guest/repeat.py --long
     many litmus-check 3600 tests/litmus/run.py --rounds 300 --limit 900 --engine check
     many disk-kill 900 tests/guest/disk-kill.py --kills 400 --seed 7

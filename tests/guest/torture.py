@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Tortures Debian's kernel with several harts (torture/torture.c): `make soak`.
 
-    tests/guest/torture.py [--seconds N] [--harts 2,4] [--dbt PATH | --on qemu] [OPTION...]
+    tests/guest/torture.py [--seconds N] [--harts 2,4] [--limit SECONDS] [--dbt PATH | --on qemu] [OPTION...]
 
-N seconds are shared by the numbers of harts. First a short run with a planted failure, which must be
-noticed. The last line is "N passed, N failed".
+N seconds are shared by the numbers of harts; the limit, 120, is for boots, beyond four times that.
+First a short run with a planted failure, which must be noticed. The last line is "N passed, N failed".
 """
 import argparse
 import os
@@ -33,7 +33,7 @@ def make_initrd():
     return initrd
 
 
-def run(command, initrd, harts, seconds, plant=""):
+def run(command, initrd, harts, seconds, limit, plant=""):
     """What the guest said; None when it did not come to its end in four times the time, or the emulator to a good one."""
     append = f"console=ttyS0 quiet torture={seconds}" + (f" plant={plant}" if plant else "")
     log = OUT / f"torture-{harts}{plant and '-' + plant}.log"
@@ -42,7 +42,7 @@ def run(command, initrd, harts, seconds, plant=""):
                                     "-initrd", str(initrd), "-append", append],
                                    stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
         try:
-            status = process.wait(4 * seconds + 120)
+            status = process.wait(4 * seconds + limit)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -54,6 +54,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--harts", type=lambda text: [int(n) for n in text.split(",")], default=[2, 4])
+    parser.add_argument("--limit", type=float, default=120)
     parser.add_argument("--dbt", default=os.environ.get("DBT", str(TOP / "dbt-run")))
     parser.add_argument("--on", choices=["dbt", "qemu"], default="dbt")
     args, more = parser.parse_known_args()
@@ -64,7 +65,7 @@ def main():
     for harts, seconds, plant in [(args.harts[0], 2, "signals"),
                                   *((n, max(1, args.seconds // len(args.harts)), "") for n in args.harts)]:
         start = time.monotonic()
-        text, log = run(command, initrd, harts, seconds, plant)
+        text, log = run(command, initrd, harts, seconds, args.limit, plant)
         good = text is not None and ("torture ok" in text) == (not plant) and "torture: status" in text
         passed, failed = passed + good, failed + (not good)
         print(f"{'ok  ' if good else 'FAIL'}  {harts} harts, {seconds} s{', planted failure' if plant else ''} "
