@@ -250,6 +250,13 @@ part_system()
         --option "--time virtual --window always"
     many system-window-stress 120 "${diff[@]}" --seed 9 --count 800 \
         --option "--window always --stress regs,table,links,seed=9"
+    many system-kernel 120 "$diff" --kernel --seed 8 --count 800 --option "--window always"
+    many system-kernel-check 120 "$diff" --kernel --seed 8 --count 400 --a check \
+        --option "--time virtual --window always"
+    many system-kernel-stress 120 "$diff" --kernel --seed 20 --count 800 \
+        --option "--window always --stress regs,table,links,irq,seed=9"
+    many system-kernel-qemu 120 "$diff" --kernel --seed 5 --count 800 --b qemu \
+        --option "--time virtual --window always"
     # Without the counts of virtual time, before which all that is kept in registers goes to its place.
     for stress in regs,seed=6 regs,table,links,seed=9; do
         many "system-host-time-$stress" 120 "${diff[@]}" --seed 6 --count 800 --option "--stress $stress"
