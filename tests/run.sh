@@ -138,7 +138,7 @@ part_asan()
 part_tsan()
 {
     unit tsan chardev hart_waits harts monitor plic pool rv_cluster rv_trap salts seen share_escape track turns uart16550 \
-        virtio_blk virtio_net
+        virtio_blk virtio_net window_harts
     one tsan-build 900 make -j2 --no-print-directory BUILD=tsan out/tsan/dbt-run
     one fetch-guest 600 scripts/fetch-guest.sh
     many tsan-boot 300 tests/guest/smp-boots --dbt out/tsan/dbt-run --harts 2 --limit 140
