@@ -454,7 +454,7 @@ static void the_view_in_force_is_right_when_the_trial_ends(void **state)
 
     (void)state;
     add_pages();
-    for (; !t->mmu->common.is_of_no_use; key = 3 - key) {
+    for (unsigned n = 0; n < 200 && !t->mmu->common.is_of_no_use; n++, key = 3 - key) {
         toy_enter(t, key, 5);
         mmu_store(&t->s, OWN, IR_64, key);
     }
