@@ -242,6 +242,8 @@ void sys_change_entry(struct sys_gen *g)
         i = ANY;
     if (sys_one_in(g, 6)) { /* the code's own, as the other mode's or with a bit less */
         i = sys_below(g, 8);
+        if (g->kernel && g->mode == RV_S)
+            i |= 4; /* not what runs: before the fence it might be the old or the new */
         value = entry(arena(SYS_CODE + (uint64_t)PAGE * (i & 1)), random_bits(g) | X | global(g));
     }
     if (sys_one_in(g, 6)) { /* the huge page */
