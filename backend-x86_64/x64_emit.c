@@ -130,7 +130,7 @@ static void choose_paths(struct x64_emitter *x)
     const struct ir_block *b = x->b;
     bool may = !b->upper_half && has_access(x);
     bool cells = may && b->cells && l->n_cells;
-    bool window = may && b->mode & IR_MODE_WINDOW && b->window != IR_WINDOW_UPPER;
+    bool window = may && b->window == IR_WINDOW_LOWER;
     bool hot = !l->is_hot || l->is_hot(l->is_wild_arg, b->gpa, b->mode);
 
     x->cells = hot && cells;

@@ -138,7 +138,7 @@ part_asan()
 part_tsan()
 {
     unit tsan chardev hart_waits harts monitor plic pool rv_cluster rv_trap salts seen share_escape track turns uart16550 \
-        virtio_blk virtio_net
+        virtio_blk virtio_net window_harts
     one tsan-build 900 make -j2 --no-print-directory BUILD=tsan out/tsan/dbt-run
     one fetch-guest 600 scripts/fetch-guest.sh
     many tsan-boot 300 tests/guest/smp-boots --dbt out/tsan/dbt-run --harts 2 --limit 140
@@ -250,6 +250,13 @@ part_system()
         --option "--time virtual --window always"
     many system-window-stress 120 "${diff[@]}" --seed 9 --count 800 \
         --option "--window always --stress regs,table,links,seed=9"
+    many system-kernel 120 "$diff" --kernel --seed 8 --count 800 --option "--window always"
+    many system-kernel-check 120 "$diff" --kernel --seed 8 --count 400 --a check \
+        --option "--time virtual --window always"
+    many system-kernel-stress 120 "$diff" --kernel --seed 20 --count 800 \
+        --option "--window always --stress regs,table,links,irq,seed=9"
+    many system-kernel-qemu 120 "$diff" --kernel --seed 5 --count 800 --b qemu \
+        --option "--time virtual --window always"
     # Without the counts of virtual time, before which all that is kept in registers goes to its place.
     for stress in regs,seed=6 regs,table,links,seed=9; do
         many "system-host-time-$stress" 120 "${diff[@]}" --seed 6 --count 800 --option "--stress $stress"

@@ -9,6 +9,8 @@
  *     0x80000000 virtual = physical, for S: the arena's first pages, the handler
  *     0xc0000000 RAM as a gigapage, if it is valid
  *
+ * SYS_KERNEL: the upper one is at home, the same in both spaces, and most of its pages are global.
+ *
  * Programs are at home in a space whose entries they change. A change is followed by a
  * fence that covers it: what a missing fence allows is not one thing (sys_old_or_new). */
 #include "dbt/base/check.h"
@@ -71,12 +73,20 @@ static uint64_t random_bits(struct sys_gen *g)
         bits |= A;
     if ((crosses(g) || g->m_allowed) && sys_qemu(g, SYS_QEMU_half_d))
         bits |= A | D;
-    if (sys_one_in(g, 16))
+    if (g->kernel && !sys_one_in(g, 4)) /* what its window may have, with D or without */
+        bits = (bits | V | R | A) & ~(uint64_t)U;
+    else if (sys_one_in(g, 16))
         bits &= ~(uint64_t)V;
     if (sys_one_in(g, 32))
         bits |= UINT64_C(1) << (sys_qemu(g, SYS_QEMU_entry_bits) ? 61 + sys_below(g, 2)
                                                                  : 54 + sys_below(g, 10));
     return bits;
+}
+
+/* For the page tables of the window. What is not global is the same in all spaces anyway. */
+static uint64_t global(struct sys_gen *g)
+{
+    return g->kernel && !sys_one_in(g, 4) ? G : 0;
 }
 
 static uint64_t random_leaf(struct sys_gen *g)
@@ -86,7 +96,7 @@ static uint64_t random_leaf(struct sys_gen *g)
 
     if (page == SYS_CODE && sys_one_in(g, 2))
         bits |= X;
-    return entry(arena(page + (uint64_t)PAGE * sys_below(g, 2)), bits);
+    return entry(arena(page + (uint64_t)PAGE * sys_below(g, 2)), bits | global(g));
 }
 
 static void leaf_table(struct sys_gen *g, uint64_t table)
@@ -94,17 +104,17 @@ static void leaf_table(struct sys_gen *g, uint64_t table)
     for (unsigned i = 0; i < 2; i++) {
         uint64_t code = arena(SYS_CODE + (uint64_t)PAGE * i);
 
-        poke(g, table + 8 * (0 + i), entry(code, V | R | X | U | A));
-        poke(g, table + 8 * (2 + i), entry(code, V | R | X | A));
-        poke(g, table + 8 * (4 + i), entry(code, V | R | W | U | A | D));
-        poke(g, table + 8 * (6 + i), entry(code, V | R | W | A | D));
+        poke(g, table + 8 * (0 + i), entry(code, V | R | X | U | A | global(g)));
+        poke(g, table + 8 * (2 + i), entry(code, V | R | X | A | global(g)));
+        poke(g, table + 8 * (4 + i), entry(code, V | R | W | U | A | D | global(g)));
+        poke(g, table + 8 * (6 + i), entry(code, V | R | W | A | D | global(g)));
     }
     for (unsigned i = DATA_FIRST; i <= DATA_LAST; i++)
         poke(g, table + 8 * i, random_leaf(g));
-    poke(g, table + 8 * LOOSE, entry(arena(SYS_DATA), V | R | U * sys_below(g, 2) | A));
+    poke(g, table + 8 * LOOSE, entry(arena(SYS_DATA), V | R | U * sys_below(g, 2) | A | global(g)));
     if (!(g->ext >> RV_EXT_svnapot & 1) || sys_one_in(g, 3))
         return;
-    uint64_t bits = random_bits(g) | UINT64_C(1) << 63;
+    uint64_t bits = random_bits(g) | UINT64_C(1) << 63 | global(g);
     for (unsigned i = NAPOT; i < NAPOT + 16; i++)
         poke(g, table + 8 * i, entry(arena(0x8000), bits));
 }
@@ -114,10 +124,13 @@ static void tables_of(struct sys_gen *g, uint64_t root, uint64_t middle, uint64_
     poke(g, root + 8 * 4, entry(middle, V));
     poke(g, root + 8 * 2, entry(arena(SYS_MIDDLE_ID), V));
     poke(g, root + 8 * 3, sys_one_in(g, 2) ? entry(IDENTITY, random_bits(g)) : 0);
-    poke(g, root + 8 * 511, entry(middle, V));
+    if (!g->kernel)
+        poke(g, root + 8 * 511, entry(middle, V));
+    else
+        poke(g, root + 8 * 511, entry(arena(SYS_MIDDLE_A), V | (g->p->seed & 2 ? G : 0)));
     poke(g, middle + 8 * 0, entry(leaf, V));
-    poke(g, middle + 8 * 1, entry(SYS_ARENA, random_bits(g)));
-    poke(g, middle + 8 * 2, entry(SYS_ARENA + PAGE, random_bits(g)));
+    poke(g, middle + 8 * 1, entry(SYS_ARENA, random_bits(g) | global(g)));
+    poke(g, middle + 8 * 2, entry(SYS_ARENA + PAGE, random_bits(g) | global(g)));
     leaf_table(g, leaf);
 }
 
@@ -126,10 +139,10 @@ void sys_tables(struct sys_gen *g)
     static const uint16_t identity[] = {0, 1, 4, 5, 8, 9, 0x10, 0x11, 0x12, 0x13, 0x15};
     uint64_t handler = (SYS_S_HANDLER & (HUGE - 1)) / PAGE;
 
-    g->window = sys_one_in(g, 3) ? WINDOW_2 : WINDOW;
-    g->two_windows = sys_one_in(g, 3);
+    g->window = sys_one_in(g, 3) || g->kernel ? WINDOW_2 : WINDOW;
+    g->two_windows = sys_one_in(g, 3) && !g->kernel;
     g->alias[RV_U] = g->window;
-    g->alias[RV_S] = sys_one_in(g, 3) ? SYS_ARENA : g->window + UINT64_C(2) * PAGE;
+    g->alias[RV_S] = sys_one_in(g, 3) && !g->kernel ? SYS_ARENA : g->window + UINT64_C(2) * PAGE;
     tables_of(g, arena(SYS_ROOT_A), arena(SYS_MIDDLE_A), arena(SYS_LEAF_A));
     tables_of(g, arena(SYS_ROOT_B), arena(SYS_MIDDLE_B), arena(SYS_LEAF_B));
     poke(g, arena(SYS_MIDDLE_ID) + 8 * ((SYS_ARENA - IDENTITY) / HUGE),
@@ -191,11 +204,12 @@ uint64_t sys_code_store_address(struct sys_gen *g, uint32_t offset)
 
 /* ---- Changes ------------------------------------------------------------------------------- */
 
-/* A table belongs to one ASID, and a program that wants fences by address sees each at one. */
+/* A table belongs to one ASID, and a program that wants fences by address sees each at one. Fences
+ * by ASID are not for global pages. */
 static void fence(struct sys_gen *g, uint64_t gva, bool b)
 {
     unsigned asid = b ? 2 : 1;
-    bool by_address = !g->two_windows && sys_one_in(g, 2), by_asid = sys_one_in(g, 2);
+    bool by_address = !g->two_windows && sys_one_in(g, 2), by_asid = sys_one_in(g, 2) && !g->kernel;
 
     if (by_address)
         sys_li(g, 29, gva);
@@ -212,6 +226,8 @@ static void fence(struct sys_gen *g, uint64_t gva, bool b)
 
 static bool is_b(struct sys_gen *g)
 {
+    if (g->kernel)
+        return false;
     return g->space == SYS_BARE ? sys_one_in(g, 2) : g->space == SYS_B;
 }
 
@@ -226,12 +242,14 @@ void sys_change_entry(struct sys_gen *g)
         i = ANY;
     if (sys_one_in(g, 6)) { /* the code's own, as the other mode's or with a bit less */
         i = sys_below(g, 8);
-        value = entry(arena(SYS_CODE + (uint64_t)PAGE * (i & 1)), random_bits(g) | X);
+        if (g->kernel && g->mode == RV_S)
+            i |= 4; /* not what runs: before the fence it might be the old or the new */
+        value = entry(arena(SYS_CODE + (uint64_t)PAGE * (i & 1)), random_bits(g) | X | global(g));
     }
     if (sys_one_in(g, 6)) { /* the huge page */
         table = arena(b ? SYS_MIDDLE_B : SYS_MIDDLE_A);
         i = 1;
-        value = entry(SYS_ARENA, random_bits(g));
+        value = entry(SYS_ARENA, random_bits(g) | global(g));
         gva = g->window + HUGE + SYS_DATA;
     } else {
         gva = g->window + (uint64_t)PAGE * i;
@@ -248,15 +266,15 @@ void sys_change_entry(struct sys_gen *g)
  * "Supervisor Memory-Management Fence Instruction"): x30 is 0 if so. */
 void sys_old_or_new(struct sys_gen *g)
 {
-    uint64_t table = arena(g->space == SYS_B ? SYS_LEAF_B : SYS_LEAF_A);
+    uint64_t table = arena(g->space == SYS_B && !g->kernel ? SYS_LEAF_B : SYS_LEAF_A);
     uint64_t page = arena(SYS_DATA + (uint64_t)PAGE * sys_below(g, 2));
     uint64_t at = sys_below(g, PAGE / 8) * UINT64_C(8);
 
-    if (g->mode != RV_S || g->space == SYS_BARE)
+    if (g->mode != RV_S || g->space == SYS_BARE || g->fenced)
         return;
     sys_begin(g, "old or new");
     sys_li(g, 29, table + UINT64_C(8) * LOOSE);
-    sys_li(g, 30, entry(page, V | R | A));
+    sys_li(g, 30, entry(page, V | R | A | global(g)));
     sys_op(g, RV_OP_sd, 0, 29, 30, 0);
     sys_li(g, 29, g->window + (uint64_t)PAGE * LOOSE + at);
     sys_op(g, RV_OP_ld, 29, 29, 0, 0);

@@ -6,23 +6,39 @@
 
 static void usage(void)
 {
-    fprintf(stderr,
-            "usage: system_diff [--seed S] [--count PROGRAMS] [--program SEED [--keep LIST]]\n"
-            "    [--a KIND] [--b KIND] [--cpu MODEL] [--option 'dbt options'] [--no-chaos]\n"
-            "    [--runtime FILE] [--dbt FILE] [--qemu FILE] [--image FILE: the last, kept]\n"
-            "kinds: jit interp check qemu\n");
+    fprintf(
+        stderr,
+        "usage: system_diff [--seed S] [--count PROGRAMS] [--program SEED [--keep LIST]]\n"
+        "    [--a KIND] [--b KIND] [--cpu MODEL] [--option 'dbt options'] [--no-chaos] [--kernel]\n"
+        "    [--runtime FILE] [--dbt FILE] [--qemu FILE] [--image FILE: the last, kept]\n"
+        "kinds: jit interp check qemu\n");
     exit(1);
 }
 
 struct sys_options sys_options(int argc, char **argv)
 {
-    enum { SEED = 1, COUNT, PROGRAM, KEEP, A, B, CPU, OPTION, NO_CHAOS, RUNTIME, DBT, QEMU, IMAGE };
+    enum {
+        SEED = 1,
+        COUNT,
+        PROGRAM,
+        KEEP,
+        A,
+        B,
+        CPU,
+        OPTION,
+        NO_CHAOS,
+        KERNEL,
+        RUNTIME,
+        DBT,
+        QEMU,
+        IMAGE
+    };
     static const struct option options[] = {
         {"seed", 1, NULL, SEED},       {"count", 1, NULL, COUNT},   {"program", 1, NULL, PROGRAM},
         {"keep", 1, NULL, KEEP},       {"a", 1, NULL, A},           {"b", 1, NULL, B},
         {"cpu", 1, NULL, CPU},         {"option", 1, NULL, OPTION}, {"no-chaos", 0, NULL, NO_CHAOS},
         {"runtime", 1, NULL, RUNTIME}, {"dbt", 1, NULL, DBT},       {"qemu", 1, NULL, QEMU},
-        {"image", 1, NULL, IMAGE},     {NULL, 0, NULL, 0},
+        {"image", 1, NULL, IMAGE},     {"kernel", 0, NULL, KERNEL}, {NULL, 0, NULL, 0},
     };
     struct sys_options s = {.seed = 1,
                             .n_programs = 2000,
@@ -43,6 +59,7 @@ struct sys_options sys_options(int argc, char **argv)
         case CPU: s.cpu = optarg; break;
         case OPTION: s.option = optarg; break;
         case NO_CHAOS: s.no_chaos = true; break;
+        case KERNEL: s.kernel = true; break;
         case RUNTIME: s.runtime = optarg; break;
         case DBT: s.dbt = optarg; break;
         case QEMU: s.qemu = optarg; break;

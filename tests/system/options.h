@@ -14,6 +14,7 @@ struct sys_options {
     const char *runtime, *dbt, *qemu;
     const char *image; /* where to keep the last; NULL: nowhere */
     bool no_chaos;
+    bool kernel; /* SYS_KERNEL */
 };
 
 /* Ends the program, with its usage, where it cannot be understood. */

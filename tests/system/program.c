@@ -179,7 +179,7 @@ static enum rv_priv pick_mode(struct sys_gen *g)
 {
     if (g->m_allowed && sys_one_in(g, 2))
         return RV_M;
-    return g->s_allowed && !sys_one_in(g, 3) ? RV_S : RV_U;
+    return g->s_allowed && !sys_one_in(g, g->kernel ? 8 : 3) ? RV_S : RV_U;
 }
 
 static uint64_t random_bits(struct sys_gen *g, uint64_t mask)
@@ -241,6 +241,8 @@ static void choose_csrs(struct sys_gen *g)
         *csr_slot(p, 0x300) |= random_bits(g, 0x80);
     if (sys_one_in(g, 4))
         *csr_slot(p, 0x300) |= random_bits(g, 0x700000);
+    if (g->kernel && !sys_one_in(g, 4))
+        *csr_slot(p, 0x300) &= ~UINT64_C(0xc0000); /* MXR, SUM: with them it has no window */
 }
 
 static void choose_registers(struct sys_gen *g)
@@ -279,10 +281,12 @@ void sys_random_program(struct sys_program *p, uint64_t seed, unsigned flags, ui
     p->seed = seed;
     p->header[SYS_H_ID] = seed;
     g.for_qemu = (flags & SYS_FOR_QEMU) != 0;
+    g.kernel = (flags & SYS_KERNEL) != 0;
+    g.fenced = (flags & SYS_FENCED) != 0;
     g.m_allowed = sys_one_in(&g, 3);
-    g.s_allowed = g.m_allowed || !sys_one_in(&g, 3);
+    g.s_allowed = g.m_allowed || !sys_one_in(&g, 3) || g.kernel;
     g.chaos = !g.m_allowed && !(flags & SYS_NO_CHAOS) && sys_one_in(&g, 3);
-    g.space = sys_one_in(&g, 5) ? SYS_BARE : sys_one_in(&g, 2) ? SYS_A : SYS_B;
+    g.space = sys_one_in(&g, g.kernel ? 20 : 5) ? SYS_BARE : sys_one_in(&g, 2) ? SYS_A : SYS_B;
     sys_tables(&g);
     choose_csrs(&g);
     g.mode = pick_mode(&g);

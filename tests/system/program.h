@@ -26,6 +26,8 @@ enum {
 enum sys_flags {
     SYS_NO_CHAOS = 1, /* no interrupts at random instants */
     SYS_FOR_QEMU = 2, /* without what it does otherwise: qemu_known.def */
+    SYS_KERNEL = 4,   /* in the upper half, whose pages are global and the same in both spaces */
+    SYS_FENCED = 8,   /* no page is looked at whose change is not fenced yet */
 };
 
 struct sys_item {
@@ -74,7 +76,7 @@ struct sys_piece {
 struct sys_gen {
     struct sys_program *p;
     uint64_t rng, ext;
-    bool chaos, for_qemu;
+    bool chaos, for_qemu, kernel, fenced;
     bool m_allowed, s_allowed;
     /* What holds where the next instruction stands, if nothing went astray. */
     enum rv_priv mode;

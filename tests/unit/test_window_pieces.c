@@ -122,7 +122,7 @@ static void map_some(void)
     unsigned n = 1 + (unsigned)below(16);
     unsigned i = (unsigned)(below(2) * N_ENDS + below(N_ENDS - n + 1));
     bool same = model[i].mapped && below(2); /* other rights for what is there, or its neighbours */
-    uint64_t number = same ? model[i].number : below(N_RAM - n + 1);
+    uint64_t number = same ? model[i].number : below(2) ? below(64) : below(N_RAM - n + 1);
 
     if (number > N_RAM - n)
         number = N_RAM - n;
@@ -172,8 +172,8 @@ static void random_step(void)
         }
         break;
     case 2 ... 7: drop(); break;
-    case 8 ... 15: become_code(below(N_RAM)); break;
-    case 16 ... 19: track_wrote(t->track, TOY_RAM + (below(N_RAM) << PAGE_BITS), 8); break;
+    case 8 ... 15: become_code(below(4) ? below(80) : below(N_RAM)); break;
+    case 16 ... 19: track_wrote(t->track, TOY_RAM + (below(80) << PAGE_BITS), 8); break;
     default: map_some();
     }
 }

@@ -445,6 +445,22 @@ static void code_is_read_only_wherever_it_is_mapped(void **state)
     }
 }
 
+/* Of two places the one is mapped anew: the other is still there. */
+static void the_other_place_is_not_forgotten(void **state)
+{
+    (void)state;
+    toy_add(t, 0, KERNEL, GPA, 0x1000, ALL);
+    toy_add(t, 0, LAST, GPA, 0x1000, ALL);
+    toy_enter(t, 1, 0);
+    load_faults(KERNEL);
+    store_faults(LAST); /* sets D */
+    store_faults(KERNEL);
+    store_faults(KERNEL);
+    assert_true(can_write(KERNEL) && can_write(LAST));
+    track_protect(t->track, GPA);
+    assert_false(can_write(KERNEL) || can_write(LAST));
+}
+
 /* Where a page of RAM was last mapped is remembered, and may not be so any more. */
 static void code_is_found_after_its_page_has_moved(void **state)
 {
@@ -613,6 +629,7 @@ int main(void)
         ALWAYS(under_stress_all_together_hold_few_pages),
         ALWAYS(a_page_of_a_leaf_that_becomes_code_is_read_only),
         ALWAYS(code_is_read_only_wherever_it_is_mapped),
+        ALWAYS(the_other_place_is_not_forgotten),
         ALWAYS(code_is_found_after_its_page_has_moved),
         ALWAYS(windows_of_both_halves_hear_of_code),
         ALWAYS(other_harts_hear_of_code_too),

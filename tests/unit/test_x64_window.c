@@ -1,0 +1,305 @@
+/* backend-x86_64: accesses through a window, as text: what is compared with what, how often, and
+ * where the accesses go. What the code does is shown by the guests tests/guest/bare/window_*. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "backend-x86_64/x64.h"
+#include "softmmu/mmu.h"
+
+enum { CAP = 16384 };
+
+static bool wild_access, wild_loop;
+
+static bool is_wild(void *arg, uint64_t gpa, uint32_t mode)
+{
+    (void)arg;
+    (void)mode;
+    return gpa & 1 ? wild_loop : wild_access;
+}
+
+static const struct x64_mmu_layout layout = {
+    .tlb_bits = TLB_BITS,
+    .load_off = offsetof(struct mmu_view, load),
+    .store_off = offsetof(struct mmu_view, store),
+    .cell_off = offsetof(struct mmu_view, cell),
+    .chunks_of_off = offsetof(struct mmu_view, chunks_of),
+    .cell_chunks_off = offsetof(struct mmu_view, cell_chunks),
+    .n_cells = N_CELLS,
+    .window_off = WINDOW_OFF,
+    .window_guard = WINDOW_GUARD,
+    .window_limit_off = offsetof(struct mmu_view, window_limit),
+    .window_floor_off = offsetof(struct mmu_view, window_floor),
+    .window_origin_off = offsetof(struct mmu_view, window_origin),
+    .is_wild = is_wild,
+};
+
+/* Which code: of which half, for which window. */
+struct kind {
+    bool upper_half, virtual_time;
+    enum ir_window window;
+};
+
+static const struct kind lower = {false, false, IR_WINDOW_LOWER};
+static const struct kind upper = {true, false, IR_WINDOW_UPPER};
+
+static struct x64_emitter *emitter;
+static char *text;
+
+static int setup(void **state)
+{
+    (void)state;
+    emitter = x64_emitter_create(&layout, 16);
+    wild_access = wild_loop = false;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    x64_emitter_destroy(emitter);
+    free(text);
+    text = NULL;
+    return 0;
+}
+
+/* Leaves the block's host code in `text`. */
+static void emit(const struct kind *k, const char *ir)
+{
+    static struct ir_block b;
+    static uint8_t code[CAP];
+    struct err e;
+    size_t len;
+
+    if (!ir_parse(&b, ir, &e))
+        fail_msg("%s", e.text);
+    b.mode = IR_MODE_WINDOW;
+    b.upper_half = k->upper_half;
+    b.virtual_time = k->virtual_time;
+    b.window = k->window;
+    if (!ir_verify(&b, &e))
+        fail_msg("%s", e.text);
+    const struct x64_unit *u = x64_emit(emitter, &b, code, CAP);
+
+    assert_non_null(u);
+    free(text);
+    FILE *f = open_memstream(&text, &len);
+
+    assert_non_null(f);
+    x64_disasm(f, code, u->size_bytes, NULL);
+    fclose(f);
+}
+
+/* Lines that have both words. */
+static unsigned count(const char *a, const char *b)
+{
+    unsigned n = 0;
+
+    for (const char *line = text; *line; line = strchr(line, '\n') + 1) {
+        char one[256];
+
+        snprintf(one, sizeof one, "%.*s", (int)strcspn(line, "\n"), line);
+        n += strstr(one, a) && strstr(one, b);
+    }
+    return n;
+}
+
+static unsigned compares(size_t word_of_view)
+{
+    char place[32];
+
+    snprintf(place, sizeof place, "gs:[0x%zx]", word_of_view);
+    return count("cmp", place);
+}
+
+#define LIMIT compares(offsetof(struct mmu_view, window_limit))
+#define FLOOR compares(offsetof(struct mmu_view, window_floor))
+
+/* The address is the base's, less or more the way from the view to guest address 0. */
+static unsigned through(const char *way)
+{
+    return count("gs:[r", way);
+}
+
+#define HEAD "block gpa=0x80000010\n       insn +0x10, 4\n"
+
+static const char one_load[] = HEAD "%1   = get r10\n%2   = ld.64 [%1 +0x0]\n"
+                                    "       set %2 r11\n       exit_goto -> +0x14\n";
+static const char one_store[] = HEAD "%1   = get r10\n%2   = get r11\n       st.64 [%1 +0x8], %2\n"
+                                     "       exit_goto -> +0x14\n";
+
+static void each_half_compares_with_its_own_bound(void **state)
+{
+    const char *const ir[] = {one_load, one_store};
+
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        emit(&lower, ir[i]);
+        assert_true(LIMIT == 1 && FLOOR == 0);
+        assert_true(count("jae", "") == 1 && count("jbe", "") == 0);
+        assert_int_equal(through(i ? "+ 0x100008]" : "+ 0x100000]"), 1);
+        emit(&upper, ir[i]);
+        assert_true(LIMIT == 0 && FLOOR == 1);
+        assert_true(count("jbe", "") == 1 && count("jae", "") == 0);
+        assert_int_equal(through(i ? "- 0xffff8]" : "- 0x100000]"), 1);
+    }
+}
+
+/* Blocks that were translated with SUM set, and those of the half that has none. */
+static void without_a_window_of_its_half_it_asks_the_tables(void **state)
+{
+    const struct kind kinds[] = {
+        {true, false, IR_WINDOW_NONE},
+        {false, false, IR_WINDOW_NONE},
+        {true, false, IR_WINDOW_LOWER},
+        {false, false, IR_WINDOW_UPPER},
+    };
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        emit(&kinds[i], one_load);
+        assert_true(LIMIT == 0 && FLOOR == 0);
+        assert_true(through("0x100000]") == 0);
+        assert_true(count("shr", "") + count("and", "") >= 1); /* an index is made */
+        emit(&kinds[i], one_store);
+        assert_true(LIMIT == 0 && FLOOR == 0);
+        assert_true(through("0xffff8]") == 0 && through("0x100008]") == 0);
+    }
+}
+
+static const char two_of_one_base[] =
+    HEAD "%1   = get r10\n%2   = ld.64 [%1 +0x0]\n       set %2 r11\n       insn +0x14, 4\n"
+         "%5   = ld.64 [%1 +0x7f0]\n       set %5 r12\n       insn +0x18, 4\n"
+         "       st.64 [%1 -0x10], %5\n       exit_goto -> +0x1c\n";
+
+static void one_base_is_compared_once(void **state)
+{
+    const struct kind kinds[] = {{false, true, IR_WINDOW_LOWER}, {true, true, IR_WINDOW_UPPER}};
+
+    (void)state;
+    emit(&lower, two_of_one_base);
+    assert_int_equal(LIMIT, 1);
+    emit(&upper, two_of_one_base);
+    assert_int_equal(FLOOR, 1);
+    assert_true(through("- 0x100000]") == 1 && through("- 0xff810]") == 1 &&
+                through("- 0x100010]") == 1);
+    emit(&kinds[0], two_of_one_base); /* under virtual time a block is left at its ends only */
+    assert_int_equal(LIMIT, 3);
+    emit(&kinds[1], two_of_one_base);
+    assert_int_equal(FLOOR, 3);
+}
+
+static const char far_and_near[] =
+    HEAD "%1   = get r10\n%2   = ld.64 [%1 +0x8000]\n       set %2 r11\n       insn +0x14, 4\n"
+         "%5   = ld.64 [%1 +0x7ff8]\n       set %5 r12\n       exit_goto -> +0x1c\n";
+
+static void what_is_far_from_its_base_asks_the_tables(void **state)
+{
+    (void)state;
+    emit(&upper, far_and_near);
+    assert_int_equal(FLOOR, 1);
+    assert_int_equal(through("- 0xf8008]"), 1);
+    assert_int_equal(through("- 0xf8000]"), 0);
+}
+
+static void what_is_wild_asks_the_tables(void **state)
+{
+    (void)state;
+    wild_access = true;
+    emit(&upper, one_load);
+    assert_true(FLOOR == 0 && through("- 0x100000]") == 0);
+    emit(&lower, one_load);
+    assert_true(LIMIT == 0 && through("+ 0x100000]") == 0);
+}
+
+/* Two pointers that move by 8 in each turn, and one that stays. */
+static const char three_pointers[] =
+    "block gpa=0x80000010\n       insn +0x10, 4\n%1   = get r10\n%2   = ld.64 [%1 +0x0]\n"
+    "       insn +0x14, 4\n%4   = get r11\n       st.64 [%4 +0x0], %2\n"
+    "       insn +0x18, 4\n%7   = get r12\n       st.64 [%7 +0x10], %2\n"
+    "       insn +0x1c, 4\n%10  = const 0x8\n%11  = add %1, %10\n       set %11 r10\n"
+    "%13  = add %4, %10\n       set %13 r11\n"
+    "       exit_if.ne %11, %13 -> +0x10\n       exit_goto -> +0x20\n";
+
+/* All are above the floor if what all of them have is; below the limit, if what any has is. */
+static void a_loop_compares_its_pointers_at_once(void **state)
+{
+    (void)state;
+    emit(&upper, three_pointers);
+    assert_int_equal(FLOOR, 1);
+    assert_true(count(" and rax", "") == 2 && count(" or rax", "") == 0);
+    assert_int_equal(through("- 0x100000]") + through("- 0xffff0]"), 3);
+    emit(&lower, three_pointers);
+    assert_int_equal(LIMIT, 1);
+    assert_true(count(" or rax", "") == 2 && count(" and rax", "") == 0);
+    wild_loop = true;
+    emit(&upper, three_pointers);
+    assert_int_equal(FLOOR, 3);
+    assert_int_equal(count(" and rax", ""), 0);
+    const struct kind in_turns = {true, true, IR_WINDOW_UPPER};
+
+    wild_loop = false;
+    emit(&in_turns, three_pointers);
+    assert_int_equal(FLOOR, 3);
+}
+
+/* A list: the address is what the turn before has loaded. */
+static const char chase[] =
+    "block gpa=0x80000010\n       insn +0x10, 4\n%1   = get r10\n%2   = ld.64 [%1 +0x8]\n"
+    "       set %2 r10\n       insn +0x14, 4\n%5   = const 0x0\n"
+    "       exit_if.ne %2, %5 -> +0x10\n       exit_goto -> +0x18\n";
+
+static void a_chase_has_the_origin_in_a_register(void **state)
+{
+    char word[32];
+
+    (void)state;
+    snprintf(word, sizeof word, "gs:[0x%zx]", offsetof(struct mmu_view, window_origin));
+    emit(&upper, chase);
+    assert_int_equal(count("mov r13", word), 1);
+    assert_int_equal(count("+ r13 + 8]", ""), 1);
+    assert_int_equal(FLOOR, 1); /* each turn's is another pointer */
+    emit(&lower, chase);
+    assert_int_equal(count("mov r13", word), 1);
+    assert_int_equal(count("+ r13 + 8]", ""), 1);
+    const struct kind none = {true, false, IR_WINDOW_NONE};
+
+    emit(&none, chase);
+    assert_int_equal(count("r13", word), 0);
+}
+
+/* A helper may have changed the view: behind it nothing counts on what was compared. */
+static void behind_a_helper_all_is_compared_anew(void **state)
+{
+    static const char ir[] =
+        HEAD "%1   = get r10\n%2   = ld.64 [%1 +0x0]\n       set %2 r11\n       insn +0x14, 4\n"
+             "%5   = call 5 0x0 (%2)\n       insn +0x18, 4\n%7   = ld.64 [%1 +0x8]\n"
+             "       set %7 r12\n       exit_goto -> +0x1c\n";
+
+    (void)state;
+    emit(&upper, ir);
+    assert_int_equal(FLOOR, 2);
+    emit(&lower, ir);
+    assert_int_equal(LIMIT, 2);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(each_half_compares_with_its_own_bound),
+        TEST(without_a_window_of_its_half_it_asks_the_tables),
+        TEST(one_base_is_compared_once),
+        TEST(what_is_far_from_its_base_asks_the_tables),
+        TEST(what_is_wild_asks_the_tables),
+        TEST(a_loop_compares_its_pointers_at_once),
+        TEST(a_chase_has_the_origin_in_a_register),
+        TEST(behind_a_helper_all_is_compared_anew),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
