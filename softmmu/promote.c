@@ -143,6 +143,7 @@ bool window_give(struct mmu *m, struct view_slot *slot, uint64_t space_key, uint
     m->stats.window_turn_ns += window_work() - from;
     slot->window = w;
     slot->view = w->view;
+    view_clear(slot); /* nothing is in it, but slot.huge is another's or was never set */
     m->n_windows++;
     m->serial++;
     m->stats.windows_opened++;

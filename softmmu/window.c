@@ -288,9 +288,13 @@ static void forget_pages(struct window *w)
 
 static void unmap_all_locked(struct window *w)
 {
-    /* One mapping in place of many is never refused. */
-    CHECK(mmap(w->origin, w->bytes, PROT_NONE,
-               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) != MAP_FAILED);
+    /* A host that has more mappings than it allows refuses even one in place of many; to take the
+     * rights away it needs no other. They are as many as before then, until the window goes. */
+    if (mmap(w->origin, w->bytes, PROT_NONE,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED) {
+        w->failed = true;
+        CHECK(mprotect(w->origin, w->bytes, PROT_NONE) == 0);
+    }
     forget_pages(w);
     w->all->stats.mappings -= w->pieces - PIECES_OF_RESERVED;
     w->pieces = PIECES_OF_RESERVED;
