@@ -11,8 +11,9 @@
  *
  * The common view has one from the start, and loses it for the first of these reasons only.
  *
- * All of this happens between blocks (mmu_sample) or when a setting is new to the hart, in a helper,
- * behind which a block that runs counts on nothing of the window that it was entered with. */
+ * All of this happens between blocks (mmu_sample) or when a setting is new to the hart, in a
+ * helper, behind which a block that runs counts on nothing of the window that it was entered with.
+ */
 #include "softmmu/mmu_int.h"
 
 #include <inttypes.h>
