@@ -23,9 +23,10 @@
 #include "dbt/ir/ir.h"
 
 enum {
-    X64_FRAME = 512,     /* bytes of cpu_state.frame, for spills */
-    X64_MAX_EXITS = 72,  /* direct exits of a block */
-    X64_MAX_SITES = 192, /* stores that may hit a protected page, accesses through a window */
+    X64_FRAME = 512,    /* bytes of cpu_state.frame, for spills */
+    X64_MAX_EXITS = 72, /* direct exits of a block */
+    /* Stores that may hit a protected page, accesses through a window: 4 are one cbo.zero. */
+    X64_MAX_SITES = 4 * IR_MAX_GUEST,
     X64_CODE_ALIGN = 16,
     X64_RETURNS = 1 << 16, /* bytes of the stack of expected returns */
 };

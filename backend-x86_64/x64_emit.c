@@ -123,7 +123,8 @@ static bool has_access(const struct x64_emitter *x)
 
 /* Code that is seldom run gets no cells and does not use the window: each would be filled once more
  * for each process, and hit a few times. So a block without them counts its runs. Upper halves are
- * kernels', whose accesses go from structure to structure, and which have no window. */
+ * kernels', whose accesses go from structure to structure: no cells, and their window, which is one
+ * for all processes, from the first run on. */
 static void choose_paths(struct x64_emitter *x)
 {
     const struct x64_mmu_layout *l = &x->layout;

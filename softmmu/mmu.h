@@ -45,9 +45,10 @@ struct tlb_entry {
 enum { N_CELLS = 1024, CELL_CHUNK = 2 * N_CELLS / 32 };
 
 /* A view that has a window (windows.h): the host address of va is the view's + WINDOW_OFF + va, for
- * va < window_limit, which is 0 in views without one. Nothing of the host's lies within WINDOW_OFF
- * before and behind the addresses below the limit but the view itself, which is further away than
- * WINDOW_GUARD: code that knows a base below the limit may access base + d, |d| < WINDOW_GUARD. */
+ * va < window_limit, or the view's - WINDOW_OFF + va, for va > window_floor; without one these are
+ * 0 and 2^64 - 1. Nothing of the host's lies within WINDOW_OFF before and behind those addresses
+ * but the view itself, which is further away than WINDOW_GUARD: code that knows such a base may
+ * access base + d, |d| < WINDOW_GUARD. */
 enum { WINDOW_OFF = 1 << 20, WINDOW_GUARD = 1 << 17 };
 
 struct mmu_view {

@@ -9,8 +9,11 @@
  *   loses it         when changing mappings took more than a credit and 1/RATE of the time, and the
  *                    next one takes BACKOFF times as long; or when nobody has used it for IDLE_MS
  *
- * All of this happens between blocks (mmu_sample) or when a space is made: a block that runs counts
- * on the window that it was entered with. */
+ * The common view has one from the start, and loses it for the first of these reasons only.
+ *
+ * All of this happens between blocks (mmu_sample) or when a setting is new to the hart, in a
+ * helper, behind which a block that runs counts on nothing of the window that it was entered with.
+ */
 #include "softmmu/mmu_int.h"
 
 #include <inttypes.h>
@@ -144,6 +147,7 @@ bool window_give(struct mmu *m, struct view_slot *slot, uint64_t space_key, uint
     m->stats.window_turn_ns += window_work() - from;
     slot->window = w;
     slot->view = w->view;
+    view_clear(slot); /* nothing is in it, but slot.huge is another's or was never set */
     m->n_windows++;
     m->serial++;
     m->stats.windows_opened++;

@@ -1,13 +1,11 @@
-/* Windows: reserving addresses, mapping and unmapping pages, and taking the right to store away
- * from pages that become code. */
+/* What is mapped in a window: mapping and unmapping pages, and taking the right to store away from
+ * pages that become code. windows.c has the addresses that it lies at. */
 #define _GNU_SOURCE
 #include "softmmu/window.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 
 #include "dbt/base/bits.h"
 #include "dbt/base/check.h"
@@ -15,11 +13,7 @@
 #include "softmmu/track.h"
 
 enum {
-    VIEW_AT = 1 << 16,      /* from a window's base to its view, when that is in front */
-    MAX_WINDOWS = 128,      /* of 2^38 bytes each; a process has 2^47 */
-    PIECES_MAX = 32000,     /* of vm.max_map_count, 65530; track.c has 24,000 */
-    SMALL_MS = 200,         /* between two times that what was mapped page by page goes */
-    PIECES_OF_RESERVED = 4, /* base, view, origin, end */
+    SMALL_MS = 200, /* between two times that what was mapped page by page goes */
     PAGES_MIDDLE = 512,
     MIDDLE_BYTES = PAGES_MIDDLE * PAGE_SIZE,
     CHUNKS_KEPT = 1024,
@@ -27,11 +21,6 @@ enum {
     SHUNNED = 8,       /* drops of a page */
     SHUNNED_MS = 500,  /* after the last; and at most between two */
 };
-
-#define RESERVED_BYTES (3 * (uint64_t)WINDOW_OFF + WINDOW_LIMIT_MAX)
-#define VIEW_BEHIND_AT (2 * (uint64_t)WINDOW_OFF + WINDOW_LIMIT_MAX)
-_Static_assert(sizeof(struct mmu_view) + WINDOW_GUARD < WINDOW_OFF, "a guard before the origin");
-_Static_assert(WINDOW_OFF % PAGE_SIZE == 0 && VIEW_AT % PAGE_SIZE == 0, "pages");
 
 /* Of which size the guest's leaf is that maps a page: a fence of any address in a leaf is one of
  * all of it. */
@@ -41,6 +30,7 @@ enum window_leaf { LEAF_PAGE, LEAF_MIDDLE, LEAF_LARGE }; /* 4 KiB, at most 2 MiB
 #define ENTRY_WRITE  (UINT32_C(1) << 31)
 #define ENTRY_LEAF   29
 #define ENTRY_NUMBER ((UINT32_C(1) << ENTRY_LEAF) - 1)
+_Static_assert(WINDOW_RAM_PAGES_MAX <= ENTRY_NUMBER, "its number + 1 fits");
 
 static uint32_t entry_of(uint64_t number, enum window_leaf leaf, bool write)
 {
@@ -63,167 +53,10 @@ static enum window_leaf leaf_of(uint32_t entry)
 /* window.where[]: index in window.page[], + 1. Where page[] says something else the hint is old. */
 #define WHERE_OTHERS (UINT32_C(1) << 31) /* other guest pages may map it, too */
 
-static uint64_t read_clock(clockid_t clock)
-{
-    struct timespec t;
-
-    clock_gettime(clock, &t);
-    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
-uint64_t window_clock(void)
-{
-    return read_clock(CLOCK_MONOTONIC);
-}
-
-uint64_t window_work(void)
-{
-    return read_clock(CLOCK_THREAD_CPUTIME_ID);
-}
-
-static void *reserve(uint64_t bytes, int prot)
-{
-    void *p = mmap(NULL, bytes, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-    return p == MAP_FAILED ? NULL : p;
-}
-
-static void release(void *p, uint64_t bytes)
-{
-    if (p)
-        munmap(p, bytes);
-}
-
 /* Of window.page[i]. */
 static uint64_t address_of(const struct window *w, uint64_t i)
 {
     return w->first + (i << PAGE_BITS);
-}
-
-/* ---- All windows ------------------------------------------------------------------------ */
-
-static void protect(void *arg, uint64_t first, uint64_t n);
-
-struct windows *windows_create(struct phys *phys, struct track *track, enum window_policy policy,
-                               unsigned n_harts)
-{
-    struct windows *ws = calloc(1, sizeof *ws);
-
-    CHECK(ws && "memory for the windows");
-    pthread_mutex_init(&ws->lock, NULL);
-    ws->phys = phys;
-    ws->track = track;
-    ws->policy = phys->ram_len >> PAGE_BITS < ENTRY_NUMBER ? policy : WINDOWS_OFF;
-    ws->max_of_hart = MAX_WINDOWS / n_harts;
-    ws->pieces_of_one = PIECES_MAX / n_harts / 2;
-    ws->writable = calloc(phys->ram_len >> PAGE_BITS, 1);
-    CHECK(ws->writable && "memory for the windows");
-    track_set_protected(track, protect, ws);
-    return ws;
-}
-
-void windows_destroy(struct windows *ws)
-{
-    if (!ws)
-        return;
-    CHECK(!ws->first && "the MMUs are gone");
-    track_set_protected(ws->track, NULL, NULL);
-    pthread_mutex_destroy(&ws->lock);
-    free((void *)ws->writable);
-    free(ws);
-}
-
-struct windows_stats windows_stats(struct windows *ws)
-{
-    pthread_mutex_lock(&ws->lock);
-    struct windows_stats stats = ws->stats;
-
-    pthread_mutex_unlock(&ws->lock);
-    return stats;
-}
-
-/* ---- One window --------------------------------------------------------------------------- */
-
-static uint64_t where_bytes(const struct window *w)
-{
-    return (w->all->phys->ram_len >> PAGE_BITS) * sizeof *w->where;
-}
-
-static void free_window(struct window *w)
-{
-    release(w->base, RESERVED_BYTES);
-    release(w->page, WINDOW_N_PAGES * sizeof *w->page);
-    release(w->where, where_bytes(w));
-    release(w, sizeof *w);
-}
-
-/* Where things are, once the addresses are reserved. */
-static void lay_out(struct window *w, uint64_t bound)
-{
-    const bool upper = bound >> 63;
-    const uint64_t off = upper ? -(uint64_t)WINDOW_OFF : WINDOW_OFF;
-
-    w->view = (struct mmu_view *)(void *)(w->base + (upper ? VIEW_BEHIND_AT : VIEW_AT));
-    w->first = upper ? bound : 0;
-    w->bytes = upper ? -bound : bound;
-    w->origin = (uint8_t *)((uintptr_t)w->view + off + w->first);
-}
-
-static void tell_code(struct window *w, bool upper)
-{
-    w->view->window_limit = upper ? 0 : w->bytes;
-    w->view->window_floor = upper ? w->first - 1 : UINT64_MAX;
-    w->view->window_origin = (uintptr_t)w->origin - w->first;
-}
-
-struct window *window_open(struct windows *ws, uint64_t bound)
-{
-    struct window *w = reserve(sizeof *w, PROT_READ | PROT_WRITE);
-
-    if (!w)
-        return NULL;
-    w->all = ws;
-    w->pieces = PIECES_OF_RESERVED;
-    range_clear(&w->large);
-    w->base = reserve(RESERVED_BYTES, PROT_NONE);
-    w->page = reserve(WINDOW_N_PAGES * sizeof *w->page, PROT_READ | PROT_WRITE);
-    w->where = reserve(where_bytes(w), PROT_READ | PROT_WRITE);
-    lay_out(w, bound);
-    CHECK(w->bytes <= WINDOW_LIMIT_MAX && (w->bytes & (w->bytes - 1)) == 0);
-    if (!w->base || !w->page || !w->where ||
-        mprotect(w->view, align_up(sizeof *w->view, PAGE_SIZE), PROT_READ | PROT_WRITE) != 0) {
-        free_window(w);
-        return NULL;
-    }
-    tell_code(w, bound >> 63);
-    pthread_mutex_lock(&ws->lock);
-    w->next = ws->first;
-    ws->first = w;
-    w->n = ++ws->n_ever;
-    ws->stats.open++;
-    ws->stats.mappings += w->pieces;
-    pthread_mutex_unlock(&ws->lock);
-    return w;
-}
-
-void window_close(struct window *w)
-{
-    struct windows *ws = w->all;
-    struct window **at = &ws->first;
-
-    pthread_mutex_lock(&ws->lock);
-    while (*at != w)
-        at = &(*at)->next;
-    *at = w->next;
-    ws->stats.open--;
-    ws->stats.mappings -= w->pieces;
-    pthread_mutex_unlock(&ws->lock);
-    free_window(w);
-}
-
-bool window_owns(const struct window *w, const void *hva)
-{
-    return (uint64_t)((uintptr_t)hva - (uintptr_t)w->base) < RESERVED_BYTES;
 }
 
 bool window_has(struct window *w, uint64_t va, bool write)
@@ -288,12 +121,16 @@ static void forget_pages(struct window *w)
 
 static void unmap_all_locked(struct window *w)
 {
-    /* One mapping in place of many is never refused. */
-    CHECK(mmap(w->origin, w->bytes, PROT_NONE,
-               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) != MAP_FAILED);
+    /* A host that has more mappings than it allows refuses even one in place of many; to take the
+     * rights away it needs no other. They are as many as before then, until the window goes. */
+    if (mmap(w->origin, w->bytes, PROT_NONE,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED) {
+        w->failed = true;
+        CHECK(mprotect(w->origin, w->bytes, PROT_NONE) == 0);
+    }
     forget_pages(w);
-    w->all->stats.mappings -= w->pieces - PIECES_OF_RESERVED;
-    w->pieces = PIECES_OF_RESERVED;
+    w->all->stats.mappings -= w->pieces - WINDOW_PIECES_MIN;
+    w->pieces = WINDOW_PIECES_MIN;
     w->n_pages = 0;
     range_clear(&w->large);
 }
@@ -441,7 +278,7 @@ static bool map_run_locked(struct window *w, uint64_t i, uint64_t number, uint64
 {
     struct windows *ws = w->all;
 
-    if (ws->stats.mappings + 2 > PIECES_MAX)
+    if (ws->stats.mappings + 2 > WINDOWS_PIECES_MAX)
         return false;
     uint64_t before = count_parts(w, i, n);
 
@@ -486,7 +323,7 @@ static bool costs_too_much(struct window *w)
 {
     const struct windows *ws = w->all;
 
-    if (w->pieces < ws->pieces_of_one && ws->stats.mappings + 2 <= PIECES_MAX)
+    if (w->pieces < ws->pieces_of_one && ws->stats.mappings + 2 <= WINDOWS_PIECES_MAX)
         return false;
     uint64_t now = window_clock();
 
@@ -577,9 +414,7 @@ static bool protect_in(struct window *w, uint64_t number)
     return protect_at(w, where - 1, number);
 }
 
-/* RAM pages [first, first + n) are marked as code. When this returns no thread stores to them
- * through a window: mprotect waits for the host's TLBs. */
-static void protect(void *arg, uint64_t first, uint64_t n)
+void window_protect(void *arg, uint64_t first, uint64_t n)
 {
     struct windows *ws = arg;
 

@@ -1,7 +1,5 @@
-/* One window: the lower half of a guest address space as host mappings. The folder's own.
- *
- *      base                view             origin = view + WINDOW_OFF
- *       | guard | struct mmu_view | guard     | 2^38 bytes: guest virtual 0 ...       | guard |
+/* One window: half of a guest address space as host mappings. README.md ("Windows") has a picture.
+ * The folder's own.
  *
  * A page of it is mapped (shared, on RAM's memfd) or PROT_NONE. Invariant: a page is mapped only
  * while its view's rights allow loads from it, and writable only while they allow stores (W, D
@@ -20,10 +18,16 @@
 #include "softmmu/range.h"
 #include "softmmu/windows.h"
 
-enum { WINDOW_CHUNK_BITS = 10 }; /* 4 MiB of guest addresses for a bit of window.used */
-#define WINDOW_LIMIT_MAX (UINT64_C(1) << 38)
-#define WINDOW_N_PAGES   (WINDOW_LIMIT_MAX >> PAGE_BITS)
-#define WINDOW_N_CHUNKS  (WINDOW_N_PAGES >> WINDOW_CHUNK_BITS)
+enum {
+    WINDOW_CHUNK_BITS = 10,     /* 4 MiB of guest addresses for a bit of window.used */
+    WINDOW_PIECES_MIN = 4,      /* host mappings of an empty one: base, view, origin, end */
+    WINDOWS_PIECES_MAX = 32000, /* of all: of vm.max_map_count, 65530; track.c has 24,000 */
+};
+/* More RAM than this has none. */
+#define WINDOW_RAM_PAGES_MAX ((UINT64_C(1) << 29) - 1)
+#define WINDOW_LIMIT_MAX     (UINT64_C(1) << 38)
+#define WINDOW_N_PAGES       (WINDOW_LIMIT_MAX >> PAGE_BITS)
+#define WINDOW_N_CHUNKS      (WINDOW_N_PAGES >> WINDOW_CHUNK_BITS)
 
 /* A page that was mapped and dropped again, several times in a short while. */
 struct window_churn {
@@ -69,6 +73,8 @@ struct windows {
     _Atomic uint8_t *writable;  /* by page of RAM: some window may map it so */
 };
 
+/* ---- windows.c --------------------------------------------------------------------------- */
+
 /* Nanoseconds of the host's clock. */
 uint64_t window_clock(void);
 /* In which the calling thread had a processor. */
@@ -87,6 +93,8 @@ static inline bool window_covers(const struct window *w, uint64_t va)
     return va - w->first < w->bytes;
 }
 
+/* ---- window.c ------------------------------------------------------------------------------ */
+
 /* Is the page of va, which it covers, mapped (writable)? */
 bool window_has(struct window *w, uint64_t va, bool write);
 
@@ -100,3 +108,8 @@ bool window_map(struct window *w, uint64_t va, uint64_t gpa, unsigned n, bool wr
 /* What a fence of va drops; a global page goes as well. */
 void window_drop_page(struct window *w, uint64_t va);
 void window_drop_all(struct window *w);
+
+/* For track: RAM pages [first, first + n) are marked as code. When this returns no thread stores to
+ * them through a window: mprotect waits for the host's TLBs. Any hart's thread, under track's lock.
+ * arg: the struct windows. */
+void window_protect(void *arg, uint64_t first, uint64_t n);

@@ -3,11 +3,13 @@
 #include "tests/lib/toy_kernel.h"
 #include "tests/lib/toy_windows.h"
 
+#include <sys/mman.h>
+
 #define FLOOR  UINT64_C(0xffffffc000000000) /* the half's first address */
 #define KERNEL UINT64_C(0xffffffff80000000)
 #define LARGE  UINT64_C(0xffffffd000000000)
 #define LAST   UINT64_C(0xfffffffffffff000)
-enum { ALL = TOY_R | TOY_W | TOY_X | TOY_G };
+enum { ALL = TOY_R | TOY_W | TOY_X | TOY_G, MAPPINGS_MAX = 200000 };
 
 static int setup_kernel(void **state)
 {
@@ -359,6 +361,19 @@ static void only_fences_among_larger_leaves_drop_those(void **state)
     }
 }
 
+/* The tables', too, which serve what does not go through the window. */
+static void a_fence_below_large_leaves_leaves_them_in_the_tables(void **state)
+{
+    (void)state;
+    toy_add(t, 0, LARGE, TOY_RAM, 2 * MIB2, ALL);
+    toy_enter(t, 1, 0);
+    mmu_store(&t->s, LARGE, IR_64, 1);
+    mmu_fence(t->mmu, false, LARGE - 0x1000, true, 0);
+    assert_true(toy_hits_store(t, LARGE));
+    mmu_fence(t->mmu, false, LARGE + 0x1000, true, 0);
+    assert_false(toy_hits_store(t, LARGE));
+}
+
 /* Linux patches itself through one page, which it maps anew for each store. */
 static void a_page_that_is_fenced_all_the_time_is_left_to_the_tables(void **state)
 {
@@ -603,6 +618,51 @@ static void without_host_mappings_it_ends_without_harm(void **state)
     assert_int_equal(ws->stats.mappings, 0);
 }
 
+/* As many mappings as the host allows, and the one more that it does not refuse. */
+static unsigned take_all_mappings(uint8_t *at[MAPPINGS_MAX])
+{
+    unsigned n = 0;
+
+    for (; n < MAPPINGS_MAX; n++) {
+        at[n] =
+            mmap(NULL, 0x1000, n % 2 ? PROT_READ : PROT_NONE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        if (at[n] == MAP_FAILED)
+            break;
+    }
+    return n;
+}
+
+static void a_host_without_mappings_takes_pages_away_all_the_same(void **state)
+{
+    static uint8_t *at[MAPPINGS_MAX];
+
+    (void)state;
+    toy_add(t, 0, KERNEL, GPA, 0x1000, ALL);
+    toy_add(t, 0, KERNEL + 0x2000, GPA + 0x5000, 0x1000, ALL);
+    for (unsigned one = 0; one < 2; one++) {
+        toy_enter(t, 1, 0);
+        store_faults(KERNEL);
+        store_faults(KERNEL + 0x2000);
+        assert_true(can_write(KERNEL) && can_write(KERNEL + 0x2000));
+        unsigned n = take_all_mappings(at);
+
+        if (n == MAPPINGS_MAX)
+            skip(); /* a host that allows more than it should need */
+        mmu_fence(t->mmu, !one, KERNEL, true, 0);
+        bool any = can_read(KERNEL) || (!one && can_read(KERNEL + 0x2000));
+        bool failed = window()->failed;
+
+        while (n > 0)
+            munmap(at[--n], 0x1000);
+        assert_true(failed && !any);
+        mmu_sample(t->mmu, 0);
+        assert_null(window());
+        assert_int_equal(ws->stats.mappings, 0);
+        t->mmu->common.slot.need_ns = 0;
+        run_for(100);
+    }
+}
+
 int main(void)
 {
 #define ALWAYS(f) cmocka_unit_test_setup_teardown(f, setup_kernel, teardown)
@@ -625,6 +685,7 @@ int main(void)
         ALWAYS(a_fence_of_an_asid_leaves_it),
         ALWAYS(after_the_fence_the_new_page_is_seen),
         ALWAYS(only_fences_among_larger_leaves_drop_those),
+        ALWAYS(a_fence_below_large_leaves_leaves_them_in_the_tables),
         ALWAYS(a_page_that_is_fenced_all_the_time_is_left_to_the_tables),
         ALWAYS(under_stress_all_together_hold_few_pages),
         ALWAYS(a_page_of_a_leaf_that_becomes_code_is_read_only),
@@ -635,6 +696,7 @@ int main(void)
         ALWAYS(other_harts_hear_of_code_too),
         AUTO(one_whose_mappings_change_all_the_time_goes),
         AUTO(without_host_mappings_it_ends_without_harm),
+        AUTO(a_host_without_mappings_takes_pages_away_all_the_same),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1056,9 +1056,11 @@ static void full_lists_refuse_the_block(void **state)
     const struct ir_insn exit = {IR_exit_if, IR_EQ, x, x, IR_NONE, 8};
     const struct ir_insn store = {IR_st, IR_64, x, x, IR_NONE, 8};
     const struct ir_insn count = {IR_count, 0, IR_NONE, IR_NONE, IR_NONE, 1};
+    const struct ir_insn zero = {IR_call, IR_FAST(IR_ZERO, 8), x, IR_NONE, IR_NONE, IR_CALL(0, 0)};
 
     (void)state;
     x64_emitter_stress(rig.emitter, 0);
+    assert_true(emits(IR_MAX_GUEST, &zero)); /* or each such block would cost a segment */
     assert_true(emits(X64_MAX_EXITS, &exit));
     assert_false(emits(X64_MAX_EXITS + 1, &exit));
     assert_true(emits(X64_MAX_SITES, &store));
