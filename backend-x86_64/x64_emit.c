@@ -129,14 +129,13 @@ static void choose_paths(struct x64_emitter *x)
 {
     const struct x64_mmu_layout *l = &x->layout;
     const struct ir_block *b = x->b;
-    bool may = !b->upper_half && has_access(x);
-    bool cells = may && b->cells && l->n_cells;
-    bool window = may && b->window == IR_WINDOW_LOWER;
+    bool may = has_access(x), lower = may && !b->upper_half;
+    bool cells = lower && b->cells && l->n_cells;
+    bool window = lower && b->window == IR_WINDOW_LOWER;
     bool hot = !l->is_hot || l->is_hot(l->is_wild_arg, b->gpa, b->mode);
 
     x->cells = hot && cells;
-    x->windowed =
-        (hot && window) || (b->upper_half && has_access(x) && b->window == IR_WINDOW_UPPER);
+    x->windowed = (hot && window) || (may && b->upper_half && b->window == IR_WINDOW_UPPER);
     x->counts_runs = !hot && (cells || window);
 }
 

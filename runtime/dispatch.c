@@ -12,6 +12,7 @@
 #include "dbt/base/log.h"
 #include "dbt/base/tsan.h"
 #include "runtime/hart_int.h"
+#include "runtime/mmu_layout.h"
 #include "runtime/quiesce.h"
 #include "softmmu/reserve.h"
 #include "softmmu/salts.h"
@@ -45,18 +46,7 @@ static bool slow_store(struct cpu_state *s, uint64_t va, uint8_t aux, uint64_t v
 _Static_assert(2 * N_CELLS == STATE_N_CELLS, "each cell's misses are counted");
 
 static const struct x64_mmu_layout mmu_layout = {
-    .tlb_bits = TLB_BITS,
-    .load_off = offsetof(struct mmu_view, load),
-    .store_off = offsetof(struct mmu_view, store),
-    .cell_off = offsetof(struct mmu_view, cell),
-    .chunks_of_off = offsetof(struct mmu_view, chunks_of),
-    .cell_chunks_off = offsetof(struct mmu_view, cell_chunks),
-    .n_cells = N_CELLS,
-    .window_off = WINDOW_OFF,
-    .window_guard = WINDOW_GUARD,
-    .window_limit_off = offsetof(struct mmu_view, window_limit),
-    .window_floor_off = offsetof(struct mmu_view, window_floor),
-    .window_origin_off = offsetof(struct mmu_view, window_origin),
+    MMU_LAYOUT,
     .load = slow_load,
     .store = slow_store,
     .is_wild = wild_is_noted,

@@ -278,7 +278,7 @@ static struct block *translate(struct hart *h, struct window *w, const struct tr
     }
 }
 
-static void forget(struct hart *h, struct block *b)
+void hart_drop_block(struct hart *h, struct block *b)
 {
     tcache_lock(h->tc);
     block_drop(h->tc->blocks, b);
@@ -314,7 +314,7 @@ struct block *fetch_block(struct hart *h)
     }
     s->is_hot = 0;
     if (b && stress_forgets(&h->stress)) {
-        forget(h, b);
+        hart_drop_block(h, b);
         b = NULL;
     }
     if (b && !w.single && !s->plain)

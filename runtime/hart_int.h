@@ -113,6 +113,8 @@ void log_exec(const struct hart *h, uint64_t gpa);
 /* The block at s->pc, translated if need be. NULL: a fetch fault was delivered, or the block ran
  * for the first time, and has run. */
 struct block *fetch_block(struct hart *h);
+/* Nobody enters it from now on. Takes the cache's lock. */
+void hart_drop_block(struct hart *h, struct block *b);
 
 /* ---- word_wait.c ---------------------------------------------------------------------- */
 

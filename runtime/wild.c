@@ -60,18 +60,14 @@ void wild_note_hot(struct hart *h, struct block *b)
 {
     log_line(LOG_cache, "hot %" PRIx64, b->gpa);
     seen_before(h->wild->hot, b->gpa, b->mode & ~IR_MODE_WINDOW);
-    tcache_lock(h->tc);
-    block_drop(h->tc->blocks, b);
-    tcache_unlock(h->tc);
+    hart_drop_block(h, b);
     h->stats.hot++;
 }
 
 static void note(struct hart *h, struct block *b, uint64_t gpa)
 {
     seen_before(h->wild->noted, gpa, b->mode);
-    tcache_lock(h->tc);
-    block_drop(h->tc->blocks, b);
-    tcache_unlock(h->tc);
+    hart_drop_block(h, b);
     h->stats.wild++;
 }
 

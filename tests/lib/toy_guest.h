@@ -232,6 +232,21 @@ static inline bool toy_hits_store(const struct toy *t, uint64_t gva)
     return v->store[gva >> 12 & (TLB_SIZE - 1)].tag == (gva & ~UINT64_C(0xfff));
 }
 
+static inline void toy_touch(struct toy *t, uint64_t gva)
+{
+    mmu_load(&t->s, gva, IR_64);
+    mmu_store(&t->s, gva, IR_64, 1);
+}
+
+static inline bool toy_hits_both(const struct toy *t, uint64_t gva)
+{
+    return toy_hits_load(t, gva) && toy_hits_store(t, gva);
+}
+static inline bool toy_hits_none(const struct toy *t, uint64_t gva)
+{
+    return !toy_hits_load(t, gva) && !toy_hits_store(t, gva);
+}
+
 /* 64 bits at gpa, as the host sees them. */
 static inline uint64_t toy_peek(const struct toy *t, uint64_t gpa)
 {

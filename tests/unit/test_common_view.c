@@ -29,22 +29,6 @@ static int teardown(void **state)
     return 0;
 }
 
-static void touch(uint64_t gva)
-{
-    mmu_load(&t->s, gva, IR_64);
-    mmu_store(&t->s, gva, IR_64, 1);
-}
-
-static bool hits_both(uint64_t gva)
-{
-    return toy_hits_load(t, gva) && toy_hits_store(t, gva);
-}
-
-static bool hits_none(uint64_t gva)
-{
-    return !toy_hits_load(t, gva) && !toy_hits_store(t, gva);
-}
-
 static void enter_user(uint64_t key, uint32_t asid)
 {
     toy_switch(t, key, asid, TOY_USER, TOY_USER, 0);
@@ -68,10 +52,10 @@ static void add_pages(void)
 
 static void touch_all(void)
 {
-    touch(KERNEL);
-    touch(OWN);
-    touch(BELOW);
-    touch(PLAIN);
+    toy_touch(t, KERNEL);
+    toy_touch(t, OWN);
+    toy_touch(t, BELOW);
+    toy_touch(t, PLAIN);
 }
 
 /* ---- What stays ------------------------------------------------------------------------------ */
@@ -84,16 +68,16 @@ static void a_global_page_serves_all_spaces(void **state)
     (void)state;
     add_pages();
     toy_enter(t, 1, 5);
-    touch(KERNEL);
+    toy_touch(t, KERNEL);
     view = t->s.view;
     walks = t->walks;
     for (uint64_t key = 2; key < 200; key++) { /* more than there are spaces */
         toy_enter(t, key, 7);
         assert_ptr_equal(t->s.view, view);
-        assert_true(hits_both(KERNEL));
+        assert_true(toy_hits_both(t, KERNEL));
         enter_user(key, 7);
         assert_ptr_not_equal(t->s.view, view);
-        assert_true(hits_none(KERNEL));
+        assert_true(toy_hits_none(t, KERNEL));
     }
     assert_int_equal(t->walks, walks);
 }
@@ -111,7 +95,7 @@ static void other_pages_are_of_the_space(void **state)
         uint64_t key = round % 2 + 1;
 
         toy_enter(t, key, key == 1 ? 5 : 7);
-        assert_true(hits_none(OWN) && hits_none(BELOW) && hits_none(PLAIN));
+        assert_true(toy_hits_none(t, OWN) && toy_hits_none(t, BELOW) && toy_hits_none(t, PLAIN));
         assert_int_equal(mmu_load(&t->s, OWN, IR_64), 100 * key);
         assert_int_equal(mmu_load(&t->s, BELOW, IR_64), 100 * key + 1);
         assert_int_equal(mmu_load(&t->s, PLAIN, IR_64), 100 * key + 2);
@@ -127,13 +111,15 @@ static void nothing_goes_while_the_space_stays(void **state)
     touch_all();
     enter_user(1, 5);
     toy_enter(t, 1, 5);
-    assert_true(hits_both(KERNEL) && hits_both(OWN) && hits_both(BELOW) && hits_both(PLAIN));
+    assert_true(toy_hits_both(t, KERNEL) && toy_hits_both(t, OWN) && toy_hits_both(t, BELOW) &&
+                toy_hits_both(t, PLAIN));
     enter_user(2, 7); /* another process, which has not trapped since */
     enter_user(1, 5);
     toy_enter(t, 1, 5);
-    assert_true(hits_both(OWN) && hits_both(BELOW) && hits_both(PLAIN));
+    assert_true(toy_hits_both(t, OWN) && toy_hits_both(t, BELOW) && toy_hits_both(t, PLAIN));
     toy_enter(t, 1, 6); /* the same root under another asid is another space */
-    assert_true(hits_both(KERNEL) && hits_none(OWN) && hits_none(BELOW) && hits_none(PLAIN));
+    assert_true(toy_hits_both(t, KERNEL) && toy_hits_none(t, OWN) && toy_hits_none(t, BELOW) &&
+                toy_hits_none(t, PLAIN));
 }
 
 static void other_rights_and_no_translation_have_their_own(void **state)
@@ -147,18 +133,18 @@ static void other_rights_and_no_translation_have_their_own(void **state)
     view = t->s.view;
     toy_switch(t, 1, 5, TOY_SUM, TOY_SUPER, 0);
     assert_ptr_not_equal(t->s.view, view);
-    assert_true(hits_none(KERNEL) && hits_none(OWN));
+    assert_true(toy_hits_none(t, KERNEL) && toy_hits_none(t, OWN));
     touch_all();
     toy_switch(t, 2, 7, TOY_SUM, TOY_SUPER, 0);
-    assert_true(hits_none(KERNEL) && hits_none(OWN)); /* a view for each space */
+    assert_true(toy_hits_none(t, KERNEL) && toy_hits_none(t, OWN)); /* a view for each space */
     toy_switch(t, 1, 5, TOY_SUM, TOY_SUPER, 0);
-    assert_true(hits_both(KERNEL) && hits_both(OWN));
+    assert_true(toy_hits_both(t, KERNEL) && toy_hits_both(t, OWN));
     toy_enter(t, 0, 0);
     assert_ptr_not_equal(t->s.view, view);
-    assert_true(hits_none(KERNEL) && hits_none(OWN));
+    assert_true(toy_hits_none(t, KERNEL) && toy_hits_none(t, OWN));
     toy_enter(t, 1, 5); /* and they have not made it another space's */
     assert_ptr_equal(t->s.view, view);
-    assert_true(hits_both(KERNEL) && hits_both(OWN));
+    assert_true(toy_hits_both(t, KERNEL) && toy_hits_both(t, OWN));
 }
 
 /* A recycled space may lie where the one lay that the pages are of. */
@@ -178,8 +164,8 @@ static void pages_of_a_recycled_space_are_nobodys(void **state)
             continue;
         met = true;
         toy_enter(t, key, 7);
-        assert_true(hits_both(KERNEL));
-        assert_true(hits_none(OWN) && hits_none(BELOW) && hits_none(PLAIN));
+        assert_true(toy_hits_both(t, KERNEL));
+        assert_true(toy_hits_none(t, OWN) && toy_hits_none(t, BELOW) && toy_hits_none(t, PLAIN));
         break;
     }
     assert_true(met);
@@ -198,7 +184,7 @@ static void a_fence_may_name_the_asid_of_a_recycled_space(void **state)
     mmu_fence(t->mmu, false, OWN, false, 5);
     mmu_fence(t->mmu, true, 0, false, 5);
     toy_enter(t, 1, 5);
-    assert_true(hits_both(KERNEL) && hits_none(OWN));
+    assert_true(toy_hits_both(t, KERNEL) && toy_hits_none(t, OWN));
 }
 
 static void cells_go_with_the_space(void **state)
@@ -257,11 +243,11 @@ static void each_fence_drops_what_it_names(void **state)
         touch_all();
         mmu_fence(t->mmu, f->all_va, f->va, f->all_asid, f->asid);
         assert_true(is_common());
-        assert_int_equal(hits_both(KERNEL), f->kernel);
-        assert_int_equal(hits_none(KERNEL), !f->kernel);
-        assert_int_equal(hits_both(OWN), f->own);
-        assert_int_equal(hits_none(OWN), !f->own);
-        assert_int_equal(hits_none(BELOW), !f->below);
+        assert_int_equal(toy_hits_both(t, KERNEL), f->kernel);
+        assert_int_equal(toy_hits_none(t, KERNEL), !f->kernel);
+        assert_int_equal(toy_hits_both(t, OWN), f->own);
+        assert_int_equal(toy_hits_none(t, OWN), !f->own);
+        assert_int_equal(toy_hits_none(t, BELOW), !f->below);
     }
 }
 
@@ -283,10 +269,10 @@ static void each_fence_is_heard_while_another_view_is_in_force(void **state)
             toy_enter(t, 0, 0);
         mmu_fence(t->mmu, f->all_va, f->va, f->all_asid, f->asid);
         toy_enter(t, 1, 5);
-        assert_int_equal(hits_both(KERNEL), f->kernel);
-        assert_int_equal(hits_none(KERNEL), !f->kernel);
-        assert_int_equal(hits_none(OWN), !f->own);
-        assert_int_equal(hits_none(BELOW), !f->below);
+        assert_int_equal(toy_hits_both(t, KERNEL), f->kernel);
+        assert_int_equal(toy_hits_none(t, KERNEL), !f->kernel);
+        assert_int_equal(toy_hits_none(t, OWN), !f->own);
+        assert_int_equal(toy_hits_none(t, BELOW), !f->below);
     }
 }
 
@@ -297,7 +283,7 @@ static void a_fence_in_another_space_drops_the_kernels_page(void **state)
 
     (void)state;
     toy_enter(t, 1, 5);
-    touch(KERNEL);
+    toy_touch(t, KERNEL);
     toy_enter(t, 2, 7);
     p->gpa = GPA(20);
     mmu_fence(t->mmu, false, KERNEL, true, 0);
@@ -317,12 +303,12 @@ static void a_smaller_fence_does_not_hide_a_larger_one(void **state)
     mmu_fence(t->mmu, true, 0, true, 0);
     mmu_fence(t->mmu, true, 0, false, 5);
     toy_enter(t, 1, 5);
-    assert_true(hits_none(KERNEL) && hits_none(OWN));
+    assert_true(toy_hits_none(t, KERNEL) && toy_hits_none(t, OWN));
     touch_all();
     enter_user(2, 7);
     mmu_fence(t->mmu, true, 0, false, 5);
     toy_enter(t, 2, 7);
-    assert_true(hits_both(KERNEL) && hits_none(OWN));
+    assert_true(toy_hits_both(t, KERNEL) && toy_hits_none(t, OWN));
 }
 
 /* Two roots under one asid: it names both. */
@@ -335,11 +321,11 @@ static void a_fence_of_an_asid_is_for_all_its_spaces(void **state)
     enter_user(2, 5);
     mmu_fence(t->mmu, false, OWN, false, 5);
     toy_enter(t, 1, 5);
-    assert_true(hits_none(OWN) && hits_both(PLAIN));
+    assert_true(toy_hits_none(t, OWN) && toy_hits_both(t, PLAIN));
     enter_user(2, 5);
     mmu_fence(t->mmu, true, 0, false, 5);
     toy_enter(t, 1, 5);
-    assert_true(hits_both(KERNEL) && hits_none(PLAIN));
+    assert_true(toy_hits_both(t, KERNEL) && toy_hits_none(t, PLAIN));
 }
 
 static void a_change_of_protection_drops_all(void **state)
@@ -353,7 +339,7 @@ static void a_change_of_protection_drops_all(void **state)
             toy_enter(t, i == 1 ? 0 : 2, 7);
         mmu_flush_all(t->mmu);
         toy_enter(t, 1, 5);
-        assert_true(hits_none(KERNEL) && hits_none(OWN) && hits_none(BELOW));
+        assert_true(toy_hits_none(t, KERNEL) && toy_hits_none(t, OWN) && toy_hits_none(t, BELOW));
     }
 }
 
@@ -362,14 +348,14 @@ static void a_huge_leaf_goes_as_a_whole(void **state)
     (void)state;
     toy_add(t, 0, LARGE, TOY_RAM, UINT64_C(1) << 22, ALL | TOY_G);
     toy_enter(t, 1, 5);
-    touch(LARGE);
+    toy_touch(t, LARGE);
     toy_enter(t, 2, 7);
-    touch(LARGE + 0x5000);
-    assert_true(hits_both(LARGE));
+    toy_touch(t, LARGE + 0x5000);
+    assert_true(toy_hits_both(t, LARGE));
     mmu_fence(t->mmu, false, LARGE + 0x9000, false, 7); /* global */
-    assert_true(hits_both(LARGE) && hits_both(LARGE + 0x5000));
+    assert_true(toy_hits_both(t, LARGE) && toy_hits_both(t, LARGE + 0x5000));
     mmu_fence(t->mmu, false, LARGE + 0x9000, true, 0);
-    assert_true(hits_none(LARGE) && hits_none(LARGE + 0x5000));
+    assert_true(toy_hits_none(t, LARGE) && toy_hits_none(t, LARGE + 0x5000));
 }
 
 static void a_huge_leaf_that_is_not_global_goes_with_the_space(void **state)
@@ -378,14 +364,14 @@ static void a_huge_leaf_that_is_not_global_goes_with_the_space(void **state)
     toy_add(t, 0, LARGE, TOY_RAM, UINT64_C(1) << 22, ALL);
     toy_add(t, 0, KERNEL, GPA(0), 0x1000, ALL | TOY_G);
     toy_enter(t, 1, 5);
-    touch(LARGE);
-    touch(LARGE + 0x5000);
-    touch(KERNEL);
+    toy_touch(t, LARGE);
+    toy_touch(t, LARGE + 0x5000);
+    toy_touch(t, KERNEL);
     mmu_fence(t->mmu, false, LARGE + 0x9000, false, 5);
-    assert_true(hits_none(LARGE) && hits_none(LARGE + 0x5000));
-    touch(LARGE);
+    assert_true(toy_hits_none(t, LARGE) && toy_hits_none(t, LARGE + 0x5000));
+    toy_touch(t, LARGE);
     toy_enter(t, 2, 7);
-    assert_true(hits_none(LARGE) && hits_both(KERNEL));
+    assert_true(toy_hits_none(t, LARGE) && toy_hits_both(t, KERNEL));
 }
 
 /* A leaf that has become larger, or global, without a fence: the fence then drops old and new. */
@@ -401,7 +387,7 @@ static void a_page_that_changes_sides_is_dropped_as_it_was_filled(void **state)
     toy_enter(t, 2, 7);
     assert_true(!toy_hits_load(t, KERNEL) && toy_hits_store(t, KERNEL));
     mmu_fence(t->mmu, false, KERNEL, true, 0);
-    assert_true(hits_none(KERNEL));
+    assert_true(toy_hits_none(t, KERNEL));
 }
 
 /* ---- Kernels that are not so --------------------------------------------------------------------
@@ -414,7 +400,7 @@ static void lose(unsigned n)
         uint64_t key = 1 + i % 2;
 
         toy_enter(t, key, 5);
-        touch(OWN);
+        toy_touch(t, OWN);
         enter_user(key, 5);
     }
 }
@@ -431,12 +417,12 @@ static void without_global_pages_each_space_has_its_own_again(void **state)
     assert_true(t->mmu->common.is_of_no_use);
     for (unsigned i = 0; i < 3; i++) {
         toy_enter(t, 1, 5);
-        assert_int_equal(hits_both(OWN), i > 0);
-        touch(OWN);
+        assert_int_equal(toy_hits_both(t, OWN), i > 0);
+        toy_touch(t, OWN);
         first = t->s.view;
         toy_enter(t, 2, 5);
-        assert_int_equal(hits_both(OWN), i > 0);
-        touch(OWN);
+        assert_int_equal(toy_hits_both(t, OWN), i > 0);
+        toy_touch(t, OWN);
         second = t->s.view;
         assert_ptr_not_equal(first, second);
         assert_false(is_common());
@@ -444,7 +430,7 @@ static void without_global_pages_each_space_has_its_own_again(void **state)
     mmu_store(&t->s, OWN, IR_64, 77);
     assert_int_equal(toy_peek(t, GPA(8)), 77);
     mmu_fence(t->mmu, false, OWN, true, 0);
-    assert_true(hits_none(OWN));
+    assert_true(toy_hits_none(t, OWN));
 }
 
 /* What is in force when the trial ends stays right until the next switch. */
@@ -464,7 +450,7 @@ static void the_view_in_force_is_right_when_the_trial_ends(void **state)
     assert_int_equal(toy_peek(t, GPA(4 * key)), 50 + key);
     assert_int_equal(toy_peek(t, GPA(4 * (3 - key))), 3 - key);
     mmu_fence(t->mmu, false, OWN, true, 0);
-    assert_true(hits_none(OWN));
+    assert_true(toy_hits_none(t, OWN));
     mmu_fence(t->mmu, true, 0, true, 0); /* takes what is in force into force again */
     assert_false(is_common());
 }
@@ -476,8 +462,8 @@ static void a_kernel_that_seldom_has_others_keeps_it(void **state)
     for (unsigned i = 0; i < 2000; i++) {
         toy_enter(t, 1 + i % 2, 5);
         if (i % 8 == 0)
-            touch(OWN);
-        touch(KERNEL);
+            toy_touch(t, OWN);
+        toy_touch(t, KERNEL);
         enter_user(1 + i % 2, 5);
     }
     assert_true(t->mmu->common.n_lost > COMMON_TRIAL);
@@ -492,7 +478,7 @@ static void traps_are_no_losses(void **state)
     add_pages();
     for (unsigned i = 0; i < 500; i++) {
         toy_enter(t, 1, 5);
-        touch(OWN);
+        toy_touch(t, OWN);
         enter_user(1, 5);
         mmu_fence(t->mmu, true, 0, false, 5);
     }
@@ -536,7 +522,7 @@ static void lose_window(struct windows *ws)
     toy_enter(t, 1, 5);
     assert_false(is_common());
     assert_null(t->mmu->common.slot.window);
-    touch(OWN);
+    toy_touch(t, OWN);
     if (ws->policy == WINDOWS_AUTO) {
         assert_int_equal(mmu_code_mode(t->mmu), 0);
         assert_int_equal(ws->stats.open, 0);
@@ -549,7 +535,7 @@ static void lose_window(struct windows *ws)
     toy_switch(t, 1, 5, TOY_SUM, TOY_SUPER, 0);
     assert_int_equal(mmu_code_mode(t->mmu), 0);
     toy_enter(t, 2, 5);
-    assert_true(hits_none(OWN) || t->s.view != t->mmu->common.slot.view);
+    assert_true(toy_hits_none(t, OWN) || t->s.view != t->mmu->common.slot.view);
 }
 
 static void its_window_goes_with_it(void **state)

@@ -25,22 +25,6 @@ static int teardown(void **state)
     return 0;
 }
 
-static void touch(uint64_t gva)
-{
-    mmu_load(&t->s, gva, IR_64);
-    mmu_store(&t->s, gva, IR_64, 1);
-}
-
-static bool hits_both(uint64_t gva)
-{
-    return toy_hits_load(t, gva) && toy_hits_store(t, gva);
-}
-
-static bool hits_none(uint64_t gva)
-{
-    return !toy_hits_load(t, gva) && !toy_hits_store(t, gva);
-}
-
 static uint64_t fetch(uint64_t gva)
 {
     struct mmu_fault fault;
@@ -69,7 +53,7 @@ static void a_new_mmu_is_ready(void **state)
         assert_int_equal(t->s.jump[i].tag, JUMP_EMPTY);
     /* A view of zero pages hits nowhere, at address 0 neither. */
     for (uint64_t page = 0; page < TLB_SIZE; page++)
-        assert_true(hits_none(page << 12));
+        assert_true(toy_hits_none(t, page << 12));
 }
 
 static uint64_t load_tag_through_gs(uint64_t gva)
@@ -85,7 +69,7 @@ static void gs_points_at_the_view(void **state)
     (void)state;
     toy_add(t, 0, LOW, TOY_RAM, 0x1000, ALL);
     toy_enter(t, 1, 0);
-    touch(LOW);
+    toy_touch(t, LOW);
     assert_int_equal(load_tag_through_gs(LOW), LOW);
     toy_enter(t, 2, 0);
     assert_int_not_equal(load_tag_through_gs(LOW), LOW);
@@ -102,7 +86,7 @@ static void entries_lead_to_the_store_view(void **state)
     (void)state;
     toy_add(t, 1, LOW, TOY_RAM + 0x5000, 0x1000, ALL);
     toy_enter(t, 1, 0);
-    touch(LOW + 8);
+    toy_touch(t, LOW + 8);
     v = t->s.view;
     load = v->load[LOW >> 12];
     store = v->store[LOW >> 12];
@@ -120,17 +104,17 @@ static void switching_back_finds_everything(void **state)
     toy_add(t, 2, LOW, TOY_RAM + 0x1000, 0x1000, ALL);
     toy_enter(t, 1, 5);
     mmu_store(&t->s, LOW, IR_64, 111);
-    touch(LOW);
+    toy_touch(t, LOW);
     toy_enter(t, 2, 5);
-    assert_true(hits_none(LOW));
-    touch(LOW);
+    assert_true(toy_hits_none(t, LOW));
+    toy_touch(t, LOW);
     walks = t->walks;
     toy_enter(t, 1, 5);
-    assert_true(hits_both(LOW));
+    assert_true(toy_hits_both(t, LOW));
     toy_enter(t, 1, 6); /* the same root, another asid: another space */
-    assert_true(hits_none(LOW));
+    assert_true(toy_hits_none(t, LOW));
     toy_enter(t, 2, 5);
-    assert_true(hits_both(LOW));
+    assert_true(toy_hits_both(t, LOW));
     assert_int_equal(t->walks, walks);
     assert_int_equal(toy_peek(t, TOY_RAM), 1);
 }
@@ -146,14 +130,14 @@ static void rights_have_views_of_their_own(void **state)
     ASSERT_RAISES(t, TOY_PAGE_FAULT + MMU_LOAD, LOW, mmu_load(&t->s, LOW, IR_U8));
     toy_switch(t, 1, 0, TOY_SUM, TOY_SUPER, 0);
     sum = t->s.view;
-    touch(LOW);
+    toy_touch(t, LOW);
     assert_ptr_not_equal(super, sum);
     toy_enter(t, 1, 0);
     assert_ptr_equal(t->s.view, super);
-    assert_true(hits_none(LOW)); /* what SUM allowed is not seen without it */
+    assert_true(toy_hits_none(t, LOW)); /* what SUM allowed is not seen without it */
     toy_switch(t, 1, 0, TOY_SUM, TOY_SUPER, 0);
     assert_ptr_equal(t->s.view, sum);
-    assert_true(hits_both(LOW));
+    assert_true(toy_hits_both(t, LOW));
 }
 
 static void views_are_recycled(void **state)
@@ -164,20 +148,20 @@ static void views_are_recycled(void **state)
     toy_add(t, 1, LOW, TOY_RAM, 0x1000, ALL | TOY_U);
     toy_switch(t, 1, 0, 10, TOY_SUPER, 0);
     first = t->s.view;
-    touch(LOW);
+    toy_touch(t, LOW);
     for (uint64_t rights = 11; rights < 18; rights++) {
         toy_switch(t, 1, 0, rights, TOY_SUPER, 0);
         assert_ptr_not_equal(t->s.view, first);
-        touch(LOW);
+        toy_touch(t, LOW);
     }
     toy_switch(t, 1, 0, 18, TOY_SUPER, 0);
     assert_ptr_equal(t->s.view, first); /* the ninth takes the oldest, empty */
-    assert_true(hits_none(LOW));
+    assert_true(toy_hits_none(t, LOW));
     toy_switch(t, 1, 0, 12, TOY_SUPER, 0);
-    assert_true(hits_both(LOW));
+    assert_true(toy_hits_both(t, LOW));
     toy_switch(t, 1, 0, 10, TOY_SUPER, 0); /* was remembered as `first`: must not be so now */
     assert_ptr_not_equal(t->s.view, first);
-    assert_true(hits_none(LOW));
+    assert_true(toy_hits_none(t, LOW));
 }
 
 static void spaces_are_recycled(void **state)
@@ -187,24 +171,24 @@ static void spaces_are_recycled(void **state)
     (void)state;
     toy_add(t, 0, LOW, TOY_RAM, 0x1000, ALL);
     toy_enter(t, 1, 0);
-    touch(LOW);
+    toy_touch(t, LOW);
     fetch(LOW);
     salt = t->s.salt[0];
     toy_enter(t, 2, 0);
-    touch(LOW);
+    toy_touch(t, LOW);
     for (uint64_t key = 3; key < 64; key++)
         toy_enter(t, key, 0); /* 63, and the one that mmu_create made */
     toy_enter(t, 1, 0);
-    assert_true(hits_both(LOW));
+    assert_true(toy_hits_both(t, LOW));
     toy_enter(t, 64, 0); /* over the oldest: mmu_create's */
     toy_enter(t, 65, 0); /* over 2 */
     assert_int_equal(mmu_stats(t->mmu)->spaces_recycled, 2);
-    assert_true(hits_none(LOW));
+    assert_true(toy_hits_none(t, LOW));
     toy_enter(t, 1, 0);
-    assert_true(hits_both(LOW));
+    assert_true(toy_hits_both(t, LOW));
     assert_int_equal(t->s.salt[0], salt);
     toy_enter(t, 2, 0);
-    assert_true(hits_none(LOW));
+    assert_true(toy_hits_none(t, LOW));
     assert_int_equal(mmu_stats(t->mmu)->spaces_recycled, 3);
 }
 
@@ -215,13 +199,13 @@ static void recycled_spaces_are_not_remembered(void **state)
     (void)state;
     toy_add(t, 0, LOW, TOY_RAM, 0x1000, ALL);
     toy_enter(t, 1, 0);
-    touch(LOW);
+    toy_touch(t, LOW);
     toy_enter(t, 2, 0);
     for (uint64_t key = 100; key < 164; key++)
         space_get(t->mmu, key, 0)->used = ++t->mmu->tick;
     assert_true(mmu_stats(t->mmu)->spaces_recycled >= 2);
     toy_enter(t, 1, 0);
-    assert_true(hits_none(LOW));
+    assert_true(toy_hits_none(t, LOW));
     assert_int_equal(t->mmu->space_key[t->mmu->space - t->mmu->spaces], 1);
 }
 
@@ -247,7 +231,7 @@ static void fill_three_spaces(void)
     for (unsigned key = 1; key <= 3; key++) {
         toy_enter(t, key, key == 3 ? 8 : 7);
         for (unsigned k = 0; k < N_KINDS; k++)
-            touch(kinds[k].va + 8);
+            toy_touch(t, kinds[k].va + 8);
     }
 }
 
@@ -259,7 +243,7 @@ static unsigned present(unsigned key)
     toy_enter(t, key, key == 3 ? 8 : 7);
     for (unsigned k = 0; k < N_KINDS; k++) {
         assert_int_equal(toy_hits_load(t, kinds[k].va), toy_hits_store(t, kinds[k].va));
-        if (hits_both(kinds[k].va))
+        if (toy_hits_both(t, kinds[k].va))
             mask |= 1u << k;
     }
     return mask;
@@ -326,10 +310,10 @@ static void a_fence_in_a_leaf_takes_all_of_it(void **state)
     toy_enter(t, 1, 0);
     for (unsigned n = 0; n < 3; n++) {
         for (unsigned k = 0; k < 3; k++)
-            touch(in_leaf[k]);
+            toy_touch(t, in_leaf[k]);
         mmu_fence(t->mmu, false, in_leaf[n] + 0x123, true, 0);
         for (unsigned k = 0; k < 3; k++)
-            assert_true(hits_none(in_leaf[k]));
+            assert_true(toy_hits_none(t, in_leaf[k]));
     }
 }
 
@@ -341,7 +325,7 @@ static void deferred_fences_add_up(void **state)
     mmu_fence(t->mmu, true, 0, false, 7);
     mmu_fence(t->mmu, false, 0x20000, true, 0);
     assert_int_equal(present(1), 0x8);
-    touch(0x10000);
+    toy_touch(t, 0x10000);
     assert_int_equal(present(1), 0x9);
     toy_enter(t, 3, 8);
     mmu_fence(t->mmu, true, 0, false, 7);
@@ -367,11 +351,11 @@ static void flush_all_takes_untranslated_pages_too(void **state)
 {
     (void)state;
     toy_enter(t, 0, 0);
-    touch(TOY_RAM);
+    toy_touch(t, TOY_RAM);
     mmu_fence(t->mmu, true, 0, true, 0);
-    assert_true(hits_both(TOY_RAM)); /* no page table lies behind it */
+    assert_true(toy_hits_both(t, TOY_RAM)); /* no page table lies behind it */
     mmu_flush_all(t->mmu);
-    assert_true(hits_none(TOY_RAM));
+    assert_true(toy_hits_none(t, TOY_RAM));
 }
 
 static void fences_find_entries_in_every_view(void **state)
@@ -379,13 +363,13 @@ static void fences_find_entries_in_every_view(void **state)
     (void)state;
     toy_add(t, 1, LOW, TOY_RAM, 0x1000, ALL | TOY_U);
     toy_switch(t, 1, 0, TOY_SUM, TOY_SUPER, 0);
-    touch(LOW);
+    toy_touch(t, LOW);
     toy_switch(t, 1, 0, TOY_USER, TOY_USER, 0);
-    touch(LOW);
+    toy_touch(t, LOW);
     mmu_fence(t->mmu, false, LOW, false, 0);
-    assert_true(hits_none(LOW));
+    assert_true(toy_hits_none(t, LOW));
     toy_switch(t, 1, 0, TOY_SUM, TOY_SUPER, 0);
-    assert_true(hits_none(LOW));
+    assert_true(toy_hits_none(t, LOW));
 }
 
 static void a_page_that_becomes_code_loses_its_store_entries(void **state)
@@ -394,15 +378,15 @@ static void a_page_that_becomes_code_loses_its_store_entries(void **state)
     toy_add(t, 2, LOW + 0x7000, TOY_RAM, 0x1000, ALL);
     toy_add(t, 2, LOW + 0x8000, TOY_RAM + 0x1000, 0x1000, ALL);
     toy_enter(t, 2, 0);
-    touch(LOW + 0x7000);
-    touch(LOW + 0x8000);
+    toy_touch(t, LOW + 0x7000);
+    toy_touch(t, LOW + 0x8000);
     mmu_forget_store(t->mmu, LOW + 0x7010);
     assert_false(toy_hits_store(t, LOW + 0x7000));
     assert_true(toy_hits_load(t, LOW + 0x7000));
-    assert_true(hits_both(LOW + 0x8000));
+    assert_true(toy_hits_both(t, LOW + 0x8000));
     /* One that shares the entry's place is not taken for it. */
     mmu_forget_store(t->mmu, LOW + 0x8000 + ((uint64_t)PAGE_SIZE << TLB_BITS));
-    assert_true(hits_both(LOW + 0x8000));
+    assert_true(toy_hits_both(t, LOW + 0x8000));
 }
 
 /* ---- Cells ----------------------------------------------------------------------------------- */
@@ -425,7 +409,7 @@ static void fill_cells(uint64_t gva)
 {
     struct mmu_view *v = t->s.view;
 
-    touch(gva);
+    toy_touch(t, gva);
     fill_cell(LOAD_CELL, v->load, gva);
     fill_cell(STORE_CELL, v->store, gva);
 }
@@ -505,8 +489,8 @@ static void a_fence_finds_cells_without_an_entry(void **state)
     toy_add(t, 1, other, TOY_RAM + 0x1000, 0x1000, ALL);
     toy_enter(t, 1, 0);
     fill_cells(LOW);
-    touch(other);
-    assert_true(hits_none(LOW) && cells_hold(LOW));
+    toy_touch(t, other);
+    assert_true(toy_hits_none(t, LOW) && cells_hold(LOW));
     mmu_fence(t->mmu, false, LOW, true, 0);
     assert_false(cells_hold(LOW));
 }
@@ -535,8 +519,8 @@ static void all_cells_of_a_page_go(void **state)
     toy_add(t, 1, LOW, TOY_RAM, 0x1000, ALL);
     toy_add(t, 1, LOW + 0x1000, TOY_RAM + 0x1000, 0x1000, ALL);
     toy_enter(t, 1, 0);
-    touch(LOW);
-    touch(LOW + 0x1000);
+    toy_touch(t, LOW);
+    toy_touch(t, LOW + 0x1000);
     v = t->s.view;
     for (unsigned n = 0; n < N_CELLS; n += 31)
         fill_cell(n, v->load, n % 2 ? LOW + 0x1000 : LOW);
@@ -570,7 +554,7 @@ static void a_page_that_becomes_code_loses_its_cells(void **state)
     fill_cells(LOW);
     mmu_forget_store(t->mmu, LOW + 0x1000);
     assert_true(cells_hold(LOW));
-    touch(other); /* without an entry of its own, too */
+    toy_touch(t, other); /* without an entry of its own, too */
     mmu_forget_store(t->mmu, LOW + 8);
     assert_int_equal(((struct mmu_view *)t->s.view)->cell[STORE_CELL].tag, TLB_EMPTY);
 }
@@ -600,8 +584,8 @@ static void stress_takes_cells(void **state)
     toy_enter(t, 1, 0);
     fill_cells(LOW);
     for (unsigned page = 1; page <= N_RECENT; page++)
-        touch(LOW + page * 0x1000);
-    assert_true(hits_none(LOW));
+        toy_touch(t, LOW + page * 0x1000);
+    assert_true(toy_hits_none(t, LOW));
     assert_false(cells_hold(LOW));
 }
 
@@ -745,7 +729,7 @@ static void salts_change_when_fetched_pages_are_fenced(void **state)
     toy_enter(t, 1, 3);
     assert_false(fence_renews(false, LOW, false, 3));
     fetch(LOW);
-    touch(LOW + 0x1000);
+    toy_touch(t, LOW + 0x1000);
     assert_false(fence_renews(false, LOW + 0x1000, false, 3)); /* data only */
     assert_false(fence_renews(false, LOW, false, 4));
     assert_true(fence_renews(false, LOW, false, 3));

@@ -20,6 +20,7 @@
 
 #include "backend-x86_64/x64.h"
 #include "dbt/opt/opt.h"
+#include "runtime/mmu_layout.h"
 #include "softmmu/mmu.h"
 #include "tests/lib/ir_clobber.h"
 #include "tests/lib/ir_random.h"
@@ -64,13 +65,7 @@ static struct ir_block block;
 static struct ir_world start, expected, got;
 
 static const struct x64_mmu_layout layout = {
-    .tlb_bits = TLB_BITS,
-    .load_off = offsetof(struct mmu_view, load),
-    .store_off = offsetof(struct mmu_view, store),
-    .cell_off = offsetof(struct mmu_view, cell),
-    .chunks_of_off = offsetof(struct mmu_view, chunks_of),
-    .cell_chunks_off = offsetof(struct mmu_view, cell_chunks),
-    .n_cells = N_CELLS,
+    MMU_LAYOUT,
 };
 
 /* ---- The rig -------------------------------------------------------------------------- */

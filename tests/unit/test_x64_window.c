@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "backend-x86_64/x64.h"
+#include "runtime/mmu_layout.h"
 #include "softmmu/mmu.h"
 
 enum { CAP = 16384 };
@@ -23,18 +24,7 @@ static bool is_wild(void *arg, uint64_t gpa, uint32_t mode)
 }
 
 static const struct x64_mmu_layout layout = {
-    .tlb_bits = TLB_BITS,
-    .load_off = offsetof(struct mmu_view, load),
-    .store_off = offsetof(struct mmu_view, store),
-    .cell_off = offsetof(struct mmu_view, cell),
-    .chunks_of_off = offsetof(struct mmu_view, chunks_of),
-    .cell_chunks_off = offsetof(struct mmu_view, cell_chunks),
-    .n_cells = N_CELLS,
-    .window_off = WINDOW_OFF,
-    .window_guard = WINDOW_GUARD,
-    .window_limit_off = offsetof(struct mmu_view, window_limit),
-    .window_floor_off = offsetof(struct mmu_view, window_floor),
-    .window_origin_off = offsetof(struct mmu_view, window_origin),
+    MMU_LAYOUT,
     .is_wild = is_wild,
 };
 
