@@ -261,6 +261,8 @@ void space_forget_fetches(struct space *sp);
 bool window_give(struct mmu *m, struct view_slot *slot, uint64_t space_key, uint64_t rights);
 /* IR_MODE_WINDOW, or 0. */
 uint32_t window_mode(const struct mmu *m, const struct setting *set, const struct view_slot *slot);
+/* After a fence of all addresses: the window in force keeps what is as it was. */
+void window_recheck(struct mmu *m);
 /* The slot is another space's from now on; or the MMU goes. */
 void window_forget(struct mmu *m, struct view_slot *slot);
 

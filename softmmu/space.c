@@ -48,13 +48,18 @@ static void drop_from_view(struct mmu_view *v, const struct drop *d)
     }
 }
 
+static void clear_tables(struct view_slot *slot)
+{
+    drop_from_view(slot->view, &(struct drop){0});
+    range_clear(&slot->huge[0]);
+    range_clear(&slot->huge[1]);
+}
+
 void view_clear(struct view_slot *slot)
 {
     if (slot->window)
         window_drop_all(slot->window);
-    drop_from_view(slot->view, &(struct drop){0});
-    range_clear(&slot->huge[0]);
-    range_clear(&slot->huge[1]);
+    clear_tables(slot);
 }
 
 /* All but global pages; window_too: in whose window others may be. */
@@ -252,9 +257,11 @@ void common_enter(struct mmu *m, const struct space *sp)
     c->n_entered++;
     if (c->has_others && c->of != sp)
         count_loss(m);
-    if (c->stale == STALE_ALL)
-        view_clear(&c->slot);
-    else if (c->has_others)
+    if (c->stale == STALE_ALL) {
+        if (c->slot.window)
+            window_recheck(m);
+        clear_tables(&c->slot);
+    } else if (c->has_others)
         view_clear_local(&c->slot, false); /* the window has none */
     c->has_others = false;
     c->stale = STALE_NOTHING;

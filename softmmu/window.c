@@ -24,7 +24,7 @@ enum {
 
 /* Of which size the guest's leaf is that maps a page: a fence of any address in a leaf is one of
  * all of it. */
-enum window_leaf { LEAF_PAGE, LEAF_MIDDLE, LEAF_LARGE }; /* 4 KiB, at most 2 MiB, larger */
+enum leaf_kind { LEAF_PAGE, LEAF_MIDDLE, LEAF_LARGE }; /* 4 KiB, at most 2 MiB, larger */
 
 /* window.page[]: the RAM page's number + 1, its leaf's size, whether it is writable. */
 #define ENTRY_WRITE  (UINT32_C(1) << 31)
@@ -32,7 +32,7 @@ enum window_leaf { LEAF_PAGE, LEAF_MIDDLE, LEAF_LARGE }; /* 4 KiB, at most 2 MiB
 #define ENTRY_NUMBER ((UINT32_C(1) << ENTRY_LEAF) - 1)
 _Static_assert(WINDOW_RAM_PAGES_MAX <= ENTRY_NUMBER, "its number + 1 fits");
 
-static uint32_t entry_of(uint64_t number, enum window_leaf leaf, bool write)
+static uint32_t entry_of(uint64_t number, enum leaf_kind leaf, bool write)
 {
     return (uint32_t)(number + 1) | (uint32_t)leaf << ENTRY_LEAF | (write ? ENTRY_WRITE : 0);
 }
@@ -41,13 +41,13 @@ static bool maps(uint32_t entry, uint64_t number)
     return (entry & ENTRY_NUMBER) == number + 1;
 }
 /* 64 KiB (Svnapot) are dropped with the 2 MiB around them. */
-static enum window_leaf leaf_of_len(uint64_t len)
+static enum leaf_kind leaf_of_len(uint64_t len)
 {
     return len == PAGE_SIZE ? LEAF_PAGE : len <= MIDDLE_BYTES ? LEAF_MIDDLE : LEAF_LARGE;
 }
-static enum window_leaf leaf_of(uint32_t entry)
+static enum leaf_kind leaf_of(uint32_t entry)
 {
-    return (enum window_leaf)(entry >> ENTRY_LEAF & 3);
+    return (enum leaf_kind)(entry >> ENTRY_LEAF & 3);
 }
 
 /* window.where[]: index in window.page[], + 1. Where page[] says something else the hint is old. */
@@ -190,6 +190,18 @@ static bool is_used(const struct window *w, uint64_t i)
     return (w->used[i >> WINDOW_CHUNK_BITS >> 6] & bit(i >> WINDOW_CHUNK_BITS & 63)) != 0;
 }
 
+/* The first 2 MiB, from page i on, in which something may be mapped; behind all pages: none. */
+static uint64_t next_used(const struct window *w, uint64_t i)
+{
+    while (i < WINDOW_N_PAGES && !is_used(w, i)) {
+        uint64_t chunk = i >> WINDOW_CHUNK_BITS;
+
+        i = w->used[chunk >> 6] >> (chunk & 63) ? (chunk + 1) << WINDOW_CHUNK_BITS
+                                                : ((chunk | 63) + 1) << WINDOW_CHUNK_BITS;
+    }
+    return i;
+}
+
 static bool any_middle(const struct window *w, uint64_t first)
 {
     for (uint64_t i = first; i < first + PAGES_MIDDLE; i++)
@@ -262,6 +274,58 @@ void window_drop_page(struct window *w, uint64_t va)
     pthread_mutex_unlock(&w->all->lock);
 }
 
+/* Is what is mapped in the 2 MiB from page `first` on as the page table says now? */
+static bool stands(struct window *w, uint64_t first,
+                   bool (*now)(void *arg, uint64_t va, struct window_leaf *leaf), void *arg)
+{
+    const struct phys *phys = w->all->phys;
+    struct window_leaf l;
+
+    for (uint64_t i = first, n; i < first + PAGES_MIDDLE; i += n) {
+        uint64_t va = address_of(w, i), number;
+
+        n = 1;
+        if (!w->page[i])
+            continue;
+        if (!now(arg, va, &l))
+            return false;
+        number = (l.gpa - phys->ram_gpa) >> PAGE_BITS;
+        if (l.len_bytes >= MIDDLE_BYTES)
+            n = first + PAGES_MIDDLE - i;
+        if (leaf_of_len(l.len_bytes) == LEAF_LARGE)
+            range_add_leaf(&w->large, va, l.len_bytes);
+        for (uint64_t k = 0; k < n; k++) {
+            uint32_t e = w->page[i + k];
+
+            if (e && (!maps(e, number + k) || leaf_of(e) != leaf_of_len(l.len_bytes) ||
+                      (e & ENTRY_WRITE && !l.write)))
+                return false;
+        }
+    }
+    return true;
+}
+
+void window_check(struct window *w, bool (*now)(void *arg, uint64_t va, struct window_leaf *leaf),
+                  void *arg)
+{
+    pthread_mutex_lock(&w->all->lock);
+    if (w->n_pages) {
+        uint64_t from = window_work(), n_pages = w->n_pages;
+
+        range_clear(&w->large);
+        for (uint64_t i = next_used(w, 0); i < WINDOW_N_PAGES; i = next_used(w, i + PAGES_MIDDLE))
+            if (!stands(w, i, now, arg))
+                unmap_pages_locked(w, i, PAGES_MIDDLE);
+        log_line(LOG_mmu, "mmu: window %u: %" PRIu64 " of %" PRIu64 " pages go", w->n,
+                 n_pages - w->n_pages, n_pages);
+        if (w->n_pages < n_pages)
+            dropped_since(w, from);
+        else
+            spent_since(w, from);
+    }
+    pthread_mutex_unlock(&w->all->lock);
+}
+
 static void note_where(struct window *w, uint64_t i, uint64_t number)
 {
     uint32_t old = w->where[number], others = old & WHERE_OTHERS;
@@ -274,7 +338,7 @@ static void note_where(struct window *w, uint64_t i, uint64_t number)
 
 /* Pages that follow each other in both, all code or none. */
 static bool map_run_locked(struct window *w, uint64_t i, uint64_t number, uint64_t n, bool write,
-                           enum window_leaf leaf)
+                           enum leaf_kind leaf)
 {
     struct windows *ws = w->all;
 
@@ -307,14 +371,9 @@ static void drop_small_locked(struct window *w)
 {
     uint64_t n_pages = w->n_pages;
 
-    for (uint64_t c = 0; c < WINDOW_N_CHUNKS; c++) {
-        if (!(w->used[c >> 6] & bit(c & 63)))
-            continue;
-        for (uint64_t i = c << WINDOW_CHUNK_BITS; i < (c + 1) << WINDOW_CHUNK_BITS;
-             i += PAGES_MIDDLE)
-            if (is_small(w, i))
-                unmap_pages_locked(w, i, PAGES_MIDDLE);
-    }
+    for (uint64_t i = next_used(w, 0); i < WINDOW_N_PAGES; i = next_used(w, i + PAGES_MIDDLE))
+        if (is_small(w, i))
+            unmap_pages_locked(w, i, PAGES_MIDDLE);
     log_line(LOG_mmu, "mmu: window %u: %" PRIu64 " pages that were mapped one by one go", w->n,
              n_pages - w->n_pages);
 }
@@ -336,7 +395,7 @@ static bool costs_too_much(struct window *w)
 bool window_map(struct window *w, uint64_t va, uint64_t gpa, unsigned n, bool write,
                 uint64_t leaf_len)
 {
-    const enum window_leaf leaf = leaf_of_len(leaf_len);
+    const enum leaf_kind leaf = leaf_of_len(leaf_len);
     struct windows *ws = w->all;
     uint64_t at = (va - w->first) >> PAGE_BITS, number = (gpa - ws->phys->ram_gpa) >> PAGE_BITS;
 
@@ -390,16 +449,8 @@ static bool protect_everywhere(struct window *w, uint64_t number)
 {
     bool any = false;
 
-    for (uint64_t c = 0; c < WINDOW_N_CHUNKS; c++) {
-        if (!w->used[c >> 6]) {
-            c |= 63;
-            continue;
-        }
-        if (!(w->used[c >> 6] & bit(c & 63)))
-            continue;
-        for (uint64_t i = c << WINDOW_CHUNK_BITS; i < (c + 1) << WINDOW_CHUNK_BITS; i++)
-            any |= protect_at(w, i, number);
-    }
+    for (uint64_t i = next_used(w, 0); i < WINDOW_N_PAGES; i = next_used(w, i + 1))
+        any |= protect_at(w, i, number);
     return any;
 }
 

@@ -109,6 +109,17 @@ bool window_map(struct window *w, uint64_t va, uint64_t gpa, unsigned n, bool wr
 void window_drop_page(struct window *w, uint64_t va);
 void window_drop_all(struct window *w);
 
+/* A leaf of the page table, where it lies around a page. */
+struct window_leaf {
+    uint64_t gpa, len_bytes; /* of the page; of the leaf */
+    bool write;
+};
+/* A fence of all addresses, where most of what is mapped is as it was: asks `now` what maps va
+ * (with the window's rights to all of the 2 MiB around it that the leaf covers; false: nothing
+ * does), and drops 2 MiB in which anything is not mapped so. `now` takes no lock. */
+void window_check(struct window *w, bool (*now)(void *arg, uint64_t va, struct window_leaf *leaf),
+                  void *arg);
+
 /* For track: RAM pages [first, first + n) are marked as code. When this returns no thread stores to
  * them through a window: mprotect waits for the host's TLBs. Any hart's thread, under track's lock.
  * arg: the struct windows. */

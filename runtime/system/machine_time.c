@@ -217,9 +217,16 @@ void hart_wait(void *arg)
 /* ---- Spinning -------------------------------------------------------------------------------- */
 
 /* Called for every few turns of a loop in which the guest waits for the word that LR has read (its
- * `wrs`). Who is to store it may be waiting for a host processor: then this hart, after a while,
- * sleeps until it is something else. */
-enum { SPINS_BEFORE_REST = 4, REST_NS = 200000, SPIN_GAP_TICKS = 100 };
+ * `wrs`), some 2 us. After a while this hart sleeps until it is something else. Who is to store it
+ * may be waiting for a host processor; where there is one for each hart he runs, and spinning for a
+ * moment is sooner over than sleep, but not all waits are that short: Linux waits for milliseconds
+ * when it asks something of all processors and one of them measures. */
+enum { SPINS_CROWDED = 4, SPINS_ALONE = 32, REST_NS = 200000, SPIN_GAP_TICKS = 100 };
+
+static bool is_crowded(const struct machine *m)
+{
+    return m->cfg.n_harts > m->n_processors;
+}
 
 void hart_spins(void *arg)
 {
@@ -227,7 +234,7 @@ void hart_spins(void *arg)
 
     if (ticks_of(h) - h->spun_at > SPIN_GAP_TICKS) /* it is another loop */
         h->n_spins = 0;
-    if (++h->n_spins >= SPINS_BEFORE_REST)
+    if (++h->n_spins >= (is_crowded(h->m) ? SPINS_CROWDED : SPINS_ALONE))
         hart_kick(h->hart, PENDING_REST);
     h->spun_at = ticks_of(h);
 }
