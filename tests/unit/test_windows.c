@@ -336,6 +336,10 @@ static void a_huge_leaf_with_a_forbidden_page_is_mapped_by_pages(void **state)
     assert_false(can_read(4 * MIB2 + 0x4000));
     mmu_fence(t->mmu, false, 4 * MIB2 + 0x100000, true, 0);
     assert_false(can_read(4 * MIB2));
+    toy_add(t, 1, 8 * MIB2, TOY_RAM + MIB2, MIB2, USER & ~TOY_W); /* nobody stores there anyway */
+    load_faults(8 * MIB2);
+    assert_true(can_read(8 * MIB2 + 0x3000));
+    assert_false(can_read(8 * MIB2 + 0x4000));
 }
 
 /* ---- Pages that become code
