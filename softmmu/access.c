@@ -148,6 +148,8 @@ bool mmu_try_translate(struct mmu *m, uint64_t gva, unsigned len, enum mmu_acces
         return false;
     }
     *place = (struct mmu_place){map.gpa, phys_is_ram(m->phys, map.gpa, len)};
+    if (place->is_ram)
+        phys_touch(m->phys, map.gpa);
     if (!place->is_ram || !whole_page)
         return true;
     if (access == MMU_LOAD && map.read)

@@ -35,14 +35,29 @@ static bool fits_host(uint64_t len_bytes, struct err *e)
                    (unsigned long long)(len_bytes >> 20), (unsigned long long)(have >> 20));
 }
 
+uint8_t *reserve_aligned(uint64_t bytes, uint64_t origin)
+{
+    uint64_t whole = bytes + PHYS_HUGE_BYTES;
+    uint8_t *base =
+        mmap(NULL, whole, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    uint64_t skip = -((uintptr_t)base + origin) % PHYS_HUGE_BYTES;
+
+    if (base == MAP_FAILED)
+        return NULL;
+    if (skip > 0)
+        munmap(base, skip);
+    munmap(base + skip + bytes, PHYS_HUGE_BYTES - skip);
+    return base + skip;
+}
+
+/* A view begins where a huge page may. */
 static uint8_t *map_view(int memfd, uint64_t len_bytes, struct err *e)
 {
     uint64_t whole = len_bytes + 2 * (uint64_t)GUARD_BYTES;
-    uint8_t *base =
-        mmap(NULL, whole, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    uint8_t *base = reserve_aligned(whole, GUARD_BYTES);
     uint8_t *view;
 
-    if (base == MAP_FAILED) {
+    if (!base) {
         err_set(e, "cannot reserve %llu MiB of addresses for guest RAM: %s",
                 (unsigned long long)(whole >> 20), strerror(errno));
         return NULL;
@@ -104,6 +119,7 @@ void phys_fini(struct phys *p)
     unmap_view(p->ram, p->ram_len);
     if (p->memfd >= 0)
         close(p->memfd);
+    phys_huge_fini(p);
     *p = (struct phys){.memfd = -1};
 }
 
@@ -182,8 +198,11 @@ void phys_print(const struct phys *p, FILE *out)
 bool phys_discard(struct phys *p, uint64_t gpa, uint64_t len_bytes)
 {
     DCHECK(phys_is_ram(p, gpa, len_bytes) && gpa % RAM_PAGE == 0 && len_bytes % RAM_PAGE == 0);
-    return fallocate(p->memfd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-                     (off_t)(gpa - p->ram_gpa), (off_t)len_bytes) == 0;
+    if (fallocate(p->memfd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)(gpa - p->ram_gpa),
+                  (off_t)len_bytes) != 0)
+        return false;
+    phys_huge_discarded(p, gpa, len_bytes);
+    return true;
 }
 
 void phys_unmap_plain(struct phys *p)

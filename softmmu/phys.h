@@ -6,6 +6,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -29,6 +30,14 @@ struct phys_region {
     const char *name;
 };
 
+/* What the host gives at once where it has huge pages. */
+#define PHYS_HUGE_BYTES (UINT64_C(2) << 20)
+
+struct phys_huge {
+    _Atomic uint8_t *asked; /* by 2 MiB of RAM: nobody need ask (again); NULL: off */
+    _Atomic uint64_t n_given, n_refused, ns;
+};
+
 struct phys {
     uint64_t ram_gpa, ram_len; /* multiples of 4096 */
     uint8_t *ram;              /* plain view */
@@ -41,6 +50,7 @@ struct phys {
      * writes. The first of all locks that an access takes. */
     pthread_rwlock_t mmio_lock;
     int memfd;
+    struct phys_huge huge;
 };
 
 /* ---- Before the first hart runs, after the last has stopped ---------------- */
@@ -48,6 +58,10 @@ struct phys {
 /* Maps len bytes of RAM at gpa. False when the host has not that much. */
 bool phys_init(struct phys *p, uint64_t gpa, uint64_t len_bytes, struct err *e) MUST_CHECK;
 void phys_fini(struct phys *p);
+
+/* From now on the host is asked for RAM 2 MiB at a time, in its huge pages (huge.c). Costs memory
+ * where the guest touches little of each; nothing where the host has none. */
+void phys_use_huge_pages(struct phys *p);
 
 /* Adds a device's registers; must not overlap RAM or another region (CHECKed:
  * the board is ours). ops and device are borrowed until phys_fini. */
@@ -84,6 +98,18 @@ static inline const uint8_t *phys_read_ptr(const struct phys *p, uint64_t gpa)
 {
     return p->store + (gpa - p->ram_gpa);
 }
+
+/* The page of gpa, which is RAM, may be used for the first time: the 2 MiB around it are to be
+ * there. */
+void phys_ask_huge(struct phys *p, uint64_t gpa);
+static inline void phys_touch(struct phys *p, uint64_t gpa)
+{
+    if (p->huge.asked && !atomic_load_explicit(&p->huge.asked[(gpa - p->ram_gpa) / PHYS_HUGE_BYTES],
+                                               memory_order_relaxed))
+        phys_ask_huge(p, gpa);
+}
+/* All of [gpa, gpa+len), RAM, will be used. */
+void phys_back(struct phys *p, uint64_t gpa, uint64_t len_bytes);
 
 /* Can code be fetched from there? */
 static inline bool phys_is_code(const struct phys *p, uint64_t gpa, uint64_t len_bytes)
@@ -128,3 +154,15 @@ void phys_print(const struct phys *p, FILE *out);
 
 /* The region that holds [gpa, gpa+size), or NULL. */
 const struct phys_region *phys_find(const struct phys *p, uint64_t gpa, unsigned size);
+
+/* ---- For this folder ----------------------------------------------------------- */
+
+/* Host addresses, not accessible, of which base + origin is where a huge page may begin. NULL: the
+ * host has none left. */
+uint8_t *reserve_aligned(uint64_t bytes, uint64_t origin);
+
+/* ---- huge.c, for phys.c -------------------------------------------------------- */
+
+void phys_huge_fini(struct phys *p);
+/* What has been given back whole will be asked for again. */
+void phys_huge_discarded(struct phys *p, uint64_t gpa, uint64_t len_bytes);

@@ -105,6 +105,13 @@ static void free_window(struct window *w)
     release(w, sizeof *w);
 }
 
+/* From a window's base to its first page, which begins where a huge page of the host's may, as
+ * large leaves do. */
+static uint64_t origin_at(bool upper)
+{
+    return WINDOW_OFF + (upper ? 0 : VIEW_AT);
+}
+
 /* Where things are, once the addresses are reserved. */
 static void lay_out(struct window *w, uint64_t bound)
 {
@@ -133,7 +140,7 @@ struct window *window_open(struct windows *ws, uint64_t bound)
     w->all = ws;
     w->pieces = WINDOW_PIECES_MIN;
     range_clear(&w->large);
-    w->base = reserve(RESERVED_BYTES, PROT_NONE);
+    w->base = reserve_aligned(RESERVED_BYTES, origin_at(bound >> 63));
     w->page = reserve(WINDOW_N_PAGES * sizeof *w->page, PROT_READ | PROT_WRITE);
     w->where = reserve(where_bytes(w), PROT_READ | PROT_WRITE);
     lay_out(w, bound);

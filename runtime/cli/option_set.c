@@ -301,6 +301,16 @@ static bool set_window(struct options *o, const char *value, struct err *e)
     return true;
 }
 
+static bool set_huge_pages(struct options *o, const char *value, struct err *e)
+{
+    int i = word_index(value, "auto,off");
+
+    if (i < 0)
+        return err_set(e, "--huge-pages %s: not known; auto or off", value);
+    o->small_pages = i == 1;
+    return true;
+}
+
 static bool set_lrsc(struct options *o, const char *value, struct err *e)
 {
     int i = word_index(value, "value,strict");

@@ -332,6 +332,7 @@ void boot_commit(struct boot_plan *p, struct phys *phys)
         const struct boot_part *part = &p->part[i];
 
         CHECK(phys_is_ram(phys, part->gpa, part->len_bytes));
+        phys_back(phys, part->gpa, part->data_len);
         memcpy(phys_ptr(phys, part->gpa), part->data, part->data_len);
     }
     p->n_parts = 0;

@@ -161,6 +161,8 @@ struct machine *machine_create(const struct machine_config *cfg,
     }
     machine_monitor_init(m);
     create_board(m);
+    if (run->huge_pages)
+        phys_use_huge_pages(&m->phys);
     boot_commit(&m->plan, &m->phys);
     return m;
 }

@@ -18,6 +18,7 @@ struct machine_run_config {
     unsigned cache_segments;
     uint64_t stress_seed; /* of the cache; 0: off */
     enum window_policy windows;
+    bool huge_pages; /* RAM in the host's, as far as it has any */
     bool no_links;
     bool virtual_time;
     bool evaluate_first;

@@ -110,6 +110,11 @@ static void the_translator(void **state)
     assert_int_equal(cli_o.stress, STRESS_REGS | STRESS_IRQ);
     assert_int_equal(cli_o.stress_seed, 7);
     bad("x --engine turbo", "jit, interp or check");
+    bad("x --huge-pages on", "auto or off");
+    good("x --huge-pages=off");
+    assert_true(cli_o.small_pages);
+    good("x --huge-pages auto");
+    assert_false(cli_o.small_pages);
     bad("x --lrsc qemu", "value or strict");
     good("x --lrsc value");
     assert_false(cli_o.strict_lrsc);
