@@ -47,6 +47,7 @@ struct hart_stats {
     uint64_t traps, interrupts, runs, store_faults;
     uint64_t hot;  /* blocks translated again, with cells */
     uint64_t wild; /* accesses that lost their cell */
+    uint64_t word_sleeps;
 };
 
 struct hart;

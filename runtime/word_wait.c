@@ -43,7 +43,9 @@ void hart_sleep_on_word(struct hart *h, const void *word, unsigned size, uint64_
     atomic_store(&h->word_size, size);
     atomic_store(&h->word_value, value);
     atomic_fetch_or(&t->word_waiters, bit(h->n));
-    if (!has_changed(h))
+    if (!has_changed(h)) {
+        h->stats.word_sleeps++;
         hart_sleep(h, timeout_ns);
+    }
     atomic_fetch_and(&t->word_waiters, ~bit(h->n));
 }

@@ -202,6 +202,7 @@ part_smp()
     many litmus-planted 300 tests/litmus/run.py --planted --harts 2 --modes builtin --rounds 20000
     many litmus-strict 120 tests/litmus/run.py --strict --tests lrsc --rounds 5000
     many litmus-strict-planted 120 tests/litmus/run.py --planted --strict --tests lrsc --harts 2 --modes builtin
+    many spin 60 tests/guest/spin.sh
     many torture 300 tests/guest/torture.py --seconds 60
     many smp-boots 300 tests/guest/smp-boots
     many smp-boots-strict 300 tests/guest/smp-boots --harts 2,4 --lrsc=strict
