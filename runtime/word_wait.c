@@ -1,10 +1,12 @@
-/* A hart that spins for a word of guest memory sleeps, where there are more harts than host
- * processors; others wake it when the word has changed.
+/* A hart that has spun for long for a word of guest memory sleeps; others wake it when the word has
+ * changed.
  *
- * Spinning would take the time of him who is to change it. Worse, locks are handed on in turn: each
- * owner must come to run before the next, so all would wait for the host to come round to him,
- * again and again. But no store tells who waits for it. So harts look at the words of those who
- * sleep whenever they come round their loops, which is every few microseconds where a kernel works.
+ * Where there are more harts than host processors, spinning would take the time of him who is to
+ * change it. Worse, locks are handed on in turn: each owner must come to run before the next, so
+ * all would wait for the host to come round to him, again and again.
+ *
+ * But no store tells who waits for it. So harts look at the words of those who sleep whenever they
+ * come round their loops, which is every few microseconds where a kernel works.
  *
  * Nobody is missed for longer than the sleeper's time limit: who stores and comes round may not see
  * yet that another has lain down, and that one may not see the store; the next who comes round sees

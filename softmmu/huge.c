@@ -57,14 +57,17 @@ void phys_huge_fini(struct phys *p)
 
 static void ask_no_more(struct phys *p)
 {
+    atomic_store_explicit(&p->huge.given_up, true, memory_order_relaxed);
     for (uint64_t i = 0; i < n_chunks(p); i++)
         atomic_store_explicit(&p->huge.asked[i], ASKED, memory_order_relaxed);
 }
 
-/* A host that knows no such call, or has no huge pages, will not have them later. */
+/* A host that knows no such call, or has no huge pages, will not have them later. One that searches
+ * for long and then refuses costs as much as one that gives. */
 static bool are_of_no_use(const struct phys *p, int error)
 {
-    uint64_t n = atomic_load_explicit(&p->huge.n_given, memory_order_relaxed);
+    uint64_t n = atomic_load_explicit(&p->huge.n_given, memory_order_relaxed) +
+                 atomic_load_explicit(&p->huge.n_refused, memory_order_relaxed);
 
     return error == EINVAL ||
            (n >= TRIED &&
@@ -105,6 +108,8 @@ void phys_huge_discarded(struct phys *p, uint64_t gpa, uint64_t len_bytes)
     uint64_t first = (gpa - p->ram_gpa + PHYS_HUGE_BYTES - 1) / PHYS_HUGE_BYTES;
     uint64_t end = (gpa - p->ram_gpa + len_bytes) / PHYS_HUGE_BYTES;
 
-    for (uint64_t i = first; p->huge.asked && i < end; i++)
+    if (!p->huge.asked || atomic_load_explicit(&p->huge.given_up, memory_order_relaxed))
+        return;
+    for (uint64_t i = first; i < end; i++)
         atomic_store_explicit(&p->huge.asked[i], 0, memory_order_relaxed);
 }

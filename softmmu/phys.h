@@ -36,6 +36,7 @@ struct phys_region {
 struct phys_huge {
     _Atomic uint8_t *asked; /* by 2 MiB of RAM: nobody need ask (again); NULL: off */
     _Atomic uint64_t n_given, n_refused, ns;
+    _Atomic bool given_up; /* for good: what is given back is not asked for either */
 };
 
 struct phys {

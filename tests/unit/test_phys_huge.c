@@ -174,10 +174,12 @@ static void what_is_given_back_is_zeros_and_is_asked_for_again(void **state)
     (void)state;
     phys_use_huge_pages(&p);
     phys_back(&p, RAM, 3 * HUGE);
-    uint64_t n = n_asked();
-
     if (p.huge.n_refused > 0)
         skip();
+    /* So many that a host under load is not found slow on the way. */
+    atomic_store(&p.huge.n_given, 1000000);
+    uint64_t n = n_asked();
+
     memset(p.store, 1, 3 * HUGE);
     assert_true(phys_discard(&p, RAM + PAGE, HUGE + PAGE)); /* all of none */
     phys_touch(&p, RAM);
@@ -222,6 +224,31 @@ static void a_few_slow_answers_do_not_count(void **state)
     assert_int_equal(p.huge.n_given, 2);
 }
 
+static void what_is_given_back_to_a_slow_host_is_not_asked_for_again(void **state)
+{
+    (void)state;
+    phys_use_huge_pages(&p);
+    atomic_store(&p.huge.n_given, 100);
+    atomic_store(&p.huge.ns, UINT64_C(4000000000));
+    phys_touch(&p, RAM);
+    assert_int_equal(n_asked(), 101);
+    assert_true(phys_discard(&p, RAM, 3 * HUGE));
+    phys_touch(&p, RAM + HUGE);
+    assert_int_equal(n_asked(), 101);
+}
+
+static void a_host_that_is_slow_to_refuse_is_not_asked_any_more(void **state)
+{
+    (void)state;
+    phys_use_huge_pages(&p);
+    atomic_store(&p.huge.n_refused, 100);
+    atomic_store(&p.huge.ns, UINT64_C(4000000000));
+    phys_touch(&p, RAM);
+    assert_int_equal(n_asked(), 101);
+    phys_touch(&p, RAM + HUGE);
+    assert_int_equal(n_asked(), 101);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -236,6 +263,8 @@ int main(void)
         TEST(what_is_given_back_is_zeros_and_is_asked_for_again),
         TEST(a_slow_host_is_not_asked_any_more),
         TEST(a_few_slow_answers_do_not_count),
+        TEST(what_is_given_back_to_a_slow_host_is_not_asked_for_again),
+        TEST(a_host_that_is_slow_to_refuse_is_not_asked_any_more),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
