@@ -305,6 +305,20 @@ static bool stands(struct window *w, uint64_t first,
     return true;
 }
 
+/* A chunk in which nothing is mapped any more: nobody need look there, and its entries, one page of
+ * the host's, are given back. */
+static void forget_empty(struct window *w, uint64_t chunk)
+{
+    uint32_t *page = w->page + (chunk << WINDOW_CHUNK_BITS);
+
+    for (unsigned i = 0; i < 1u << WINDOW_CHUNK_BITS; i++)
+        if (page[i])
+            return;
+    madvise(page, sizeof *page << WINDOW_CHUNK_BITS, MADV_DONTNEED);
+    w->used[chunk >> 6] &= ~bit(chunk & 63);
+    w->n_used--;
+}
+
 void window_check(struct window *w, bool (*now)(void *arg, uint64_t va, struct window_leaf *leaf),
                   void *arg)
 {
@@ -314,8 +328,11 @@ void window_check(struct window *w, bool (*now)(void *arg, uint64_t va, struct w
 
         range_clear(&w->large);
         for (uint64_t i = next_used(w, 0); i < WINDOW_N_PAGES; i = next_used(w, i + PAGES_MIDDLE))
-            if (!stands(w, i, now, arg))
+            if (!stands(w, i, now, arg)) {
                 unmap_pages_locked(w, i, PAGES_MIDDLE);
+                if (is_used(w, i))
+                    forget_empty(w, i >> WINDOW_CHUNK_BITS);
+            }
         log_line(LOG_mmu, "mmu: window %u: %" PRIu64 " of %" PRIu64 " pages go", w->n,
                  n_pages - w->n_pages, n_pages);
         if (w->n_pages < n_pages)

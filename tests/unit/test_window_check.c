@@ -136,6 +136,33 @@ static void what_has_changed_goes_with_its_two_mib(void **state)
     }
 }
 
+/* Where all is gone nobody looks again; where one of two 2 MiB is left, they do. */
+static void what_is_empty_is_forgotten(void **state)
+{
+    (void)state;
+    struct toy_map *first = toy_add(t, 0, KERNEL, GPA, 0x1000, ALL);
+    struct toy_map *second = toy_add(t, 0, KERNEL + MIB2, GPA + 0x1000, 0x1000, ALL);
+
+    toy_enter(t, 1, 5);
+    store_faults(KERNEL);
+    store_faults(KERNEL + MIB2);
+    assert_int_equal(window()->n_used, 1);
+    take_away(first);
+    fence_all();
+    assert_int_equal(window()->n_used, 1);
+    take_away(second);
+    fence_all();
+    assert_int_equal(window()->n_used, 0);
+    assert_int_equal(window()->n_pages, 0);
+    first->flags = ALL;
+    store_faults(KERNEL);
+    assert_int_equal(window()->n_used, 1);
+    assert_true(can_write(KERNEL));
+    first->gpa += 0x3000;
+    fence_all();
+    assert_false(can_read(KERNEL));
+}
+
 /* One that was mapped without the right to store does not need it. */
 static void a_page_for_loads_needs_no_right_to_store(void **state)
 {
@@ -250,6 +277,7 @@ int main(void)
         TEST(what_is_as_it_was_stays),
         TEST(the_tables_are_emptied),
         TEST(what_has_changed_goes_with_its_two_mib),
+        TEST(what_is_empty_is_forgotten),
         TEST(a_page_for_loads_needs_no_right_to_store),
         TEST(a_leaf_that_has_changed_goes),
         TEST(a_leaf_of_another_size_goes),
