@@ -92,6 +92,6 @@ void hart_set_due(struct hart *h, uint64_t icount);
  * early. Harts that take turns have a clock of their own: there it is until hart_set_due(). */
 void hart_sleep(struct hart *h, uint64_t timeout_ns);
 /* The same, or until another hart that comes round its loop finds that the word (of size bytes, in
- * guest RAM's plain view) is not `value` any more. From events.rest. */
-void hart_sleep_on_word(struct hart *h, const void *word, unsigned size, uint64_t value,
+ * guest RAM's plain view) is not `value` any more. True: it is something else. From events.rest. */
+bool hart_sleep_on_word(struct hart *h, const void *word, unsigned size, uint64_t value,
                         uint64_t timeout_ns);

@@ -36,7 +36,7 @@ void word_wake(struct tcache *t)
     }
 }
 
-void hart_sleep_on_word(struct hart *h, const void *word, unsigned size, uint64_t value,
+bool hart_sleep_on_word(struct hart *h, const void *word, unsigned size, uint64_t value,
                         uint64_t timeout_ns)
 {
     struct tcache *t = h->tc;
@@ -50,4 +50,5 @@ void hart_sleep_on_word(struct hart *h, const void *word, unsigned size, uint64_
         hart_sleep(h, timeout_ns);
     }
     atomic_fetch_and(&t->word_waiters, ~bit(h->n));
+    return has_changed(h);
 }

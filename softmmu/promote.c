@@ -213,6 +213,7 @@ static bool leaf_now(void *arg, uint64_t va, struct window_leaf *leaf)
 
 void window_recheck(struct mmu *m)
 {
+    DCHECK(m->slot == &m->common.slot && "it walks by what is in force");
     window_check(m->slot->window, leaf_now, m);
 }
 

@@ -247,7 +247,8 @@ void hart_rest(void *arg)
     if (!r.reserved || !phys_is_ram(&h->m->phys, r.gpa, r.size))
         return;
     rv_away(&h->cpu);
-    hart_sleep_on_word(h->hart, phys_ptr(&h->m->phys, r.gpa), r.size, r.value, REST_NS);
+    if (hart_sleep_on_word(h->hart, phys_ptr(&h->m->phys, r.gpa), r.size, r.value, REST_NS))
+        h->n_spins = 0; /* the next wait is another one, and may be short */
     rv_back(&h->cpu);
     h->spun_at = ticks_of(h);
 }

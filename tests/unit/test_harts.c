@@ -339,14 +339,15 @@ static void a_sleeper_is_stopped(void **state)
  */
 
 static _Atomic unsigned word_size;
-static _Atomic unsigned n_rests;
+static _Atomic unsigned n_rests, n_changed;
 
 static void rest_on_data(void *arg)
 {
     struct toy_world *w = arg;
     uint64_t value = word_size == 8 ? 7 : UINT64_MAX << 32 | 7; /* no matter what is above */
 
-    hart_sleep_on_word(w->hart, phys_ptr(&w->phys, DATA), word_size, value, UINT64_MAX);
+    if (hart_sleep_on_word(w->hart, phys_ptr(&w->phys, DATA), word_size, value, UINT64_MAX))
+        atomic_fetch_add(&n_changed, 1);
     atomic_fetch_add(&n_rests, 1);
 }
 
@@ -391,6 +392,7 @@ static void who_sleeps_on_a_word_is_waked_by_who_comes_round(void **state)
 
     begin(state);
     atomic_store(&n_rests, 0);
+    atomic_store(&n_changed, 0);
     b->world->hart->config.events.rest = rest_on_data;
     TOY(a, at, ADDI, 3, 3, 1);
     TOY(a, at, ST, 3, 6, 0);
@@ -417,9 +419,11 @@ static void who_sleeps_on_a_word_is_waked_by_who_comes_round(void **state)
     /* It has changed already; and a kick ends it, too. */
     hart_kick(b->world->hart, PENDING_REST);
     await_rests(3);
+    assert_int_equal(atomic_load(&n_changed), 3);
     rest_until_asleep(8);
     hart_kick(b->world->hart, PENDING_LEAVE);
     await_rests(4);
+    assert_int_equal(atomic_load(&n_changed), 3);
     assert_int_equal(atomic_load(&a->world->tcache->word_waiters), 0);
     stop(&r);
     end();
