@@ -1,17 +1,10 @@
 #include "runtime/host_time.h"
 
-#include <time.h>
 #include <x86intrin.h>
 
+#include "dbt/base/clock.h"
+
 enum { NS_PER_TICK = 100, MIN_NS = 5000000 };
-
-static uint64_t monotonic_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
 
 /* A pair of readings that belong together: the closest of a few tries, so that a
  * preemption between the two does not count. */
@@ -21,7 +14,7 @@ static void read_pair(uint64_t *tsc, uint64_t *ns)
 
     for (unsigned k = 0; k < 8; k++) {
         uint64_t before = __rdtsc();
-        uint64_t now = monotonic_ns();
+        uint64_t now = clock_ns(CLOCK_MONOTONIC);
         uint64_t after = __rdtsc();
 
         if (after - before < best) {

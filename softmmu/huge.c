@@ -14,10 +14,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <time.h>
 
 #include "dbt/base/check.h"
-#include "dbt/base/log.h"
+#include "dbt/base/clock.h"
 #include "softmmu/phys.h"
 
 #ifndef MADV_COLLAPSE
@@ -25,14 +24,6 @@
 #endif
 
 enum { ASKED = 1, TRIED = 4 /* before it is seen what they cost */, SLOW_US = 600 };
-
-static uint64_t clock_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
 
 static uint64_t n_chunks(const struct phys *p)
 {
@@ -79,7 +70,7 @@ static bool are_of_no_use(const struct phys *p, int error)
  * is the one that is used. */
 void phys_ask_huge(struct phys *p, uint64_t gpa)
 {
-    uint64_t chunk = (gpa - p->ram_gpa) / PHYS_HUGE_BYTES, from = clock_ns();
+    uint64_t chunk = (gpa - p->ram_gpa) / PHYS_HUGE_BYTES, from = clock_ns(CLOCK_MONOTONIC);
     uint8_t *at = p->ram + chunk * PHYS_HUGE_BYTES;
 
     if (atomic_exchange(&p->huge.asked[chunk], ASKED))
@@ -90,7 +81,7 @@ void phys_ask_huge(struct phys *p, uint64_t gpa)
     madvise(at, PHYS_HUGE_BYTES, MADV_DONTNEED);
     atomic_fetch_add_explicit(error ? &p->huge.n_refused : &p->huge.n_given, 1,
                               memory_order_relaxed);
-    atomic_fetch_add_explicit(&p->huge.ns, clock_ns() - from, memory_order_relaxed);
+    atomic_fetch_add_explicit(&p->huge.ns, clock_ns(CLOCK_MONOTONIC) - from, memory_order_relaxed);
     if (are_of_no_use(p, error))
         ask_no_more(p);
 }

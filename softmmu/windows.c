@@ -2,10 +2,10 @@
 #define _GNU_SOURCE
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <time.h>
 
 #include "dbt/base/bits.h"
 #include "dbt/base/check.h"
+#include "dbt/base/clock.h"
 #include "softmmu/track.h"
 #include "softmmu/window.h"
 
@@ -19,22 +19,14 @@ enum {
 _Static_assert(sizeof(struct mmu_view) + WINDOW_GUARD < WINDOW_OFF, "a guard before the origin");
 _Static_assert(WINDOW_OFF % PAGE_SIZE == 0 && VIEW_AT % PAGE_SIZE == 0, "pages");
 
-static uint64_t read_clock(clockid_t clock)
-{
-    struct timespec t;
-
-    clock_gettime(clock, &t);
-    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
 uint64_t window_clock(void)
 {
-    return read_clock(CLOCK_MONOTONIC);
+    return clock_ns(CLOCK_MONOTONIC);
 }
 
 uint64_t window_work(void)
 {
-    return read_clock(CLOCK_THREAD_CPUTIME_ID);
+    return clock_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
 static void *reserve(uint64_t bytes, int prot)

@@ -8,9 +8,9 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "dbt/base/clock.h"
 #include "devices/host/net_private.h"
 
 enum { LENGTH = 4, IN_ROOM = 4 * (LENGTH + NET_MAX_FRAME), MAX_SENT = 65535, AGAIN_MS = 500 };
@@ -29,10 +29,7 @@ struct passt {
 
 static int64_t now_ms(void)
 {
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec * INT64_C(1000) + t.tv_nsec / 1000000;
+    return (int64_t)(clock_ns(CLOCK_MONOTONIC) / 1000000);
 }
 
 /* The guest sees that its cable is out. */

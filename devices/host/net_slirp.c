@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "dbt/base/clock.h"
 #include "dbt/base/log.h"
 #include "devices/host/net_private.h"
 
@@ -53,13 +53,10 @@ static void guest_error(const char *text, void *opaque)
     log_line(LOG_net, "libslirp: %s", text);
 }
 
-static int64_t clock_ns(void *opaque)
+static int64_t now_ns(void *opaque)
 {
-    struct timespec t;
-
     (void)opaque;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
+    return (int64_t)clock_ns(CLOCK_MONOTONIC);
 }
 
 static void *timer_new(SlirpTimerCb due, void *arg, void *opaque)
@@ -105,7 +102,7 @@ static void notify(void *opaque)
 static const SlirpCb callbacks = {
     .send_packet = send_packet,
     .guest_error = guest_error,
-    .clock_get_ns = clock_ns,
+    .clock_get_ns = now_ns,
     .timer_new = timer_new,
     .timer_free = timer_free,
     .timer_mod = timer_mod,
@@ -171,13 +168,13 @@ static void wait_for(void *backend, struct net_polls *p, bool paused)
         limit(&p->timeout_ms, timeout);
     for (const struct timer *t = s->timers; t; t = t->next)
         if (t->at_ms != INT64_MAX)
-            limit(&p->timeout_ms, t->at_ms - clock_ns(s) / NS_PER_MS);
+            limit(&p->timeout_ms, t->at_ms - now_ns(s) / NS_PER_MS);
 }
 
 /* A timer sets itself again, and others; none goes away by it. */
 static void serve_timers(struct slirp_net *s)
 {
-    int64_t now_ms = clock_ns(s) / NS_PER_MS;
+    int64_t now_ms = now_ns(s) / NS_PER_MS;
 
     for (struct timer *t = s->timers; t; t = t->next) {
         if (t->at_ms > now_ms)

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <x86intrin.h>
 
+#include "dbt/base/clock.h"
 #include "dbt/base/tsan.h"
 #include "runtime/system/machine_int.h"
 
@@ -37,13 +38,11 @@ uint64_t machine_ir_time(struct cpu_state *s)
 uint64_t machine_wall_ns(void *arg)
 {
     struct machine *m = arg;
-    struct timespec t;
 
     if (m->run.virtual_time)
         return UINT64_C(1700000000000000000) +
                (machine_ticks(m) - m->hart[0].cpu.s.time_add) * NS_PER_TICK;
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+    return clock_ns(CLOCK_REALTIME);
 }
 
 /* From now until `at`; 0: it is there. What is further away than the host can tell is never. */
