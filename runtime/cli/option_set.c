@@ -57,6 +57,15 @@ static int word_index(const char *value, const char *words)
     }
 }
 
+/* *i: the index of `value` in `words`. known: the same words, for the line that says that it is not
+ * there. */
+static bool choose(int *i, const char *option, const char *value, const char *words,
+                   const char *known, struct err *e)
+{
+    *i = word_index(value, words);
+    return *i >= 0 || err_set(e, "%s %s: not known; %s", option, value, known);
+}
+
 /* ---- What to run ---------------------------------------------------------------------- */
 
 static bool set_firmware_file(struct options *o, const char *path, struct err *e)
@@ -90,12 +99,12 @@ static bool set_bios(struct options *o, const char *value, struct err *e)
 
 static bool set_as(struct options *o, const char *value, struct err *e)
 {
-    int i = word_index(value, "machine,supervisor");
+    int i;
 
     if (option_is(value, "user"))
         return err_set(e, "--as user: user mode is not there yet");
-    if (i < 0)
-        return err_set(e, "--as %s: not known; machine or supervisor", value);
+    if (!choose(&i, "--as", value, "machine,supervisor", "machine or supervisor", e))
+        return false;
     o->machine.as = i == 0 ? AS_MACHINE : AS_SUPERVISOR;
     return true;
 }
@@ -236,10 +245,10 @@ static bool set_monitor(struct options *o, const char *value, struct err *e)
 
 static bool set_time(struct options *o, const char *value, struct err *e)
 {
-    int i = word_index(value, "host,virtual");
+    int i;
 
-    if (i < 0)
-        return err_set(e, "--time %s: not known; host or virtual", value);
+    if (!choose(&i, "--time", value, "host,virtual", "host or virtual", e))
+        return false;
     o->host_time_given = i == 0;
     o->virtual_time = i == 1;
     return true;
@@ -273,50 +282,50 @@ static bool set_accel(struct options *o, const char *value, struct err *e)
 
 static bool set_engine(struct options *o, const char *value, struct err *e)
 {
-    int i = word_index(value, "jit,interp,check");
+    int i;
 
-    if (i < 0)
-        return err_set(e, "--engine %s: not known; jit, interp or check", value);
+    if (!choose(&i, "--engine", value, "jit,interp,check", "jit, interp or check", e))
+        return false;
     o->engine = (enum engine)i;
     return true;
 }
 
 static bool set_tier(struct options *o, const char *value, struct err *e)
 {
-    int i = word_index(value, "auto,1");
+    int i;
 
-    if (i < 0)
-        return err_set(e, "--tier %s: not known; auto or 1", value);
+    if (!choose(&i, "--tier", value, "auto,1", "auto or 1", e))
+        return false;
     o->tier = i == 0 ? TIER_AUTO : TIER_1;
     return true;
 }
 
 static bool set_window(struct options *o, const char *value, struct err *e)
 {
-    int i = word_index(value, "off,auto,always");
+    int i;
 
-    if (i < 0)
-        return err_set(e, "--window %s: not known; auto, off or always", value);
+    if (!choose(&i, "--window", value, "off,auto,always", "auto, off or always", e))
+        return false;
     o->windows = (enum window_policy)i;
     return true;
 }
 
 static bool set_huge_pages(struct options *o, const char *value, struct err *e)
 {
-    int i = word_index(value, "auto,off");
+    int i;
 
-    if (i < 0)
-        return err_set(e, "--huge-pages %s: not known; auto or off", value);
-    o->small_pages = i == 1;
+    if (!choose(&i, "--huge-pages", value, "auto,off", "auto or off", e))
+        return false;
+    o->huge_pages = i == 0;
     return true;
 }
 
 static bool set_lrsc(struct options *o, const char *value, struct err *e)
 {
-    int i = word_index(value, "value,strict");
+    int i;
 
-    if (i < 0)
-        return err_set(e, "--lrsc %s: not known; value or strict", value);
+    if (!choose(&i, "--lrsc", value, "value,strict", "value or strict", e))
+        return false;
     o->strict_lrsc = i == 1;
     return true;
 }

@@ -200,7 +200,6 @@ int cli_parse(struct options *o, int argc, char **argv, struct err *e)
     *o = (struct options){
         .machine = {.ram_len = UINT64_C(1) << 30, .n_harts = 1, .serial = "mon:stdio"},
         .windows = WINDOWS_AUTO,
-        .small_pages = true,
         .cache_size = UINT64_C(256) << 20,
         .filter_last = UINT64_MAX,
     };

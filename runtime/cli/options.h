@@ -50,7 +50,7 @@ struct options {
     enum engine engine;
     enum tier tier;
     enum window_policy windows;
-    bool small_pages;
+    bool huge_pages;
     const char *opt_list; /* NULL: the default */
     uint64_t cache_size;  /* bytes */
     uint32_t stress;      /* enum cli_stress */

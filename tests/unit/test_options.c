@@ -112,9 +112,9 @@ static void the_translator(void **state)
     bad("x --engine turbo", "jit, interp or check");
     bad("x --huge-pages on", "auto or off");
     good("x --huge-pages=off");
-    assert_true(cli_o.small_pages);
+    assert_false(cli_o.huge_pages);
     good("x --huge-pages auto");
-    assert_false(cli_o.small_pages);
+    assert_true(cli_o.huge_pages);
     bad("x --lrsc qemu", "value or strict");
     good("x --lrsc value");
     assert_false(cli_o.strict_lrsc);
