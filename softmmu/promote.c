@@ -190,13 +190,12 @@ static bool peek(struct mmu *m, uint64_t va, struct peeked *p)
 /* Is physical protection for the 2 MiB from gpa on the same, and allows what the leaf does? */
 static bool allows_leaf(struct mmu *m, uint64_t gpa, bool write)
 {
-    const unsigned bytes = 1u << 21;
     const uint64_t rights = m->now.data_rights;
     bool whole;
 
-    return phys_is_ram(m->phys, gpa, bytes) &&
-           m->guest->allowed(m->s, gpa, bytes, MMU_LOAD, rights, &whole) &&
-           (!write || m->guest->allowed(m->s, gpa, bytes, MMU_STORE, rights, &whole));
+    return phys_is_ram(m->phys, gpa, MIDDLE_BYTES) &&
+           m->guest->allowed(m->s, gpa, MIDDLE_BYTES, MMU_LOAD, rights, &whole) &&
+           (!write || m->guest->allowed(m->s, gpa, MIDDLE_BYTES, MMU_STORE, rights, &whole));
 }
 
 static bool leaf_now(void *arg, uint64_t va, struct window_leaf *leaf)
@@ -207,8 +206,8 @@ static bool leaf_now(void *arg, uint64_t va, struct window_leaf *leaf)
     if (!peek(m, va, &p))
         return false;
     *leaf = (struct window_leaf){page_of(p.map.gpa), p.map.page_len, p.write};
-    return p.map.page_len < UINT64_C(1) << 21 ||
-           allows_leaf(m, align_down(p.map.gpa, UINT64_C(1) << 21), p.map.write);
+    return p.map.page_len < MIDDLE_BYTES ||
+           allows_leaf(m, align_down(p.map.gpa, MIDDLE_BYTES), p.map.write);
 }
 
 void window_recheck(struct mmu *m)
@@ -226,13 +225,13 @@ static void note_mapped(struct mmu *m, uint64_t n)
  * for all of them. */
 static bool map_leaf(struct mmu *m, uint64_t va, const struct peeked *p)
 {
-    const uint64_t bytes = UINT64_C(1) << 21;
-    const uint64_t gpa = align_down(p->map.gpa, bytes);
+    const uint64_t gpa = align_down(p->map.gpa, MIDDLE_BYTES);
 
-    if (p->map.page_len < bytes || p->write != p->map.write || !allows_leaf(m, gpa, p->write))
+    if (p->map.page_len < MIDDLE_BYTES || p->write != p->map.write ||
+        !allows_leaf(m, gpa, p->write))
         return false;
-    note_mapped(m, bytes / PAGE_SIZE);
-    window_map(m->slot->window, align_down(va, bytes), gpa, (unsigned)(bytes / PAGE_SIZE), p->write,
+    note_mapped(m, PAGES_MIDDLE);
+    window_map(m->slot->window, align_down(va, MIDDLE_BYTES), gpa, PAGES_MIDDLE, p->write,
                p->map.page_len);
     return true;
 }

@@ -14,8 +14,6 @@
 
 enum {
     SMALL_MS = 200, /* between two times that what was mapped page by page goes */
-    PAGES_MIDDLE = 512,
-    MIDDLE_BYTES = PAGES_MIDDLE * PAGE_SIZE,
     CHUNKS_KEPT = 1024,
     POPULATE_MAX = 16, /* pages: more are mapped by the host as they are touched */
     SHUNNED = 8,       /* drops of a page */

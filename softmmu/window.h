@@ -19,6 +19,8 @@
 #include "softmmu/windows.h"
 
 enum {
+    PAGES_MIDDLE = 512, /* of a leaf of 2 MiB, which a fence drops as one */
+    MIDDLE_BYTES = PAGES_MIDDLE * PAGE_SIZE,
     WINDOW_CHUNK_BITS = 10,     /* 4 MiB of guest addresses for a bit of window.used */
     WINDOW_PIECES_MIN = 4,      /* host mappings of an empty one: base, view, origin, end */
     WINDOWS_PIECES_MAX = 32000, /* of all: of vm.max_map_count, 65530; track.c has 24,000 */

@@ -2,7 +2,7 @@
  * writes a page which is not mapped so fails instead of raising a signal. */
 #pragma once
 
-#include "tests/lib/toy_guest.h"
+#include "tests/lib/toy_kernel.h"
 
 #include <unistd.h>
 
@@ -30,20 +30,35 @@ static inline void begin(enum window_policy policy)
     begin_as(policy, &toy_guest);
 }
 
+static inline int set_up_as(enum window_policy policy, const struct mmu_guest *guest)
+{
+    assert_int_equal(pipe(pipe_fd), 0);
+    begin_as(policy, guest);
+    return 0;
+}
+
 static inline int setup(void **state)
 {
     (void)state;
-    assert_int_equal(pipe(pipe_fd), 0);
-    begin(WINDOWS_ALWAYS);
-    return 0;
+    return set_up_as(WINDOWS_ALWAYS, &toy_guest);
 }
 
 static inline int setup_auto(void **state)
 {
     (void)state;
-    assert_int_equal(pipe(pipe_fd), 0);
-    begin(WINDOWS_AUTO);
-    return 0;
+    return set_up_as(WINDOWS_AUTO, &toy_guest);
+}
+
+static inline int setup_kernel(void **state)
+{
+    (void)state;
+    return set_up_as(WINDOWS_ALWAYS, &toy_kernel);
+}
+
+static inline int setup_kernel_auto(void **state)
+{
+    (void)state;
+    return set_up_as(WINDOWS_AUTO, &toy_kernel);
 }
 
 static inline int teardown(void **state)
@@ -62,6 +77,11 @@ static inline int teardown(void **state)
 static inline void enter(uint64_t key, uint32_t asid)
 {
     toy_switch(t, key, asid, TOY_USER, TOY_USER, 0);
+}
+
+static inline struct window *kernel_window(void)
+{
+    return t->mmu->common.slot.window;
 }
 
 /* As samples see it. */

@@ -197,12 +197,19 @@ static void what_is_given_back_is_zeros_and_is_asked_for_again(void **state)
     assert_true(p.store[HUGE] == 0 && p.ram[3 * HUGE - 1] == 0);
 }
 
+/* Who asks next finds that so many answers have taken 4 s. */
+static void use_slow_host(uint64_t n_given, uint64_t n_refused)
+{
+    phys_use_huge_pages(&p);
+    atomic_store(&p.huge.n_given, n_given);
+    atomic_store(&p.huge.n_refused, n_refused);
+    atomic_store(&p.huge.ns, UINT64_C(4000000000));
+}
+
 static void a_slow_host_is_not_asked_any_more(void **state)
 {
     (void)state;
-    phys_use_huge_pages(&p);
-    atomic_store(&p.huge.n_given, 3);
-    atomic_store(&p.huge.ns, UINT64_C(4000000000));
+    use_slow_host(3, 0);
     phys_touch(&p, RAM);
     if (p.huge.n_given == 3)
         skip();
@@ -215,8 +222,7 @@ static void a_slow_host_is_not_asked_any_more(void **state)
 static void a_few_slow_answers_do_not_count(void **state)
 {
     (void)state;
-    phys_use_huge_pages(&p);
-    atomic_store(&p.huge.ns, UINT64_C(4000000000));
+    use_slow_host(0, 0);
     phys_touch(&p, RAM);
     if (p.huge.n_given == 0)
         skip();
@@ -227,9 +233,7 @@ static void a_few_slow_answers_do_not_count(void **state)
 static void what_is_given_back_to_a_slow_host_is_not_asked_for_again(void **state)
 {
     (void)state;
-    phys_use_huge_pages(&p);
-    atomic_store(&p.huge.n_given, 100);
-    atomic_store(&p.huge.ns, UINT64_C(4000000000));
+    use_slow_host(100, 0);
     phys_touch(&p, RAM);
     assert_int_equal(n_asked(), 101);
     assert_true(phys_discard(&p, RAM, 3 * HUGE));
@@ -240,9 +244,7 @@ static void what_is_given_back_to_a_slow_host_is_not_asked_for_again(void **stat
 static void a_host_that_is_slow_to_refuse_is_not_asked_any_more(void **state)
 {
     (void)state;
-    phys_use_huge_pages(&p);
-    atomic_store(&p.huge.n_refused, 100);
-    atomic_store(&p.huge.ns, UINT64_C(4000000000));
+    use_slow_host(0, 100);
     phys_touch(&p, RAM);
     assert_int_equal(n_asked(), 101);
     phys_touch(&p, RAM + HUGE);

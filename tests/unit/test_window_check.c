@@ -1,25 +1,11 @@
 /* softmmu: what a fence of all addresses leaves of a kernel's window: what is mapped as the page
  * table still says. Others of its fences: test_window_upper.c. */
-#include "tests/lib/toy_kernel.h"
 #include "tests/lib/toy_windows.h"
 
 #define KERNEL UINT64_C(0xffffffff80000000)
 #define OTHER  (KERNEL + 8 * MIB2) /* far enough for 2 MiB of its own */
 #define LARGE  UINT64_C(0xffffffd000000000)
 enum { ALL = TOY_R | TOY_W | TOY_X | TOY_G };
-
-static int setup_kernel(void **state)
-{
-    (void)state;
-    assert_int_equal(pipe(pipe_fd), 0);
-    begin_as(WINDOWS_ALWAYS, &toy_kernel);
-    return 0;
-}
-
-static struct window *window(void)
-{
-    return t->mmu->common.slot.window;
-}
 
 /* The window is asked when it is next entered, here by another space. */
 static void fence_all(void)
@@ -40,7 +26,7 @@ static void what_is_as_it_was_stays(void **state)
     load_faults(KERNEL + 0x5000);
     store_faults(OTHER);
     store_faults(LARGE + MIB2);
-    uint64_t n_pages = window()->n_pages;
+    uint64_t n_pages = kernel_window()->n_pages;
 
     for (unsigned i = 0; i < 4; i++) {
         toy_enter(t, 1, 5);
@@ -57,7 +43,7 @@ static void what_is_as_it_was_stays(void **state)
         assert_true(can_write(KERNEL) && can_read(KERNEL + 0x5000));
         assert_true(can_write(OTHER) && can_write(OTHER + MIB2 - 1));
         assert_true(can_write(LARGE + MIB2) && !can_read(LARGE));
-        assert_int_equal(window()->n_pages, n_pages);
+        assert_int_equal(kernel_window()->n_pages, n_pages);
     }
     assert_int_equal(ws->stats.drops, 0);
 }
@@ -129,7 +115,7 @@ static void what_has_changed_goes_with_its_two_mib(void **state)
         fence_all();
         assert_false(can_read(p->va) || can_read(KERNEL));
         assert_true(can_write(OTHER));
-        assert_int_equal(window()->n_pages, 1);
+        assert_int_equal(kernel_window()->n_pages, 1);
         assert_int_equal(ws->stats.drops, i + 1);
         *p = before;
         t->forbidden_len = 0;
@@ -146,17 +132,17 @@ static void what_is_empty_is_forgotten(void **state)
     toy_enter(t, 1, 5);
     store_faults(KERNEL);
     store_faults(KERNEL + MIB2);
-    assert_int_equal(window()->n_used, 1);
+    assert_int_equal(kernel_window()->n_used, 1);
     take_away(first);
     fence_all();
-    assert_int_equal(window()->n_used, 1);
+    assert_int_equal(kernel_window()->n_used, 1);
     take_away(second);
     fence_all();
-    assert_int_equal(window()->n_used, 0);
-    assert_int_equal(window()->n_pages, 0);
+    assert_int_equal(kernel_window()->n_used, 0);
+    assert_int_equal(kernel_window()->n_pages, 0);
     first->flags = ALL;
     store_faults(KERNEL);
-    assert_int_equal(window()->n_used, 1);
+    assert_int_equal(kernel_window()->n_used, 1);
     assert_true(can_write(KERNEL));
     first->gpa += 0x3000;
     fence_all();

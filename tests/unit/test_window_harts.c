@@ -1,6 +1,5 @@
 /* softmmu: windows of one hart while another one translates: a page of code is never writable in
  * one. */
-#include "tests/lib/toy_kernel.h"
 #include "tests/lib/toy_windows.h"
 
 #include <pthread.h>
@@ -88,14 +87,6 @@ static void what_another_hart_translates_is_never_writable(void **state)
         assert_int_equal(store_faults(OTHER(i)), WINDOW_MAPPED);
         assert_true(can_write(OTHER(i)));
     }
-}
-
-static int setup_kernel(void **state)
-{
-    (void)state;
-    assert_int_equal(pipe(pipe_fd), 0);
-    begin_as(WINDOWS_ALWAYS, &toy_kernel);
-    return 0;
 }
 
 int main(void)

@@ -1,6 +1,5 @@
 /* softmmu: windows against the host's own list of mappings: what is mapped where, with which right,
  * and how many host mappings that costs. */
-#include "tests/lib/toy_kernel.h"
 #include "tests/lib/toy_windows.h"
 
 #include <inttypes.h>
@@ -182,12 +181,12 @@ static void begin_kernel(void)
 {
     begin_as(WINDOWS_ALWAYS, &toy_kernel);
     toy_enter(t, 1, 0);
-    w = t->mmu->common.slot.window;
+    w = kernel_window();
     assert_non_null(w);
     memset(model, 0, sizeof model);
 }
 
-static int setup_kernel(void **state)
+static int setup_compared(void **state)
 {
     (void)state;
     assert_int_equal(pipe(pipe_fd), 0);
@@ -476,7 +475,7 @@ static void so_they_do_under_stress(void **state)
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup_kernel, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup_compared, teardown)
     const struct CMUnitTest tests[] = {
         TEST(the_host_has_what_the_window_says),
         TEST(so_it_does_for_the_lower_half),

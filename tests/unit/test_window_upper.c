@@ -1,6 +1,5 @@
 /* softmmu: a kernel's window, over the upper half of the addresses: where it lies, what is in it,
  * and what takes it away. test_window_pieces.c counts what it costs. */
-#include "tests/lib/toy_kernel.h"
 #include "tests/lib/toy_windows.h"
 
 #include <sys/mman.h>
@@ -10,27 +9,6 @@
 #define LARGE  UINT64_C(0xffffffd000000000)
 #define LAST   UINT64_C(0xfffffffffffff000)
 enum { ALL = TOY_R | TOY_W | TOY_X | TOY_G, MAPPINGS_MAX = 200000 };
-
-static int setup_kernel(void **state)
-{
-    (void)state;
-    assert_int_equal(pipe(pipe_fd), 0);
-    begin_as(WINDOWS_ALWAYS, &toy_kernel);
-    return 0;
-}
-
-static int setup_kernel_auto(void **state)
-{
-    (void)state;
-    assert_int_equal(pipe(pipe_fd), 0);
-    begin_as(WINDOWS_AUTO, &toy_kernel);
-    return 0;
-}
-
-static struct window *window(void)
-{
-    return t->mmu->common.slot.window;
-}
 
 /* ---- Where it is -------------------------------------------------------------------------------
  */
@@ -104,7 +82,7 @@ static void an_access_over_an_end_maps_nothing_beside(void **state)
     assert_false(can_read(0));
     assert_int_equal(mmu_window_fault(t->mmu, FLOOR - 4, 8, MMU_STORE), WINDOW_OUTSIDE);
     assert_false(can_read(FLOOR));
-    assert_int_equal(window()->n_pages, 1);
+    assert_int_equal(kernel_window()->n_pages, 1);
     mmu_store(&t->s, UINT64_MAX - 3, IR_64, UINT64_C(0x1122334455667788));
     assert_int_equal((uint32_t)toy_peek(t, GPA + 0x4000), 0x11223344);
 }
@@ -249,11 +227,11 @@ static void large_leaves_are_mapped_two_mib_at_a_time(void **state)
     toy_enter(t, 1, 0);
     assert_int_equal(load_faults(LARGE + 0x5008), WINDOW_MAPPED);
     assert_true(can_write(LARGE) && can_write(LARGE + MIB2 - 1));
-    assert_int_equal(window()->n_pages, 512);
+    assert_int_equal(kernel_window()->n_pages, 512);
     assert_int_equal(load_faults(LARGE + 3 * MIB2 + 8), WINDOW_MAPPED);
     assert_true(can_write(LARGE + 3 * MIB2) && can_write(LARGE + 4 * MIB2 - 1));
     assert_false(can_read(LARGE + 3 * MIB2 - 1));
-    assert_int_equal(window()->n_pages, 1024);
+    assert_int_equal(kernel_window()->n_pages, 1024);
     *host(LARGE + MIB2 - 1) = 3; /* two guest addresses of one byte */
     assert_int_equal(*host(LARGE + 4 * MIB2 - 1), 3);
 }
@@ -491,7 +469,7 @@ static void code_is_found_after_its_page_has_moved(void **state)
             mmu_fence(t->mmu, false, KERNEL, true, 0);
         if (i & 2)
             mmu_fence(t->mmu, false, LAST, true, 0);
-        memset(window()->churn, 0, sizeof window()->churn);
+        memset(kernel_window()->churn, 0, sizeof kernel_window()->churn);
         /* Without a fence the old page is still there; a fault brings the new one. */
         if (i & 4)
             store_faults(KERNEL);
@@ -565,13 +543,13 @@ static void one_whose_mappings_change_all_the_time_goes(void **state)
     toy_add(t, 1, LARGE, GPA + 0x3000, 0x1000, ALL & ~TOY_G);
     toy_enter(t, 1, 0);
     mmu_store(&t->s, LARGE, IR_64, 7);
-    for (; i < 60000 && window(); i++) {
+    for (; i < 60000 && kernel_window(); i++) {
         store_faults(KERNEL);
         mmu_fence(t->mmu, false, KERNEL, true, 0);
-        memset(window()->churn, 0, sizeof window()->churn);
+        memset(kernel_window()->churn, 0, sizeof kernel_window()->churn);
         mmu_sample(t->mmu, 0);
     }
-    assert_null(window());
+    assert_null(kernel_window());
     assert_true(i > 1000); /* not soon: all that the kernel has translated goes with it */
     assert_int_equal(mmu_code_mode(t->mmu), 0);
     assert_int_equal(ws->stats.open, 0);
@@ -580,14 +558,14 @@ static void one_whose_mappings_change_all_the_time_goes(void **state)
     toy_enter(t, 2, 0);
     assert_true(toy_hits_store(t, KERNEL));
     /* It comes back, with what was known, and global pages only. */
-    for (unsigned ms = 0; ms < 2000 && !window(); ms++) {
+    for (unsigned ms = 0; ms < 2000 && !kernel_window(); ms++) {
         t->mmu->sampled_at = window_clock() - 1000000;
         mmu_sample(t->mmu, 0);
     }
-    assert_non_null(window());
+    assert_non_null(kernel_window());
     assert_int_equal(mmu_code_window(t->mmu), IR_WINDOW_UPPER);
     assert_true(can_write(KERNEL));
-    assert_int_equal(window()->n_pages, 1);
+    assert_int_equal(kernel_window()->n_pages, 1);
 }
 
 static void without_host_mappings_it_ends_without_harm(void **state)
@@ -599,15 +577,15 @@ static void without_host_mappings_it_ends_without_harm(void **state)
     mmu_store(&t->s, LARGE, IR_64, 7);
     ws->stats.mappings += 1 << 20; /* as if others had taken all */
     assert_int_not_equal(store_faults(KERNEL), WINDOW_OUTSIDE);
-    assert_true(window()->failed);
+    assert_true(kernel_window()->failed);
     assert_false(can_read(KERNEL));
     ws->stats.mappings -= 1 << 20;
     enter(1, 0);
     mmu_sample(t->mmu, 0); /* not in force */
-    assert_non_null(window());
+    assert_non_null(kernel_window());
     toy_enter(t, 2, 0);
     mmu_sample(t->mmu, 0);
-    assert_null(window());
+    assert_null(kernel_window());
     assert_int_equal(mmu_code_mode(t->mmu), 0);
     mmu_store(&t->s, KERNEL, IR_64, 9);
     assert_int_equal(toy_peek(t, GPA), 9);
@@ -648,13 +626,13 @@ static void a_host_without_mappings_takes_pages_away_all_the_same(void **state)
         p->gpa += 0x8000; /* a fence of all addresses asks */
         mmu_fence(t->mmu, !one, KERNEL, true, 0);
         bool any = can_read(KERNEL) || (!one && can_read(KERNEL + 0x2000));
-        bool failed = window()->failed;
+        bool failed = kernel_window()->failed;
 
         while (n > 0)
             munmap(at[--n], 0x1000);
         assert_true(failed && !any);
         mmu_sample(t->mmu, 0);
-        assert_null(window());
+        assert_null(kernel_window());
         assert_int_equal(ws->stats.mappings, 0);
         t->mmu->common.slot.need_ns = 0;
         run_for(100);
