@@ -47,7 +47,7 @@ struct hart_stats {
     uint64_t traps, interrupts, runs, store_faults;
     uint64_t hot;  /* blocks translated again, with cells */
     uint64_t wild; /* accesses that lost their cell */
-    uint64_t word_sleeps;
+    uint64_t word_sleeps, wfi_sleeps;
 };
 
 struct hart;
@@ -95,3 +95,5 @@ void hart_sleep(struct hart *h, uint64_t timeout_ns);
  * guest RAM's plain view) is not `value` any more. True: it is something else. From events.rest. */
 bool hart_sleep_on_word(struct hart *h, const void *word, unsigned size, uint64_t value,
                         uint64_t timeout_ns);
+/* As hart_sleep(), for a hart whose wfi does not wait. From events.rest. */
+void hart_sleep_in_wfi(struct hart *h, uint64_t timeout_ns);

@@ -52,3 +52,9 @@ bool hart_sleep_on_word(struct hart *h, const void *word, unsigned size, uint64_
     atomic_fetch_and(&t->word_waiters, ~bit(h->n));
     return has_changed(h);
 }
+
+void hart_sleep_in_wfi(struct hart *h, uint64_t timeout_ns)
+{
+    h->stats.wfi_sleeps++;
+    hart_sleep(h, timeout_ns);
+}

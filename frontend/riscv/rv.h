@@ -38,6 +38,10 @@ char *rv_model_isa(const struct rv_cpu_model *m, char *text, size_t len);
 
 enum { RV_N_PMP = 16 };
 
+/* What a loop waits for: that the word of its reservation changes (wrs), or for something else than
+ * the interrupts that are pending and keep wfi from waiting. */
+enum rv_spin { RV_SPIN_WORD, RV_SPIN_WFI };
+
 struct rv_hart {
     struct cpu_state s; /* first: helpers cast */
     struct rv_cpu_model model;
@@ -69,9 +73,9 @@ struct rv_hart {
     /* Called with now_arg when stimecmp moves into the future, also by SBI set_timer:
      * the machine is to call rv_timer_tick() then. UINT64_MAX: never. */
     void (*set_timer)(void *arg, uint64_t deadline_ticks);
-    /* Called with now_arg every few times that the hart waits for the word of its reservation
-     * (wrs), instead of sched_yield(). NULL: not. */
-    void (*spins_on_word)(void *arg);
+    /* Called with now_arg every few times that the hart waits for something and goes on at once,
+     * instead of sched_yield(). NULL: not. */
+    void (*spins)(void *arg, enum rv_spin what);
     const struct rv_sbi_host *sbi;
     void *machine;
     _Atomic uint32_t asid; /* the space that it is in; written by rv_sync(), before it is entered */

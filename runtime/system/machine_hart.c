@@ -152,7 +152,7 @@ bool hart_init(struct machine_hart *h, struct machine *m, unsigned index, struct
     h->cpu.virtual_time = m->run.virtual_time;
     h->cpu.set_timer = set_supervisor_timer;
     if (m->cfg.n_harts > 1 && m->run.engine != ENGINE_CHECK && !m->run.virtual_time)
-        h->cpu.spins_on_word = hart_spins;
+        h->cpu.spins = hart_spins;
     h->cpu.sbi = &sbi_host;
     h->cpu.machine = m;
     rv_cluster_add(m->cluster, &h->cpu);

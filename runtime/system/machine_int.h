@@ -56,6 +56,7 @@ struct machine_hart {
     /* The hart's thread's: when it was last in hart_spins(), and how often in the same loop. */
     uint64_t spun_at;
     unsigned n_spins;
+    enum rv_spin spins_for;
 };
 
 /* Where the harts' threads wait until all of them can begin, or one cannot. */
@@ -121,8 +122,8 @@ void hart_set_deadline(struct machine_hart *h, unsigned timer, uint64_t ticks);
 void hart_serve_timers(struct machine_hart *h);
 /* The hart's thread, from events.wait. */
 void hart_wait(void *arg);
-/* The hart's thread, rv_hart.spins_on_word and events.rest. */
-void hart_spins(void *arg);
+/* The hart's thread, rv_hart.spins and events.rest. */
+void hart_spins(void *arg, enum rv_spin what);
 void hart_rest(void *arg);
 
 /* ---- machine_hart.c ------------------------------------------------------------------------ */

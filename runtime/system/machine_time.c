@@ -216,10 +216,11 @@ void hart_wait(void *arg)
 /* ---- Spinning -------------------------------------------------------------------------------- */
 
 /* Called for every few turns of a loop in which the guest waits for the word that LR has read (its
- * `wrs`), some 2 us. After a while this hart sleeps until it is something else. Who is to store it
- * may be waiting for a host processor; where there is one for each hart he runs, and spinning for a
- * moment is sooner over than sleep, but not all waits are that short: Linux waits for milliseconds
- * when it asks something of all processors and one of them measures. */
+ * `wrs`), some 2 us, or in which wfi does not wait. After a while this hart sleeps until it is
+ * something else. Who is to store it may be waiting for a host processor; where there is one for
+ * each hart he runs, and spinning for a moment is sooner over than sleep, but not all waits are
+ * that short: Linux waits for milliseconds when it asks something of all processors and one of them
+ * measures. */
 enum { SPINS_CROWDED = 4, SPINS_ALONE = 32, REST_NS = 200000, SPIN_GAP_TICKS = 100 };
 
 static bool is_crowded(const struct machine *m)
@@ -227,20 +228,32 @@ static bool is_crowded(const struct machine *m)
     return m->cfg.n_harts > m->n_processors;
 }
 
-void hart_spins(void *arg)
+void hart_spins(void *arg, enum rv_spin what)
 {
     struct machine_hart *h = arg;
 
-    if (ticks_of(h) - h->spun_at > SPIN_GAP_TICKS) /* it is another loop */
+    if (ticks_of(h) - h->spun_at > SPIN_GAP_TICKS || what != h->spins_for) /* it is another loop */
         h->n_spins = 0;
+    h->spins_for = what;
     if (++h->n_spins >= (is_crowded(h->m) ? SPINS_CROWDED : SPINS_ALONE))
         hart_kick(h->hart, PENDING_REST);
     h->spun_at = ticks_of(h);
 }
 
-void hart_rest(void *arg)
+/* Who spins in wfi has an interrupt pending that it does not take, and looks for something else in
+ * memory: OpenSBI's harts do so for 0.1 s, until the kernel starts them. What that is nobody can
+ * know; a new interrupt ends the sleep. (wfi may wait as long as it likes as long as it ends:
+ * privileged specification, 3.3.3.) It also keeps OpenSBI before 1.3 from a race of its own: a hart
+ * that looks all the time may see that it is started before it can see where.) */
+static void rest_in_wfi(struct machine_hart *h)
 {
-    struct machine_hart *h = arg;
+    rv_away(&h->cpu);
+    hart_sleep_in_wfi(h->hart, REST_NS);
+    rv_back(&h->cpu);
+}
+
+static void rest_on_word(struct machine_hart *h)
+{
     struct mmu_reservation r = mmu_get_reservation(h->cpu.s.mmu);
 
     if (!r.reserved || !phys_is_ram(&h->m->phys, r.gpa, r.size))
@@ -249,6 +262,16 @@ void hart_rest(void *arg)
     if (hart_sleep_on_word(h->hart, phys_ptr(&h->m->phys, r.gpa), r.size, r.value, REST_NS))
         h->n_spins = 0; /* the next wait is another one, and may be short */
     rv_back(&h->cpu);
+}
+
+void hart_rest(void *arg)
+{
+    struct machine_hart *h = arg;
+
+    if (h->spins_for == RV_SPIN_WFI)
+        rest_in_wfi(h);
+    else
+        rest_on_word(h);
     h->spun_at = ticks_of(h);
 }
 

@@ -1,6 +1,6 @@
 #!/bin/bash
-# How a hart waits that spins for a word: after a while asleep, whether or not there is a processor for each; in virtual
-# time by giving its turn away.
+# How a hart waits that spins for a word, or in a wfi that does not wait: after a while asleep, whether or not there is a
+# processor for each; in virtual time by giving its turn away.
 set -u
 cd "$(dirname "$0")/../.."
 passed=0
@@ -8,14 +8,14 @@ failed=0
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 
-# sleeps WANT NAME COMMAND...: does the run end well, having slept (some) or not (none)?
+# sleeps WANT FOR NAME COMMAND...: does the run end well, having slept (some) or not (none)? FOR: word, wfi
 sleeps()
 {
-    local want=$1 name=$2 status n
-    shift 2
-    timeout 60 "$@" -m 64M -smp 2 --stats="$dir/stats.json" "$dir/spin_word" >"$dir/out" 2>&1
+    local want=$1 for=$2 name="$2, $3" status n
+    shift 3
+    timeout 60 "$@" -m 64M -smp 2 --stats="$dir/stats.json" "$dir/spin_$for" >"$dir/out" 2>&1
     status=$?
-    n=$(sed -n 's/.*"word_sleeps": *\([0-9]*\).*/\1/p' "$dir/stats.json")
+    n=$(sed -n 's/.*"'"$for"'_sleeps": *\([0-9]*\).*/\1/p' "$dir/stats.json")
     case $want:$n in
     none:0 | some:[1-9]*) [ "$status" = 0 ] && passed=$((passed + 1)) && return ;;
     esac
@@ -25,8 +25,10 @@ sleeps()
 
 tests/guest/bare.sh --build "$dir" || exit 1
 dbt=${DBT:-./dbt-run}
-sleeps some "a processor each" "$dbt"
-sleeps some "one for both" taskset -c 0 "$dbt"
-sleeps none "virtual time" "$dbt" --time virtual
+for what in word wfi; do
+    sleeps some $what "a processor each" "$dbt"
+    sleeps some $what "one for both" taskset -c 0 "$dbt"
+    sleeps none $what "virtual time" "$dbt" --time virtual
+done
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

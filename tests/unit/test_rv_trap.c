@@ -426,36 +426,46 @@ static void test_waiting_yields(void **state)
     rv_cluster_destroy(two);
 }
 
-static void count_spins(void *arg)
+static void count_spins(void *arg, enum rv_spin what)
 {
-    ++*(unsigned *)arg;
+    ++((unsigned *)arg)[what];
 }
 
-/* Who waits for the word of a reservation may do so by other means. */
-static void test_waiting_for_a_word(void **state)
+/* Who waits for the word of a reservation, or in a wfi that does not wait, may do so by other
+ * means. */
+static void test_spinning(void **state)
 {
     struct rig *r = *state;
     struct rv_cluster *two = rv_cluster_create(2);
     uint64_t result, cause, tval;
-    unsigned n_spins = 0;
+    unsigned spins[2] = {0}; /* by what for */
 
     rv_cluster_add(two, r->h);
-    r->h->spins_on_word = count_spins;
-    r->h->now_arg = &n_spins;
+    r->h->spins = count_spins;
+    r->h->now_arg = spins;
     for (unsigned reserved = 0; reserved < 2; reserved++) {
         n_yields = 0;
         r->h->s.reservation = reserved;
         for (int k = 0; k < 1000; k++)
             assert_true(rig_call(r, rv_help_wrs, 0x00d00073, 0, 0, &result, &cause, &tval));
-        assert_in_range(n_yields + n_spins, 1, 100);
-        assert_int_equal(reserved ? n_yields : n_spins, 0);
+        assert_in_range(n_yields + spins[RV_SPIN_WORD], 1, 100);
+        assert_int_equal(reserved ? n_yields : spins[RV_SPIN_WORD], 0);
     }
-    n_spins = 0;
+    spins[RV_SPIN_WORD] = 0;
     for (int k = 0; k < 1000; k++)
         assert_true(rig_call(r, rv_help_pause, 0x0100000f, 0, 0, &result, &cause, &tval));
-    assert_int_equal(n_spins, 0); /* which says nothing of a word */
+    assert_int_equal(spins[RV_SPIN_WORD], 0); /* which says nothing of a word */
+    assert_int_equal(spins[RV_SPIN_WFI], 0);
+    rig_csr_write(r, 0x304, 0x80);
+    rv_set_mip(r->h, RV_MTI, true);
+    n_yields = 0;
+    for (int k = 0; k < 1000; k++)
+        assert_true(rig_call(r, rv_help_wfi, 0x10500073, 0, 0, &result, &cause, &tval));
+    assert_in_range(spins[RV_SPIN_WFI], 1, 100);
+    assert_int_equal(n_yields + spins[RV_SPIN_WORD], 0);
+    rv_set_mip(r->h, RV_MTI, false);
     r->h->s.reservation = 0;
-    r->h->spins_on_word = NULL;
+    r->h->spins = NULL;
     r->h->now_arg = r;
     r->h->cluster = NULL;
     rv_cluster_destroy(two);
@@ -573,7 +583,7 @@ int main(void)
         T(test_privileged_instructions),
         T(test_wfi_waits),
         T(test_waiting_yields),
-        T(test_waiting_for_a_word),
+        T(test_spinning),
         T(test_cbo),
         T(test_atomics_reach_memory),
         T(test_fs_dirty_and_jump_check),

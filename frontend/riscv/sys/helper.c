@@ -70,6 +70,14 @@ static void let_others_run(struct rv_hart *h)
         sched_yield();
 }
 
+static void spins(struct rv_hart *h, enum rv_spin what)
+{
+    if (h->spins)
+        h->spins(h->now_arg, what);
+    else
+        let_others_run(h);
+}
+
 /* The run loop sleeps at the next boundary; it asks rv_wakes() before it does. A hart that is not
  * to sleep may be one that waits all the same, in a loop, for something else than what is pending:
  * OpenSBI's do so from its start to their own. */
@@ -80,7 +88,7 @@ uint64_t rv_help_wfi(struct cpu_state *s, uint64_t k, uint64_t a, uint64_t b, ui
     if (!rv_wakes(hart(s)))
         atomic_fetch_or(&s->pending, PENDING_WAIT);
     else if (has_spun(hart(s)))
-        let_others_run(hart(s));
+        spins(hart(s), RV_SPIN_WFI);
     return 0;
 }
 
@@ -95,8 +103,8 @@ uint64_t rv_help_wrs(struct cpu_state *s, uint64_t k, uint64_t a, uint64_t b, ui
     legal_or_raise(s, rv_k_wrs_short(k) || !trapped, k);
     if (!has_spun(hart(s)))
         return 0;
-    if (s->reservation && hart(s)->spins_on_word)
-        hart(s)->spins_on_word(hart(s)->now_arg);
+    if (s->reservation)
+        spins(hart(s), RV_SPIN_WORD);
     else
         let_others_run(hart(s));
     return 0;
