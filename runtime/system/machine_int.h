@@ -53,8 +53,9 @@ struct machine_hart {
     _Atomic uint64_t line_level;
     uint64_t line_applied; /* the hart's thread's */
 
-    /* The hart's thread's: when it was last in hart_spins(), and how often in the same loop. */
-    uint64_t spun_at;
+    /* The hart's thread's: when it was in hart_spins() first and last in the same loop, and how
+     * often. */
+    uint64_t spins_since, spun_at;
     unsigned n_spins;
     enum rv_spin spins_for;
 };

@@ -222,6 +222,7 @@ void hart_wait(void *arg)
  * that short: Linux waits for milliseconds when it asks something of all processors and one of them
  * measures. */
 enum { SPINS_CROWDED = 4, SPINS_ALONE = 32, REST_NS = 200000, SPIN_GAP_TICKS = 100 };
+enum { WFI_REST_TICKS_MAX = 1000000 };
 
 static bool is_crowded(const struct machine *m)
 {
@@ -232,8 +233,10 @@ void hart_spins(void *arg, enum rv_spin what)
 {
     struct machine_hart *h = arg;
 
-    if (ticks_of(h) - h->spun_at > SPIN_GAP_TICKS || what != h->spins_for) /* it is another loop */
+    if (ticks_of(h) - h->spun_at > SPIN_GAP_TICKS || what != h->spins_for) { /* another loop */
         h->n_spins = 0;
+        h->spins_since = ticks_of(h);
+    }
     h->spins_for = what;
     if (++h->n_spins >= (is_crowded(h->m) ? SPINS_CROWDED : SPINS_ALONE))
         hart_kick(h->hart, PENDING_REST);
@@ -242,13 +245,20 @@ void hart_spins(void *arg, enum rv_spin what)
 
 /* Who spins in wfi has an interrupt pending that it does not take, and looks for something else in
  * memory: OpenSBI's harts do so for 0.1 s, until the kernel starts them. What that is nobody can
- * know; a new interrupt ends the sleep. (wfi may wait as long as it likes as long as it ends:
- * privileged specification, 3.3.3.) It also keeps OpenSBI before 1.3 from a race of its own: a hart
- * that looks all the time may see that it is started before it can see where.) */
+ * know. So it sleeps for as long as it has waited already, and waits twice as long at most; an
+ * interrupt that is sent ends the sleep, also one that is pending. (wfi may wait, as long as it
+ * ends: privileged specification, 3.3.3.)
+ *
+ * Looking seldom also keeps OpenSBI before 1.3 from a race of its own: who starts a hart tells it
+ * so first, where to begin next, and then sends the interrupt. One that looks in between begins
+ * where the first did, and writes the kernel's page tables anew under it. */
 static void rest_in_wfi(struct machine_hart *h)
 {
+    uint64_t waited = ticks_of(h) - h->spins_since;
+
     rv_away(&h->cpu);
-    hart_sleep_in_wfi(h->hart, REST_NS);
+    hart_sleep_in_wfi(h->hart,
+                      NS_PER_TICK * (waited < WFI_REST_TICKS_MAX ? waited : WFI_REST_TICKS_MAX));
     rv_back(&h->cpu);
 }
 
