@@ -141,8 +141,11 @@ bool mmu_try_translate(struct mmu *m, uint64_t gva, unsigned len, enum mmu_acces
     m->stats.walks++;
     if (!m->guest->walk(m->s, gva, access, rights, &map, fault)) {
         m->n_faults++;
+        if (m->slot->n_walks > 0)
+            m->slot->n_walks--; /* the next one is for a page that is as new to a window */
         return false;
     }
+    m->slot->n_walks++;
     if (!m->guest->allowed(m->s, map.gpa, len, access, rights, &whole_page)) {
         *fault = (struct mmu_fault){m->guest->access_fault(access), gva};
         return false;

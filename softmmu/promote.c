@@ -3,9 +3,10 @@
  * A window pays where code runs for long in an address space whose mappings stay. What it costs is
  * known only afterwards. So (WINDOWS_AUTO):
  *
- *   gets a window    when it was found running for slot.need_ns, and for RATE times what the window
- *                    will cost as far as the TLB tells, from which it is filled; or as soon as
- *                    it is seen in code in which windows have earned that before (earned.c)
+ *   gets a window    when it was found running for slot.need_ns, and would have saved by one what
+ *                    it will cost as far as the TLB tells, from which it is filled: 1/RATE of the
+ *                    time, and the walks for what the TLB had lost; or as soon as it is seen in
+ *                    code in which windows have earned that before (earned.c)
  *   loses it         when changing mappings took more than a credit and 1/RATE of the time, and the
  *                    next one takes BACKOFF times as long; or when nobody has used it for IDLE_MS
  *
@@ -42,6 +43,7 @@ enum {
     GROW_US = 10,    /* a page fault of the guest's: two of the host's, and a page mapped alone */
     BLOCK_US = 5,    /* to make a new block and to run it for the first time, about */
     FAULT_NS = 3000, /* a SIGSEGV, measured (docs/windows.md) */
+    WALK_NS = 60,    /* a walk, and the way there and back, at least */
 };
 
 void mmu_set_windows(struct mmu *m, struct windows *ws)
@@ -97,7 +99,7 @@ static void take_away(struct mmu *m, struct view_slot *slot, const char *why)
     slot->view = slot->pool;
     view_clear(slot); /* no fence has come here since it was in use */
     slot->view->rights = w->view->rights;
-    slot->ran_ns = 0;
+    slot->ran_ns = slot->n_walks = 0;
     earned_add(m, w->for_code, (int64_t)(w->spent_seen - atomic_load(&w->spent)));
     m->n_windows--;
     m->serial++;
@@ -160,7 +162,7 @@ void window_forget(struct mmu *m, struct view_slot *slot)
 {
     if (slot->window)
         take_away(m, slot, "its space is recycled");
-    slot->ran_ns = 0;
+    slot->ran_ns = slot->n_walks = 0;
     slot->need_ns = NEED_MS * MS;
 }
 
@@ -500,13 +502,12 @@ static void promote_early(struct mmu *m)
 }
 
 /* Between blocks only. The slot in force is taken into use anew, without its window. */
-static void demote(struct mmu *m, const char *why)
+static void demote(struct mmu *m, const char *why, uint64_t need_ns)
 {
     struct view_slot *slot = m->slot;
-    uint64_t need = slot->need_ns * BACKOFF;
 
     take_away(m, slot, why);
-    slot->need_ns = need < NEED_MAX_MS * MS ? need : NEED_MAX_MS * MS;
+    slot->need_ns = need_ns < NEED_MAX_MS * MS ? need_ns : NEED_MAX_MS * MS;
     mmu_refresh(m);
 }
 
@@ -523,11 +524,13 @@ static void review(struct mmu *m, uint64_t now, uint64_t since)
         w->credit = credit_of(m, m->slot);
     w->reviewed_at = now;
     w->spent_seen = spent;
-    if (!w->failed && (w->credit >= 0 || m->windows->policy != WINDOWS_AUTO))
-        return;
-    earned_forget(m, code);
-    demote(m, w->failed ? "it needs more host mappings than there are"
-                        : "its mappings change too often");
+    if (w->failed) {
+        earned_forget(m, code);
+        demote(m, "it needs more host mappings than there are", NEED_MAX_MS * MS);
+    } else if (w->credit < 0 && m->windows->policy == WINDOWS_AUTO) {
+        earned_forget(m, code);
+        demote(m, "its mappings change too often", m->slot->need_ns * BACKOFF);
+    }
 }
 
 /* One a call: a process that has gone says nothing. */
@@ -581,6 +584,6 @@ void mmu_sample(struct mmu *m, uint64_t n_blocks)
     }
     uint64_t cost = cost_of_window(m);
 
-    if (slot->ran_ns >= cost * RATE)
+    if (slot->ran_ns / RATE + slot->n_walks * WALK_NS >= cost)
         promote(m, cost);
 }

@@ -1,6 +1,9 @@
 /* softmmu: windows: who has one, for how long, and what it may cost. */
 #include "tests/lib/toy_windows.h"
 
+#define LARGE             UINT64_C(0x600000)
+#define SAME_PLACE_IN_TLB ((uint64_t)TLB_SIZE << 12)
+
 static bool has_window(void)
 {
     return mmu_code_mode(t->mmu) != 0;
@@ -21,6 +24,70 @@ static void a_space_that_runs_long_is_promoted_with_what_it_knows(void **state)
     assert_int_equal(mmu_stats(t->mmu)->windows_opened, 1);
     assert_true(can_write(LOW));
     assert_true(can_read(FAR) && !can_write(FAR));
+}
+
+/* A space with so much mapped that by its time alone it would have to run for 100 ms. */
+static void enter_large(uint64_t key)
+{
+    toy_add(t, key, LOW, TOY_RAM, LARGE, USER);
+    toy_add(t, key, LOW + SAME_PLACE_IN_TLB, GPA, 0x1000, USER);
+    enter(key, 0);
+    for (uint64_t at = 0; at < LARGE; at += 0x1000)
+        mmu_load(&t->s, LOW + at, IR_64);
+    run_for(50);
+    assert_false(has_window());
+}
+
+static void what_the_tables_lose_again_and_again_counts(void **state)
+{
+    (void)state;
+    enter_large(1);
+    for (unsigned i = 0; i < 30000; i++) {
+        mmu_load(&t->s, LOW, IR_64);
+        mmu_load(&t->s, LOW + SAME_PLACE_IN_TLB, IR_64);
+    }
+    run_for(1);
+    assert_true(has_window());
+    ws->first->failed = true;
+    mmu_sample(t->mmu, 0);
+    assert_false(has_window());
+    assert_int_equal(t->mmu->slot->n_walks, 0);
+}
+
+/* A page that the guest brings in at its first access costs a window more than it costs the tables.
+ */
+static void pages_that_are_new_do_not_count(void **state)
+{
+    (void)state;
+    enter_large(1);
+    struct toy_map *p = toy_add(t, 1, FAR, GPA, 0x1000, 0);
+
+    for (unsigned i = 0; i < 60000; i++) {
+        p->flags = 0;
+        mmu_fence(t->mmu, false, FAR, true, 0);
+        ASSERT_RAISES(t, TOY_PAGE_FAULT + MMU_LOAD, FAR, mmu_load(&t->s, FAR, IR_64));
+        p->flags = USER;
+        mmu_load(&t->s, FAR, IR_64);
+    }
+    run_for(1); /* in which all those came */
+    run_for(1);
+    assert_false(has_window());
+}
+
+/* The next try would end the same way, and fill as much before. */
+static void where_host_mappings_were_missing_the_next_takes_long(void **state)
+{
+    (void)state;
+    toy_add(t, 1, LOW, GPA, 0x1000, USER);
+    enter(1, 0);
+    run_for(100);
+    ws->first->failed = true;
+    mmu_sample(t->mmu, 0);
+    assert_false(has_window());
+    run_for(50000);
+    assert_false(has_window());
+    run_for(20000);
+    assert_true(has_window());
 }
 
 static void supervisor_time_does_not_count(void **state)
@@ -280,6 +347,9 @@ int main(void)
 #define AUTO(f)   cmocka_unit_test_setup_teardown(f, setup_auto, teardown)
     const struct CMUnitTest tests[] = {
         AUTO(a_space_that_runs_long_is_promoted_with_what_it_knows),
+        AUTO(what_the_tables_lose_again_and_again_counts),
+        AUTO(pages_that_are_new_do_not_count),
+        AUTO(where_host_mappings_were_missing_the_next_takes_long),
         AUTO(supervisor_time_does_not_count),
         AUTO(time_in_new_code_does_not_count),
         AUTO(a_space_whose_mappings_change_is_demoted),
