@@ -99,7 +99,7 @@ struct view_slot {
     struct window *window; /* or NULL */
     uint64_t ran_ns;       /* since it has been without one, seen by samples */
     uint64_t need_ns;      /* how long it must run to get one */
-    uint64_t n_walks;      /* since then too: for pages that the guest had, but the tables had not */
+    uint64_t n_walks; /* since then too: for pages that the guest had, but the tables had not */
     bool live;
     uint64_t used;
     struct range huge[2]; /* of huge leaves cached, by bit 63 */
