@@ -72,6 +72,7 @@ static void note_fill(struct mmu *m, uint64_t gva, const struct mmu_map *map, ui
     struct view_slot *slot = m->slot;
 
     slot->view->touched |= bit(tlb_index(gva) / CHUNK);
+    slot->n_fills++;
     *flags = map->global ? TLB_GLOBAL : 0;
     if (slot == &m->common.slot && !(map->global && gva >> 63)) {
         *flags = 0;
@@ -141,11 +142,10 @@ bool mmu_try_translate(struct mmu *m, uint64_t gva, unsigned len, enum mmu_acces
     m->stats.walks++;
     if (!m->guest->walk(m->s, gva, access, rights, &map, fault)) {
         m->n_faults++;
-        if (m->slot->n_walks > 0)
-            m->slot->n_walks--; /* the next one is for a page that is as new to a window */
+        if (m->slot->n_fills > 0)
+            m->slot->n_fills--; /* the next one is of a page that is as new to a window */
         return false;
     }
-    m->slot->n_walks++;
     if (!m->guest->allowed(m->s, map.gpa, len, access, rights, &whole_page)) {
         *fault = (struct mmu_fault){m->guest->access_fault(access), gva};
         return false;

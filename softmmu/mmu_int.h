@@ -97,9 +97,10 @@ struct view_slot {
     struct mmu_view *view; /* NULL until first used; the window's, or the pool's */
     struct mmu_view *pool; /* NULL until it is wanted; then this slot's for good */
     struct window *window; /* or NULL */
-    uint64_t ran_ns;       /* since it has been without one, seen by samples */
+    uint64_t ran_ns;       /* since it has been without one, seen by samples; less what fences
+                            * would have cost one (window_would_drop) */
     uint64_t need_ns;      /* how long it must run to get one */
-    uint64_t n_walks; /* since then too: for pages that the guest had, but the tables had not */
+    uint64_t n_fills;      /* since such a fence, of pages that the guest had */
     bool live;
     uint64_t used;
     struct range huge[2]; /* of huge leaves cached, by bit 63 */
@@ -264,6 +265,8 @@ bool window_give(struct mmu *m, struct view_slot *slot, uint64_t space_key, uint
 uint32_t window_mode(const struct mmu *m, const struct setting *set, const struct view_slot *slot);
 /* After a fence of all addresses: the window in force keeps what is as it was. */
 void window_recheck(struct mmu *m);
+/* A fence takes all that the slot's window holds, or would hold if it had one. */
+void window_would_drop(struct view_slot *slot);
 /* The slot is another space's from now on; or the MMU goes. */
 void window_forget(struct mmu *m, struct view_slot *slot);
 

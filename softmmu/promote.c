@@ -5,8 +5,9 @@
  *
  *   gets a window    when it was found running for slot.need_ns, and would have saved by one what
  *                    it will cost as far as the TLB tells, from which it is filled: 1/RATE of the
- *                    time, and the walks for what the TLB had lost; or as soon as it is seen in
- *                    code in which windows have earned that before (earned.c)
+ *                    time, and the walks for what the TLB had lost. What fences of all addresses
+ *                    took in that time would have to be mapped again, and counts against it. Or as
+ *                    soon as it is seen in code in which windows have earned that before (earned.c)
  *   loses it         when changing mappings took more than a credit and 1/RATE of the time, and the
  *                    next one takes BACKOFF times as long; or when nobody has used it for IDLE_MS
  *
@@ -43,7 +44,7 @@ enum {
     GROW_US = 10,    /* a page fault of the guest's: two of the host's, and a page mapped alone */
     BLOCK_US = 5,    /* to make a new block and to run it for the first time, about */
     FAULT_NS = 3000, /* a SIGSEGV, measured (docs/windows.md) */
-    WALK_NS = 60,    /* a walk, and the way there and back, at least */
+    FILL_NS = 60,    /* a walk, and the way there and back, at least */
 };
 
 void mmu_set_windows(struct mmu *m, struct windows *ws)
@@ -99,7 +100,7 @@ static void take_away(struct mmu *m, struct view_slot *slot, const char *why)
     slot->view = slot->pool;
     view_clear(slot); /* no fence has come here since it was in use */
     slot->view->rights = w->view->rights;
-    slot->ran_ns = slot->n_walks = 0;
+    slot->ran_ns = 0;
     earned_add(m, w->for_code, (int64_t)(w->spent_seen - atomic_load(&w->spent)));
     m->n_windows--;
     m->serial++;
@@ -158,11 +159,22 @@ bool window_give(struct mmu *m, struct view_slot *slot, uint64_t space_key, uint
     return true;
 }
 
+/* What comes back is as new to a window as to the tables; to map it again takes the time in which
+ * one would earn that. */
+void window_would_drop(struct view_slot *slot)
+{
+    uint64_t n = slot->n_fills < 2 * TLB_SIZE ? slot->n_fills : 2 * TLB_SIZE; /* at once */
+    uint64_t ns = n * PAGE_US * US * RATE;
+
+    slot->ran_ns -= ns < slot->ran_ns ? ns : slot->ran_ns;
+    slot->n_fills = 0;
+}
+
 void window_forget(struct mmu *m, struct view_slot *slot)
 {
     if (slot->window)
         take_away(m, slot, "its space is recycled");
-    slot->ran_ns = slot->n_walks = 0;
+    slot->ran_ns = 0;
     slot->need_ns = NEED_MS * MS;
 }
 
@@ -584,6 +596,6 @@ void mmu_sample(struct mmu *m, uint64_t n_blocks)
     }
     uint64_t cost = cost_of_window(m);
 
-    if (slot->ran_ns / RATE + slot->n_walks * WALK_NS >= cost)
+    if (slot->ran_ns / RATE + slot->n_fills * FILL_NS >= cost)
         promote(m, cost);
 }

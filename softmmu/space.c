@@ -55,18 +55,24 @@ static void clear_tables(struct view_slot *slot)
     range_clear(&slot->huge[1]);
 }
 
-void view_clear(struct view_slot *slot)
+static void clear_window(struct view_slot *slot)
 {
     if (slot->window)
         window_drop_all(slot->window);
+    window_would_drop(slot);
+}
+
+void view_clear(struct view_slot *slot)
+{
+    clear_window(slot);
     clear_tables(slot);
 }
 
 /* All but global pages; window_too: in whose window others may be. */
 static void view_clear_local(struct view_slot *slot, bool window_too)
 {
-    if (slot->window && window_too)
-        window_drop_all(slot->window);
+    if (window_too)
+        clear_window(slot);
     drop_from_view(slot->view, &(struct drop){.flag_mask = TLB_GLOBAL});
 }
 

@@ -51,7 +51,7 @@ static void what_the_tables_lose_again_and_again_counts(void **state)
     ws->first->failed = true;
     mmu_sample(t->mmu, 0);
     assert_false(has_window());
-    assert_int_equal(t->mmu->slot->n_walks, 0);
+    assert_int_equal(t->mmu->slot->n_fills, 0);
 }
 
 /* A page that the guest brings in at its first access costs a window more than it costs the tables.
@@ -70,6 +70,71 @@ static void pages_that_are_new_do_not_count(void **state)
         mmu_load(&t->s, FAR, IR_64);
     }
     run_for(1); /* in which all those came */
+    run_for(1);
+    assert_false(has_window());
+}
+
+/* A window is emptied by such a fence, too. */
+static void what_a_fence_of_all_took_away_does_not_count(void **state)
+{
+    (void)state;
+    for (uint64_t all_asid = 0; all_asid < 2; all_asid++) {
+        enter_large(1 + all_asid);
+        for (unsigned i = 0; i < 60; i++) {
+            mmu_fence(t->mmu, true, 0, all_asid, 0);
+            for (uint64_t at = 0; at < LARGE; at += 0x1000)
+                mmu_load(&t->s, LOW + at, IR_64);
+        }
+        run_for(1);
+        assert_false(has_window());
+    }
+}
+
+static void fence_and_load(uint64_t len)
+{
+    mmu_fence(t->mmu, true, 0, false, 0);
+    for (uint64_t at = 0; at < len; at += 0x1000)
+        mmu_load(&t->s, LOW + at, IR_64);
+}
+
+/* How much is mapped when it is looked at says little of what is mapped between two such fences. */
+static void a_space_that_is_fenced_all_the_time_gets_none(void **state)
+{
+    (void)state;
+    enter_large(1);
+    for (unsigned i = 0; i < 500; i++) {
+        fence_and_load(LARGE);
+        fence_and_load(0x1000);
+        run_for(1);
+        assert_false(has_window());
+    }
+}
+
+/* Where little is mapped again each time it pays all the same. */
+static void a_space_that_is_fenced_now_and_then_gets_one(void **state)
+{
+    (void)state;
+    toy_add(t, 1, LOW, TOY_RAM, LARGE, USER);
+    enter(1, 0);
+    for (unsigned i = 0; i < 10; i++) {
+        fence_and_load(0x10000);
+        run_for(5);
+    }
+    assert_true(has_window());
+}
+
+/* Devices and pages of code, which the tables cannot have, nor can a window. */
+static void what_the_tables_never_have_does_not_count(void **state)
+{
+    (void)state;
+    toy_add(t, 1, FAR, TOY_DEVICE, 0x1000, USER);
+    enter_large(1);
+    track_protect(t->track, TOY_RAM);
+    t->still_code = true;
+    for (unsigned i = 0; i < 60000; i++) {
+        mmu_load(&t->s, FAR, 2); /* 32 bits */
+        mmu_store(&t->s, LOW, IR_64, i);
+    }
     run_for(1);
     assert_false(has_window());
 }
@@ -349,6 +414,10 @@ int main(void)
         AUTO(a_space_that_runs_long_is_promoted_with_what_it_knows),
         AUTO(what_the_tables_lose_again_and_again_counts),
         AUTO(pages_that_are_new_do_not_count),
+        AUTO(what_a_fence_of_all_took_away_does_not_count),
+        AUTO(a_space_that_is_fenced_all_the_time_gets_none),
+        AUTO(a_space_that_is_fenced_now_and_then_gets_one),
+        AUTO(what_the_tables_never_have_does_not_count),
         AUTO(where_host_mappings_were_missing_the_next_takes_long),
         AUTO(supervisor_time_does_not_count),
         AUTO(time_in_new_code_does_not_count),
