@@ -333,10 +333,8 @@ void window_check(struct window *w, bool (*now)(void *arg, uint64_t va, struct w
             }
         log_line(LOG_mmu, "mmu: window %u: %" PRIu64 " of %" PRIu64 " pages go", w->n,
                  n_pages - w->n_pages, n_pages);
-        if (w->n_pages < n_pages)
-            dropped_since(w, from);
-        else
-            spent_since(w, from);
+        w->all->stats.drops += w->n_pages < n_pages;
+        w->all->stats.drop_ns += spent_since(w, from);
     }
     pthread_mutex_unlock(&w->all->lock);
 }

@@ -46,6 +46,10 @@ static void what_is_as_it_was_stays(void **state)
         assert_int_equal(kernel_window()->n_pages, n_pages);
     }
     assert_int_equal(ws->stats.drops, 0);
+    assert_true(ws->stats.drop_ns > 0); /* to look took time */
+    assert_int_equal(ws->stats.drop_ns + mmu_stats(t->mmu)->window_fault_ns[WINDOW_MAPPED] +
+                         mmu_stats(t->mmu)->window_fault_ns[WINDOW_UPDATED],
+                     kernel_window()->spent);
 }
 
 /* What the tables know goes all the same: they are filled anew by one walk. */
