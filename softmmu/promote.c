@@ -178,6 +178,23 @@ void window_forget(struct mmu *m, struct view_slot *slot)
     slot->need_ns = NEED_MS * MS;
 }
 
+/* What changing its mappings may still take. */
+static int64_t balance(const struct window *w, uint64_t now, uint64_t spent)
+{
+    return w->credit + (int64_t)((now - w->reviewed_at) / RATE) - (int64_t)(spent - w->spent_seen);
+}
+
+/* A window that has to go is seen to when the block that runs is left: a guest without a timer
+ * would fence and fault for ever before a sample comes. */
+static void sample_soon(struct mmu *m)
+{
+    const struct window *w = m->slot->window;
+
+    if (w->failed || (m->windows->policy == WINDOWS_AUTO &&
+                      balance(w, window_clock(), atomic_load(&w->spent)) < 0))
+        atomic_fetch_or(&m->s->pending, PENDING_LEAVE);
+}
+
 /* ---- Filling it ------------------------------------------------------------------------------ */
 
 /* What may be mapped at va, as far as it can be told without changing anything. */
@@ -228,6 +245,7 @@ void window_recheck(struct mmu *m)
 {
     DCHECK(m->slot == &m->common.slot && "it walks by what is in force");
     window_check(m->slot->window, leaf_now, m);
+    sample_soon(m);
 }
 
 static void note_mapped(struct mmu *m, uint64_t n)
@@ -432,6 +450,7 @@ enum mmu_window_fault mmu_window_fault(struct mmu *m, uint64_t va, unsigned len,
     m->stats.window_fault_ns[kind] += ns;
     if (kind != WINDOW_OUTSIDE) /* of no page: the code is translated anew, the window stays */
         atomic_fetch_add(&w->spent, ns);
+    sample_soon(m);
     log_line(LOG_mmu, "mmu: window %u: %s at %" PRIx64 ": %s; %" PRIu64 " pages mapped", w->n,
              access == MMU_STORE ? "store" : "load", va, fault_help[kind],
              m->stats.window_pages - pages);
@@ -527,11 +546,10 @@ static void review(struct mmu *m, uint64_t now, uint64_t since)
 {
     struct window *w = m->slot->window;
     uint64_t spent = atomic_load(&w->spent), code = code_page(m);
-    int64_t took = (int64_t)(spent - w->spent_seen);
 
     if (code)
-        earned_add(m, code, (int64_t)(since / RATE) - took);
-    w->credit += (int64_t)((now - w->reviewed_at) / RATE) - took;
+        earned_add(m, code, (int64_t)(since / RATE) - (int64_t)(spent - w->spent_seen));
+    w->credit = balance(w, now, spent);
     if (w->credit > credit_of(m, m->slot))
         w->credit = credit_of(m, m->slot);
     w->reviewed_at = now;

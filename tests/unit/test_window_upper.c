@@ -568,6 +568,46 @@ static void one_whose_mappings_change_all_the_time_goes(void **state)
     assert_int_equal(kernel_window()->n_pages, 1);
 }
 
+static bool is_left(void)
+{
+    return (atomic_exchange(&t->s.pending, 0) & PENDING_LEAVE) != 0;
+}
+
+/* A guest without a timer is not sampled, but when its block is left. */
+static void one_that_has_to_go_is_looked_at_without_a_timer(void **state)
+{
+    (void)state;
+    toy_add(t, 0, KERNEL, GPA, 0x1000, ALL);
+    toy_enter(t, 1, 0);
+    for (unsigned i = 0; i < 2; i++) {
+        store_faults(KERNEL);
+        mmu_fence(t->mmu, true, 0, true, 0);
+        assert_false(is_left());
+        kernel_window()->spent += 1000000000;
+        if (i == 0)
+            store_faults(KERNEL);
+        else
+            mmu_fence(t->mmu, true, 0, true, 0);
+        assert_true(is_left());
+        kernel_window()->spent -= 1000000000;
+    }
+    kernel_window()->failed = true;
+    store_faults(KERNEL);
+    assert_true(is_left());
+    mmu_sample(t->mmu, 0);
+    assert_null(kernel_window());
+}
+
+static void one_that_is_always_there_is_not_looked_at(void **state)
+{
+    (void)state;
+    toy_add(t, 0, KERNEL, GPA, 0x1000, ALL);
+    toy_enter(t, 1, 0);
+    kernel_window()->spent += 1000000000;
+    store_faults(KERNEL);
+    assert_false(is_left());
+}
+
 static void without_host_mappings_it_ends_without_harm(void **state)
 {
     (void)state;
@@ -671,6 +711,8 @@ int main(void)
         ALWAYS(windows_of_both_halves_hear_of_code),
         ALWAYS(other_harts_hear_of_code_too),
         AUTO(one_whose_mappings_change_all_the_time_goes),
+        AUTO(one_that_has_to_go_is_looked_at_without_a_timer),
+        ALWAYS(one_that_is_always_there_is_not_looked_at),
         AUTO(without_host_mappings_it_ends_without_harm),
         AUTO(a_host_without_mappings_takes_pages_away_all_the_same),
     };
