@@ -45,6 +45,7 @@ enum {
     BLOCK_US = 5,    /* to make a new block and to run it for the first time, about */
     FAULT_NS = 3000, /* a SIGSEGV, measured (docs/windows.md) */
     FILL_NS = 60,    /* a walk, and the way there and back, at least */
+    REFILL_NS = 500, /* to map a page again, AROUND at a time: 200 to 760 ns, measured */
 };
 
 void mmu_set_windows(struct mmu *m, struct windows *ws)
@@ -164,7 +165,7 @@ bool window_give(struct mmu *m, struct view_slot *slot, uint64_t space_key, uint
 void window_would_drop(struct view_slot *slot)
 {
     uint64_t n = slot->n_fills < 2 * TLB_SIZE ? slot->n_fills : 2 * TLB_SIZE; /* at once */
-    uint64_t ns = n * PAGE_US * US * RATE;
+    uint64_t ns = n * REFILL_NS * RATE;
 
     slot->ran_ns -= ns < slot->ran_ns ? ns : slot->ran_ns;
     slot->n_fills = 0;

@@ -117,8 +117,8 @@ static void a_space_that_is_fenced_now_and_then_gets_one(void **state)
     toy_add(t, 1, LOW, TOY_RAM, LARGE, USER);
     enter(1, 0);
     for (unsigned i = 0; i < 10; i++) {
-        fence_and_load(0x10000);
-        run_for(5);
+        fence_and_load(0x80000);
+        run_for(9);
     }
     assert_true(has_window());
 }
