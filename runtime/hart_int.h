@@ -66,9 +66,8 @@ struct hart {
     _Atomic uint32_t kicks; /* ENGINE_CHECK: bits that wait for the block's end */
     _Atomic bool asleep;
     /* What it sleeps on: its thread's; others read it while its bit in word_waiters is set. */
-    const void *_Atomic word;
+    _Atomic uintptr_t word; /* its address, and its size, which must not part: word_wait.c */
     _Atomic uint64_t word_value;
-    _Atomic unsigned word_size;
     _Atomic uint64_t passed; /* the epoch in which it came round its loop last; see quiesce.c */
     struct turn turn;        /* config.turns */
     bool salts_wrapped;

@@ -15,17 +15,21 @@
 
 #include "dbt/base/bits.h"
 
+enum { IS_LARGE = 1 }; /* in hart.word, beside the address: of 8 bytes, not 4 */
+
 static bool has_changed(const struct hart *h)
 {
-    const void *word = atomic_load(&h->word);
+    uintptr_t word = atomic_load(&h->word);
     uint64_t value = atomic_load(&h->word_value);
 
-    return atomic_load(&h->word_size) == 8
-               ? __atomic_load_n((const uint64_t *)word, __ATOMIC_RELAXED) != value
+    return word & IS_LARGE
+               ? __atomic_load_n((const uint64_t *)(word - IS_LARGE), __ATOMIC_RELAXED) != value
                : __atomic_load_n((const uint32_t *)word, __ATOMIC_RELAXED) != (uint32_t)value;
 }
 
-/* A sleeper may just go to sleep on another word, and be waked for a mixture: it spins again. */
+/* A sleeper may just go to sleep on another word, and be waked for a mixture of one's address and
+ * the other's value: it spins again. Address and size are never mixed: RAM's last 4 bytes would be
+ * read as 8. */
 void word_wake(struct tcache *t)
 {
     for (uint64_t left = atomic_load(&t->word_waiters); left; left &= left - 1) {
@@ -41,8 +45,7 @@ bool hart_sleep_on_word(struct hart *h, const void *word, unsigned size, uint64_
 {
     struct tcache *t = h->tc;
 
-    atomic_store(&h->word, word);
-    atomic_store(&h->word_size, size);
+    atomic_store(&h->word, (uintptr_t)word | (size == 8 ? IS_LARGE : 0));
     atomic_store(&h->word_value, value);
     atomic_fetch_or(&t->word_waiters, bit(h->n));
     if (!has_changed(h)) {

@@ -2,7 +2,6 @@
  * the host's that signals its thread. */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <sched.h>
 #include <string.h>
 #include <x86intrin.h>
 

@@ -429,6 +429,38 @@ static void who_sleeps_on_a_word_is_waked_by_who_comes_round(void **state)
     end();
 }
 
+static _Atomic bool looking;
+
+static void *look_for_waiters(void *arg)
+{
+    while (atomic_load(&looking))
+        word_wake(arg);
+    return NULL;
+}
+
+/* Words of both sizes, one of them RAM's last: whoever looks in between must not take one's address
+ * with the other's size, and read past RAM's end. */
+static void a_word_is_looked_at_as_a_whole(void **state)
+{
+    const uint64_t last = TOY_RAM + TOY_RAM_LEN - 4;
+    pthread_t thread;
+
+    begin(state);
+    struct hart *h = b->world->hart;
+    const void *small = phys_ptr(&a->world->phys, last), *large = phys_ptr(&a->world->phys, DATA);
+
+    hart_kick(h, PENDING_LEAVE); /* so that it does not stay asleep, but goes on to the next */
+    atomic_store(&looking, true);
+    assert_int_equal(pthread_create(&thread, NULL, look_for_waiters, a->world->tcache), 0);
+    for (unsigned n = 0; n < 2000000; n++) {
+        hart_sleep_on_word(h, small, 4, 0, 0);
+        hart_sleep_on_word(h, large, 8, 0, 0);
+    }
+    atomic_store(&looking, false);
+    pthread_join(thread, NULL);
+    end();
+}
+
 #define STRESSED(f) cmocka_unit_test_prestate(f, (void *)(uintptr_t)&hows[4])
 #define EACH(f)                                                                                    \
     cmocka_unit_test_prestate(f, (void *)(uintptr_t)&hows[0]),                                     \
@@ -453,6 +485,7 @@ int main(void)
         EACH(a_sleeper_is_stopped),
         cmocka_unit_test_prestate(who_sleeps_on_a_word_is_waked_by_who_comes_round,
                                   (void *)(uintptr_t)&hows[0]),
+        cmocka_unit_test_prestate(a_word_is_looked_at_as_a_whole, (void *)(uintptr_t)&hows[0]),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
