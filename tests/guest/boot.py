@@ -59,6 +59,7 @@ class Terminal:
         self.before = termios.tcgetattr(self.slave)
         self.text = ""
         self.seen = 0  # self.text up to here was consumed by wait_for()
+        self.unasked = b""  # what came behind the last question where the cursor is
         self.process = subprocess.Popen(command, stdin=self.slave, stdout=self.slave,
                                         stderr=self.slave, preexec_fn=lead_session)
 
@@ -75,8 +76,9 @@ class Terminal:
             return False
         data = os.read(self.master, 65536)
         # Who asks where the cursor is gets an answer: in the corner, where vi sent it to learn
-        # the terminal's size, or nowhere in particular.
-        for before in data.split(b"\x1b[6n")[:-1]:
+        # the terminal's size, or nowhere in particular. Either may come in two pieces.
+        *asked, self.unasked = (self.unasked + data).split(b"\x1b[6n")
+        for before in asked:
             os.write(self.master, b"\x1b[24;80R" if b"999;999H" in before else b"\x1b[1;1R")
         self.text += data.decode("utf-8", "replace")
         return bool(data)
