@@ -49,6 +49,7 @@ struct check {
     uint32_t pending;
     bool replay;
     unsigned n_writes, n_mmio, mmio_at;
+    struct block *unfit; /* dropped behind the run; or NULL */
     const char *trouble; /* the runs differ in how they reach devices or memory */
     struct ram_write write[MAX_WRITES];
     struct mmio mmio[MAX_MMIO];
@@ -334,6 +335,11 @@ static _Noreturn void report(struct check *c, struct block *b, enum exit_reason 
     exit(EXIT_BUG);
 }
 
+void check_drop_later(struct check *c, struct block *b)
+{
+    c->unfit = b;
+}
+
 enum exit_reason check_run(struct check *c, struct block *b)
 {
     struct hart *h = c->h;
@@ -368,5 +374,8 @@ enum exit_reason check_run(struct check *c, struct block *b)
         report(c, b, got, &want, "the host code makes fewer device accesses");
     if (ram_differs(c))
         report(c, b, got, &want, "memory");
+    if (c->unfit)
+        hart_drop_block(h, c->unfit);
+    c->unfit = NULL;
     return got;
 }

@@ -127,6 +127,9 @@ void check_destroy(struct check *c);
 /* Runs b in both engines and compares; ends the process with both dumps and exit status
  * EXIT_BUG at the first difference. */
 enum exit_reason check_run(struct check *c, struct block *b);
+/* The host code finds that a block is to go; it does so when the run is over: a store of the
+ * block's into itself finds in either run what it finds in the other. */
+void check_drop_later(struct check *c, struct block *b);
 
 /* ---- host_signal.c -------------------------------------------------------------------- */
 

@@ -67,7 +67,10 @@ void wild_note_hot(struct hart *h, struct block *b)
 static void note(struct hart *h, struct block *b, uint64_t gpa)
 {
     seen_before(h->wild->noted, gpa, b->mode);
-    hart_drop_block(h, b);
+    if (h->check)
+        check_drop_later(h->check, b);
+    else
+        hart_drop_block(h, b);
     h->stats.wild++;
 }
 

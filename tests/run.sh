@@ -249,6 +249,8 @@ part_system()
     many system-window 120 "${diff[@]}" --seed 8 --count 800 --option "--window always"
     many system-window-check 120 "${diff[@]}" --seed 8 --count 400 --a check \
         --option "--time virtual --window always"
+    many system-window-unfit 120 "${diff[@]}" --seed 2 --count 400 --a check \
+        --option "--time virtual --window always --tier 1"
     many system-window-stress 120 "${diff[@]}" --seed 9 --count 800 \
         --option "--window always --stress regs,table,links,seed=9"
     many system-kernel 120 "$diff" --kernel --seed 8 --count 800 --option "--window always"
