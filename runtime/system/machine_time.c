@@ -231,15 +231,16 @@ static bool is_crowded(const struct machine *m)
 void hart_spins(void *arg, enum rv_spin what)
 {
     struct machine_hart *h = arg;
+    uint64_t now = ticks_of(h);
 
-    if (ticks_of(h) - h->spun_at > SPIN_GAP_TICKS || what != h->spins_for) { /* another loop */
+    if (now - h->spun_at > SPIN_GAP_TICKS || what != h->spins_for) { /* another loop */
         h->n_spins = 0;
-        h->spins_since = ticks_of(h);
+        h->spins_since = now;
     }
     h->spins_for = what;
     if (++h->n_spins >= (is_crowded(h->m) ? SPINS_CROWDED : SPINS_ALONE))
         hart_kick(h->hart, PENDING_REST);
-    h->spun_at = ticks_of(h);
+    h->spun_at = now;
 }
 
 /* Who spins in wfi has an interrupt pending that it does not take, and looks for something else in

@@ -26,14 +26,19 @@ static void a_space_that_runs_long_is_promoted_with_what_it_knows(void **state)
     assert_true(can_read(FAR) && !can_write(FAR));
 }
 
+static void load_pages(uint64_t len)
+{
+    for (uint64_t at = 0; at < len; at += 0x1000)
+        mmu_load(&t->s, LOW + at, IR_64);
+}
+
 /* A space with so much mapped that by its time alone it would have to run for 100 ms. */
 static void enter_large(uint64_t key)
 {
     toy_add(t, key, LOW, TOY_RAM, LARGE, USER);
     toy_add(t, key, LOW + SAME_PLACE_IN_TLB, GPA, 0x1000, USER);
     enter(key, 0);
-    for (uint64_t at = 0; at < LARGE; at += 0x1000)
-        mmu_load(&t->s, LOW + at, IR_64);
+    load_pages(LARGE);
     run_for(50);
     assert_false(has_window());
 }
@@ -82,8 +87,7 @@ static void what_a_fence_of_all_took_away_does_not_count(void **state)
         enter_large(1 + all_asid);
         for (unsigned i = 0; i < 60; i++) {
             mmu_fence(t->mmu, true, 0, all_asid, 0);
-            for (uint64_t at = 0; at < LARGE; at += 0x1000)
-                mmu_load(&t->s, LOW + at, IR_64);
+            load_pages(LARGE);
         }
         run_for(1);
         assert_false(has_window());
@@ -93,8 +97,7 @@ static void what_a_fence_of_all_took_away_does_not_count(void **state)
 static void fence_and_load(uint64_t len)
 {
     mmu_fence(t->mmu, true, 0, false, 0);
-    for (uint64_t at = 0; at < len; at += 0x1000)
-        mmu_load(&t->s, LOW + at, IR_64);
+    load_pages(len);
 }
 
 /* How much is mapped when it is looked at says little of what is mapped between two such fences. */

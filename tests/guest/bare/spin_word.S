@@ -3,7 +3,6 @@
 // options: -smp 2
 // status: 0
 #include "bare.inc"
-#define TICKS 500000
     .option arch, +zawrs
 // Until the word at a0 is the number in a1.
     .macro await
@@ -20,11 +19,7 @@ _start:
     li a1, 1
     bnez t0, other
 
-    csrr s0, time
-1:  csrr s1, time
-    sub s1, s1, s0
-    li t0, TICKS
-    bltu s1, t0, 1b
+    pass_time 500000
     fence w, w
     sw a1, 0(a0)
     la a0, answered
