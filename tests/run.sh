@@ -199,7 +199,7 @@ part_smp()
     one litmus-model 60 tests/litmus/model.py
     one litmus-random 60 tests/litmus/model.py --random 2000 1
     many litmus 300 tests/litmus/run.py --rounds 5000 --limit 150
-    many litmus-planted 300 tests/litmus/run.py --planted --harts 2 --modes builtin --rounds 20000
+    many litmus-planted 600 tests/litmus/run.py --planted --harts 2 --modes builtin --rounds 20000
     many litmus-strict 120 tests/litmus/run.py --strict --tests lrsc --rounds 5000
     many litmus-strict-planted 120 tests/litmus/run.py --planted --strict --tests lrsc --harts 2 --modes builtin
     many spin 60 tests/guest/spin.sh

@@ -4,8 +4,9 @@
     generate.py OUT [--plant drop|swap]
 
 A planted program is judged as the right one but does something else: `drop` leaves out fences,
-annotations and atomicity, `swap` turns each thread's accesses round. What the model then finds
-forbidden and interleaving or TSO show, the test must count: so each row is seen to fail.
+annotations and atomicity, `swap` turns each thread's accesses round, with time between them: two next to
+each other are seen in between by chance only, as hosts schedule. What the model then finds forbidden and
+interleaving or TSO show, the test must count: so each row is seen to fail.
 """
 import argparse
 import pathlib
@@ -16,6 +17,7 @@ import model
 WEAK, TSO, INTERLEAVING = range(3)
 ADDRESS = {"x": "a0", "y": "a1", "z": "a2"}
 VALUE = {1: "a4", 2: "a5", 3: "a6"}
+PAUSE, PAUSE_TURNS = "pause", 100   # about as long as the random pauses before an instance
 
 
 def number_reads(threads):
@@ -30,13 +32,18 @@ def number_reads(threads):
     return numbered
 
 
+def without_pauses(threads):
+    return [[w for w in words if w != PAUSE] for words in threads]
+
+
 def dropped(threads):
     return [[re.sub(r"\.(amo|sc|lr|aqrl|aq|rl)|\+(addr|data|ctrl)", "", w)
              for w in words if w[0] != "f"] for words in threads]
 
 
 def swapped(threads):
-    return [list(reversed(words)) for words in dropped(threads)]
+    turned = [list(reversed(words)) for words in dropped(threads)]
+    return [[w for word in words for w in (PAUSE, word)][1:] for words in turned]
 
 
 PLANT = {"drop": dropped, "swap": swapped}
@@ -107,7 +114,12 @@ class Thread:
 
     def word(self, word):
         fence = model.FENCE.match(word)
-        if not fence:
+        if word == PAUSE:
+            self.add(f"li t6, {PAUSE_TURNS}")
+            self.lines.append("1:")
+            self.add("addi t6, t6, -1")
+            self.add("bnez t6, 1b")
+        elif not fence:
             self.access(word)
         elif fence["tso"]:
             self.add("fence.tso")
@@ -152,7 +164,7 @@ def table(label, row, width, plant):
     threads, bad = number_reads(row.threads), set()
     if plant:
         threads = PLANT[plant](threads)
-        planted = model.Program(threads)
+        planted = model.Program(without_pauses(threads))
         bad = codes(planted.outcomes(planted.tso)) - set(kind)
     lines, first, counts = [], [], []
     for n, words in enumerate(threads):

@@ -251,8 +251,8 @@ static uint64_t no_svadu(uint64_t cause, uint64_t epc, uint64_t tval)
 }
 
 /* Hart 0 counts in the entry's two bits for software, by compare and swap as Linux does; hart 1
- * makes the walk set A and D meanwhile. Neither may undo what the other did. PLANT: in two steps.
- */
+ * makes the walk set A and D meanwhile. Neither may undo what the other did. PLANT: in two steps,
+ * with time between them. */
 static void count_in_entry(unsigned index)
 {
     volatile uint64_t *window = (volatile uint64_t *)WINDOW;
@@ -277,6 +277,7 @@ static void count_in_entry(unsigned index)
         for (unsigned i = 0; i < 7; i++) {
             uint64_t old = get64(&leaf[0]);
 
+            delay(random_below(32)); /* seven without take less time than the walk */
             if (PLANT)
                 put64(&leaf[0], (old & ~UINT64_C(0x300)) | ((old + RSW) & 0x300));
             else
