@@ -51,11 +51,12 @@ struct x64_cold {
     void (*emit)(struct x64_emitter *x, const struct x64_cold *k);
     uint32_t fix[2]; /* rel32 fields that lead here */
     unsigned n_fix;
-    uint32_t back;    /* where it goes on */
-    uint32_t landing; /* call: what follows it */
-    uint32_t site;    /* offset of the instruction that may fault, else 0 */
-    uint32_t info;    /* memory access: see x64_info() */
-    uint32_t hit;     /* of one that has a cell: where it goes on with an addend in rcx; else 0 */
+    uint32_t back;         /* where it goes on */
+    uint32_t landing;      /* call: what follows it */
+    uint32_t site;         /* offset of the instruction that may fault, else 0 */
+    uint32_t site_of_load; /* atomic: of another before it, else 0 */
+    uint32_t info;         /* memory access: see x64_info() */
+    uint32_t hit; /* of one that has a cell: where it goes on with an addend in rcx; else 0 */
     uint16_t cell;
     uint16_t xmm_live; /* registers that must survive a call */
     uint8_t dst, base, val;
@@ -243,7 +244,7 @@ static inline bool x64_is_wild_at(const struct x64_emitter *x, uint32_t insn_off
 
 void x64_window_choose(struct x64_emitter *x); /* before allocation */
 void x64_window_start(struct x64_emitter *x);  /* the block's first code */
-/* Does the access, of the instruction at insn_off, go through the window? */
+/* Does the access, or atomic, of the instruction at insn_off, go through the window? */
 bool x64_in_window(const struct x64_emitter *x, const struct ir_insn *in);
 /* Its operand. *miss: the field of a jump to its slow path, or 0: only a fault leads there. */
 struct x64_mem x64_window_access(struct x64_emitter *x, const struct ir_insn *in, unsigned base,

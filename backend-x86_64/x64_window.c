@@ -27,6 +27,17 @@ static bool has_place(const struct x64_place *p)
     return is_near(p->first) && is_near(p->last);
 }
 
+/* An atomic's address has no offset. */
+static int64_t offset_of(const struct ir_insn *access)
+{
+    return access->op == IR_call ? 0 : (int64_t)access->imm;
+}
+
+static unsigned bytes_of(const struct ir_insn *access)
+{
+    return access->op == IR_call ? ir_fast_size(access->aux) : ir_mem_size(access->aux);
+}
+
 /* What value v is at most, UINT64_MAX when that is not known. */
 static uint64_t bound_of(const struct ir_block *b, ir_ref v)
 {
@@ -68,7 +79,7 @@ static bool step_to_near(const struct ir_block *b, ir_ref *at, uint64_t *far)
  * table. */
 static struct x64_place place_of(const struct ir_block *b, const struct ir_insn *access)
 {
-    int64_t offset = (int64_t)access->imm;
+    int64_t offset = offset_of(access);
     uint64_t far = 0;
     ir_ref at = {x64_root_of(b, access->a, &offset)};
     struct x64_place p = {at.n, (int32_t)offset, 0};
@@ -81,7 +92,7 @@ static struct x64_place place_of(const struct ir_block *b, const struct ir_insn 
         p.first = (int32_t)offset;
         p.last = (int32_t)far;
     }
-    p.last += p.first + (int32_t)ir_mem_size(access->aux) - 1;
+    p.last += p.first + (int32_t)bytes_of(access) - 1;
     return p;
 }
 
@@ -143,7 +154,7 @@ static bool is_chase(const struct ir_block *b)
 /* Does the access, of the guest instruction at insn_off, go through the window? */
 static bool goes_through(const struct x64_emitter *x, const struct ir_insn *in, uint32_t insn_off)
 {
-    return is_near((int64_t)in->imm) && !x64_is_wild_at(x, insn_off);
+    return is_near(offset_of(in)) && !x64_is_wild_at(x, insn_off);
 }
 
 /* ---- Roots of loops ----------------------------------------------------------------------------
@@ -307,7 +318,7 @@ struct x64_mem x64_window_access(struct x64_emitter *x, const struct ir_insn *in
 {
     struct x64_place p = place_of(x->b, in);
     bool shares = !x->b->virtual_time && has_place(&p);
-    int32_t disp = (int32_t)in->imm;
+    int32_t disp = (int32_t)offset_of(in);
 
     *miss = 0;
     if (!shares || !is_compared(x, p.root)) {

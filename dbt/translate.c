@@ -116,6 +116,7 @@ const struct ir_block *translate_build(struct translator *t, const struct transl
 
     b->virtual_time = t->options.virtual_time;
     b->strict_lrsc = t->options.strict_lrsc;
+    b->one_hart = t->options.one_hart;
     b->upper_half = job->gva >> 63;
     b->window = job->window;
     b->share_lookups = false;

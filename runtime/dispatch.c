@@ -43,6 +43,11 @@ static bool slow_store(struct cpu_state *s, uint64_t va, uint8_t aux, uint64_t v
     return mmu_store(s, va, aux, value);
 }
 
+static void atomic_faulted(void *arg, uint64_t va, unsigned len, enum mmu_access access)
+{
+    hart_window_fault(arg, va, len, access);
+}
+
 _Static_assert(2 * N_CELLS == STATE_N_CELLS, "each cell's misses are counted");
 
 static const struct x64_mmu_layout mmu_layout = {
@@ -90,6 +95,7 @@ struct hart *hart_create(struct cpu_state *s, struct tcache *t, const struct har
     if (t->reserve)
         mmu_reserve_strictly(h->mmu, t->reserve, t->n_harts);
     mmu_set_salt_wrap(h->mmu, salts_wrapped, h);
+    mmu_set_window_fault(h->mmu, atomic_faulted, h);
     mmu_set_windows(h->mmu, t->windows);
     h->translator = translator_create(config->guest, &layout, &t->config.translate);
     const struct ir_helper *helpers = config->guest->helpers(&n_helpers);

@@ -80,6 +80,7 @@ struct tcache *tcache_create(struct phys *phys, const struct tcache_config *conf
     t->config.translate.host_code = config->engine != ENGINE_INTERP;
     t->phys = phys;
     t->config.n_harts = config->n_harts ? config->n_harts : 1;
+    t->config.translate.one_hart = t->config.n_harts == 1;
     t->epoch = 1;
     turns_init(t);
     CHECK((config->turns || config->engine != ENGINE_CHECK || t->config.n_harts == 1) &&

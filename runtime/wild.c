@@ -74,10 +74,10 @@ static void note(struct hart *h, struct block *b, uint64_t gpa)
     h->stats.wild++;
 }
 
-/* The instruction whose access is in its slow path. */
+/* The instruction whose access is in its slow path, or in the helper. */
 static uint64_t slow_gpa(const struct hart *h, const struct block *b)
 {
-    return align_down(b->gpa, PAGE_SIZE) + x64_info_insn_off(h->s->slow_info);
+    return align_down(b->gpa, PAGE_SIZE) + h->s->insn_off;
 }
 
 void wild_worn(struct hart *h, uint64_t va)

@@ -129,6 +129,8 @@ uint64_t mmu_amo(struct cpu_state *s, uint64_t gva, unsigned size, enum mmu_amo 
     uint64_t gpa, old;
 
     check_aligned(m, gva, size, MMU_STORE);
+    if (s->window_fault)
+        m->window_fault(m->window_fault_arg, gva, size, MMU_STORE);
     host = find_both(m, gva, size, &place);
     if (!host)
         return sext_word(mmu_mmio_amo(m, gva, place.gpa, size, apply, op, v), size);

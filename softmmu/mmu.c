@@ -90,6 +90,15 @@ void mmu_set_salt_wrap(struct mmu *m, void (*wrapped)(void *arg), void *arg)
     m->salts_wrapped_arg = arg;
 }
 
+void mmu_set_window_fault(struct mmu *m,
+                          void (*fault)(void *arg, uint64_t va, unsigned len,
+                                        enum mmu_access access),
+                          void *arg)
+{
+    m->window_fault = fault;
+    m->window_fault_arg = arg;
+}
+
 void mmu_set_watch(struct mmu *m, const struct mmu_watch *watch)
 {
     m->watch = watch;

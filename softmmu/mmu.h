@@ -150,6 +150,13 @@ void mmu_load_gs(const struct cpu_state *s);
  * salts_begin_anew(). */
 void mmu_set_salt_wrap(struct mmu *m, void (*wrapped)(void *arg), void *arg);
 
+/* fault(arg, va, len, access) is called by an atomic that has faulted in the window
+ * (cpu_state.window_fault, which it handles), before it is done. It may leave the block. */
+void mmu_set_window_fault(struct mmu *m,
+                          void (*fault)(void *arg, uint64_t va, unsigned len,
+                                        enum mmu_access access),
+                          void *arg);
+
 /* After salts_begin_anew(), before this hart makes a tag or enters a block: empties its jump
  * cache. mmu_refresh() or a switch follows. */
 void mmu_begin_anew(struct mmu *m);

@@ -176,6 +176,8 @@ struct mmu {
     uint64_t lr_watches[LR_SITES / 64]; /* LRs that must watch: sc_strict() */
     void (*salts_wrapped)(void *arg);
     void *salts_wrapped_arg;
+    void (*window_fault)(void *arg, uint64_t va, unsigned len, enum mmu_access access);
+    void *window_fault_arg;
     bool fsgsbase; /* the gs base may be written without a system call */
 
     struct setting now;

@@ -1,7 +1,12 @@
 /* Atomics in line: calls of helpers of which the IR says what they do (enum ir_fast). The page must
  * be known for stores (for lr, loads): what may be written may be read, by page tables and by
- * physical protection. Everything else is the helper's, and so is a store that faults: up to the
- * locked instruction nothing has changed but scratch registers. */
+ * physical protection; or a read-modify-write goes through the window. Everything else is the
+ * helper's, and so is an access that faults: up to the last one nothing has changed but scratch
+ * registers.
+ *
+ * Where there is one hart nothing is locked. What else writes guest memory, devices, is no hart: aq
+ * and rl order accesses as other harts see them, and a fence does it for devices (unprivileged
+ * specification, "A" extension, "Specifying Ordering of Atomic Instructions"). */
 #include "backend-x86_64/x64_int.h"
 #include "dbt/base/check.h"
 
@@ -13,6 +18,8 @@ static void cold_helper(struct x64_emitter *x, const struct x64_cold *k)
 
     if (k->site)
         x64_site_add(x, k->site, x64_at(c));
+    if (k->site_of_load)
+        x64_site_add(x, k->site_of_load, x64_at(c));
     x64_keep_xmm(x, k->xmm_live, false);
     x64_mov_mr(c, STATE_MEM(scratch[0]), k->base);
     if (k->val != X64_NO_REG)
@@ -32,41 +39,61 @@ static void goes_on_here(struct x64_emitter *x, struct x64_cold *k, const struct
     k->xmm_live = x64_xmm_live(x);
 }
 
-static void lock(struct x64_code *c)
+static void lock(struct x64_emitter *x)
 {
-    x64_byte(c, 0xf0);
+    if (!x->b->one_hart)
+        x64_byte(&x->c, 0xf0);
 }
 
-static void lock_cmpxchg(struct x64_code *c, bool wide, struct x64_mem m, unsigned reg)
+static void cmpxchg(struct x64_emitter *x, bool wide, struct x64_mem m, unsigned reg)
 {
-    lock(c);
+    lock(x);
     if (wide)
-        x64_cmpxchg_mr(c, m, reg);
+        x64_cmpxchg_mr(&x->c, m, reg);
     else
-        x64_cmpxchg32_mr(c, m, reg);
+        x64_cmpxchg32_mr(&x->c, m, reg);
+}
+
+static void load_old(struct x64_code *c, bool wide, struct x64_mem m)
+{
+    if (wide)
+        x64_mov_rm(c, RAX, m);
+    else
+        x64_mov32_rm(c, RAX, m);
+}
+
+static void store_new(struct x64_code *c, bool wide, struct x64_mem m, unsigned reg)
+{
+    if (wide)
+        x64_mov_mr(c, m, reg);
+    else
+        x64_mov32_mr(c, m, reg);
 }
 
 /* Nobody wants the old value. */
-static void logic_in_place(struct x64_code *c, enum ir_fast what, bool wide, struct x64_mem m,
-                           unsigned val)
+static void in_place(struct x64_emitter *x, enum ir_fast what, bool wide, struct x64_mem m,
+                     unsigned val)
 {
-    lock(c);
+    struct x64_code *c = &x->c;
+
+    lock(x);
     switch (what) {
+    case IR_ADD: wide ? x64_add_mr(c, m, val) : x64_add32_mr(c, m, val); break;
     case IR_XOR: wide ? x64_xor_mr(c, m, val) : x64_xor32_mr(c, m, val); break;
     case IR_AND: wide ? x64_and_mr(c, m, val) : x64_and32_mr(c, m, val); break;
     default: wide ? x64_or_mr(c, m, val) : x64_or32_mr(c, m, val);
     }
 }
 
-/* rax: the old value. The host has no such instruction: a loop around cmpxchg. Gives where
- * that is. rdx is free. */
-static uint32_t logic(struct x64_code *c, enum ir_fast what, bool wide, struct x64_mem m,
-                      unsigned val)
+/* rax: the old value. The host has no such instruction: a loop around cmpxchg, or where there is
+ * one hart a load and a store. rdx is free. */
+static void logic(struct x64_emitter *x, enum ir_fast what, bool wide, struct x64_mem m,
+                  unsigned val, struct x64_cold *k)
 {
-    if (wide)
-        x64_mov_rm(c, RAX, m);
-    else
-        x64_mov32_rm(c, RAX, m);
+    struct x64_code *c = &x->c;
+
+    k->site_of_load = x64_at(c);
+    load_old(c, wide, m);
     uint32_t again = x64_at(c);
 
     x64_mov_rr(c, RDX, RAX);
@@ -75,37 +102,54 @@ static uint32_t logic(struct x64_code *c, enum ir_fast what, bool wide, struct x
     case IR_AND: x64_and_rr(c, RDX, val); break;
     default: x64_or_rr(c, RDX, val);
     }
-    uint32_t site = x64_at(c);
-
-    lock_cmpxchg(c, wide, m, RDX);
+    k->site = x64_at(c);
+    if (x->b->one_hart) {
+        store_new(c, wide, m, RDX);
+        return;
+    }
+    cmpxchg(x, wide, m, RDX);
     x64_fix(c, x64_jcc(c, CC_NE), again);
-    return site;
 }
 
-/* Gives where the instruction is that may fault. */
-static uint32_t modify(struct x64_emitter *x, const struct ir_insn *in, struct x64_mem m,
-                       unsigned val)
+/* rax: the old value. */
+static void swap(struct x64_emitter *x, bool wide, struct x64_mem m, unsigned val,
+                 struct x64_cold *k)
+{
+    struct x64_code *c = &x->c;
+
+    if (x->b->one_hart) {
+        k->site_of_load = x64_at(c);
+        load_old(c, wide, m);
+        k->site = x64_at(c);
+        store_new(c, wide, m, val);
+        return;
+    }
+    x64_mov_rr(c, RAX, val);
+    k->site = x64_at(c);
+    wide ? x64_xchg_mr(c, m, RAX) : x64_xchg32_mr(c, m, RAX);
+}
+
+/* Leaves the old value in rax when somebody wants it. */
+static void modify(struct x64_emitter *x, const struct ir_insn *in, struct x64_mem m, unsigned val,
+                   struct x64_cold *k)
 {
     struct x64_code *c = &x->c;
     enum ir_fast what = ir_fast_what(in->aux);
     bool wide = ir_fast_size(in->aux) == 8;
-    uint32_t site = x64_at(c);
 
-    if (what == IR_SWAP || what == IR_ADD) {
-        x64_mov_rr(c, RAX, val);
-        site = x64_at(c);
-    }
+    k->site = x64_at(c);
     if (what == IR_SWAP) {
-        wide ? x64_xchg_mr(c, m, RAX) : x64_xchg32_mr(c, m, RAX);
-    } else if (what == IR_ADD) {
-        lock(c);
-        wide ? x64_xadd_mr(c, m, RAX) : x64_xadd32_mr(c, m, RAX);
+        swap(x, wide, m, val, k);
     } else if (x->val[x->i].last == 0) {
-        logic_in_place(c, what, wide, m, val);
+        in_place(x, what, wide, m, val);
+    } else if (what == IR_ADD) {
+        x64_mov_rr(c, RAX, val);
+        k->site = x64_at(c);
+        lock(x);
+        wide ? x64_xadd_mr(c, m, RAX) : x64_xadd32_mr(c, m, RAX);
     } else {
-        site = logic(c, what, wide, m, val);
+        logic(x, what, wide, m, val, k);
     }
-    return site;
 }
 
 /* The reservation's word for the access at m: cpu_state.reservation. */
@@ -122,10 +166,7 @@ static void load_reserved(struct x64_emitter *x, const struct ir_insn *in, struc
 
     reservation(c, m, wide);
     x64_mov_mr(c, STATE_MEM(reservation), RDX);
-    if (wide)
-        x64_mov_rm(c, RAX, m);
-    else
-        x64_mov32_rm(c, RAX, m);
+    load_old(c, wide, m);
     x64_mov_mr(c, STATE_MEM(reserved_value), RAX);
 }
 
@@ -143,7 +184,7 @@ static uint32_t store_conditional(struct x64_emitter *x, const struct ir_insn *i
     k->fix[k->n_fix++] = x64_jcc(c, CC_NE);
     uint32_t site = x64_at(c);
 
-    lock_cmpxchg(c, wide, m, val);
+    cmpxchg(x, wide, m, val);
     x64_mov_mi(c, STATE_MEM(reservation), 0); /* leaves the flags */
     x64_setcc(c, CC_NE, RAX);
     x64_movzx8_rr(c, RAX, RAX);
@@ -206,9 +247,20 @@ void x64_emit_atomic(struct x64_emitter *x, const struct ir_insn *in)
         k = x64_cold_add(x, cold_helper, miss);
         k->site = store_conditional(x, in, m, val, k);
     } else {
-        m = x64_look_up(x, base, 0, size, x->layout.store_off, &miss);
+        uint32_t odd = 0;
+
+        if (x64_in_window(x, in)) {
+            x64_test32_ri(c, base, (int32_t)size - 1);
+            odd = x64_jcc(c, CC_NE);
+            m = x64_window_access(x, in, base, &miss);
+        } else {
+            m = x64_look_up(x, base, 0, size, x->layout.store_off, &miss);
+        }
         k = x64_cold_add(x, cold_helper, miss);
-        k->site = modify(x, in, m, val);
+        k->n_fix = miss != 0;
+        if (odd)
+            k->fix[k->n_fix++] = odd;
+        modify(x, in, m, val, k);
     }
     goes_on_here(x, k, in, base, val);
     if (x->val[x->i].last == 0)

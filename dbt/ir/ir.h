@@ -150,6 +150,7 @@ struct ir_block {
     uint32_t n;         /* IR instructions */
     bool virtual_time;  /* `count` is wanted */
     bool strict_lrsc;   /* load-reserved and store-conditional are C's, which is told of pairs */
+    bool one_hart;      /* nobody else's accesses come between the halves of an atomic */
     bool upper_half;    /* a guess: it runs at addresses with bit 63 set; costs time when wrong */
     bool share_lookups; /* accesses from one base may share a look-up in the tables */
     enum ir_window window;           /* which accesses may go through */

@@ -143,8 +143,18 @@ def shell_case(term):
     term.check_restored()
 
 
+def settle(term, seconds=20):
+    """Until the shell has asked where the cursor is, as it does unless keys wait for it. Else the
+    answer would come behind the next line, to the program that this starts: vi takes it for its own."""
+    try:
+        term.wait_for("\x1b[6n", seconds)
+    except Wrong:
+        pass
+
+
 def edit_with_vi(term):
     """Two lines typed, one of them changed, written and read back."""
+    settle(term)
     term.send("vi c\r")
     term.wait_for("- c 1/1", 120)
     term.send("ifirst\rsecond\x1b")

@@ -645,6 +645,7 @@ static void random_block(struct ir_random *r)
     block.share_lookups = block.cells = false;
     block.virtual_time = ir_random_below(r, 2) != 0;
     block.upper_half = ir_random_below(r, 2) != 0;
+    block.one_hart = ir_random_below(r, 2) != 0;
 }
 
 static void random_state(struct ir_random *r)
