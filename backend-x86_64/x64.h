@@ -47,6 +47,7 @@ struct x64_mmu_layout {
      */
     bool (*is_wild)(void *arg, uint64_t gpa, uint32_t mode);
     void *is_wild_arg;
+    /* Has the block that starts there run often (ir_block.cold)? NULL: all have. */
     bool (*is_hot)(void *arg, uint64_t gpa, uint32_t mode);
     uint64_t (*load)(struct cpu_state *s, uint64_t va, uint8_t aux);
     bool (*store)(struct cpu_state *s, uint64_t va, uint8_t aux, uint64_t value);

@@ -132,11 +132,10 @@ static void choose_paths(struct x64_emitter *x)
     bool may = has_access(x), lower = may && !b->upper_half;
     bool cells = lower && b->cells && l->n_cells;
     bool window = lower && b->window == IR_WINDOW_LOWER;
-    bool hot = !l->is_hot || l->is_hot(l->is_wild_arg, b->gpa, b->mode);
 
-    x->cells = hot && cells;
-    x->windowed = (hot && window) || (may && b->upper_half && b->window == IR_WINDOW_UPPER);
-    x->counts_runs = !hot && (cells || window);
+    x->cells = !b->cold && cells;
+    x->windowed = may && ir_uses_window(b);
+    x->counts_runs = b->cold && (cells || window);
 }
 
 static void count_run(struct x64_emitter *x)

@@ -151,10 +151,16 @@ static bool is_chase(const struct ir_block *b)
     return addressed;
 }
 
-/* Does the access, of the guest instruction at insn_off, go through the window? */
+static bool is_joined(const struct ir_insn *in)
+{
+    return in->op != IR_call && (in->aux & IR_JOINED);
+}
+
+/* Does the access, of the guest instruction at insn_off, go through the window? opt_join() has
+ * asked for a joined one, which has no other way. */
 static bool goes_through(const struct x64_emitter *x, const struct ir_insn *in, uint32_t insn_off)
 {
-    return is_near(offset_of(in)) && !x64_is_wild_at(x, insn_off);
+    return is_joined(in) || (is_near(offset_of(in)) && !x64_is_wild_at(x, insn_off));
 }
 
 /* ---- Roots of loops ----------------------------------------------------------------------------
@@ -324,9 +330,10 @@ struct x64_mem x64_window_access(struct x64_emitter *x, const struct ir_insn *in
     if (!shares || !is_compared(x, p.root)) {
         *miss = compare(x, base);
     }
-    if (*miss && shares) {
+    if (*miss && (shares || is_joined(in))) {
         x64_cold_add(x, cold_plain, *miss)->imm = PLAIN_ACCESS;
-        note_root(x, p.root);
+        if (shares)
+            note_root(x, p.root);
         *miss = 0;
     }
     if (x->has_origin)

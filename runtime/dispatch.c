@@ -31,6 +31,8 @@ static uint64_t slow_load(struct cpu_state *s, uint64_t va, uint8_t aux)
         wild_worn(s->owner, va);
     if (s->window_fault)
         hart_window_fault(s->owner, va, ir_mem_size(aux), MMU_LOAD);
+    if (aux & IR_JOINED)
+        hart_part_joined(s->owner);
     return mmu_load(s, va, aux);
 }
 
@@ -40,6 +42,8 @@ static bool slow_store(struct cpu_state *s, uint64_t va, uint8_t aux, uint64_t v
         wild_worn(s->owner, va);
     if (s->window_fault)
         hart_window_fault(s->owner, va, ir_mem_size(aux), MMU_STORE);
+    if (aux & IR_JOINED)
+        hart_part_joined(s->owner);
     return mmu_store(s, va, aux, value);
 }
 

@@ -119,11 +119,11 @@ static void note_unfit(struct hart *h, struct block *b, uint64_t gpa)
 }
 
 /* Before the instruction whose access is in its slow path. */
-static _Noreturn void leave_plain(struct hart *h, const void *code)
+static _Noreturn void leave_plain(struct hart *h, const void *code, uint32_t why)
 {
     struct cpu_state *s = h->s;
 
-    s->plain = PLAIN_ACCESS;
+    s->plain = why;
     s->plain_code = code;
     s->pc = s->page_va + s->insn_off;
     state_leave(s, EXIT_PENDING);
@@ -149,16 +149,21 @@ void hart_window_fault(struct hart *h, uint64_t va, unsigned len, enum mmu_acces
         /* Accesses behind this one count on the base's having been found inside. Under virtual time
          * none does, and a block is left at its ends only. */
         if (!h->tc->config.translate.virtual_time)
-            leave_plain(h, code);
+            leave_plain(h, code, PLAIN_ACCESS);
         break;
     default: break;
     }
 }
 
+void hart_part_joined(struct hart *h)
+{
+    leave_plain(h, NULL, PLAIN_JOINED);
+}
+
 void wild_plain(struct hart *h, uint64_t gpa, uint32_t mode)
 {
     struct cpu_state *s = h->s;
-    struct block *b = cache_find(h->tc->cache, s->plain_code);
+    struct block *b = s->plain == PLAIN_JOINED ? NULL : cache_find(h->tc->cache, s->plain_code);
     bool loop = s->plain == PLAIN_LOOP;
 
     s->plain = 0;

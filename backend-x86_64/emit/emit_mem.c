@@ -110,7 +110,7 @@ static void load_int(struct x64_emitter *x, uint8_t aux, unsigned d, struct x64_
 {
     struct x64_code *c = &x->c;
 
-    switch (aux) {
+    switch (aux & ~IR_JOINED) {
     case IR_U8: x64_movzx8_rm(c, d, m); break;
     case IR_U16: x64_movzx16_rm(c, d, m); break;
     case IR_U32: x64_mov32_rm(c, d, m); break;

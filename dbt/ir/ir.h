@@ -61,6 +61,10 @@ enum ir_mem {
     IR_S8 = 4,
     IR_S16 = 5,
     IR_S32 = 6,
+    /* Of ld and st, with 16, 32 or 64 bits, zero-extended: bytes that the guest accesses one by
+     * one, from the last `insn` on, as one misaligned word. Either all of it is done, or the block
+     * is left before that `insn` (EXIT_PENDING, cpu_state.plain) and nothing is. */
+    IR_JOINED = 8,
 };
 static inline unsigned ir_mem_size(uint8_t aux)
 {
@@ -150,15 +154,29 @@ struct ir_block {
     uint32_t n;         /* IR instructions */
     bool virtual_time;  /* `count` is wanted */
     bool strict_lrsc;   /* load-reserved and store-conditional are C's, which is told of pairs */
+    bool cold;          /* it has not run often: nothing for it that pays later only */
+    bool joins;         /* accesses may be IR_JOINED: they go through the window, in real time */
     bool one_hart;      /* nobody else's accesses come between the halves of an atomic */
     bool upper_half;    /* a guess: it runs at addresses with bit 63 set; costs time when wrong */
     bool share_lookups; /* accesses from one base may share a look-up in the tables */
-    enum ir_window window;           /* which accesses may go through */
-    bool cells;                      /* accesses may have cells (softmmu/mmu.h) */
+    enum ir_window window; /* which accesses may go through */
+    bool cells;            /* accesses may have cells (softmmu/mmu.h) */
+    /* Does the instruction at gpa access what does not go through the window (x64_mmu_layout)?
+     * NULL: none does. */
+    bool (*is_wild)(void *arg, uint64_t gpa, uint32_t mode);
+    void *is_wild_arg;
     const struct ir_helper *helpers; /* indexed by id; borrowed, lives as long as the program */
     unsigned n_helpers;
     struct ir_insn insn[IR_MAX_INSNS];
 };
+
+/* Do accesses go through the window? In the lower half where code is hot: each window would be
+ * filled once more for each process. In the upper half from the first run on, for one serves all.
+ */
+static inline bool ir_uses_window(const struct ir_block *b)
+{
+    return b->upper_half ? b->window == IR_WINDOW_UPPER : !b->cold && b->window == IR_WINDOW_LOWER;
+}
 
 struct ir_op_info {
     const char *name;

@@ -84,7 +84,8 @@ static inline enum ir_imm_form ir_imm_form(enum ir_op op)
 }
 
 /* Words of the text form, in the order of their enums; NULL where there is none. */
-static const char *const ir_mem_words[8] = {"u8", "u16", "u32", "64", "s8", "s16", "s32", NULL};
+static const char *const ir_mem_words[12] = {"u8",  "u16", "u32", "64",  "s8",  "s16",
+                                             "s32", NULL,  NULL,  "j16", "j32", "j64"};
 static const char *const ir_cond_words[6] = {"eq", "ne", "lt", "ge", "ltu", "geu"};
 static const char *const ir_flow_words[3] = {"", "call", "ret"};
 static const char *const ir_fast_words[IR_FAST_COUNT] = {NULL, "swap", "add", "xor", "and",

@@ -155,7 +155,7 @@ static bool mnemonic(struct parser *p, char *text, struct ir_insn *i)
         return fail(p, "no operation has this name", text);
     i->op = (uint8_t)op;
     switch (ir_aux_form((enum ir_op)op)) {
-    case AUX_MEM: ok = find_word(ir_mem_words, 8, suffix, &i->aux); break;
+    case AUX_MEM: ok = find_word(ir_mem_words, 12, suffix, &i->aux); break;
     case AUX_COND: ok = find_word(ir_cond_words, 6, suffix, &i->aux); break;
     case AUX_FAST: ok = fast_suffix(suffix, &i->aux); break;
     case AUX_FLOW: ok = find_word(ir_flow_words, 3, suffix, &i->aux); break;

@@ -61,6 +61,8 @@ static bool aux_ok(const struct ir_insn *i)
     case AUX_MEM:
         if (i->op == IR_ldf || i->op == IR_stf)
             return i->aux == IR_U32 || i->aux == IR_64;
+        if (i->aux & IR_JOINED)
+            return i->aux > (IR_JOINED | IR_U8) && i->aux <= (IR_JOINED | IR_64);
         return i->aux <= (i->op == IR_st ? IR_64 : IR_S32);
     }
     return false;

@@ -44,6 +44,7 @@ enum {
 enum {
     PLAIN_ACCESS = 1, /* its access is not in the window */
     PLAIN_LOOP,       /* an address that a loop begins with is not */
+    PLAIN_JOINED,     /* its joined access was not there with all its bytes, this time */
 };
 
 /* Why translated code (or the evaluator) came back. `pc` is valid after each. */

@@ -63,7 +63,7 @@ bool opt_parse(const char *list, uint32_t *enabled, struct err *e)
         else if (bits == 0)
             return err_set(
                 e,
-                "--opt: no pass is called '%.*s'; there are state, fold, demand, cse, calls, "
+                "--opt: no pass is called '%.*s'; there are state, fold, join, cse, demand, calls, "
                 "dce, share, cells, all, none",
                 (int)len, list);
         else if (*list == '-')

@@ -378,7 +378,7 @@ static void passes_are_switched_by_name(void **state)
 
     (void)state;
     assert_true(opt_parse("-fold,-cse,-calls", &set, &e));
-    assert_int_equal(set, OPT_state | OPT_demand | OPT_dce | OPT_share | OPT_cells);
+    assert_int_equal(set, OPT_state | OPT_join | OPT_demand | OPT_dce | OPT_share | OPT_cells);
     assert_true(opt_parse("none,dce,+fold", &set, &e));
     assert_int_equal(set, OPT_fold | OPT_dce);
     assert_false(opt_parse("dce,loop", &set, &e));
