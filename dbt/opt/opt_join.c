@@ -315,7 +315,9 @@ static ir_ref loaded_byte(struct join *j, const struct ir_insn *i, uint32_t n)
     if (n == r->leader)
         r->word =
             ir_emit(j->b, IR_ld, joined(r->n), i->a, IR_NONE, IR_NONE, (uint64_t)(int64_t)r->first);
-    return ir_op1(j->b, IR_zext8, from_byte(j->b, r->word, j->byte_of[n]));
+    ir_ref v = from_byte(j->b, r->word, j->byte_of[n]);
+
+    return j->byte_of[n] == r->n - 1 ? v : ir_op1(j->b, IR_zext8, v);
 }
 
 /* What a run stores is made where its first store was, behind all that it is made of. */
