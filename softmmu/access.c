@@ -73,6 +73,7 @@ static void note_fill(struct mmu *m, uint64_t gva, const struct mmu_map *map, ui
 
     slot->view->touched |= bit(tlb_index(gva) / CHUNK);
     slot->n_fills++;
+    m->space->n_own += !map->global;
     *flags = map->global ? TLB_GLOBAL : 0;
     if (slot == &m->common.slot && !(map->global && gva >> 63)) {
         *flags = 0;

@@ -117,7 +117,8 @@ enum stale { STALE_NOTHING, STALE_LOCAL, STALE_ALL };
 struct space {
     uint64_t used;
     enum stale stale;
-    bool own_high; /* upper half: own salts, since non-global code was fetched (or key 0) */
+    uint64_t n_own; /* pages that are not global that its views got since a fence of all */
+    bool own_high;  /* upper half: own salts, since non-global code was fetched (or key 0) */
     struct view_slot slot[N_VIEWS];
     struct salt_ref low, high; /* high: when own_high */
     uint64_t fetch_serial;     /* mmu.fetch_serial when fetch[] was looked after last */

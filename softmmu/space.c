@@ -92,6 +92,7 @@ static void clear_space(struct space *sp)
     }
     space_forget_fetches(sp);
     sp->stale = STALE_NOTHING;
+    sp->n_own = 0;
 }
 
 static void clear_space_local(struct space *sp)
@@ -105,26 +106,63 @@ static void clear_space_local(struct space *sp)
             sp->fetch[i].va = 0;
     }
     sp->stale = STALE_NOTHING;
+    sp->n_own = 0;
 }
 
-static struct space *recycle_space(struct mmu *m)
+static bool has_window(const struct space *sp)
+{
+    for (unsigned i = 0; i < N_VIEWS; i++)
+        if (sp->slot[i].window)
+            return true;
+    return false;
+}
+
+/* One of which a fence has taken all, as a kernel does when a process ends; the one that was used
+ * last, whose memory the host's caches have. Where processes come and go they all would be gone
+ * through else. */
+static struct space *void_space(struct mmu *m)
+{
+    struct space *best = NULL;
+
+    for (unsigned i = 0; i < m->n_spaces; i++) {
+        struct space *sp = &m->spaces[i];
+
+        if ((sp->stale || sp->n_own == 0) && sp != m->space && m->space_key[i] != 0 &&
+            (!best || sp->used > best->used) && !has_window(sp))
+            best = sp;
+    }
+    return best;
+}
+
+static struct space *oldest_space(struct mmu *m)
 {
     struct space *oldest = NULL;
 
-    for (unsigned i = 0; i < N_SPACES; i++) {
+    for (unsigned i = 0; i < m->n_spaces; i++) {
         if (&m->spaces[i] != m->space && (!oldest || m->spaces[i].used < oldest->used))
             oldest = &m->spaces[i];
     }
+    return oldest;
+}
+
+static struct space *free_space(struct mmu *m)
+{
+    struct space *sp = void_space(m);
+
+    if (!sp && m->n_spaces < N_SPACES)
+        return &m->spaces[m->n_spaces++];
+    if (!sp)
+        sp = oldest_space(m);
     for (unsigned i = 0; i < N_VIEWS; i++)
-        oldest->slot[i].live = false; /* space_view() clears what it takes into use */
+        sp->slot[i].live = false; /* space_view() clears what it takes into use */
     m->serial++;
     m->stats.spaces_recycled++;
-    return oldest;
+    return sp;
 }
 
 static struct space *make_space(struct mmu *m, uint64_t space_key, uint32_t asid)
 {
-    struct space *sp = m->n_spaces < N_SPACES ? &m->spaces[m->n_spaces++] : recycle_space(m);
+    struct space *sp = free_space(m);
     size_t i = (size_t)(sp - m->spaces);
 
     m->space_key[i] = space_key;
@@ -138,6 +176,7 @@ static struct space *make_space(struct mmu *m, uint64_t space_key, uint32_t asid
     salt_init(&sp->high);
     sp->fetch_serial = m->fetch_serial;
     sp->stale = STALE_NOTHING;
+    sp->n_own = 0;
     sp->own_high = space_key == 0;
     m->stats.spaces_made++;
     return sp;

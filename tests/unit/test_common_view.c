@@ -160,6 +160,7 @@ static void pages_of_a_recycled_space_are_nobodys(void **state)
     first = t->mmu->space;
     for (uint64_t key = 2; key < 200; key++) {
         enter_user(key, 7);
+        t->mmu->space->n_own = 1; /* as one that is used */
         if (t->mmu->space != first)
             continue;
         met = true;
@@ -178,8 +179,10 @@ static void a_fence_may_name_the_asid_of_a_recycled_space(void **state)
     add_pages();
     toy_enter(t, 1, 5);
     touch_all();
-    for (uint64_t key = 2; key < 70; key++)
+    for (uint64_t key = 2; key < 70; key++) {
         enter_user(key, 7);
+        t->mmu->space->n_own = 1;
+    }
     assert_null(t->mmu->common.of);
     mmu_fence(t->mmu, false, OWN, false, 5);
     mmu_fence(t->mmu, true, 0, false, 5);

@@ -164,6 +164,13 @@ static void views_are_recycled(void **state)
     assert_true(toy_hits_none(t, LOW));
 }
 
+/* One that has a page of its own, which is not recycled before older ones. */
+static void enter_used(uint64_t key)
+{
+    toy_enter(t, key, 0);
+    toy_touch(t, LOW);
+}
+
 static void spaces_are_recycled(void **state)
 {
     uint64_t salt;
@@ -177,19 +184,48 @@ static void spaces_are_recycled(void **state)
     toy_enter(t, 2, 0);
     toy_touch(t, LOW);
     for (uint64_t key = 3; key < 64; key++)
-        toy_enter(t, key, 0); /* 63, and the one that mmu_create made */
+        enter_used(key); /* 63, and the one that mmu_create made */
     toy_enter(t, 1, 0);
     assert_true(toy_hits_both(t, LOW));
-    toy_enter(t, 64, 0); /* over the oldest: mmu_create's */
+    enter_used(64);      /* over the oldest: mmu_create's */
     toy_enter(t, 65, 0); /* over 2 */
     assert_int_equal(mmu_stats(t->mmu)->spaces_recycled, 2);
     assert_true(toy_hits_none(t, LOW));
+    toy_touch(t, LOW);
     toy_enter(t, 1, 0);
     assert_true(toy_hits_both(t, LOW));
     assert_int_equal(t->s.salt[0], salt);
     toy_enter(t, 2, 0);
     assert_true(toy_hits_none(t, LOW));
     assert_int_equal(mmu_stats(t->mmu)->spaces_recycled, 3);
+}
+
+/* Of what a fence has emptied the one that was used last, also where there is room for more. */
+static void what_a_fence_has_emptied_is_recycled_first(void **state)
+{
+    const struct space *of[5];
+
+    (void)state;
+    toy_add(t, 0, LOW, TOY_RAM, 0x1000, ALL);
+    for (uint64_t key = 1; key < 5; key++) {
+        toy_enter(t, key, key < 4 ? 7 : 8);
+        toy_touch(t, LOW);
+        of[key] = t->mmu->space;
+    }
+    toy_enter(t, 1, 7);
+    mmu_fence(t->mmu, true, 0, false, 7); /* of 1, which is in force, 2 and 3 */
+    assert_true(toy_hits_none(t, LOW));
+    toy_enter(t, 5, 9);
+    assert_ptr_equal(t->mmu->space, of[3]);
+    toy_touch(t, LOW);
+    toy_enter(t, 6, 9); /* over 1, which has got nothing since */
+    assert_ptr_equal(t->mmu->space, of[1]);
+    toy_enter(t, 4, 8);
+    assert_true(toy_hits_both(t, LOW));
+    toy_enter(t, 5, 9);
+    assert_true(toy_hits_both(t, LOW));
+    toy_enter(t, 2, 7);
+    assert_true(toy_hits_none(t, LOW));
 }
 
 /* A remembered setting must not lead to a space that serves another key by now. Spaces made
@@ -201,8 +237,12 @@ static void recycled_spaces_are_not_remembered(void **state)
     toy_enter(t, 1, 0);
     toy_touch(t, LOW);
     toy_enter(t, 2, 0);
-    for (uint64_t key = 100; key < 164; key++)
-        space_get(t->mmu, key, 0)->used = ++t->mmu->tick;
+    for (uint64_t key = 100; key < 164; key++) {
+        struct space *sp = space_get(t->mmu, key, 0);
+
+        sp->used = ++t->mmu->tick;
+        sp->n_own = 1;
+    }
     assert_true(mmu_stats(t->mmu)->spaces_recycled >= 2);
     toy_enter(t, 1, 0);
     assert_true(toy_hits_none(t, LOW));
@@ -910,6 +950,7 @@ int main(void)
         CASE(rights_have_views_of_their_own),
         CASE(views_are_recycled),
         CASE(spaces_are_recycled),
+        CASE(what_a_fence_has_emptied_is_recycled_first),
         CASE(recycled_spaces_are_not_remembered),
         CASE(fence_matrix),
         CASE(what_a_fence_leaves_the_next_one_finds),

@@ -360,8 +360,10 @@ static void what_an_early_one_cost_is_paid_when_it_goes(void **state)
     run_for(1);
     assert_true(has_window());
     atomic_fetch_add(&t->mmu->slot->window->spent, 1000000000);
-    for (uint64_t key = 3; key < 100; key++)
+    for (uint64_t key = 3; key < 100; key++) {
         enter(key, 0);
+        t->mmu->space->n_own = 1; /* as one that is used */
+    }
     enter_running(100, CODE);
     run_for(1);
     assert_false(has_window());
