@@ -116,7 +116,7 @@ static void cold_hot(struct x64_emitter *x, const struct x64_cold *k)
 static bool has_access(const struct x64_emitter *x)
 {
     for (unsigned i = x->barrier[0]; i < x->b->n; i = x64_next_barrier(x, i))
-        if (ir_ops[x->b->insn[i].op].flags & (LOAD | STORE))
+        if ((ir_ops[x->b->insn[i].op].flags & (LOAD | STORE)) || x64_is_modify(&x->b->insn[i]))
             return true;
     return false;
 }

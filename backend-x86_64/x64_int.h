@@ -240,6 +240,12 @@ static inline bool x64_is_wild_at(const struct x64_emitter *x, uint32_t insn_off
     return x64_is_wild(x, (x->b->gpa & ~(uint64_t)(PAGE_SIZE - 1)) + insn_off);
 }
 
+/* A read-modify-write in line, which may go through the window; LR and SC do not. */
+static inline bool x64_is_modify(const struct ir_insn *in)
+{
+    return in->op == IR_call && in->aux && ir_fast_what(in->aux) < IR_LR;
+}
+
 /* ---- Windows (x64_window.c) ------------------------------------------------------------ */
 
 void x64_window_choose(struct x64_emitter *x); /* before allocation */
