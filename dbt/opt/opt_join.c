@@ -30,11 +30,14 @@ struct run {
     uint16_t leader;       /* the first of them */
     int32_t first;
     uint8_t n;
+    /* Of loads: are they joined, and the word in the new block. */
     bool used;
-    ir_ref of; /* of stores: whose bytes, from byte `from` on; IR_NONE: of `constant` */
-    uint8_t from;
+    ir_ref word;
+    /* Of stores: the bytes, from byte `from` on, of the word of load[loads]; or, when that is
+     * NO_RUN, of value `of`; or, when that is IR_NONE, of `constant`. */
+    uint8_t loads, from;
+    ir_ref of;
     uint64_t constant;
-    ir_ref word; /* of loads, in the new block */
 };
 
 struct join {
@@ -98,9 +101,8 @@ static unsigned longest(const struct found *f, int *low)
 static void take(struct run *r, const struct found *f, const struct ir_insn *first, int low,
                  unsigned n)
 {
-    *r =
-        (struct run){.n = (uint8_t)n, .first = (int32_t)((int64_t)first->imm + low), .of = IR_NONE};
-    r->leader = UINT16_MAX;
+    *r = (struct run){
+        .n = (uint8_t)n, .first = (int32_t)((int64_t)first->imm + low), .leader = UINT16_MAX};
     for (unsigned k = 0; k < n; k++) {
         r->member[k] = f->place[MOST + low + (int)k];
         if (r->member[k] < r->leader)
@@ -249,6 +251,7 @@ static bool is_one_value(const struct join *j, struct run *r)
 {
     struct byte low = byte_of(j, j->b->insn[r->member[0]].b);
 
+    r->loads = low.run;
     r->of = low.of;
     r->from = (uint8_t)low.k;
     r->constant = 0;
@@ -265,13 +268,9 @@ static bool is_one_value(const struct join *j, struct run *r)
 /* Marks the loads whose bytes are stored together: others stay as they are. */
 static void find_used(struct join *j)
 {
-    for (unsigned k = 0; k < j->n_stores; k++) {
-        const struct run *r = &j->store[k];
-        struct byte y = byte_of(j, j->b->insn[r->member[0]].b);
-
-        if (y.run != NO_RUN)
-            j->load[y.run].used = true;
-    }
+    for (unsigned k = 0; k < j->n_stores; k++)
+        if (j->store[k].loads != NO_RUN)
+            j->load[j->store[k].loads].used = true;
 }
 
 static bool find(struct join *j)
@@ -325,14 +324,12 @@ static void store_all(struct join *j, const struct ir_insn *i, const struct run 
 {
     ir_ref value;
 
-    if (ir_is_none(r->of)) {
+    if (r->loads != NO_RUN)
+        value = from_byte(j->b, j->load[r->loads].word, r->from);
+    else if (ir_is_none(r->of))
         value = ir_const(j->b, r->constant);
-    } else {
-        uint8_t run = is_byte_load(&j->old[r->of.n]) ? j->run_of[r->of.n] : NO_RUN;
-        ir_ref of = run != NO_RUN ? j->load[run].word : opt_mapped(&j->map, r->of);
-
-        value = from_byte(j->b, of, r->from);
-    }
+    else
+        value = from_byte(j->b, opt_mapped(&j->map, r->of), r->from);
     ir_emit(j->b, IR_st, joined(r->n), i->a, value, IR_NONE, (uint64_t)(int64_t)r->first);
 }
 
