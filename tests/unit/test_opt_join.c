@@ -296,6 +296,8 @@ static const struct shape {
     {"%1 = get r10\n %2 = get r11\n %3 = ld.u8 [%1 +5]\n fence 1\n %4 = ld.u8 [%1 +6]\n"
      " st.u8 [%2 +0] %3\n st.u8 [%2 +1] %4\n exit_goto +4",
      NULL},
+    {"%1 = get r10\n %2 = const 0\n st.u8 [%1 +0] %2\n fence 0\n st.u8 [%1 +1] %2\n exit_goto +4",
+     NULL},
     {"%1 = get r10\n %2 = get r11\n %3 = ld.u8 [%1 +5]\n %4 = ld.u16 [%2 +0]\n"
      " %5 = ld.u8 [%1 +6]\n st.u8 [%2 +0] %3\n st.u8 [%2 +1] %5\n set %4 r5\n exit_goto +4",
      NULL},
