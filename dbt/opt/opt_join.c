@@ -20,7 +20,8 @@ enum {
     MOST = 8,      /* bytes of one access */
     REACH = 64,    /* instructions from the first byte to the last */
     MAX_RUNS = 16, /* of loads, and of stores */
-    FAR = 1 << 14, /* no offset is larger */
+    FAR = 1 << 14, /* no offset is larger: from the base, which is compared, it ends in the window's
+                    * guard zone (DISP_NEAR of x64_window.c) */
     NO_RUN = 0xff,
 };
 
@@ -63,6 +64,87 @@ static bool is_byte_store(const struct ir_insn *i)
 static bool is_far(const struct ir_insn *i)
 {
     return (int64_t)i->imm > FAR || (int64_t)i->imm < -FAR;
+}
+
+/* ---- What is stored -------------------------------------------------------------------------- */
+
+/* A byte of a value. */
+struct byte {
+    ir_ref of; /* IR_NONE: a constant */
+    unsigned k;
+    uint8_t constant;
+    uint8_t run; /* of loads, of which it is byte k; then `of` has no meaning; or NO_RUN */
+};
+
+/* One step from byte *k of a value to what it is a byte of. */
+static bool step(const struct ir_block *b, ir_ref *v, unsigned *k)
+{
+    const struct ir_insn *i = &b->insn[v->n];
+    unsigned width = extension((enum ir_op)i->op);
+    uint64_t c;
+
+    if (width) {
+        if (8 * *k >= width)
+            return false;
+    } else if (i->op == IR_and && ir_is_const(b, i->b, &c)) {
+        if ((c >> 8 * *k & 0xff) != 0xff)
+            return false;
+    } else if ((i->op == IR_shr || i->op == IR_sar) && ir_is_const(b, i->b, &c)) {
+        if ((c & 7) || *k + (c & 63) / 8 >= 8)
+            return false;
+        *k += (unsigned)(c & 63) / 8;
+    } else if (i->op == IR_shr32 && ir_is_const(b, i->b, &c)) {
+        if ((c & 7) || *k + (c & 31) / 8 >= 4)
+            return false;
+        *k += (unsigned)(c & 31) / 8;
+    } else {
+        return false;
+    }
+    *v = i->a;
+    return true;
+}
+
+static struct byte byte_of(const struct join *j, ir_ref v)
+{
+    const struct ir_block *b = j->b;
+    struct byte y = {.of = v, .run = NO_RUN};
+    uint64_t c;
+
+    while (step(b, &y.of, &y.k))
+        continue;
+    if (ir_is_const(b, y.of, &c))
+        return (struct byte){.of = IR_NONE, .constant = (uint8_t)(c >> 8 * y.k), .run = NO_RUN};
+    if (is_byte_load(&b->insn[y.of.n]) && y.k == 0 && j->run_of[y.of.n] != NO_RUN) {
+        y.run = j->run_of[y.of.n];
+        y.k = j->byte_of[y.of.n];
+    }
+    return y;
+}
+
+static bool follows(const struct byte *x, const struct byte *y, unsigned distance)
+{
+    if (ir_is_none(x->of) || ir_is_none(y->of))
+        return ir_is_none(x->of) && ir_is_none(y->of);
+    return x->run == y->run && (x->run != NO_RUN || x->of.n == y->of.n) && y->k == x->k + distance;
+}
+
+/* Are they the bytes of one value, in its order? Then the run knows of which. */
+static bool is_one_value(const struct join *j, struct run *r)
+{
+    struct byte low = byte_of(j, j->b->insn[r->member[0]].b);
+
+    r->loads = low.run;
+    r->of = low.of;
+    r->from = (uint8_t)low.k;
+    r->constant = 0;
+    for (unsigned k = 0; k < r->n; k++) {
+        struct byte y = byte_of(j, j->b->insn[r->member[k]].b);
+
+        if (!follows(&low, &y, k))
+            return false;
+        r->constant |= (uint64_t)y.constant << 8 * k;
+    }
+    return true;
 }
 
 /* ---- Which bytes are neighbours -------------------------------------------------------------- */
@@ -147,8 +229,6 @@ static struct found neighbours(const struct join *j, uint32_t n)
     return f;
 }
 
-static bool is_one_value(const struct join *j, struct run *r);
-
 /* Puts the longest run that begins with instruction n into *r. */
 static bool find_run(const struct join *j, uint32_t n, struct run *r)
 {
@@ -182,87 +262,6 @@ static void add_run(struct join *j, uint32_t n, uint32_t insn_off)
         j->byte_of[r->member[k]] = (uint8_t)k;
     }
     ++*n_runs;
-}
-
-/* ---- What is stored -------------------------------------------------------------------------- */
-
-/* A byte of a value. */
-struct byte {
-    ir_ref of; /* IR_NONE: a constant */
-    unsigned k;
-    uint8_t constant;
-    uint8_t run; /* of loads, of which it is byte k; then `of` has no meaning; or NO_RUN */
-};
-
-/* One step from byte *k of a value to what it is a byte of. */
-static bool step(const struct ir_block *b, ir_ref *v, unsigned *k)
-{
-    const struct ir_insn *i = &b->insn[v->n];
-    unsigned width = extension((enum ir_op)i->op);
-    uint64_t c;
-
-    if (width) {
-        if (8 * *k >= width)
-            return false;
-    } else if (i->op == IR_and && ir_is_const(b, i->b, &c)) {
-        if ((c >> 8 * *k & 0xff) != 0xff)
-            return false;
-    } else if ((i->op == IR_shr || i->op == IR_sar) && ir_is_const(b, i->b, &c)) {
-        if ((c & 7) || *k + (c & 63) / 8 >= 8)
-            return false;
-        *k += (unsigned)(c & 63) / 8;
-    } else if (i->op == IR_shr32 && ir_is_const(b, i->b, &c)) {
-        if ((c & 7) || *k + (c & 31) / 8 >= 4)
-            return false;
-        *k += (unsigned)(c & 31) / 8;
-    } else {
-        return false;
-    }
-    *v = i->a;
-    return true;
-}
-
-static struct byte byte_of(const struct join *j, ir_ref v)
-{
-    const struct ir_block *b = j->b;
-    struct byte y = {.of = v, .run = NO_RUN};
-    uint64_t c;
-
-    while (step(b, &y.of, &y.k))
-        continue;
-    if (ir_is_const(b, y.of, &c))
-        return (struct byte){.of = IR_NONE, .constant = (uint8_t)(c >> 8 * y.k), .run = NO_RUN};
-    if (is_byte_load(&b->insn[y.of.n]) && y.k == 0 && j->run_of[y.of.n] != NO_RUN) {
-        y.run = j->run_of[y.of.n];
-        y.k = j->byte_of[y.of.n];
-    }
-    return y;
-}
-
-static bool follows(const struct byte *x, const struct byte *y, unsigned distance)
-{
-    if (ir_is_none(x->of) || ir_is_none(y->of))
-        return ir_is_none(x->of) && ir_is_none(y->of);
-    return x->run == y->run && (x->run != NO_RUN || x->of.n == y->of.n) && y->k == x->k + distance;
-}
-
-/* Are they the bytes of one value, in its order? Then the run knows of which. */
-static bool is_one_value(const struct join *j, struct run *r)
-{
-    struct byte low = byte_of(j, j->b->insn[r->member[0]].b);
-
-    r->loads = low.run;
-    r->of = low.of;
-    r->from = (uint8_t)low.k;
-    r->constant = 0;
-    for (unsigned k = 0; k < r->n; k++) {
-        struct byte y = byte_of(j, j->b->insn[r->member[k]].b);
-
-        if (!follows(&low, &y, k))
-            return false;
-        r->constant |= (uint64_t)y.constant << 8 * k;
-    }
-    return true;
 }
 
 /* Marks the loads whose bytes are stored together: others stay as they are. */

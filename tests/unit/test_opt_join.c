@@ -277,6 +277,13 @@ static const struct shape {
      " %6 = shr %4 %3\n st.u8 [%1 +1] %6\n st.u8 [%1 +0] %5\n exit_goto +4",
      "%1 = get r10\n %2 = const 0x10\n %3 = get r5\n %4 = shr %3 %2\n st.j16 [%1 +0] %4\n"
      " exit_goto +4"},
+    /* As far from its base as the guard zone of a window allows, and farther. */
+    {"%1 = get r10\n %2 = const 0\n st.u8 [%1 +0x4000] %2\n st.u8 [%1 +0x4001] %2\n exit_goto +4",
+     "%1 = get r10\n %2 = const 0\n st.j16 [%1 +0x4000] %2\n exit_goto +4"},
+    {"%1 = get r10\n %2 = const 0\n st.u8 [%1 +0x4001] %2\n st.u8 [%1 +0x4002] %2\n exit_goto +4",
+     NULL},
+    {"%1 = get r10\n %2 = const 0\n st.u8 [%1 -0x4001] %2\n st.u8 [%1 -0x4000] %2\n exit_goto +4",
+     NULL},
     /* Of a byte that is loaded all others are zeros. */
     {"%1 = get r10\n %2 = get r11\n %3 = const 0x8\n %4 = ld.u8 [%1 +5]\n %5 = ld.u8 [%1 +6]\n"
      " st.u8 [%2 +0] %4\n st.u8 [%2 +1] %5\n %6 = const 0x10\n %7 = sar %4 %3\n"
