@@ -326,6 +326,7 @@ struct x64_mem x64_window_access(struct x64_emitter *x, const struct ir_insn *in
     bool shares = !x->b->virtual_time && has_place(&p);
     int32_t disp = (int32_t)offset_of(in);
 
+    CHECK(is_near(disp) && "what is compared is its base");
     *miss = 0;
     if (!shares || !is_compared(x, p.root)) {
         *miss = compare(x, base);

@@ -29,10 +29,10 @@ static uint64_t slow_load(struct cpu_state *s, uint64_t va, uint8_t aux)
 {
     if (s->worn_code)
         wild_worn(s->owner, va);
+    if (aux & IR_JOINED)
+        hart_part_joined(s->owner, va, ir_mem_size(aux), MMU_LOAD);
     if (s->window_fault)
         hart_window_fault(s->owner, va, ir_mem_size(aux), MMU_LOAD);
-    if (aux & IR_JOINED)
-        hart_part_joined(s->owner);
     return mmu_load(s, va, aux);
 }
 
@@ -40,10 +40,10 @@ static bool slow_store(struct cpu_state *s, uint64_t va, uint8_t aux, uint64_t v
 {
     if (s->worn_code)
         wild_worn(s->owner, va);
+    if (aux & IR_JOINED)
+        hart_part_joined(s->owner, va, ir_mem_size(aux), MMU_STORE);
     if (s->window_fault)
         hart_window_fault(s->owner, va, ir_mem_size(aux), MMU_STORE);
-    if (aux & IR_JOINED)
-        hart_part_joined(s->owner);
     return mmu_store(s, va, aux, value);
 }
 

@@ -155,8 +155,15 @@ void hart_window_fault(struct hart *h, uint64_t va, unsigned len, enum mmu_acces
     }
 }
 
-void hart_part_joined(struct hart *h)
+/* No page table says of a store that it was before the guest comes to it: D is exact,
+ * unlike A (privileged specification, "Sv32", "Addressing and Memory Protection"). The bytes' own
+ * stores will set it, and the next joined one finds it set. */
+void hart_part_joined(struct hart *h, uint64_t va, unsigned len, enum mmu_access access)
 {
+    if (access == MMU_STORE && mmu_window_is_clean(h->mmu, va, len))
+        h->s->window_fault = NULL;
+    else
+        hart_window_fault(h, va, len, access);
     leave_plain(h, NULL, PLAIN_JOINED);
 }
 

@@ -41,8 +41,8 @@ void wild_worn(struct hart *h, uint64_t va);
 /* From the slow path of an access through the window that has faulted there, at host address
  * `code`: will it do so again? Handles s->window_fault; may leave the block before the access. */
 void hart_window_fault(struct hart *h, uint64_t va, unsigned len, enum mmu_access access);
-/* From the slow path of a joined access (IR_JOINED), behind that: the block is left before it. */
-_Noreturn void hart_part_joined(struct hart *h);
+/* The same of a joined access (IR_JOINED): the block is left before it. */
+_Noreturn void hart_part_joined(struct hart *h, uint64_t va, unsigned len, enum mmu_access access);
 /* In the loop: a block has left before the instruction at gpa, which will be evaluated (s->plain,
  * which is handled). */
 void wild_plain(struct hart *h, uint64_t gpa, uint32_t mode);

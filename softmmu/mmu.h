@@ -216,6 +216,9 @@ enum mmu_window_fault {
  * mmu_load() or mmu_store(), which raise what is to be raised. */
 enum mmu_window_fault mmu_window_fault(struct mmu *m, uint64_t va, unsigned len,
                                        enum mmu_access access);
+/* Would the page table first have to say of a store there that there was one (D), or forbid it?
+ * False for what is beside the window. */
+bool mmu_window_is_clean(struct mmu *m, uint64_t va, unsigned len);
 
 /* ---- Accesses that missed, from translated code, the evaluator or C ------------- */
 

@@ -458,6 +458,19 @@ enum mmu_window_fault mmu_window_fault(struct mmu *m, uint64_t va, unsigned len,
     return kind;
 }
 
+static bool is_clean(struct mmu *m, uint64_t va)
+{
+    struct mmu_map map;
+
+    return window_covers(m->slot->window, va) &&
+           !(m->guest->peek(m->s, va, m->now.data_rights, &map) && map.write);
+}
+
+bool mmu_window_is_clean(struct mmu *m, uint64_t va, unsigned len)
+{
+    return is_clean(m, va) || is_clean(m, va + len - 1);
+}
+
 /* ---- Sampling -------------------------------------------------------------------------------- */
 
 /* In microseconds. Pages that follow each other in both address spaces are one piece. run.gpa is

@@ -18,7 +18,9 @@ static void print_mnemonic(const struct ir_insn *i, FILE *out)
 {
     fputs(ir_ops[i->op].name, out);
     switch (ir_aux_form((enum ir_op)i->op)) {
-    case AUX_MEM: fprintf(out, ".%s", i->aux < 12 && ir_mem_words[i->aux] ? ir_mem_words[i->aux] : "?"); break;
+    case AUX_MEM:
+        fprintf(out, ".%s", i->aux < 12 && ir_mem_words[i->aux] ? ir_mem_words[i->aux] : "?");
+        break;
     case AUX_COND: fprintf(out, ".%s", i->aux < 6 ? ir_cond_words[i->aux] : "?"); break;
     case AUX_FAST:
         if (i->aux)

@@ -20,7 +20,8 @@ enum {
     MOST = 8,      /* bytes of one access */
     REACH = 64,    /* instructions from the first byte to the last */
     MAX_RUNS = 16, /* of loads, and of stores */
-    FAR = 1 << 14, /* no offset is larger */
+    FAR = 1 << 14, /* no offset is larger: from the base, which is compared, it ends in the window's
+                    * guard zone (DISP_NEAR of x64_window.c) */
     NO_RUN = 0xff,
 };
 
@@ -30,11 +31,14 @@ struct run {
     uint16_t leader;       /* the first of them */
     int32_t first;
     uint8_t n;
+    /* Of loads: are they joined, and the word in the new block. */
     bool used;
-    ir_ref of; /* of stores: whose bytes, from byte `from` on; IR_NONE: of `constant` */
-    uint8_t from;
+    ir_ref word;
+    /* Of stores: the bytes, from byte `from` on, of the word of load[loads]; or, when that is
+     * NO_RUN, of value `of`; or, when that is IR_NONE, of `constant`. */
+    uint8_t loads, from;
+    ir_ref of;
     uint64_t constant;
-    ir_ref word; /* of loads, in the new block */
 };
 
 struct join {
@@ -60,126 +64,6 @@ static bool is_byte_store(const struct ir_insn *i)
 static bool is_far(const struct ir_insn *i)
 {
     return (int64_t)i->imm > FAR || (int64_t)i->imm < -FAR;
-}
-
-/* ---- Which bytes are neighbours -------------------------------------------------------------- */
-
-/* Where bytes of the same base were found, by offset from the first one's: at place[MOST + d]. */
-struct found {
-    uint16_t place[2 * MOST + 1];
-};
-
-static void note_found(struct found *f, const struct ir_insn *first, const struct ir_insn *i,
-                       uint32_t n)
-{
-    int64_t d = (int64_t)(i->imm - first->imm);
-
-    if (d >= -MOST && d <= MOST && f->place[MOST + d] == 0)
-        f->place[MOST + d] = (uint16_t)n;
-}
-
-/* The longest access of bytes around the first one that were all found. Gives how many bytes it
- * has, at *low from the first one; 1: there is none. */
-static unsigned longest(const struct found *f, int *low)
-{
-    for (unsigned n = MOST; n > 1; n /= 2)
-        for (int at = 1 - (int)n; at <= 0; at++) {
-            unsigned k = 0;
-
-            while (k < n && f->place[MOST + at + (int)k])
-                k++;
-            *low = at;
-            if (k == n)
-                return n;
-        }
-    return 1;
-}
-
-static void take(struct run *r, const struct found *f, const struct ir_insn *first, int low,
-                 unsigned n)
-{
-    *r =
-        (struct run){.n = (uint8_t)n, .first = (int32_t)((int64_t)first->imm + low), .of = IR_NONE};
-    r->leader = UINT16_MAX;
-    for (unsigned k = 0; k < n; k++) {
-        r->member[k] = f->place[MOST + low + (int)k];
-        if (r->member[k] < r->leader)
-            r->leader = r->member[k];
-    }
-}
-
-static bool is_joinable(const struct ir_block *b, const struct ir_insn *i, uint32_t insn_off)
-{
-    return !is_far(i) &&
-           (!b->is_wild || !b->is_wild(b->is_wild_arg, b->gpa - b->start + insn_off, b->mode));
-}
-
-/* Nothing but the run's own accesses from its first to its last: else some would come early. */
-static bool is_unbroken(const struct ir_block *b, const struct run *r)
-{
-    unsigned last = 0, n = 0;
-
-    for (unsigned k = 0; k < r->n; k++)
-        last = r->member[k] > last ? r->member[k] : last;
-    for (unsigned i = r->leader; i <= last; i++)
-        n += (ir_ops[b->insn[i].op].flags & (LOAD | STORE)) != 0;
-    return n == r->n;
-}
-
-/* The bytes that are accessed from instruction n on as it does, up to another access, a fence or a
- * way out. */
-static struct found neighbours(const struct join *j, uint32_t n)
-{
-    const struct ir_insn *first = &j->b->insn[n];
-    struct found f = {.place = {0}};
-
-    for (uint32_t k = n; k < j->b->n && k < n + REACH; k++) {
-        const struct ir_insn *i = &j->b->insn[k];
-
-        if (!(ir_ops[i->op].flags & (FAULT | SIDE | EXIT | EFFECT)))
-            continue;
-        if (i->op != first->op || i->aux != first->aux || i->a.n != first->a.n)
-            break;
-        note_found(&f, first, i, k);
-    }
-    return f;
-}
-
-static bool is_one_value(const struct join *j, struct run *r);
-
-/* Puts the longest run that begins with instruction n into *r. */
-static bool find_run(const struct join *j, uint32_t n, struct run *r)
-{
-    const struct ir_insn *first = &j->b->insn[n];
-    const struct found f = neighbours(j, n);
-    int low;
-
-    for (unsigned size = longest(&f, &low); size > 1; size /= 2) {
-        /* Shorter, and still around the first one. */
-        if (low + (int)size <= 0)
-            low = 1 - (int)size;
-        take(r, &f, first, low, size);
-        if (is_unbroken(j->b, r) && (first->op == IR_ld || is_one_value(j, r)))
-            return true;
-    }
-    return false;
-}
-
-/* Instruction n, which accesses a byte, may begin a run. */
-static void add_run(struct join *j, uint32_t n, uint32_t insn_off)
-{
-    bool load = j->b->insn[n].op == IR_ld;
-    unsigned *n_runs = load ? &j->n_loads : &j->n_stores;
-    struct run *r = load ? &j->load[*n_runs] : &j->store[*n_runs];
-
-    if (j->run_of[n] != NO_RUN || *n_runs == MAX_RUNS ||
-        !is_joinable(j->b, &j->b->insn[n], insn_off) || !find_run(j, n, r))
-        return;
-    for (unsigned k = 0; k < r->n; k++) {
-        j->run_of[r->member[k]] = (uint8_t)*n_runs;
-        j->byte_of[r->member[k]] = (uint8_t)k;
-    }
-    ++*n_runs;
 }
 
 /* ---- What is stored -------------------------------------------------------------------------- */
@@ -249,6 +133,7 @@ static bool is_one_value(const struct join *j, struct run *r)
 {
     struct byte low = byte_of(j, j->b->insn[r->member[0]].b);
 
+    r->loads = low.run;
     r->of = low.of;
     r->from = (uint8_t)low.k;
     r->constant = 0;
@@ -262,16 +147,129 @@ static bool is_one_value(const struct join *j, struct run *r)
     return true;
 }
 
+/* ---- Which bytes are neighbours -------------------------------------------------------------- */
+
+/* Where bytes of the same base were found, by offset from the first one's: at place[MOST + d]. */
+struct found {
+    uint16_t place[2 * MOST + 1];
+};
+
+static void note_found(struct found *f, const struct ir_insn *first, const struct ir_insn *i,
+                       uint32_t n)
+{
+    int64_t d = (int64_t)(i->imm - first->imm);
+
+    if (d >= -MOST && d <= MOST && f->place[MOST + d] == 0)
+        f->place[MOST + d] = (uint16_t)n;
+}
+
+/* The longest access of bytes around the first one that were all found. Gives how many bytes it
+ * has, at *low from the first one; 1: there is none. */
+static unsigned longest(const struct found *f, int *low)
+{
+    for (unsigned n = MOST; n > 1; n /= 2)
+        for (int at = 1 - (int)n; at <= 0; at++) {
+            unsigned k = 0;
+
+            while (k < n && f->place[MOST + at + (int)k])
+                k++;
+            *low = at;
+            if (k == n)
+                return n;
+        }
+    return 1;
+}
+
+static void take(struct run *r, const struct found *f, const struct ir_insn *first, int low,
+                 unsigned n)
+{
+    *r = (struct run){
+        .n = (uint8_t)n, .first = (int32_t)((int64_t)first->imm + low), .leader = UINT16_MAX};
+    for (unsigned k = 0; k < n; k++) {
+        r->member[k] = f->place[MOST + low + (int)k];
+        if (r->member[k] < r->leader)
+            r->leader = r->member[k];
+    }
+}
+
+static bool is_joinable(const struct ir_block *b, const struct ir_insn *i, uint32_t insn_off)
+{
+    return !is_far(i) &&
+           (!b->is_wild || !b->is_wild(b->is_wild_arg, b->gpa - b->start + insn_off, b->mode));
+}
+
+/* Nothing but the run's own accesses from its first to its last: else some would come early. */
+static bool is_unbroken(const struct ir_block *b, const struct run *r)
+{
+    unsigned last = 0, n = 0;
+
+    for (unsigned k = 0; k < r->n; k++)
+        last = r->member[k] > last ? r->member[k] : last;
+    for (unsigned i = r->leader; i <= last; i++)
+        n += (ir_ops[b->insn[i].op].flags & (LOAD | STORE)) != 0;
+    return n == r->n;
+}
+
+/* The bytes that are accessed from instruction n on as it does, up to another access, a fence or a
+ * way out. */
+static struct found neighbours(const struct join *j, uint32_t n)
+{
+    const struct ir_insn *first = &j->b->insn[n];
+    struct found f = {.place = {0}};
+
+    for (uint32_t k = n; k < j->b->n && k < n + REACH; k++) {
+        const struct ir_insn *i = &j->b->insn[k];
+
+        if (!(ir_ops[i->op].flags & (FAULT | SIDE | EXIT | EFFECT)))
+            continue;
+        if (i->op != first->op || i->aux != first->aux || i->a.n != first->a.n)
+            break;
+        note_found(&f, first, i, k);
+    }
+    return f;
+}
+
+/* Puts the longest run that begins with instruction n into *r. */
+static bool find_run(const struct join *j, uint32_t n, struct run *r)
+{
+    const struct ir_insn *first = &j->b->insn[n];
+    const struct found f = neighbours(j, n);
+    int low;
+
+    for (unsigned size = longest(&f, &low); size > 1; size /= 2) {
+        /* Shorter, and still around the first one. */
+        if (low + (int)size <= 0)
+            low = 1 - (int)size;
+        take(r, &f, first, low, size);
+        if (is_unbroken(j->b, r) && (first->op == IR_ld || is_one_value(j, r)))
+            return true;
+    }
+    return false;
+}
+
+/* Instruction n, which accesses a byte, may begin a run. */
+static void add_run(struct join *j, uint32_t n, uint32_t insn_off)
+{
+    bool load = j->b->insn[n].op == IR_ld;
+    unsigned *n_runs = load ? &j->n_loads : &j->n_stores;
+    struct run *r = load ? &j->load[*n_runs] : &j->store[*n_runs];
+
+    if (j->run_of[n] != NO_RUN || *n_runs == MAX_RUNS ||
+        !is_joinable(j->b, &j->b->insn[n], insn_off) || !find_run(j, n, r))
+        return;
+    for (unsigned k = 0; k < r->n; k++) {
+        j->run_of[r->member[k]] = (uint8_t)*n_runs;
+        j->byte_of[r->member[k]] = (uint8_t)k;
+    }
+    ++*n_runs;
+}
+
 /* Marks the loads whose bytes are stored together: others stay as they are. */
 static void find_used(struct join *j)
 {
-    for (unsigned k = 0; k < j->n_stores; k++) {
-        const struct run *r = &j->store[k];
-        struct byte y = byte_of(j, j->b->insn[r->member[0]].b);
-
-        if (y.run != NO_RUN)
-            j->load[y.run].used = true;
-    }
+    for (unsigned k = 0; k < j->n_stores; k++)
+        if (j->store[k].loads != NO_RUN)
+            j->load[j->store[k].loads].used = true;
 }
 
 static bool find(struct join *j)
@@ -325,14 +323,12 @@ static void store_all(struct join *j, const struct ir_insn *i, const struct run 
 {
     ir_ref value;
 
-    if (ir_is_none(r->of)) {
+    if (r->loads != NO_RUN)
+        value = from_byte(j->b, j->load[r->loads].word, r->from);
+    else if (ir_is_none(r->of))
         value = ir_const(j->b, r->constant);
-    } else {
-        uint8_t run = is_byte_load(&j->old[r->of.n]) ? j->run_of[r->of.n] : NO_RUN;
-        ir_ref of = run != NO_RUN ? j->load[run].word : opt_mapped(&j->map, r->of);
-
-        value = from_byte(j->b, of, r->from);
-    }
+    else
+        value = from_byte(j->b, opt_mapped(&j->map, r->of), r->from);
     ir_emit(j->b, IR_st, joined(r->n), i->a, value, IR_NONE, (uint64_t)(int64_t)r->first);
 }
 

@@ -95,14 +95,15 @@ static void load_bytes(ir_ref *v, unsigned n, uint64_t offset)
     }
 }
 
-static void split_value(ir_ref *v, unsigned n)
+static void split_value(ir_ref of, ir_ref *v, unsigned n)
 {
-    ir_ref of = reg(VALUE);
+    static const enum ir_op shift[] = {IR_shr, IR_shr, IR_sar, IR_shr32};
+    unsigned from = one_in(3) ? (unsigned)ir_random_below(&rnd, 4) : 0;
 
     for (unsigned k = 0; k < n; k++) {
-        ir_ref by = put(IR_const, 0, IR_NONE, IR_NONE, 8 * (k % 8) + one_in(60));
+        ir_ref by = put(IR_const, 0, IR_NONE, IR_NONE, 8 * ((k + from) % 10) + one_in(60));
 
-        v[k] = put(one_in(4) ? IR_sar : IR_shr, 0, of, by, 0);
+        v[k] = put(shift[ir_random_below(&rnd, 4)], 0, of, by, 0);
         if (one_in(3))
             v[k] = put(IR_zext8, 0, v[k], IR_NONE, 0);
         else if (one_in(6))
@@ -113,18 +114,20 @@ static void split_value(ir_ref *v, unsigned n)
 
 static void copy(void)
 {
-    unsigned n = 1 + (unsigned)ir_random_below(&rnd, 10), kind = (unsigned)ir_random_below(&rnd, 5);
+    unsigned n = 1 + (unsigned)ir_random_below(&rnd, 10), kind = (unsigned)ir_random_below(&rnd, 6);
     unsigned order[10];
     ir_ref v[10];
 
     begin_insn();
     if (kind == 0)
-        split_value(v, n);
+        split_value(reg(VALUE), v, n);
     else if (kind == 1)
         for (unsigned k = 0; k < n; k++)
             v[k] = put(IR_const, 0, IR_NONE, IR_NONE, one_in(2) ? 0 : ir_random_next(&rnd));
     else
         load_bytes(v, n, ir_random_below(&rnd, 40) - UINT64_C(20));
+    if (kind == 2) /* bytes of a byte, which are none of its neighbours */
+        split_value(v[ir_random_below(&rnd, n)], v, n);
     shuffle(order, n);
     uint64_t offset = ir_random_below(&rnd, 40) - UINT64_C(20);
 
@@ -274,6 +277,19 @@ static const struct shape {
      " %6 = shr %4 %3\n st.u8 [%1 +1] %6\n st.u8 [%1 +0] %5\n exit_goto +4",
      "%1 = get r10\n %2 = const 0x10\n %3 = get r5\n %4 = shr %3 %2\n st.j16 [%1 +0] %4\n"
      " exit_goto +4"},
+    /* As far from its base as the guard zone of a window allows, and farther. */
+    {"%1 = get r10\n %2 = const 0\n st.u8 [%1 +0x4000] %2\n st.u8 [%1 +0x4001] %2\n exit_goto +4",
+     "%1 = get r10\n %2 = const 0\n st.j16 [%1 +0x4000] %2\n exit_goto +4"},
+    {"%1 = get r10\n %2 = const 0\n st.u8 [%1 +0x4001] %2\n st.u8 [%1 +0x4002] %2\n exit_goto +4",
+     NULL},
+    {"%1 = get r10\n %2 = const 0\n st.u8 [%1 -0x4001] %2\n st.u8 [%1 -0x4000] %2\n exit_goto +4",
+     NULL},
+    /* Of a byte that is loaded all others are zeros. */
+    {"%1 = get r10\n %2 = get r11\n %3 = const 0x8\n %4 = ld.u8 [%1 +5]\n %5 = ld.u8 [%1 +6]\n"
+     " st.u8 [%2 +0] %4\n st.u8 [%2 +1] %5\n %6 = const 0x10\n %7 = sar %4 %3\n"
+     " %8 = sar %4 %6\n st.u8 [%2 +4] %7\n st.u8 [%2 +5] %8\n exit_goto +4",
+     "%1 = get r10\n %2 = get r11\n %3 = const 0x8\n %4 = ld.j16 [%1 +5]\n %5 = zext8 %4\n"
+     " st.j16 [%2 +0] %4\n %6 = shr %5 %3\n st.j16 [%2 +4] %6\n exit_goto +4"},
     /* Not in its order, not neighbours, with a load between that could see half of it. */
     {"%1 = get r10\n %2 = get r11\n %3 = ld.u8 [%1 +5]\n %4 = ld.u8 [%1 +6]\n"
      " st.u8 [%2 -1] %4\n st.u8 [%2 +0] %3\n exit_goto +4",
@@ -286,6 +302,8 @@ static const struct shape {
      NULL},
     {"%1 = get r10\n %2 = get r11\n %3 = ld.u8 [%1 +5]\n fence 1\n %4 = ld.u8 [%1 +6]\n"
      " st.u8 [%2 +0] %3\n st.u8 [%2 +1] %4\n exit_goto +4",
+     NULL},
+    {"%1 = get r10\n %2 = const 0\n st.u8 [%1 +0] %2\n fence 0\n st.u8 [%1 +1] %2\n exit_goto +4",
      NULL},
     {"%1 = get r10\n %2 = get r11\n %3 = ld.u8 [%1 +5]\n %4 = ld.u16 [%2 +0]\n"
      " %5 = ld.u8 [%1 +6]\n st.u8 [%2 +0] %3\n st.u8 [%2 +1] %5\n set %4 r5\n exit_goto +4",

@@ -129,8 +129,8 @@ static void add_insn(struct line *l, const struct ir_block *b, const struct ir_i
     case IR_ldst:
     case IR_stst:
     case IR_getfflags:
-    case IR_setfflags:
-    case IR_fence: add(l, " %s", ir_ops[i->op].name); break;
+    case IR_setfflags: add(l, " %s", ir_ops[i->op].name); break;
+    case IR_fence: add(l, i->aux ? " fence" : " lesser-fence"); break;
     default: break;
     }
 }
@@ -587,10 +587,10 @@ static void atomics_and_fences(void **state)
     expect_one(f, 0x1405252f, RV_U, "0: call lr 4: call ecall jump ?");       /* lr.w.aq */
     expect_one(f, 0x1605252f, RV_U, "0: fence call lr 4: call ecall jump ?"); /* lr.w.aqrl */
     expect_one(f, 0x0ff0000f, RV_U, "0: fence 4: call ecall jump ?");         /* fence iorw, iorw */
-    expect_one(f, 0x0230000f, RV_U, "0: 4: call ecall jump ?");               /* fence r, rw */
-    expect_one(f, 0x0310000f, RV_U, "0: 4: call ecall jump ?");               /* fence rw, w */
+    expect_one(f, 0x0230000f, RV_U, "0: lesser-fence 4: call ecall jump ?");  /* fence r, rw */
+    expect_one(f, 0x0310000f, RV_U, "0: lesser-fence 4: call ecall jump ?");  /* fence rw, w */
     expect_one(f, 0x0120000f, RV_U, "0: fence 4: call ecall jump ?");         /* fence w, r */
-    expect_one(f, 0x8330000f, RV_U, "0: 4: call ecall jump ?");               /* fence.tso */
+    expect_one(f, 0x8330000f, RV_U, "0: lesser-fence 4: call ecall jump ?");  /* fence.tso */
 }
 
 /* Prefetches and other hints do nothing, and rd = x0 is no register. */

@@ -160,21 +160,22 @@ static void store(struct rv_build *t, const struct rv_insn *i, enum ir_mem mem)
 }
 
 /* The sets of a fence: bit 0 writes, 1 reads, 2 device output, 3 device input. The
- * host keeps every order but that of a store before a later load. */
+ * host keeps every order but that of a store before a later load; passes must know of all. */
 static void fence(struct rv_build *t, const struct rv_insn *i)
 {
     const unsigned writes = 1 | 4, reads = 2 | 8;
     unsigned before = (unsigned)bits_get((uint64_t)i->imm, 4, 4);
     unsigned after = (unsigned)bits_get((uint64_t)i->imm, 0, 4);
+    bool full = (before & writes) && (after & reads);
 
-    if ((before & writes) && (after & reads))
-        ir_emit(t->b, IR_fence, 1, IR_NONE, IR_NONE, IR_NONE, 0);
+    ir_emit(t->b, IR_fence, full, IR_NONE, IR_NONE, IR_NONE, 0);
 }
 
-/* fence.tso keeps all orders but store before load, which is what the host does. */
-static void no_op(struct rv_build *t, const struct rv_insn *i)
+/* All orders but store before load. */
+static void fence_tso(struct rv_build *t, const struct rv_insn *i)
 {
-    (void)t, (void)i;
+    (void)i;
+    ir_emit(t->b, IR_fence, 0, IR_NONE, IR_NONE, IR_NONE, 0);
 }
 
 static void pause_hint(struct rv_build *t, const struct rv_insn *i)

@@ -88,6 +88,13 @@ split:
 split_s4: sb zero, 4(a1)
     sb zero, 5(a1)
     ret
+// Zeros, downwards.
+clear:
+clear_s3: sb zero, 3(a1)
+    sb zero, 2(a1)
+    sb zero, 1(a1)
+    sb zero, 0(a1)
+    ret
 
 .macro unloaded
     li a2, -2
@@ -264,6 +271,29 @@ again:
 2:  ld t0, 0(a1)
     want 73, t0, 0x1817161514131211
 
+    // Nothing is stored in the first page, and its entry says so: D, which the machine sets from the third
+    // round on.
+    li s6, TURNS
+1:  li t0, 0
+    change 2
+    pte data, V | R | W | A | U
+    change 1
+    li a1, SECOND - 2
+    try clear
+    expect 74, 15, SECOND + 1, clear_s3
+    li t1, TABLE + 8
+    ld t0, 0(t1)
+    andi t0, t0, D
+    want 77, t0, 0
+    pte data, V | R | W | AD | U
+    change 1
+    addi s6, s6, -1
+    bnez s6, 1b
+    li t0, 3
+    bne s5, t0, 1f
+    li a7, 3
+    ecall
+1:
     // The device's registers are read one by one, and written so.
     li s6, TURNS
     li t0, DEVICE
@@ -333,7 +363,7 @@ wrong_in_user:
     li a7, 2
     ecall
 
-// In M mode. An ecall: 1 fences, 2 ends it as gp says.
+// In M mode. An ecall: 1 fences, 2 ends it as gp says, 3 lets the machine set A and D (menvcfg.ADUE).
     .balign 4
 caught:
     csrr s2, mcause
@@ -343,9 +373,12 @@ caught:
     beq s2, t6, 1f
     csrw mepc, s1
     mret
-1:  li t6, 1
-    bne a7, t6, 2f
-    addi s4, s4, 4
+1:  li t6, 2
+    beq a7, t6, 2f
+    bltu a7, t6, 1f
+    li t6, 1 << 61
+    csrs 0x30a, t6
+1:  addi s4, s4, 4
     csrw mepc, s4
     sfence.vma
     mret
