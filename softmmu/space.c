@@ -117,9 +117,9 @@ static bool has_window(const struct space *sp)
     return false;
 }
 
-/* One of which a fence has taken all, as a kernel does when a process ends; the one that was used
- * last, whose memory the host's caches have. Where processes come and go they all would be gone
- * through else. */
+/* One of which a fence by its asid has taken all, as a kernel does when a process ends; the one
+ * that was used last, whose memory the host's caches have. Where processes come and go they all
+ * would be gone through else. A fence of all spaces says nothing of any. */
 static struct space *void_space(struct mmu *m)
 {
     struct space *best = NULL;
@@ -127,8 +127,8 @@ static struct space *void_space(struct mmu *m)
     for (unsigned i = 0; i < m->n_spaces; i++) {
         struct space *sp = &m->spaces[i];
 
-        if ((sp->stale || sp->n_own == 0) && sp != m->space && m->space_key[i] != 0 &&
-            (!best || sp->used > best->used) && !has_window(sp))
+        if ((sp->stale == STALE_LOCAL || sp->n_own == 0) && sp != m->space &&
+            m->space_key[i] != 0 && (!best || sp->used > best->used) && !has_window(sp))
             best = sp;
     }
     return best;

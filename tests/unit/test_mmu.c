@@ -228,6 +228,26 @@ static void what_a_fence_has_emptied_is_recycled_first(void **state)
     assert_true(toy_hits_none(t, LOW));
 }
 
+/* Of one that was emptied with all others nobody has said that it is not wanted any more. */
+static void what_a_fence_of_all_has_emptied_stays(void **state)
+{
+    const struct space *first;
+
+    (void)state;
+    toy_add(t, 0, LOW, TOY_RAM, 0x1000, ALL);
+    toy_enter(t, 1, 7);
+    toy_touch(t, LOW);
+    first = t->mmu->space;
+    toy_enter(t, 2, 8);
+    toy_touch(t, LOW);
+    mmu_fence(t->mmu, true, 0, true, 0);
+    toy_enter(t, 3, 9);
+    assert_ptr_not_equal(t->mmu->space, first);
+    toy_enter(t, 1, 7);
+    assert_ptr_equal(t->mmu->space, first);
+    assert_true(toy_hits_none(t, LOW));
+}
+
 /* A remembered setting must not lead to a space that serves another key by now. Spaces made
  * behind mmu_switch's back leave the memory of settings as it is. */
 static void recycled_spaces_are_not_remembered(void **state)
@@ -951,6 +971,7 @@ int main(void)
         CASE(views_are_recycled),
         CASE(spaces_are_recycled),
         CASE(what_a_fence_has_emptied_is_recycled_first),
+        CASE(what_a_fence_of_all_has_emptied_stays),
         CASE(recycled_spaces_are_not_remembered),
         CASE(fence_matrix),
         CASE(what_a_fence_leaves_the_next_one_finds),
