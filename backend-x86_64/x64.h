@@ -41,14 +41,6 @@ struct x64_mmu_layout {
     /* Windows (softmmu/mmu.h): from the view to guest address 0; how far from a base that was
      * compared an access may be; and two words of the view. */
     uint32_t window_off, window_guard, window_limit_off, window_floor_off, window_origin_off;
-    /* Does the instruction at gpa, in this mode, jump from page to page, so that it is better off
-     * without a cell? Under IR_MODE_WINDOW: without the window; and of X64_LOOP_AT(gpa): is the
-     * loop that starts at gpa entered with addresses that are not in the window? NULL: none does.
-     */
-    bool (*is_wild)(void *arg, uint64_t gpa, uint32_t mode);
-    void *is_wild_arg;
-    /* Has the block that starts there run often (ir_block.cold)? NULL: all have. */
-    bool (*is_hot)(void *arg, uint64_t gpa, uint32_t mode);
     uint64_t (*load)(struct cpu_state *s, uint64_t va, uint8_t aux);
     bool (*store)(struct cpu_state *s, uint64_t va, uint8_t aux, uint64_t value);
 };
@@ -58,8 +50,6 @@ static inline uint32_t x64_info_insn_off(uint32_t slow_info)
 {
     return slow_info & 0xffff;
 }
-
-#define X64_LOOP_AT(gpa) ((gpa) | 1)
 
 /* A direct exit. All offsets are from the block's first byte. */
 struct x64_exit {

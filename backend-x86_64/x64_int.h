@@ -226,18 +226,10 @@ void x64_share_start(struct x64_emitter *x); /* behind it: finds the shared look
 uint16_t x64_root_of(const struct ir_block *b, ir_ref at, int64_t *offset);
 struct x64_place x64_place_of(const struct ir_block *b, const struct ir_insn *access);
 
-/* Is the instruction at gpa better off without a cell, or without the window (x64_mmu_layout)? */
-static inline bool x64_is_wild(const struct x64_emitter *x, uint64_t gpa)
-{
-    const struct x64_mmu_layout *l = &x->layout;
-
-    return l->is_wild && l->is_wild(l->is_wild_arg, gpa, x->b->mode);
-}
-
-/* Of a guest instruction at insn_off. */
+/* ir_is_wild() of the guest instruction at insn_off. */
 static inline bool x64_is_wild_at(const struct x64_emitter *x, uint32_t insn_off)
 {
-    return x64_is_wild(x, (x->b->gpa & ~(uint64_t)(PAGE_SIZE - 1)) + insn_off);
+    return ir_is_wild(x->b, (x->b->gpa & ~(uint64_t)(PAGE_SIZE - 1)) + insn_off);
 }
 
 /* A read-modify-write in line, which may go through the window; LR and SC do not. */

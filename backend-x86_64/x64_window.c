@@ -225,7 +225,7 @@ static void find_loop_roots(struct x64_emitter *x)
 {
     const struct ir_block *b = x->b;
 
-    if (x64_is_wild(x, X64_LOOP_AT(b->gpa)))
+    if (ir_is_wild(b, IR_LOOP_AT(b->gpa)))
         return;
     for (unsigned i = 0; i < b->n; i++) {
         if (!(ir_ops[b->insn[i].op].flags & (LOAD | STORE)))

@@ -20,9 +20,6 @@ struct translator {
     const struct ir_helper *helpers;
     unsigned n_helpers;
     uint64_t n_blocks; /* numbers the dumps */
-    bool (*is_wild)(void *arg, uint64_t gpa, uint32_t mode);
-    bool (*is_hot)(void *arg, uint64_t gpa, uint32_t mode);
-    void *is_wild_arg;
     struct ir_block ir;
 };
 
@@ -36,9 +33,6 @@ struct translator *translator_create(const struct guest_ops *guest,
     t->guest = guest;
     t->options = *options;
     t->helpers = guest->helpers(&t->n_helpers);
-    t->is_wild = layout->is_wild;
-    t->is_hot = layout->is_hot;
-    t->is_wild_arg = layout->is_wild_arg;
     if (options->host_code) {
         t->emitter = x64_emitter_create(layout, x64_n_xmm(options->stress_regs));
         x64_emitter_stress(t->emitter, options->stress_regs);
@@ -118,6 +112,7 @@ static void check_ir(const struct translator *t, const char *when)
 const struct ir_block *translate_build(struct translator *t, const struct translate_job *job,
                                        unsigned max_insns)
 {
+    const struct ir_advice *advice = &t->options.advice;
     struct ir_block *b = &t->ir;
 
     b->virtual_time = t->options.virtual_time;
@@ -127,10 +122,9 @@ const struct ir_block *translate_build(struct translator *t, const struct transl
     b->window = job->window;
     b->share_lookups = false;
     b->cells = false;
-    b->cold = t->is_hot && !t->is_hot(t->is_wild_arg, job->gpa, job->mode);
+    b->advice = advice;
+    b->cold = advice->is_hot && !advice->is_hot(advice->arg, job->gpa, job->mode);
     b->joins = !b->virtual_time && ir_uses_window(b);
-    b->is_wild = t->is_wild;
-    b->is_wild_arg = t->is_wild_arg;
     b->helpers = t->helpers;
     b->n_helpers = t->n_helpers;
     if (max_insns > t->options.max_insns)

@@ -12,8 +12,9 @@
 struct translate_options {
     uint32_t passes; /* opt.h: bit i runs pass i */
     bool virtual_time;
-    bool strict_lrsc;     /* see struct ir_block */
-    bool one_hart;        /* see struct ir_block */
+    bool strict_lrsc; /* see struct ir_block */
+    bool one_hart;    /* see struct ir_block */
+    struct ir_advice advice;
     bool host_code;       /* false: stop after the optimiser (--engine=interp) */
     uint64_t stress_regs; /* seed of random register assignment, 0: off */
     unsigned max_insns;   /* guest instructions a block, at most IR_MAX_GUEST */

@@ -58,7 +58,6 @@ static const struct x64_mmu_layout mmu_layout = {
     MMU_LAYOUT,
     .load = slow_load,
     .store = slow_store,
-    .is_wild = wild_is_noted,
 };
 
 void hart_make_stubs(struct tcache *t)
@@ -71,7 +70,7 @@ struct hart *hart_create(struct cpu_state *s, struct tcache *t, const struct har
                          struct err *e)
 {
     struct hart *h = calloc(1, sizeof *h);
-    struct x64_mmu_layout layout = mmu_layout;
+    struct translate_options options = t->config.translate;
     unsigned n_helpers;
 
     CHECK(h && "memory for a hart");
@@ -86,8 +85,8 @@ struct hart *hart_create(struct cpu_state *s, struct tcache *t, const struct har
     s->owner = h;
     s->mxcsr |= 0x1f80;
     h->wild = wild_create();
-    layout.is_wild_arg = h->wild;
-    layout.is_hot = config->evaluate_first ? wild_is_hot : NULL;
+    options.advice =
+        (struct ir_advice){wild_is_noted, config->evaluate_first ? wild_is_hot : NULL, h->wild};
     h->mmu = mmu_create(s, t->phys, t->track, t->salts, config->mmu_guest);
     if (!h->mmu) {
         err_set(e, "the host has no memory for the soft MMU's tables");
@@ -101,10 +100,10 @@ struct hart *hart_create(struct cpu_state *s, struct tcache *t, const struct har
     mmu_set_salt_wrap(h->mmu, salts_wrapped, h);
     mmu_set_window_fault(h->mmu, atomic_faulted, h);
     mmu_set_windows(h->mmu, t->windows);
-    h->translator = translator_create(config->guest, &layout, &t->config.translate);
+    h->translator = translator_create(config->guest, &mmu_layout, &options);
     const struct ir_helper *helpers = config->guest->helpers(&n_helpers);
 
-    x64_init_state(s, &t->stubs, &layout, helpers, n_helpers);
+    x64_init_state(s, &t->stubs, &mmu_layout, helpers, n_helpers);
     if (t->config.engine == ENGINE_CHECK)
         h->check = check_create(h);
     h->n = t->n_harts;

@@ -175,5 +175,5 @@ void wild_plain(struct hart *h, uint64_t gpa, uint32_t mode)
 
     s->plain = 0;
     if (b && b->mode == mode && b->gpa >> PAGE_BITS == gpa >> PAGE_BITS)
-        note_unfit(h, b, loop ? X64_LOOP_AT(gpa) : gpa);
+        note_unfit(h, b, loop ? IR_LOOP_AT(gpa) : gpa);
 }

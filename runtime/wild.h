@@ -25,7 +25,7 @@ struct wild;
 struct wild *wild_create(void);
 void wild_destroy(struct wild *w);
 
-/* What the back end asks of an instruction (struct x64_mmu_layout). arg: struct wild. */
+/* What the back end asks of an instruction (struct ir_advice). arg: struct wild. */
 _Bool wild_is_noted(void *arg, uint64_t gpa, uint32_t mode);
 
 /* The same of a block. It is noted when it has left at its entry with s->is_hot, and dropped. */

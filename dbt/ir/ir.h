@@ -145,6 +145,18 @@ struct ir_helper {
 /* Of which half of the addresses there is one. */
 enum ir_window { IR_WINDOW_NONE, IR_WINDOW_LOWER, IR_WINDOW_UPPER };
 
+/* What running has taught of code (runtime/wild.h). NULL: of none. */
+struct ir_advice {
+    /* Does the instruction at gpa, in this mode, jump from page to page, so that it is better off
+     * without a cell? Under IR_MODE_WINDOW: without the window; and of IR_LOOP_AT(gpa): is the loop
+     * that starts at gpa entered with addresses that are not in the window? */
+    bool (*is_wild)(void *arg, uint64_t gpa, uint32_t mode);
+    /* Has the block that starts there run often? NULL: all have. */
+    bool (*is_hot)(void *arg, uint64_t gpa, uint32_t mode);
+    void *arg;
+};
+#define IR_LOOP_AT(gpa) ((gpa) | 1)
+
 struct ir_block {
     uint64_t gpa;       /* guest physical address of the first instruction */
     uint32_t start;     /* its offset in the page: gpa & 0xfff */
@@ -159,12 +171,9 @@ struct ir_block {
     bool one_hart;      /* nobody else's accesses come between the halves of an atomic */
     bool upper_half;    /* a guess: it runs at addresses with bit 63 set; costs time when wrong */
     bool share_lookups; /* accesses from one base may share a look-up in the tables */
-    enum ir_window window; /* which accesses may go through */
-    bool cells;            /* accesses may have cells (softmmu/mmu.h) */
-    /* Does the instruction at gpa access what does not go through the window (x64_mmu_layout)?
-     * NULL: none does. */
-    bool (*is_wild)(void *arg, uint64_t gpa, uint32_t mode);
-    void *is_wild_arg;
+    enum ir_window window;           /* which accesses may go through */
+    bool cells;                      /* accesses may have cells (softmmu/mmu.h) */
+    const struct ir_advice *advice;  /* borrowed; or NULL */
     const struct ir_helper *helpers; /* indexed by id; borrowed, lives as long as the program */
     unsigned n_helpers;
     struct ir_insn insn[IR_MAX_INSNS];
@@ -176,6 +185,13 @@ struct ir_block {
 static inline bool ir_uses_window(const struct ir_block *b)
 {
     return b->upper_half ? b->window == IR_WINDOW_UPPER : !b->cold && b->window == IR_WINDOW_LOWER;
+}
+
+static inline bool ir_is_wild(const struct ir_block *b, uint64_t gpa)
+{
+    const struct ir_advice *a = b->advice;
+
+    return a && a->is_wild && a->is_wild(a->arg, gpa, b->mode);
 }
 
 struct ir_op_info {

@@ -194,8 +194,7 @@ static void take(struct run *r, const struct found *f, const struct ir_insn *fir
 
 static bool is_joinable(const struct ir_block *b, const struct ir_insn *i, uint32_t insn_off)
 {
-    return !is_far(i) &&
-           (!b->is_wild || !b->is_wild(b->is_wild_arg, b->gpa - b->start + insn_off, b->mode));
+    return !is_far(i) && !ir_is_wild(b, b->gpa - b->start + insn_off);
 }
 
 /* Nothing but the run's own accesses from its first to its last: else some would come early. */

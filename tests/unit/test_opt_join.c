@@ -363,12 +363,12 @@ static bool one_is_wild(void *arg, uint64_t gpa, uint32_t mode)
 static void what_is_wild_is_not_joined(void **state)
 {
     uint64_t wild = 0x80000000;
+    const struct ir_advice advice = {.is_wild = one_is_wild, .arg = &wild};
 
     (void)state;
     parse(&after, shapes[0].in);
     after.joins = true;
-    after.is_wild = one_is_wild;
-    after.is_wild_arg = &wild;
+    after.advice = &advice;
     before = after;
     opt_run(&after, OPT_join, NULL, NULL);
     assert_int_equal(after.n, before.n);

@@ -1141,18 +1141,16 @@ static bool all_are_wild(void *arg, uint64_t gpa, uint32_t mode)
     return true;
 }
 
-static bool the_load_is_cold;
-
 /* r6 = 0(r5), the only entry of the tables being of IR_WORLD_VA's page. */
-static void emit_one_load(const struct x64_mmu_layout *how)
+static void emit_one_load(const struct ir_advice *advice, bool cold)
 {
     struct ir_random r = {.seed = 1};
-    struct x64_mmu_layout slow = *how;
+    struct x64_mmu_layout slow = layout;
 
     x64_emitter_destroy(rig.emitter);
-    rig.emitter = x64_emitter_create(how, n_xmm);
+    rig.emitter = x64_emitter_create(&layout, n_xmm);
     block = (struct ir_block){
-        .n = 0, .gpa = 0x1010, .start = 0x10, .cells = true, .cold = the_load_is_cold};
+        .n = 0, .gpa = 0x1010, .start = 0x10, .cells = true, .cold = cold, .advice = advice};
     begin_insn();
     ir_ref base = put(IR_get, 0, IR_NONE, IR_NONE, IR_NONE, 5);
 
@@ -1183,7 +1181,7 @@ static unsigned slow_load_from(uint64_t va)
 static void a_cell_answers_without_the_table(void **state)
 {
     (void)state;
-    emit_one_load(&layout);
+    emit_one_load(NULL, false);
     assert_int_equal(slow_load_from(IR_WORLD_VA), 0); /* fills it */
     empty_the_tables(&got.s, 0, 0, 0, 0);
     assert_int_equal(slow_load_from(IR_WORLD_VA + 8), 0);
@@ -1198,7 +1196,7 @@ static void a_worn_cell_is_told_to_c(void **state)
     unsigned n;
 
     (void)state;
-    emit_one_load(&layout);
+    emit_one_load(NULL, false);
     for (n = 0; n < N_CELLS; n++)
         got.s.misses_left[n] = 1;
     assert_int_equal(slow_load_from(IR_WORLD_VA), 0);
@@ -1216,13 +1214,11 @@ static void a_worn_cell_is_told_to_c(void **state)
 
 static void what_is_wild_has_no_cell(void **state)
 {
-    struct x64_mmu_layout how = layout;
     uint64_t asked = 0;
+    const struct ir_advice advice = {.is_wild = all_are_wild, .arg = &asked};
 
     (void)state;
-    how.is_wild = all_are_wild;
-    how.is_wild_arg = &asked;
-    emit_one_load(&how);
+    emit_one_load(&advice, false);
     assert_int_equal(asked, 0x1010);
     assert_int_equal(slow_load_from(IR_WORLD_VA), 0);
     empty_the_tables(&got.s, 0, 0, 0, 0);
@@ -1232,9 +1228,7 @@ static void what_is_wild_has_no_cell(void **state)
 static void a_block_that_is_not_hot_counts(void **state)
 {
     (void)state;
-    the_load_is_cold = true;
-    emit_one_load(&layout);
-    the_load_is_cold = false;
+    emit_one_load(NULL, true);
     for (unsigned n = 1; n < STATE_HEAT; n++)
         assert_int_equal(slow_load_from(IR_WORLD_VA), 0);
     got.s.reg[6] = 77;

@@ -25,8 +25,8 @@ static bool is_wild(void *arg, uint64_t gpa, uint32_t mode)
 
 static const struct x64_mmu_layout layout = {
     MMU_LAYOUT,
-    .is_wild = is_wild,
 };
+static const struct ir_advice advice = {.is_wild = is_wild};
 
 /* Which code: of which half, for which window. */
 struct kind {
@@ -68,6 +68,7 @@ static void emit(const struct kind *k, const char *ir)
     if (!ir_parse(&b, ir, &e))
         fail_msg("%s", e.text);
     b.mode = IR_MODE_WINDOW;
+    b.advice = &advice;
     b.upper_half = k->upper_half;
     b.virtual_time = k->virtual_time;
     b.window = k->window;
