@@ -517,7 +517,8 @@ static void promote(struct mmu *m, uint64_t cost)
     m->stats.window_fill_ns += ns;
     log_line(LOG_mmu, "mmu: window %u: filled with %" PRIu64 " pages in %" PRIu64 " us", w->n,
              w->n_pages, ns / US);
-    w->credit = credit_of(m, slot) + 2 * (int64_t)cost;
+    w->spent_seen = cost; /* is paid for, by the time before or by what was earned */
+    w->credit = credit_of(m, slot) + (int64_t)cost;
 }
 
 /* The physical page of the code that runs, 0 when it is not known, or a kernel's: that has one
@@ -529,21 +530,30 @@ static uint64_t code_page(const struct mmu *m)
     return !(pc >> 63) && mmu_fetched_whole(m, pc) ? page_of(fetch_slot(m->space, pc)->gpa) : 0;
 }
 
-/* Where windows have earned in this code what one will cost. Not once more where one has failed. */
+/* What the space that runs may spend on a window by what it has done without one. */
+static uint64_t own_means(const struct view_slot *slot)
+{
+    return slot->ran_ns / RATE + slot->n_fills * FILL_NS;
+}
+
+/* Where windows have earned in this code what the space cannot pay by itself yet. Not once more
+ * where one has failed. */
 static void promote_early(struct mmu *m)
 {
-    uint64_t code = code_page(m), cost;
+    uint64_t code = code_page(m), cost, own = own_means(m->slot);
 
     if (m->slot->need_ns > NEED_MS * MS || earned_of(m, code) == 0)
         return;
     cost = cost_of_window(m);
-    if (earned_of(m, code) < (int64_t)cost)
+    int64_t lent = cost > own ? (int64_t)(cost - own) : 0;
+
+    if (earned_of(m, code) < lent)
         return;
     promote(m, cost);
     if (!m->slot->window)
         return;
     m->slot->window->for_code = code;
-    earned_add(m, code, -(int64_t)cost);
+    earned_add(m, code, -lent);
 }
 
 /* Between blocks only. The slot in force is taken into use anew, without its window. */
@@ -628,6 +638,8 @@ void mmu_sample(struct mmu *m, uint64_t n_blocks)
     }
     uint64_t cost = cost_of_window(m);
 
-    if (slot->ran_ns / RATE + slot->n_fills * FILL_NS >= cost)
+    if (own_means(slot) >= cost)
         promote(m, cost);
+    else
+        promote_early(m);
 }
