@@ -57,6 +57,7 @@ struct x64_exit {
     uint32_t stub;  /* where it leads while it is not linked */
     int32_t target; /* guest: from the start of the block's page */
     bool turns;     /* to the block's own start: linked to itself it leads to unit.loop */
+    bool onward;    /* to a later place in the page: it may lead to unit.onward */
     uint32_t cell;  /* of its struct page_cell when it leaves the page, else 0 */
 };
 
@@ -74,6 +75,11 @@ struct x64_site {
 struct x64_unit {
     uint32_t size_bytes;
     uint32_t loop; /* where it may be entered from itself: what is behind needs no repeating */
+    /* Where it may be entered by exits that are `onward`, without a look at `pending`: there is no
+     * circle of such exits, and no more of them in line than places in a page. By a block that does
+     * not touch floating point only where this one does not, either. */
+    uint32_t onward;
+    bool touches_fp;
     unsigned n_exits, n_map, n_sites;
     struct x64_exit exit[X64_MAX_EXITS];
     struct x64_map map[IR_MAX_GUEST + 1];

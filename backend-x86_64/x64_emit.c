@@ -230,7 +230,11 @@ const struct x64_unit *x64_emit(struct x64_emitter *x, const struct ir_block *b,
     x64_share_start(x);
     x->i = 0;
     x64_window_start(x);
+    bool plain_start = x64_at(&x->c) == 0;
+
     check_entry(x);
+    x->unit.onward = plain_start ? x64_at(&x->c) : 0;
+    x->unit.touches_fp = x->touches_fp;
     if (x->counts_runs)
         count_run(x);
     for (; x->i < b->n && !x->c.full; x->i++) {

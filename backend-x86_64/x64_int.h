@@ -105,6 +105,7 @@ struct x64_emitter {
     uint8_t fpin_of_guest[32];
     uint8_t guest_of_pin[16], guest_of_fpin[32]; /* the other way round */
     bool touches_fp;             /* this block reads or writes floating-point registers or MXCSR */
+    bool calls;                  /* and calls helpers */
     uint32_t temps, xmms;        /* masks of what may hold values */
     uint32_t locked, xmm_locked; /* in use by the instruction being emitted */
     uint16_t owner[16];          /* value in each temporary, or X64_NONE */

@@ -64,7 +64,7 @@ void x64_live(struct x64_emitter *x)
 
     for (unsigned g = 0; g <= STATE_N_REGS; g++)
         touched[g] = b->n;
-    x->touches_fp = false;
+    x->touches_fp = x->calls = false;
     find_last_uses(x);
     for (unsigned i = b->n; i-- > 0;) {
         const struct ir_insn *in = &b->insn[i];
@@ -81,6 +81,7 @@ void x64_live(struct x64_emitter *x)
         if (reg < STATE_N_REGS && is_pinned(x, reg))
             x->val[in->a.n].hint = (uint8_t)reg;
         x->touches_fp |= touches_fp(in->op);
+        x->calls |= in->op == IR_call;
         x->next_event[i] = (uint16_t)touched[reg];
         touched[reg] = i;
         barrier = is_barrier(in->op) ? i : barrier;

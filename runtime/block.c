@@ -246,6 +246,14 @@ bool block_page_has_code(const struct block_table *t, uint64_t gpa)
     return t->page[phys_page(t->phys, gpa)] != NULL;
 }
 
+/* Where in to's code. */
+static uint32_t entry_by(const struct block_exit *e, const struct block *to)
+{
+    if (e->from == to && e->at.turns)
+        return to->loop;
+    return e->at.onward && (e->from->touches_fp || !to->touches_fp) ? to->onward : 0;
+}
+
 void block_link(struct block_table *t, struct block_exit *e, struct block *to,
                 const struct page_cell *cell, const struct hart *self)
 {
@@ -256,9 +264,7 @@ void block_link(struct block_table *t, struct block_exit *e, struct block *to,
         unlink_exit(t, e);
     if (e->at.cell && e->epoch && !quiesce_is_over(t->tc, self, e->epoch))
         return;
-    const uint8_t *target = to->code + (e->from == to && e->at.turns ? to->loop : 0);
-
-    x64_patch(rw + e->at.jump, code + e->at.jump, target);
+    x64_patch(rw + e->at.jump, code + e->at.jump, to->code + entry_by(e, to));
     if (e->at.cell) {
         struct page_cell *c = (struct page_cell *)(void *)(rw + e->at.cell);
 

@@ -31,7 +31,8 @@ struct block {
     uint32_t len_bytes;
     const uint8_t *code; /* where it runs; NULL under --engine=interp */
     uint32_t size_bytes;
-    uint32_t loop; /* x64_unit.loop */
+    uint32_t loop, onward; /* as x64_unit has them */
+    bool touches_fp;
     _Atomic bool dropped;
     struct block *_Atomic next_hash;
     struct block *next_in_page[2];

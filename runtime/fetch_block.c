@@ -159,6 +159,8 @@ static struct block *place(struct hart *h, const struct translate_job *job,
             return NULL;
         b->size_bytes = u->size_bytes;
         b->loop = u->loop;
+        b->onward = u->onward;
+        b->touches_fp = u->touches_fp;
     }
     return b;
 }

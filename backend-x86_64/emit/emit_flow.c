@@ -20,6 +20,16 @@ static unsigned add_exit(struct x64_emitter *x, int64_t target)
     return x->unit.n_exits++;
 }
 
+/* May the block it leads to go without a look at `pending`? Not behind a helper, which may have set
+ * it; and not when it goes back, so that each circle has one. A return's landing looks, too: calls
+ * forth and returns are no circle, but may be as many as they like. Virtual time stops at every
+ * block. */
+static bool goes_onward(const struct x64_emitter *x, int64_t target)
+{
+    return !leaves_page(target) && target > (int64_t)x->b->start && !x->b->virtual_time &&
+           !x->calls;
+}
+
 /* ecx, rdx: which exit this is. */
 static void name_exit(struct x64_emitter *x, unsigned n)
 {
@@ -201,6 +211,7 @@ static void exit_goto(struct x64_emitter *x, const struct ir_insn *in)
         guarded_jump(x, n, in->aux);
     } else {
         x->unit.exit[n].turns = in->aux != IR_CALLS && in->imm == x->b->start;
+        x->unit.exit[n].onward = goes_onward(x, (int64_t)in->imm);
         x->unit.exit[n].jump =
             in->aux == IR_CALLS ? x64_call_patchable(&x->c) : x64_jmp_patchable(&x->c);
         x64_cold_add(x, cold_link, x->unit.exit[n].jump)->imm = n;
@@ -250,6 +261,7 @@ static void exit_if(struct x64_emitter *x, const struct ir_insn *in)
     if (!far) {
         x->unit.exit[n].jump = field;
         x->unit.exit[n].turns = in->imm == x->b->start;
+        x->unit.exit[n].onward = goes_onward(x, (int64_t)in->imm);
     }
 }
 
