@@ -251,7 +251,9 @@ static uint32_t entry_by(const struct block_exit *e, const struct block *to)
 {
     if (e->from == to && e->at.turns)
         return to->loop;
-    return e->at.onward && (e->from->touches_fp || !to->touches_fp) ? to->onward : 0;
+    bool fp_in = e->from->touches_fp && !e->at.lands;
+
+    return e->at.onward && (fp_in || !to->touches_fp) ? to->onward : 0;
 }
 
 void block_link(struct block_table *t, struct block_exit *e, struct block *to,

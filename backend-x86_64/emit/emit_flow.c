@@ -21,9 +21,9 @@ static unsigned add_exit(struct x64_emitter *x, int64_t target)
 }
 
 /* May the block it leads to go without a look at `pending`? Not behind a helper, which may have set
- * it; and not when it goes back, so that each circle has one. A return's landing looks, too: calls
- * forth and returns are no circle, but may be as many as they like. Virtual time stops at every
- * block. */
+ * it; and not when it goes back, so that each circle has one. Nor does a call: so what is between
+ * two looks is at most as many returns as were pushed, and jumps onwards in a page between them.
+ * Virtual time stops at every block. */
 static bool goes_onward(const struct x64_emitter *x, int64_t target)
 {
     return !leaves_page(target) && target > (int64_t)x->b->start && !x->b->virtual_time &&
@@ -95,6 +95,8 @@ static void land(struct x64_emitter *x, bool far)
     struct x64_code *c = &x->c;
     unsigned n = add_exit(x, x->insn_off + x->insn_len);
 
+    x->unit.exit[n].onward = goes_onward(x, x->unit.exit[n].target);
+    x->unit.exit[n].lands = true;
     x64_pop(c, RCX);
     x64_and_ri(c, RCX, -PAGE_SIZE);
     if (far) {
@@ -211,7 +213,7 @@ static void exit_goto(struct x64_emitter *x, const struct ir_insn *in)
         guarded_jump(x, n, in->aux);
     } else {
         x->unit.exit[n].turns = in->aux != IR_CALLS && in->imm == x->b->start;
-        x->unit.exit[n].onward = goes_onward(x, (int64_t)in->imm);
+        x->unit.exit[n].onward = in->aux != IR_CALLS && goes_onward(x, (int64_t)in->imm);
         x->unit.exit[n].jump =
             in->aux == IR_CALLS ? x64_call_patchable(&x->c) : x64_jmp_patchable(&x->c);
         x64_cold_add(x, cold_link, x->unit.exit[n].jump)->imm = n;
