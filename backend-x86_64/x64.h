@@ -54,6 +54,7 @@ static inline uint32_t x64_info_insn_off(uint32_t slow_info)
 /* A direct exit. All offsets are from the block's first byte. */
 struct x64_exit {
     uint32_t jump;  /* of a rel32 field, 4-byte aligned, patched by one store */
+    uint8_t pair;   /* so far before it begins the comparison that is fused with the jump; 0: none */
     uint32_t stub;  /* where it leads while it is not linked */
     int32_t target; /* guest: from the start of the block's page */
     bool turns;     /* to the block's own start: linked to itself it leads to unit.loop */

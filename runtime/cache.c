@@ -138,6 +138,14 @@ uint8_t *cache_room(struct cache *c, unsigned w, size_t *cap_bytes)
     return c->rw + segment_at(c, c->current[w]) + at;
 }
 
+void cache_skip(struct cache *c, unsigned w, size_t bytes)
+{
+    struct segment *g = current(c, w);
+
+    g->used = align_up(g->used, CACHE_ALIGN) + bytes;
+    CHECK(g->used + CACHE_HEADER <= c->segment_bytes);
+}
+
 const uint8_t *cache_commit(struct cache *c, unsigned w, size_t size_bytes, struct block *b)
 {
     struct segment *g = current(c, w);

@@ -235,12 +235,14 @@ static void exit_if(struct x64_emitter *x, const struct ir_insn *in)
     bool is_imm = x64_imm32(x, in->b, &imm);
     bool in_memory = !is_imm && x64_operand(x, in->b, &b, &m);
     bool far = leaves_page((int64_t)in->imm);
+    uint32_t from = 0;
 
     /* The no-ops that align the jump's field go before the comparison, which the
      * processor fuses with the jump. Its length is found by writing it. */
     for (unsigned pass = far ? 1 : 0; pass < 2; pass++) {
         uint8_t *at = c->p;
 
+        from = x64_at(c);
         if (in_memory)
             x64_cmp_rm(c, a, m);
         else if (!is_imm)
@@ -262,6 +264,7 @@ static void exit_if(struct x64_emitter *x, const struct ir_insn *in)
     k->imm = n;
     if (!far) {
         x->unit.exit[n].jump = field;
+        x->unit.exit[n].pair = (uint8_t)(field - from);
         x->unit.exit[n].turns = in->imm == x->b->start;
         x->unit.exit[n].onward = goes_onward(x, (int64_t)in->imm);
     }
