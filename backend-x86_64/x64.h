@@ -27,6 +27,7 @@ enum {
     X64_MAX_EXITS = 72, /* direct exits of a block */
     /* Stores that may hit a protected page, accesses through a window: 4 are one cbo.zero. */
     X64_MAX_SITES = 4 * IR_MAX_GUEST,
+    X64_MAX_PAIRS = 64,
     X64_CODE_ALIGN = 16,
     X64_RETURNS = 1 << 16, /* bytes of the stack of expected returns */
 };
@@ -54,7 +55,6 @@ static inline uint32_t x64_info_insn_off(uint32_t slow_info)
 /* A direct exit. All offsets are from the block's first byte. */
 struct x64_exit {
     uint32_t jump;  /* of a rel32 field, 4-byte aligned, patched by one store */
-    uint8_t pair;   /* so far before it begins the comparison that is fused with the jump; 0: none */
     uint32_t stub;  /* where it leads while it is not linked */
     int32_t target; /* guest: from the start of the block's page */
     bool turns;     /* to the block's own start: linked to itself it leads to unit.loop */
@@ -66,6 +66,11 @@ struct x64_exit {
 struct x64_map {
     uint32_t host;  /* the first byte of what was made for ... */
     uint32_t guest; /* ... this offset in the page */
+};
+
+/* A comparison and the jump by it, which the host makes one of. */
+struct x64_pair {
+    uint32_t first, last; /* bytes */
 };
 
 struct x64_site {
@@ -82,10 +87,11 @@ struct x64_unit {
      * not touch floating point only where this one does not, either. */
     uint32_t onward;
     bool touches_fp;
-    unsigned n_exits, n_map, n_sites;
+    unsigned n_exits, n_map, n_sites, n_pairs; /* n_pairs: of those that there is room for */
     struct x64_exit exit[X64_MAX_EXITS];
     struct x64_map map[IR_MAX_GUEST + 1];
     struct x64_site site[X64_MAX_SITES];
+    struct x64_pair pair[X64_MAX_PAIRS];
 };
 
 enum x64_stub {
@@ -152,6 +158,10 @@ void x64_emitter_stress(struct x64_emitter *x, uint64_t seed);
  * next call. */
 const struct x64_unit *x64_emit(struct x64_emitter *x, const struct ir_block *b, uint8_t *rw,
                                 size_t cap_bytes);
+
+/* By how many bytes, a multiple of X64_CODE_ALIGN below 64, the unit's code should be moved on that
+ * would begin at address `at`. */
+size_t x64_lead(const struct x64_unit *u, uintptr_t at);
 
 /* ---- Any thread ------------------------------------------------------------------ */
 

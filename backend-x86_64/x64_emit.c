@@ -219,7 +219,7 @@ const struct x64_unit *x64_emit(struct x64_emitter *x, const struct ir_block *b,
     x->c = (struct x64_code){.start = rw, .p = rw, .end = rw + cap_bytes, .full = false};
     x->b = b;
     x->n_cold = 0;
-    x->unit.n_exits = x->unit.n_map = x->unit.n_sites = 0;
+    x->unit.n_exits = x->unit.n_map = x->unit.n_sites = x->unit.n_pairs = 0;
     x->insn_off = b->start;
     x->insn_len = 0;
     x->temps = 1u << RBX | 1u << RDX | 1u << R12 | 1u << R13;

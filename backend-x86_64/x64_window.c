@@ -262,10 +262,14 @@ static void cold_plain(struct x64_emitter *x, const struct x64_cold *k)
 static uint32_t compare(struct x64_emitter *x, unsigned reg)
 {
     bool upper = x->b->window == IR_WINDOW_UPPER;
+    uint32_t from = x64_at(&x->c);
 
     x64_cmp_rm(&x->c, reg,
                in_view(upper ? x->layout.window_floor_off : x->layout.window_limit_off));
-    return x64_jcc(&x->c, upper ? CC_BE : CC_AE);
+    uint32_t miss = x64_jcc(&x->c, upper ? CC_BE : CC_AE);
+
+    x64_pair_add(x, from);
+    return miss;
 }
 
 /* All are below the limit, a power of two, if what any of them has is. */

@@ -39,8 +39,8 @@ const uint8_t *cache_stubs_rx(const struct cache *c);
 /* Where the next block's code may be written, and how much fits. */
 uint8_t *cache_room(struct cache *c, unsigned w, size_t *cap_bytes);
 
-/* The next block begins so many bytes later, a multiple of CACHE_ALIGN, less than the room. What was
- * written there already is the caller's to move. */
+/* The next block begins so many bytes later, a multiple of CACHE_ALIGN, less than the room. What
+ * was written there already is the caller's to move. */
 void cache_skip(struct cache *c, unsigned w, size_t bytes);
 
 /* Keeps size_bytes of what was written there as the code of b; gives where it runs.

@@ -138,48 +138,15 @@ static bool keep_ir(struct hart *h, struct block *b, const struct ir_block *ir)
     return true;
 }
 
-/* Does what lies from `first` to `last` lie in more than one line of the host's? In how many more. */
-static unsigned breaks(uintptr_t first, uintptr_t last)
-{
-    enum { LINE = 64 };
-
-    return (unsigned)(last / LINE - first / LINE);
-}
-
-/* What the place `at` costs the code: comparisons that are not in one line with their jump, and
- * lines that a loop takes, which goes back to the block's own start. Either was seen to make a small
- * loop 1.2 to 1.5 times slower on Zen 5 (the kernels sieve, strings, strlib). */
-static unsigned breaks_at(const struct x64_unit *u, uintptr_t at)
-{
-    unsigned n = 0;
-
-    for (unsigned k = 0; k < u->n_exits; k++) {
-        const struct x64_exit *e = &u->exit[k];
-
-        if (e->pair)
-            n += breaks(at + e->jump - e->pair, at + e->jump + 3);
-        if (e->turns)
-            n += breaks(at + u->loop, at + e->jump + 3);
-    }
-    return n;
-}
-
-/* Moves the code on, where it may begin as well, to the best of the next places. */
+/* Moves the code on to where it runs best. */
 static void find_place(struct hart *h, const struct x64_unit *u, uint8_t *rw, size_t cap)
 {
-    enum { MOST = 64 - CACHE_ALIGN };
-    uintptr_t at = (uintptr_t)rw; /* in its line, where it runs is the same */
-    size_t best = 0;
+    size_t lead = x64_lead(u, (uintptr_t)rw); /* where it runs has the same low bits */
 
-    if (u->size_bytes + MOST > cap)
+    if (lead == 0 || u->size_bytes + lead > cap)
         return;
-    for (size_t lead = CACHE_ALIGN; lead <= MOST; lead += CACHE_ALIGN)
-        if (breaks_at(u, at + lead) < breaks_at(u, at + best))
-            best = lead;
-    if (best) {
-        memmove(rw + best, rw, u->size_bytes);
-        cache_skip(h->tc->cache, h->n, best);
-    }
+    memmove(rw + lead, rw, u->size_bytes);
+    cache_skip(h->tc->cache, h->n, lead);
 }
 
 /* The block in the hart's segment of the cache, not yet known to anybody nor its host code

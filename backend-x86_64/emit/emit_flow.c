@@ -259,12 +259,14 @@ static void exit_if(struct x64_emitter *x, const struct ir_insn *in)
         }
     }
     uint32_t field = x64_jcc(c, (enum x64_cc)cc_of[in->aux]);
+
+    x64_pair_add(x, from);
+
     struct x64_cold *k = x64_cold_add(x, far ? cold_guarded : cold_link, field);
 
     k->imm = n;
     if (!far) {
         x->unit.exit[n].jump = field;
-        x->unit.exit[n].pair = (uint8_t)(field - from);
         x->unit.exit[n].turns = in->imm == x->b->start;
         x->unit.exit[n].onward = goes_onward(x, (int64_t)in->imm);
     }

@@ -139,6 +139,28 @@ static void find_knows_first_and_last_bytes(void **state)
     end(&f);
 }
 
+static void what_is_skipped_lies_between_two_blocks(void **state)
+{
+    struct fixture f;
+    size_t before, after;
+
+    (void)state;
+    begin(&f);
+    struct block *a = add(&f, 32, 0x11);
+    uint8_t *at = cache_room(f.cache, 0, &before);
+
+    cache_skip(f.cache, 0, 48);
+    assert_ptr_equal(cache_room(f.cache, 0, &after), at + 48);
+    assert_int_equal(after, before - 48);
+    struct block *b = add(&f, 32, 0x22);
+
+    assert_int_equal(b->code - a->code, 32 + 48 + CACHE_HEADER);
+    assert_ptr_equal(cache_block_of_code(b->code), b);
+    assert_ptr_equal(cache_find(f.cache, b->code), b);
+    assert_int_equal(a->code[31], 0x11);
+    end(&f);
+}
+
 static void a_segment_takes_what_room_says(void **state)
 {
     struct fixture f;
@@ -287,6 +309,7 @@ int main(void)
         cmocka_unit_test(bytes_are_seen_through_both_views),
         cmocka_unit_test(no_view_is_both),
         cmocka_unit_test(find_knows_first_and_last_bytes),
+        cmocka_unit_test(what_is_skipped_lies_between_two_blocks),
         cmocka_unit_test(a_segment_takes_what_room_says),
         cmocka_unit_test(the_oldest_segment_goes_first),
         cmocka_unit_test(flush_drops_all),
