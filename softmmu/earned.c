@@ -6,7 +6,8 @@
  *
  *   earns     what a window's credit earns by the time that is spent there (promote.c), less what
  *             changing the window's mappings took
- *   pays      what a window costs that is given to a space because it runs the page
+ *   pays      what a window costs that is given to a space because it runs the page, less what the
+ *             space has earned by running without one
  *
  * So windows that come early cost no more than a fixed part of the time that windows have served
  * before, whoever shares the page: a library's page in which short processes are seen as well pays

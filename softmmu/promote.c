@@ -7,7 +7,8 @@
  *                    it will cost as far as the TLB tells, from which it is filled: 1/RATE of the
  *                    time, and the walks for what the TLB had lost. What fences of all addresses
  *                    took in that time would have to be mapped again, and counts against it. Or as
- *                    soon as it is seen in code in which windows have earned that before (earned.c)
+ *                    soon as it is seen in code in which windows have earned before what it has
+ *                    not yet earned itself (earned.c)
  *   loses it         when changing mappings took more than a credit and 1/RATE of the time, and the
  *                    next one takes BACKOFF times as long; or when nobody has used it for IDLE_MS
  *
@@ -517,7 +518,9 @@ static void promote(struct mmu *m, uint64_t cost)
     m->stats.window_fill_ns += ns;
     log_line(LOG_mmu, "mmu: window %u: filled with %" PRIu64 " pages in %" PRIu64 " us", w->n,
              w->n_pages, ns / US);
-    w->spent_seen = cost; /* is paid for, by the time before or by what was earned */
+    /* Is paid for, by the time before or by what was earned; and what the estimate has more is for
+     * what nobody measures: the opening, the closing, new code. */
+    w->spent_seen = atomic_load(&w->spent);
     w->credit = credit_of(m, slot) + (int64_t)cost;
 }
 

@@ -309,6 +309,21 @@ static void early_ones_cost_no_more_than_was_earned(void **state)
     assert_in_range(mmu_stats(t->mmu)->windows_opened, 10, 30);
 }
 
+/* Also when it is looked at again before its process ends: to open it and to close it was paid for,
+ * though it is not in what filling it took. */
+static void early_ones_that_run_on_pay_all_the_same(void **state)
+{
+    (void)state;
+    earn();
+    for (uint64_t key = 2; key < 100; key++) {
+        enter_running(key, CODE);
+        run_for(2);
+        assert_true(key > 10 || has_window());
+    }
+    assert_false(has_window());
+    assert_in_range(mmu_stats(t->mmu)->windows_opened, 10, 40);
+}
+
 static void touch_new_pages(void)
 {
     const uint64_t pc = t->s.pc;
@@ -367,6 +382,91 @@ static void what_an_early_one_cost_is_paid_when_it_goes(void **state)
     enter_running(100, CODE);
     run_for(1);
     assert_false(has_window());
+}
+
+/* Each second page, so that each is a piece of its own. */
+static void load_pieces(void)
+{
+    toy_add(t, 0, FAR, TOY_RAM, LARGE, USER);
+    for (uint64_t at = 0; at < LARGE; at += 0x2000)
+        mmu_load(&t->s, FAR + at, IR_64);
+}
+
+static int64_t earned_in_a_sample(void)
+{
+    int64_t before = earned_of(t->mmu, CODE_GPA);
+
+    run_for(1);
+    return earned_of(t->mmu, CODE_GPA) - before;
+}
+
+/* Filling it is in what was paid for it: it takes nothing more from what the code has earned, and
+ * what it took less than was feared gives nothing back. */
+static void what_filling_took_is_paid_once(void **state)
+{
+    const int64_t at_most = INT64_C(10000000) / 32; /* a sample is of 10 ms, or less */
+
+    (void)state;
+    toy_add(t, 0, CODE, CODE_GPA, 0x1000, USER);
+    enter_running(1, CODE);
+    load_pieces();
+    for (unsigned i = 0; i < 1000 && !has_window(); i++)
+        run_for(1);
+    assert_true(has_window());
+    assert_in_range(earned_in_a_sample(), 1, at_most);
+    run_for(400);
+    enter_running(2, CODE);
+    load_pieces();
+    run_for(1);
+    assert_true(has_window()); /* an early one */
+    assert_in_range(earned_in_a_sample(), 1, at_most);
+}
+
+/* One that goes before it was looked at has earned nothing, least of all for code nobody knows. */
+static void a_short_one_earns_nothing(void **state)
+{
+    (void)state;
+    toy_add(t, 0, CODE, CODE_GPA, 0x1000, USER);
+    enter_running(1, CODE);
+    load_pieces();
+    for (unsigned i = 0; i < 1000 && !has_window(); i++)
+        run_for(1);
+    assert_true(has_window());
+    for (uint64_t key = 2; key < 200; key++) {
+        enter(key, 0);
+        t->mmu->space->n_own = 1; /* as one that is used */
+    }
+    assert_int_equal(mmu_stats(t->mmu)->windows_closed, 1);
+    assert_int_equal(earned_of(t->mmu, 0), 0);
+    assert_int_equal(earned_of(t->mmu, CODE_GPA), 0);
+}
+
+/* What an early one costs is paid by both: 500 us, of which 300 are there. */
+static void the_time_of_the_process_itself_counts(void **state)
+{
+    (void)state;
+    toy_add(t, 0, CODE, CODE_GPA, 0x1000, USER);
+    earned_add(t->mmu, CODE_GPA, 300000);
+    enter_running(1, CODE);
+    run_for(5); /* which are 160 us more */
+    assert_false(has_window());
+    run_for(5);
+    assert_true(has_window());
+    assert_in_range(earned_of(t->mmu, CODE_GPA), 1, 200000); /* the rest, and what it earns now */
+}
+
+/* One that has run for long enough, and has much mapped. */
+static void what_was_earned_counts_for_a_large_one(void **state)
+{
+    (void)state;
+    enter_large(1);
+    toy_add(t, 0, CODE, CODE_GPA, 0x1000, USER);
+    enter_running(1, CODE);
+    run_for(1);
+    assert_false(has_window());
+    earned_add(t->mmu, CODE_GPA, 5000000);
+    run_for(1);
+    assert_true(has_window());
 }
 
 /* ---- Many of them -------------------------------------------------------------------------- */
@@ -432,9 +532,14 @@ int main(void)
         AUTO(a_window_that_nobody_uses_goes),
         AUTO(where_one_has_paid_the_next_comes_early),
         AUTO(early_ones_cost_no_more_than_was_earned),
+        AUTO(early_ones_that_run_on_pay_all_the_same),
         AUTO(none_while_pages_come_one_by_one),
         AUTO(where_one_has_failed_the_next_takes_long),
         AUTO(what_an_early_one_cost_is_paid_when_it_goes),
+        AUTO(what_filling_took_is_paid_once),
+        AUTO(a_short_one_earns_nothing),
+        AUTO(the_time_of_the_process_itself_counts),
+        AUTO(what_was_earned_counts_for_a_large_one),
         ALWAYS(a_recycled_space_gives_its_window_back),
         ALWAYS(under_stress_a_window_holds_few_pages),
         ALWAYS(many_addresses_one_by_one_leave_little_behind),
