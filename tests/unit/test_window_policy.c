@@ -455,6 +455,20 @@ static void the_time_of_the_process_itself_counts(void **state)
     assert_in_range(earned_of(t->mmu, CODE_GPA), 1, 200000); /* the rest, and what it earns now */
 }
 
+/* What the process pays itself stays in the account. */
+static void the_code_lends_what_the_process_lacks(void **state)
+{
+    (void)state;
+    toy_add(t, 0, CODE, CODE_GPA, 0x1000, USER);
+    enter(1, 0);
+    run_for(12); /* 375 us of 500 */
+    earned_add(t->mmu, CODE_GPA, 490000);
+    enter_running(1, CODE);
+    run_for(1);
+    assert_true(has_window());
+    assert_in_range(earned_of(t->mmu, CODE_GPA), 350000, 480000);
+}
+
 /* One that has run for long enough, and has much mapped. */
 static void what_was_earned_counts_for_a_large_one(void **state)
 {
@@ -539,6 +553,7 @@ int main(void)
         AUTO(what_filling_took_is_paid_once),
         AUTO(a_short_one_earns_nothing),
         AUTO(the_time_of_the_process_itself_counts),
+        AUTO(the_code_lends_what_the_process_lacks),
         AUTO(what_was_earned_counts_for_a_large_one),
         ALWAYS(a_recycled_space_gives_its_window_back),
         ALWAYS(under_stress_a_window_holds_few_pages),
