@@ -82,6 +82,13 @@ round:
     csrsi mstatus, MSTATUS_MIE
 
     jal soon                        // a circle that ends by a jump back
+1:  addi a3, a3, 1
+    on
+    addi a3, a3, 1
+    on
+    beqz s1, 1b
+
+    jal soon                        // with a call in it
 2:  on
     jal leaf_plain
     on
