@@ -3,9 +3,9 @@
  *
  * Invariants: a block that is in the table is in the list of each page it has bytes
  * of, and of no other; exit[i].to is set exactly while exit[i] is in to's list of
- * incoming links and its jump leads to to's code (to its `loop` from itself). A dropped block is in
- * none of these, and nothing leads to it; its code may still be running, and leaves by its own
- * stubs. */
+ * incoming links and its jump leads to to's code: to its `loop` from itself, to its `onward` where
+ * no look at `pending` is needed. A dropped block is in none of these, and nothing leads to it; its
+ * code may still be running, and leaves by its own stubs. */
 #pragma once
 
 #include <stdatomic.h>

@@ -125,7 +125,7 @@ static void none_in_virtual_time(void **state)
     assert_false(u->exit[0].onward || u->exit[1].onward);
 }
 
-/* Or calls forth and their returns would be a circle without a look. */
+/* Or a tree of calls in a page, which may be as many as one likes, would be without a look. */
 static void a_call_does_not_and_its_landing_does(void **state)
 {
     (void)state;
