@@ -29,7 +29,7 @@ enum {
     X64_MAX_SITES = 4 * IR_MAX_GUEST,
     X64_MAX_PAIRS = 64,
     X64_CODE_ALIGN = 16,
-    X64_RETURNS = 1 << 16, /* bytes of the stack of expected returns */
+    X64_RETURNS = 1 << 14, /* bytes of the stack of expected returns */
 };
 
 /* What the emitter must know of the MMU's tables: filled by runtime. */

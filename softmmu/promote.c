@@ -533,17 +533,12 @@ static uint64_t code_page(const struct mmu *m)
     return !(pc >> 63) && mmu_fetched_whole(m, pc) ? page_of(fetch_slot(m->space, pc)->gpa) : 0;
 }
 
-/* What the space that runs may spend on a window by what it has done without one. */
-static uint64_t own_means(const struct view_slot *slot)
-{
-    return slot->ran_ns / RATE + slot->n_fills * FILL_NS;
-}
-
-/* Where windows have earned in this code what the space cannot pay by itself yet. Not once more
- * where one has failed. */
+/* Where windows have earned in this code what the space cannot pay by itself yet, by the time that
+ * it has run: many short ones could walk for as much, and would never drain the account. Not once
+ * more where one has failed. */
 static void promote_early(struct mmu *m)
 {
-    uint64_t code = code_page(m), cost, own = own_means(m->slot);
+    uint64_t code = code_page(m), cost, own = m->slot->ran_ns / RATE;
 
     if (m->slot->need_ns > NEED_MS * MS || earned_of(m, code) == 0)
         return;
@@ -641,7 +636,7 @@ void mmu_sample(struct mmu *m, uint64_t n_blocks)
     }
     uint64_t cost = cost_of_window(m);
 
-    if (own_means(slot) >= cost)
+    if (slot->ran_ns / RATE + slot->n_fills * FILL_NS >= cost)
         promote(m, cost);
     else
         promote_early(m);

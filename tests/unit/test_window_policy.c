@@ -455,6 +455,19 @@ static void the_time_of_the_process_itself_counts(void **state)
     assert_in_range(earned_of(t->mmu, CODE_GPA), 1, 200000); /* the rest, and what it earns now */
 }
 
+static void walks_alone_bring_none_early(void **state)
+{
+    (void)state;
+    toy_add(t, 0, CODE, CODE_GPA, 0x1000, USER);
+    earned_add(t->mmu, CODE_GPA, 1);
+    enter_running(1, CODE);
+    t->mmu->slot->n_fills = 100000; /* 6 ms of walks */
+    run_for(5);
+    assert_false(has_window());
+    run_for(25);
+    assert_true(has_window());
+}
+
 /* What the process pays itself stays in the account. */
 static void the_code_lends_what_the_process_lacks(void **state)
 {
@@ -553,6 +566,7 @@ int main(void)
         AUTO(what_filling_took_is_paid_once),
         AUTO(a_short_one_earns_nothing),
         AUTO(the_time_of_the_process_itself_counts),
+        AUTO(walks_alone_bring_none_early),
         AUTO(the_code_lends_what_the_process_lacks),
         AUTO(what_was_earned_counts_for_a_large_one),
         ALWAYS(a_recycled_space_gives_its_window_back),
