@@ -305,9 +305,9 @@ void x64_call_stub(struct x64_emitter *x, enum x64_stub stub);
 void x64_call_helper(struct x64_emitter *x, uint32_t insn_off, unsigned id, uint32_t k);
 /* Notes that the host instruction at offset `fault` may fault, and that it then goes on at `slow`.
  */
-/* What was written from `from` on is a comparison and its jump. */
-void x64_pair_add(struct x64_emitter *x, uint32_t from);
 void x64_site_add(struct x64_emitter *x, uint32_t fault, uint32_t slow);
+/* Notes that what was written from `from` on is a comparison and its jump (x64_place.c). */
+void x64_pair_add(struct x64_emitter *x, uint32_t from);
 
 /* ---- NaNs to be made canonical (emit/emit_nan.c) -------------------------------------- */
 

@@ -30,6 +30,13 @@ static bool goes_onward(const struct x64_emitter *x, int64_t target)
            !x->calls;
 }
 
+/* Of an exit within the page that is no call: where in the target's code it may lead. */
+static void choose_entry(const struct x64_emitter *x, struct x64_exit *e)
+{
+    e->turns = e->target == (int64_t)x->b->start;
+    e->onward = goes_onward(x, e->target);
+}
+
 /* ecx, rdx: which exit this is. */
 static void name_exit(struct x64_emitter *x, unsigned n)
 {
@@ -212,8 +219,8 @@ static void exit_goto(struct x64_emitter *x, const struct ir_insn *in)
     if (far) {
         guarded_jump(x, n, in->aux);
     } else {
-        x->unit.exit[n].turns = in->aux != IR_CALLS && in->imm == x->b->start;
-        x->unit.exit[n].onward = in->aux != IR_CALLS && goes_onward(x, (int64_t)in->imm);
+        if (in->aux != IR_CALLS)
+            choose_entry(x, &x->unit.exit[n]);
         x->unit.exit[n].jump =
             in->aux == IR_CALLS ? x64_call_patchable(&x->c) : x64_jmp_patchable(&x->c);
         x64_cold_add(x, cold_link, x->unit.exit[n].jump)->imm = n;
@@ -267,8 +274,7 @@ static void exit_if(struct x64_emitter *x, const struct ir_insn *in)
     k->imm = n;
     if (!far) {
         x->unit.exit[n].jump = field;
-        x->unit.exit[n].turns = in->imm == x->b->start;
-        x->unit.exit[n].onward = goes_onward(x, (int64_t)in->imm);
+        choose_entry(x, &x->unit.exit[n]);
     }
 }
 

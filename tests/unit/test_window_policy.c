@@ -296,17 +296,24 @@ static void where_one_has_paid_the_next_comes_early(void **state)
     assert_int_equal(load_faults(LOW), WINDOW_MAPPED);
 }
 
+/* Behind earn(): a row of processes, each for n samples. The first have a window, and there are at
+ * most so many. */
+static void run_a_row(unsigned n, unsigned most)
+{
+    for (uint64_t key = 2; key < 100; key++) {
+        enter_running(key, CODE);
+        run_for(n);
+        assert_true(key > 10 || has_window());
+    }
+    assert_false(has_window());
+    assert_in_range(mmu_stats(t->mmu)->windows_opened, 10, most);
+}
+
 static void early_ones_cost_no_more_than_was_earned(void **state)
 {
     (void)state;
     earn();
-    for (uint64_t key = 2; key < 100; key++) {
-        enter_running(key, CODE);
-        run_for(1);
-        assert_true(key > 10 || has_window());
-    }
-    assert_false(has_window());
-    assert_in_range(mmu_stats(t->mmu)->windows_opened, 10, 30);
+    run_a_row(1, 30);
 }
 
 /* Also when it is looked at again before its process ends: to open it and to close it was paid for,
@@ -315,13 +322,7 @@ static void early_ones_that_run_on_pay_all_the_same(void **state)
 {
     (void)state;
     earn();
-    for (uint64_t key = 2; key < 100; key++) {
-        enter_running(key, CODE);
-        run_for(2);
-        assert_true(key > 10 || has_window());
-    }
-    assert_false(has_window());
-    assert_in_range(mmu_stats(t->mmu)->windows_opened, 10, 40);
+    run_a_row(2, 40);
 }
 
 static void touch_new_pages(void)
@@ -400,6 +401,16 @@ static int64_t earned_in_a_sample(void)
     return earned_of(t->mmu, CODE_GPA) - before;
 }
 
+static void run_pieces_until_promoted(void)
+{
+    toy_add(t, 0, CODE, CODE_GPA, 0x1000, USER);
+    enter_running(1, CODE);
+    load_pieces();
+    for (unsigned i = 0; i < 1000 && !has_window(); i++)
+        run_for(1);
+    assert_true(has_window());
+}
+
 /* Filling it is in what was paid for it: it takes nothing more from what the code has earned, and
  * what it took less than was feared gives nothing back. */
 static void what_filling_took_is_paid_once(void **state)
@@ -407,12 +418,7 @@ static void what_filling_took_is_paid_once(void **state)
     const int64_t at_most = INT64_C(10000000) / 32; /* a sample is of 10 ms, or less */
 
     (void)state;
-    toy_add(t, 0, CODE, CODE_GPA, 0x1000, USER);
-    enter_running(1, CODE);
-    load_pieces();
-    for (unsigned i = 0; i < 1000 && !has_window(); i++)
-        run_for(1);
-    assert_true(has_window());
+    run_pieces_until_promoted();
     assert_in_range(earned_in_a_sample(), 1, at_most);
     run_for(400);
     enter_running(2, CODE);
@@ -426,12 +432,7 @@ static void what_filling_took_is_paid_once(void **state)
 static void a_short_one_earns_nothing(void **state)
 {
     (void)state;
-    toy_add(t, 0, CODE, CODE_GPA, 0x1000, USER);
-    enter_running(1, CODE);
-    load_pieces();
-    for (unsigned i = 0; i < 1000 && !has_window(); i++)
-        run_for(1);
-    assert_true(has_window());
+    run_pieces_until_promoted();
     for (uint64_t key = 2; key < 200; key++) {
         enter(key, 0);
         t->mmu->space->n_own = 1; /* as one that is used */
