@@ -30,6 +30,10 @@
 enum {
     AROUND = 16, /* pages that are mapped with one that was asked for */
     RATE = 32,
+    /* Of the time in which windows serve some code, or a process that is due waits for one there:
+     * what its account earns. */
+    EARN_RATE = 16,
+    WAIT_RATE = 64,
     BACKOFF = 8,
     SAMPLE_MAX_MS = 10, /* between two samples; what is longer was not all spent there */
     NEED_MS = 24,
@@ -536,16 +540,12 @@ static uint64_t code_page(const struct mmu *m)
 /* Where windows have earned in this code what the space cannot pay by itself yet, by the time that
  * it has run: many short ones could walk for as much, and would never drain the account. Not once
  * more where one has failed. */
-static void promote_early(struct mmu *m)
+static void promote_early(struct mmu *m, uint64_t cost)
 {
-    uint64_t code = code_page(m), cost, own = m->slot->ran_ns / RATE;
+    const uint64_t code = code_page(m), own = m->slot->ran_ns / RATE;
+    const int64_t lent = cost > own ? (int64_t)(cost - own) : 0;
 
-    if (m->slot->need_ns > NEED_MS * MS || earned_of(m, code) == 0)
-        return;
-    cost = cost_of_window(m);
-    int64_t lent = cost > own ? (int64_t)(cost - own) : 0;
-
-    if (earned_of(m, code) < lent)
+    if (m->slot->need_ns > NEED_MS * MS || earned_of(m, code) == 0 || earned_of(m, code) < lent)
         return;
     promote(m, cost);
     if (!m->slot->window)
@@ -570,7 +570,7 @@ static void review(struct mmu *m, uint64_t now, uint64_t since)
     uint64_t spent = atomic_load(&w->spent), code = code_page(m);
 
     if (code)
-        earned_add(m, code, (int64_t)(since / RATE) - (int64_t)(spent - w->spent_seen));
+        earned_add(m, code, (int64_t)(since / EARN_RATE) - (int64_t)(spent - w->spent_seen));
     w->credit = balance(w, now, spent);
     if (w->credit > credit_of(m, m->slot))
         w->credit = credit_of(m, m->slot);
@@ -630,14 +630,17 @@ void mmu_sample(struct mmu *m, uint64_t n_blocks)
     slot->ran_ns += since;
     if (n_faults * GROW_US * US > since / 8)
         return; /* and to pages */
-    if (slot->ran_ns < slot->need_ns) {
-        promote_early(m);
-        return;
-    }
-    uint64_t cost = cost_of_window(m);
+    const uint64_t code = code_page(m);
+    const bool due = slot->ran_ns >= slot->need_ns;
 
-    if (slot->ran_ns / RATE + slot->n_fills * FILL_NS >= cost)
+    if (due && code)
+        earned_add(m, code, (int64_t)(since / WAIT_RATE));
+    else if (earned_of(m, code) == 0)
+        return;
+    const uint64_t cost = cost_of_window(m);
+
+    if (due && slot->ran_ns / RATE + slot->n_fills * FILL_NS >= cost)
         promote(m, cost);
     else
-        promote_early(m);
+        promote_early(m, cost);
 }
