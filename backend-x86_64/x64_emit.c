@@ -232,7 +232,8 @@ const struct x64_unit *x64_emit(struct x64_emitter *x, const struct ir_block *b,
     x64_window_start(x);
     bool plain_start = x64_at(&x->c) == 0;
 
-    check_entry(x);
+    if (x->look == X64_NONE)
+        check_entry(x);
     x->unit.onward = plain_start ? x64_at(&x->c) : 0;
     x->unit.touches_fp = x->touches_fp;
     if (x->counts_runs)

@@ -128,6 +128,7 @@ struct x64_emitter {
     bool windowed;    /* they go through the window */
     bool counts_runs; /* they may, when it is hot */
     bool has_origin;  /* of the window, in a register */
+    uint16_t look;    /* the access whose comparison is the look at `pending`, or X64_NONE */
     unsigned n_roots; /* values that are known to be in the window */
     uint16_t root[X64_MAX_ROOTS];
     unsigned next_heat;    /* of state.runs_left */
@@ -242,7 +243,7 @@ static inline bool x64_is_modify(const struct ir_insn *in)
 /* ---- Windows (x64_window.c) ------------------------------------------------------------ */
 
 void x64_window_choose(struct x64_emitter *x); /* before allocation */
-void x64_window_start(struct x64_emitter *x);  /* the block's first code */
+void x64_window_start(struct x64_emitter *x);  /* the block's first code; sets x->look */
 /* Does the access, or atomic, of the instruction at insn_off, go through the window? */
 bool x64_in_window(const struct x64_emitter *x, const struct ir_insn *in);
 /* Its operand. *miss: the field of a jump to its slow path, or 0: only a fault leads there. */

@@ -258,18 +258,72 @@ static void cold_plain(struct x64_emitter *x, const struct x64_cold *k)
     x64_jmp_m(c, STATE_MEM(stub[X64_STUB_PENDING]));
 }
 
-/* Goes to *miss when reg is not in the window. */
-static uint32_t compare(struct x64_emitter *x, unsigned reg)
+static uint32_t compare_with(struct x64_emitter *x, unsigned reg, struct x64_mem bound,
+                             unsigned outside)
 {
-    bool upper = x->b->window == IR_WINDOW_UPPER;
     uint32_t from = x64_at(&x->c);
 
-    x64_cmp_rm(&x->c, reg,
-               in_view(upper ? x->layout.window_floor_off : x->layout.window_limit_off));
-    uint32_t miss = x64_jcc(&x->c, upper ? CC_BE : CC_AE);
+    x64_cmp_rm(&x->c, reg, bound);
+    uint32_t miss = x64_jcc(&x->c, outside);
 
     x64_pair_add(x, from);
     return miss;
+}
+
+/* Gives the field of the jump that is taken when reg is not in the window. */
+static uint32_t compare(struct x64_emitter *x, unsigned reg)
+{
+    if (x->b->window == IR_WINDOW_UPPER)
+        return compare_with(x, reg, in_view(x->layout.window_floor_off), CC_BE);
+    return compare_with(x, reg, in_view(x->layout.window_limit_off), CC_AE);
+}
+
+/* base is not below `limit`, which is 0 when something is pending: the block is left where it has
+ * come to. So it is when that is over and nobody has set the limit again: the run loop does. */
+static void cold_look(struct x64_emitter *x, const struct x64_cold *k)
+{
+    struct x64_code *c = &x->c;
+
+    x64_cmp32_mi(c, STATE_MEM(pending), 0);
+    uint32_t pending = x64_jcc(c, CC_NE);
+
+    x64_cmp_rm(c, k->base, in_view(x->layout.window_limit_off));
+    uint32_t inside = x64_jcc(c, CC_B);
+
+    cold_plain(x, k);
+    x64_fix(c, pending, x64_at(c));
+    x64_fix(c, inside, x64_at(c));
+    x64_mov_imm(c, RAX, k->back);
+    x64_jmp_m(c, STATE_MEM(stub[X64_STUB_PENDING]));
+}
+
+/* The access, of a user's, whose comparison comes in each run of the block before it can be left or has
+ * changed anything but registers. One that touches floating point looks at `fp_away` as well. */
+static uint16_t find_look(const struct x64_emitter *x)
+{
+    const struct ir_block *b = x->b;
+    const unsigned leaves = FAULT | SIDE | EXIT | EFFECT;
+    uint32_t insn_off = b->start;
+
+    if (!x->windowed || b->window != IR_WINDOW_LOWER || b->virtual_time || x->touches_fp)
+        return X64_NONE;
+    for (unsigned i = 0; i < b->n; i++) {
+        const struct ir_insn *in = &b->insn[i];
+        unsigned flags = ir_ops[in->op].flags;
+
+        if (in->op == IR_insn)
+            insn_off = (uint32_t)in->imm;
+        if (flags & (LOAD | STORE)) {
+            struct x64_place p = place_of(b, in);
+
+            return has_place(&p) && !is_compared(x, p.root) && goes_through(x, in, insn_off)
+                       ? (uint16_t)i
+                       : X64_NONE;
+        }
+        if (flags & leaves)
+            return X64_NONE;
+    }
+    return X64_NONE;
 }
 
 /* All are below the limit, a power of two, if what any of them has is. */
@@ -309,6 +363,7 @@ void x64_window_choose(struct x64_emitter *x)
 void x64_window_start(struct x64_emitter *x)
 {
     x->unit.loop = 0;
+    x->look = X64_NONE;
     if (!x->windowed)
         return;
     if (x->has_origin)
@@ -316,6 +371,17 @@ void x64_window_start(struct x64_emitter *x)
     if (x->n_roots)
         compare_loop_roots(x);
     x->unit.loop = x64_at(&x->c);
+    x->look = find_look(x);
+}
+
+/* The comparison that is the block's look at `pending` as well. */
+static void look(struct x64_emitter *x, unsigned base)
+{
+    struct x64_cold *k = x64_cold_add(x, cold_look, compare_with(x, base, STATE_MEM(limit), CC_AE));
+
+    k->imm = PLAIN_ACCESS;
+    k->base = (uint8_t)base;
+    k->back = x->insn_off;
 }
 
 bool x64_in_window(const struct x64_emitter *x, const struct ir_insn *in)
@@ -332,7 +398,10 @@ struct x64_mem x64_window_access(struct x64_emitter *x, const struct ir_insn *in
 
     CHECK(is_near(disp) && "what is compared is its base");
     *miss = 0;
-    if (!shares || !is_compared(x, p.root)) {
+    if (x->i == x->look) {
+        look(x, base);
+        note_root(x, p.root);
+    } else if (!shares || !is_compared(x, p.root)) {
         *miss = compare(x, base);
     }
     if (*miss && (shares || is_joined(in))) {

@@ -22,7 +22,7 @@ static void salts_wrapped(void *arg)
     struct hart *h = arg;
 
     h->salts_wrapped = true;
-    atomic_fetch_or(&h->s->pending, PENDING_LEAVE);
+    state_pend(h->s, PENDING_LEAVE);
 }
 
 static uint64_t slow_load(struct cpu_state *s, uint64_t va, uint8_t aux)
@@ -128,6 +128,7 @@ void hart_destroy(struct hart *h)
 NOT_SANITIZED void hart_kick(struct hart *h, uint32_t bits)
 {
     atomic_fetch_or(hart_kick_word(h), bits);
+    atomic_store(&h->s->limit, 0); /* as in state_pend() */
     if (h->tc->config.turns)
         turns_kicked(h);
     else if (atomic_load(&h->asleep))
@@ -161,7 +162,7 @@ void hart_wrote(struct hart *h, uint64_t gpa, uint64_t len_bytes)
     if (h->tc->reserve)
         reserve_wrote(h->tc->reserve, gpa, len_bytes);
     if (track_wrote(h->tc->track, gpa, len_bytes))
-        atomic_fetch_or(&h->s->pending, PENDING_LEAVE);
+        state_pend(h->s, PENDING_LEAVE);
 }
 
 /* Each round takes what is pending: a bit that stayed would keep hart_sleep() from sleeping.
@@ -178,8 +179,7 @@ static void wait_for_interrupt(struct hart *h)
 
         if (awake || p & events) {
             /* The loop polls, and comes back here if there is still nothing. */
-            atomic_fetch_or(&h->s->pending,
-                            (p & events) | PENDING_IRQ | (awake ? 0 : PENDING_WAIT));
+            state_pend(h->s, (p & events) | PENDING_IRQ | (awake ? 0 : PENDING_WAIT));
             return;
         }
         ev->wait(ev->arg);
@@ -213,7 +213,7 @@ static void pass(struct hart *h)
 {
     quiesce_pass(h);
     if (h->tc->config.engine == ENGINE_CHECK)
-        atomic_fetch_or(&h->s->pending, atomic_exchange(&h->kicks, 0));
+        state_pend(h->s, atomic_exchange(&h->kicks, 0));
 }
 
 /* False: the run is over. */
@@ -226,7 +226,7 @@ static bool serve_pending(struct hart *h)
     if (atomic_load_explicit(&h->tc->word_waiters, memory_order_relaxed))
         word_wake(h->tc);
     if (h->config.stress_irq)
-        atomic_fetch_or(&s->pending, PENDING_IRQ | PENDING_EVENT);
+        state_pend(s, PENDING_IRQ | PENDING_EVENT);
     while (atomic_load(&s->pending)) {
         uint32_t p = atomic_fetch_and(&s->pending, PENDING_IRQ);
 
@@ -332,7 +332,7 @@ void take_trap(struct hart *h, uint64_t cause, uint64_t tval)
     if (h->tc->config.translate.virtual_time) {
         s->n_unretired++;
         if (++s->icount >= s->icount_deadline)
-            atomic_fetch_or(&s->pending, PENDING_TIME);
+            state_pend(s, PENDING_TIME);
     }
     h->config.guest->trap(s, cause, tval);
 }
@@ -385,6 +385,8 @@ void hart_run(struct hart *h)
         block_left(h, (enum exit_reason)(jumped - 1));
     while (serve_pending(h)) {
         unsigned n_wraps = h->n_wraps;
+
+        mmu_set_limit(h->mmu);
         struct block *b = fetch_block(h);
 
         /* What was found under old salts is not entered under new ones: nothing has noted it. */

@@ -129,7 +129,7 @@ static void set_deadline(struct hart *h)
 {
     h->s->icount_deadline = earlier(atomic_load(&h->turn.due), h->turn.end);
     if (h->s->icount >= h->s->icount_deadline || h->s->icount >= limit_of(h->tc))
-        atomic_fetch_or(&h->s->pending, PENDING_TIME);
+        state_pend(h->s, PENDING_TIME);
 }
 
 void turns_take(struct hart *h)

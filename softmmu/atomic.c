@@ -11,7 +11,7 @@
 static void wrote(struct mmu *m, uint64_t gpa, unsigned len)
 {
     if (mmu_wrote(m, gpa, len))
-        atomic_fetch_or_explicit(&m->s->pending, PENDING_LEAVE, memory_order_relaxed);
+        state_pend(m->s, PENDING_LEAVE);
 }
 
 /* ---- Where the word is ------------------------------------------------------------------ */

@@ -124,6 +124,20 @@ void mmu_load_gs(const struct cpu_state *s)
         CHECK(syscall(SYS_arch_prctl, ARCH_SET_GS, s->view) == 0);
 }
 
+void mmu_set_limit(struct mmu *m)
+{
+    const uint64_t limit = m->slot->view->window_limit;
+
+    if (atomic_load_explicit(&m->s->limit, memory_order_relaxed) == limit)
+        return;
+    atomic_store_explicit(&m->s->limit, limit,
+                          limit ? memory_order_seq_cst : memory_order_relaxed);
+    /* Either we find what was made pending before, or who makes something pending from now on finds
+     * our store made, and 0 comes behind it. */
+    if (limit && atomic_load(&m->s->pending))
+        atomic_store(&m->s->limit, 0);
+}
+
 static bool same_setting(const struct setting *a, const struct setting *b)
 {
     return a->space_key == b->space_key && a->data_rights == b->data_rights &&
@@ -228,6 +242,7 @@ static void put_in_force(struct mmu *m, const struct combo *c)
         return;
     s->view = m->slot->view;
     mmu_load_gs(s);
+    mmu_set_limit(m);
 }
 
 static void enter_setting(struct mmu *m, const struct setting *set)

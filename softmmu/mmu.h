@@ -142,6 +142,10 @@ void mmu_switch(struct mmu *m, uint64_t space_key, uint32_t asid, uint64_t data_
  * calls it before it enters; mmu_switch does whenever the view changes. */
 void mmu_load_gs(const struct cpu_state *s);
 
+/* Makes s->limit what the view in force has, if nothing is pending. The run loop calls it before it
+ * enters code, mmu_switch when the view changes. */
+void mmu_set_limit(struct mmu *m);
+
 /* wrapped is called when the salts run out, after 2^24 of them. May come under mmu_switch,
  * mmu_fence and mmu_fetch, that is while a helper of a running block runs. One hart: they have
  * begun anew, and the jump cache has been emptied; the owner must empty every page_cell too before

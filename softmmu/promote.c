@@ -198,7 +198,7 @@ static void sample_soon(struct mmu *m)
 
     if (w->failed || (m->windows->policy == WINDOWS_AUTO &&
                       balance(w, window_clock(), atomic_load(&w->spent)) < 0))
-        atomic_fetch_or(&m->s->pending, PENDING_LEAVE);
+        state_pend(m->s, PENDING_LEAVE);
 }
 
 /* ---- Filling it ------------------------------------------------------------------------------ */
@@ -633,10 +633,10 @@ void mmu_sample(struct mmu *m, uint64_t n_blocks)
     const uint64_t code = code_page(m);
     const bool due = slot->ran_ns >= slot->need_ns;
 
+    if (!due && earned_of(m, code) == 0)
+        return;
     if (due && code)
         earned_add(m, code, (int64_t)(since / WAIT_RATE));
-    else if (earned_of(m, code) == 0)
-        return;
     const uint64_t cost = cost_of_window(m);
 
     if (due && slot->ran_ns / RATE + slot->n_fills * FILL_NS >= cost)

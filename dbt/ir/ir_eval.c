@@ -96,7 +96,7 @@ static void count(struct cpu_state *s, uint64_t n)
 {
     s->icount += n;
     if (s->icount >= s->icount_deadline)
-        atomic_fetch_or_explicit(&s->pending, PENDING_TIME, memory_order_relaxed);
+        state_pend(s, PENDING_TIME);
 }
 
 static uint64_t eval_fp(struct cpu_state *s, const struct ir_insn *i, uint64_t x, uint64_t y,
@@ -181,7 +181,7 @@ enum exit_reason ir_eval(const struct ir_block *b, struct cpu_state *s, const st
         case IR_count: count(s, i->imm); break;
         case IR_irq:
             if (x != 0)
-                atomic_fetch_or_explicit(&s->pending, PENDING_IRQ, memory_order_relaxed);
+                state_pend(s, PENDING_IRQ);
             break;
         case IR_exit_pending:
             if (is_pending(s))

@@ -5,7 +5,8 @@
  *
  *      struct <guest>_hart { struct cpu_state s; ...the guest's own registers }
  *
- * One hart thread owns it. Other threads may only touch `pending`, and write `time_add`. */
+ * One hart thread owns it. Other threads may only touch `pending` and `limit`, and write
+ * `time_add`. */
 #pragma once
 
 #include <setjmp.h>
@@ -151,6 +152,10 @@ struct cpu_state {
      * code, NULL when C was told. */
     uint32_t worn_cell;
     const void *worn_code;
+    /* What blocks that go through a window compare addresses with in place of a look at `pending`:
+     * the view's window_limit, or 0, and soon 0 when anything is pending (state_pend, and
+     * mmu_set_limit, which alone makes it another value). */
+    _Atomic uint64_t limit;
     /* The host instruction whose access through a window has faulted, for its slow path; else NULL.
      */
     const void *window_fault;
@@ -167,6 +172,14 @@ _Noreturn void state_leave(struct cpu_state *s, enum exit_reason reason);
 
 /* Raises a guest trap at the instruction that called the helper. */
 _Noreturn void state_raise(struct cpu_state *s, uint64_t cause, uint64_t tval);
+
+/* Sets bits of `pending`, from any thread. In this order: who finds the limit to be another value
+ * than 0 behind it has asked for `pending` since (mmu_set_limit). */
+static inline void state_pend(struct cpu_state *s, uint32_t bits)
+{
+    atomic_fetch_or(&s->pending, bits);
+    atomic_store(&s->limit, 0);
+}
 
 /* Sets page_va and page_tag for going on at pc. */
 static inline void state_set_page(struct cpu_state *s, uint64_t pc)

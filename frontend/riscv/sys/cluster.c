@@ -127,7 +127,7 @@ static void kick(const struct seat *s)
 
 static void sleep_on(struct rv_hart *h)
 {
-    atomic_fetch_or(&h->s.pending, PENDING_WAIT);
+    state_pend(&h->s, PENDING_WAIT);
 }
 
 static void sleep_no_more(struct rv_hart *h)

@@ -65,7 +65,7 @@ static bool has_spun(struct rv_hart *h)
 static void let_others_run(struct rv_hart *h)
 {
     if (h->virtual_time)
-        atomic_fetch_or(&h->s.pending, PENDING_YIELD);
+        state_pend(&h->s, PENDING_YIELD);
     else
         sched_yield();
 }
@@ -86,7 +86,7 @@ uint64_t rv_help_wfi(struct cpu_state *s, uint64_t k, uint64_t a, uint64_t b, ui
     (void)a, (void)b, (void)c;
     legal_or_raise(s, supervisor_may(hart(s), RV_STATUS_TW), k);
     if (!rv_wakes(hart(s)))
-        atomic_fetch_or(&s->pending, PENDING_WAIT);
+        state_pend(s, PENDING_WAIT);
     else if (has_spun(hart(s)))
         spins(hart(s), RV_SPIN_WFI);
     return 0;

@@ -132,7 +132,7 @@ int rv_irq_deliverable(const struct rv_hart *h)
 void rv_sync_irq(struct rv_hart *h)
 {
     if (rv_irq_deliverable(h) >= 0)
-        atomic_fetch_or(&h->s.pending, PENDING_IRQ);
+        state_pend(&h->s, PENDING_IRQ);
 }
 
 /* PENDING_IRQ goes first and the bits are read after: a bit that is raised in
@@ -166,7 +166,7 @@ void rv_set_mip(struct rv_hart *h, unsigned bit_number, bool level)
         log_line(LOG_irq, "irq: hart %" PRIu64 " %s %s", h->hartid,
                  rv_cause_name(RV_CAUSE_INTERRUPT | bit_number), level ? "raised" : "lowered");
     if (level)
-        atomic_fetch_or(&h->s.pending, PENDING_IRQ);
+        state_pend(&h->s, PENDING_IRQ);
 }
 
 /* ---- The way back ---------------------------------------------------------------- */
