@@ -297,8 +297,9 @@ static void cold_look(struct x64_emitter *x, const struct x64_cold *k)
     x64_jmp_m(c, STATE_MEM(stub[X64_STUB_PENDING]));
 }
 
-/* The access, of a user's, whose comparison comes in each run of the block before it can be left or has
- * changed anything but registers. One that touches floating point looks at `fp_away` as well. */
+/* The access, of a user's, whose comparison comes in each run of the block before it can be left or
+ * has changed anything but registers. One that touches floating point looks at `fp_away` as well.
+ */
 static uint16_t find_look(const struct x64_emitter *x)
 {
     const struct ir_block *b = x->b;

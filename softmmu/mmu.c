@@ -130,8 +130,7 @@ void mmu_set_limit(struct mmu *m)
 
     if (atomic_load_explicit(&m->s->limit, memory_order_relaxed) == limit)
         return;
-    atomic_store_explicit(&m->s->limit, limit,
-                          limit ? memory_order_seq_cst : memory_order_relaxed);
+    atomic_store_explicit(&m->s->limit, limit, limit ? memory_order_seq_cst : memory_order_relaxed);
     /* Either we find what was made pending before, or who makes something pending from now on finds
      * our store made, and 0 comes behind it. */
     if (limit && atomic_load(&m->s->pending))

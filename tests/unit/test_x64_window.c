@@ -99,6 +99,25 @@ static unsigned count(const char *a, const char *b)
     return n;
 }
 
+/* Does the first comparison have this operand? */
+static bool compares_first(const char *place)
+{
+    const char *line = strstr(text, "cmp");
+
+    return line && strstr(line, place) && strstr(line, place) < strchr(line, '\n');
+}
+
+static bool looks_at(size_t word_of_state)
+{
+    char place[32];
+
+    snprintf(place, sizeof place, "[rbp + 0x%zx]", word_of_state - STATE_BIAS);
+    return compares_first(place);
+}
+
+#define LOOKS_BY_ADDRESS looks_at(offsetof(struct cpu_state, limit))
+#define LOOKS            looks_at(offsetof(struct cpu_state, pending))
+
 static unsigned compares(size_t word_of_view)
 {
     char place[32];
@@ -278,6 +297,63 @@ static void behind_a_helper_all_is_compared_anew(void **state)
     assert_int_equal(LIMIT, 2);
 }
 
+/* A user's block that comes to an access, whatever happens, looks at `pending` by its comparison.
+ */
+static void the_first_comparison_is_the_look(void **state)
+{
+    static const char behind_registers[] =
+        HEAD "%1   = get r10\n%2   = const 0x8\n%3   = add %1, %2\n       set %3 r10\n"
+             "       insn +0x14, 4\n%6   = get r11\n%7   = add %6, %3\n       insn +0x18, 4\n"
+             "%9   = ld.64 [%7 +0x0]\n       set %9 r12\n       exit_goto -> +0x10\n";
+
+    (void)state;
+    emit(&lower, one_load);
+    assert_true(LOOKS_BY_ADDRESS);
+    assert_int_equal(count("jae", ""), 1);
+    assert_int_equal(count("jb ", ""), 1); /* when the limit alone is another */
+    emit(&lower, one_store);
+    assert_true(LOOKS_BY_ADDRESS);
+    emit(&lower, behind_registers);
+    assert_true(LOOKS_BY_ADDRESS);
+    emit(&upper, one_load);
+    assert_true(LOOKS);
+}
+
+static void what_may_not_come_to_one_looks_at_its_start(void **state)
+{
+    static const char leaves[] =
+        HEAD "%1   = get r10\n%2   = get r11\n       exit_if.ne %1, %2 -> +0x30\n"
+             "       insn +0x14, 4\n%5   = ld.64 [%1 +0x0]\n       set %5 r12\n"
+             "       exit_goto -> +0x18\n";
+    static const char calls[] =
+        HEAD "%1   = get r10\n%2   = call 5 0x0 (%1)\n       insn +0x14, 4\n"
+             "%4   = ld.64 [%1 +0x0]\n       set %4 r12\n       exit_goto -> +0x18\n";
+    static const char floats[] =
+        HEAD "%1   = get r10\n%2   = ldf.64 [%1 +0x0]\n       setf %2 f11\n"
+             "       exit_goto -> +0x14\n";
+    static const char *const ir[] = {leaves, calls, floats, far_and_near};
+    const struct kind in_turns = {false, true, IR_WINDOW_LOWER};
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof ir / sizeof ir[0]; i++) {
+        emit(&lower, ir[i]);
+        assert_true(LOOKS);
+    }
+    emit(&in_turns, one_load);
+    assert_true(LOOKS);
+    wild_access = true;
+    emit(&lower, one_load);
+    assert_true(LOOKS);
+    wild_access = false;
+    emit(&lower, three_pointers); /* compared once for all turns: each of them has to look */
+    assert_true(compares_first("gs:["));
+    char pending[32];
+
+    snprintf(pending, sizeof pending, "[rbp + 0x%zx]",
+             offsetof(struct cpu_state, pending) - STATE_BIAS);
+    assert_int_equal(count("cmp", pending), 1);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -290,6 +366,8 @@ int main(void)
         TEST(a_loop_compares_its_pointers_at_once),
         TEST(a_chase_has_the_origin_in_a_register),
         TEST(behind_a_helper_all_is_compared_anew),
+        TEST(the_first_comparison_is_the_look),
+        TEST(what_may_not_come_to_one_looks_at_its_start),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
