@@ -222,6 +222,7 @@ const struct x64_unit *x64_emit(struct x64_emitter *x, const struct ir_block *b,
     x->unit.n_exits = x->unit.n_map = x->unit.n_sites = x->unit.n_pairs = 0;
     x->insn_off = b->start;
     x->insn_len = 0;
+    x->half_is_made = false;
     x->temps = 1u << RBX | 1u << RDX | 1u << R12 | 1u << R13;
     x64_live(x);
     choose_paths(x);

@@ -123,13 +123,14 @@ struct x64_emitter {
     uint16_t next_event[IR_MAX_INSNS]; /* of a get or set: the one behind it */
     uint16_t barrier[IR_MAX_INSNS];    /* the first barrier at or behind an instruction */
     unsigned n_cold;
-    uint64_t stress;  /* random state, 0: off */
-    bool cells;       /* this block's accesses may have some */
-    bool windowed;    /* they go through the window */
-    bool counts_runs; /* they may, when it is hot */
-    bool has_origin;  /* of the window, in a register */
-    uint16_t look;    /* the access whose comparison is the look at `pending`, or X64_NONE */
-    unsigned n_roots; /* values that are known to be in the window */
+    uint64_t stress;   /* random state, 0: off */
+    bool cells;        /* this block's accesses may have some */
+    bool windowed;     /* they go through the window */
+    bool counts_runs;  /* they may, when it is hot */
+    bool has_origin;   /* of the window, in a register */
+    bool half_is_made; /* the value of the next instruction is in rcx already: mul_pair() */
+    uint16_t look;     /* the access whose comparison is the look at `pending`, or X64_NONE */
+    unsigned n_roots;  /* values that are known to be in the window */
     uint16_t root[X64_MAX_ROOTS];
     unsigned next_heat;    /* of state.runs_left */
     unsigned next_cell[2]; /* to be given out, to a load and to a store */

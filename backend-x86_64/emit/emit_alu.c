@@ -229,6 +229,51 @@ static void rotate(struct x64_emitter *x, const struct ir_insn *in)
     x64_mov_rr(&x->c, x64_def(x), RAX);
 }
 
+static bool is_half(const struct ir_insn *in)
+{
+    return in->op == IR_mul || in->op == IR_mulhu || in->op == IR_mulhs;
+}
+
+/* Are this instruction and the next the halves of one product (pass `pair`), and both wanted? */
+static bool begins_pair(const struct x64_emitter *x, const struct ir_insn *in)
+{
+    const struct ir_insn *next = in + 1;
+
+    return x->i + 1 < x->b->n && is_half(in) && is_half(next) &&
+           (in->op == IR_mul) != (next->op == IR_mul) && in->a.n == next->a.n &&
+           in->b.n == next->b.n && x->val[x->i + 1].last != 0;
+}
+
+/* Both halves: the one in place, and the next instruction's in rcx. */
+static void mul_pair(struct x64_emitter *x, const struct ir_insn *in)
+{
+    const bool low_first = in->op == IR_mul;
+    struct x64_code *c = &x->c;
+    unsigned b;
+    struct x64_mem m;
+
+    x64_evict(x, RDX);
+    bool in_memory = x64_operand(x, in->b, &b, &m);
+
+    if (in->op == IR_mulhs || in[1].op == IR_mulhs) {
+        load_to(x, RAX, in->a);
+        if (in_memory)
+            x64_mov_rm(c, RCX, m);
+        x64_imul1_r(c, in_memory ? RCX : b);
+        x64_mov_rr(c, RCX, low_first ? RDX : RAX);
+        x64_mov_rr(c, x64_def(x), low_first ? RAX : RDX);
+    } else {
+        load_to(x, RDX, in->a);
+        unsigned d = x64_def(x), high = low_first ? RCX : d, low = low_first ? d : RCX;
+
+        if (in_memory)
+            x64_mulx_rrm(c, high, low, m);
+        else
+            x64_mulx_rrr(c, high, low, b);
+    }
+    x->half_is_made = true;
+}
+
 static void mul(struct x64_emitter *x, const struct ir_insn *in)
 {
     int32_t imm;
@@ -278,6 +323,22 @@ static void mul_high(struct x64_emitter *x, const struct ir_insn *in)
         x64_sub_rr(&x->c, RDX, RCX);
     }
     x64_mov_rr(&x->c, x64_def(x), RDX);
+}
+
+static void multiply(struct x64_emitter *x, const struct ir_insn *in)
+{
+    if (x->half_is_made) {
+        x->half_is_made = false;
+        x64_mov_rr(&x->c, x64_def(x), RCX);
+    } else if (begins_pair(x, in)) {
+        mul_pair(x, in);
+    } else if (in->op == IR_mul) {
+        mul(x, in);
+    } else if (in->op == IR_mulhu) {
+        mul_high_unsigned(x, in);
+    } else {
+        mul_high(x, in);
+    }
 }
 
 /* The divisors that the host's instruction cannot take, 0 and (signed) -1.
@@ -541,10 +602,10 @@ void x64_emit_alu(struct x64_emitter *x, const struct ir_insn *in)
     case IR_sar: shift(x, in); break;
     case IR_rotr:
     case IR_rotr32: rotate(x, in); break;
-    case IR_mul: mul(x, in); break;
-    case IR_mulhu: mul_high_unsigned(x, in); break;
+    case IR_mul:
+    case IR_mulhu:
     case IR_mulhs:
-    case IR_mulhsu: mul_high(x, in); break;
+    case IR_mulhsu: multiply(x, in); break;
     case IR_divu:
     case IR_divs:
     case IR_remu:

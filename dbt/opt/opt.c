@@ -64,7 +64,7 @@ bool opt_parse(const char *list, uint32_t *enabled, struct err *e)
             return err_set(
                 e,
                 "--opt: no pass is called '%.*s'; there are state, fold, join, cse, demand, calls, "
-                "dce, share, cells, all, none",
+                "dce, pair, share, cells, all, none",
                 (int)len, list);
         else if (*list == '-')
             *enabled &= ~bits;

@@ -156,6 +156,24 @@ static const struct shape shapes[] = {
     /* A helper may write any register. */
     {"%1 = get r5\n set %1 r6\n %2 = call hash_all 0\n %3 = get r6\n set %3 r5\n exit_goto +4",
      "%1 = get r5\n set %1 r6\n %2 = call hash_all 0\n %3 = get r6\n set %3 r5\n exit_goto +4"},
+    /* The halves of a product come together, whichever is first; others' do not. */
+    {"%1 = get r5\n %2 = get r6\n %3 = mul %1 %2\n set %3 r7\n %4 = ld.64 [%1 +0]\n"
+     " %5 = mulhu %1 %2\n %6 = add %4 %5\n set %6 r8\n exit_goto +4",
+     "%1 = get r5\n %2 = get r6\n %3 = mul %1 %2\n %4 = mulhu %1 %2\n set %3 r7\n"
+     " %5 = ld.64 [%1 +0]\n %6 = add %5 %4\n set %6 r8\n exit_goto +4"},
+    {"%1 = get r5\n %2 = get r6\n %3 = mulhs %1 %2\n set %3 r7\n %4 = ld.64 [%1 +0]\n"
+     " set %4 r8\n %5 = mul %1 %2\n set %5 r9\n exit_goto +4",
+     "%1 = get r5\n %2 = get r6\n %3 = mulhs %1 %2\n %4 = mul %1 %2\n set %3 r7\n"
+     " %5 = ld.64 [%1 +0]\n set %5 r8\n set %4 r9\n exit_goto +4"},
+    {"%1 = get r5\n %2 = get r6\n %3 = mul %1 %2\n set %3 r7\n %4 = mulhu %1 %1\n set %4 r8\n"
+     " %5 = mulhsu %1 %2\n set %5 r9\n exit_goto +4",
+     "%1 = get r5\n %2 = get r6\n %3 = mul %1 %2\n set %3 r7\n %4 = mulhu %1 %1\n set %4 r8\n"
+     " %5 = mulhsu %1 %2\n set %5 r9\n exit_goto +4"},
+    /* Each low half has one high half: signed and unsigned, the first gets it. */
+    {"%1 = get r5\n %2 = get r6\n %3 = mul %1 %2\n set %3 r7\n %4 = mulhu %1 %2\n set %4 r8\n"
+     " %5 = mulhs %1 %2\n set %5 r9\n exit_goto +4",
+     "%1 = get r5\n %2 = get r6\n %3 = mul %1 %2\n %4 = mulhu %1 %2\n set %3 r7\n set %4 r8\n"
+     " %5 = mulhs %1 %2\n set %5 r9\n exit_goto +4"},
     /* slli, srli by 32. */
     {"%1 = get r5\n %2 = const 32\n %3 = shl %1 %2\n set %3 r5\n %4 = get r5\n %5 = shr %4 %2\n"
      " set %5 r5\n exit_goto +4",
@@ -378,7 +396,8 @@ static void passes_are_switched_by_name(void **state)
 
     (void)state;
     assert_true(opt_parse("-fold,-cse,-calls", &set, &e));
-    assert_int_equal(set, OPT_state | OPT_join | OPT_demand | OPT_dce | OPT_share | OPT_cells);
+    assert_int_equal(set, OPT_state | OPT_join | OPT_demand | OPT_dce | OPT_pair | OPT_share |
+                              OPT_cells);
     assert_true(opt_parse("none,dce,+fold", &set, &e));
     assert_int_equal(set, OPT_fold | OPT_dce);
     assert_false(opt_parse("dce,loop", &set, &e));

@@ -561,6 +561,20 @@ static void random_fp(struct pool *p)
     }
 }
 
+/* Both halves of a product, in either order, of which one may be unused. */
+static void random_product(struct pool *p, ir_ref a, ir_ref b)
+{
+    const enum ir_op high = ir_random_below(p->r, 2) ? IR_mulhu : IR_mulhs;
+    const bool low_first = ir_random_below(p->r, 2);
+
+    for (unsigned k = 0; k < 2; k++) {
+        ir_ref half = put2((k == 0) == low_first ? IR_mul : high, a, b);
+
+        if (ir_random_below(p->r, 4))
+            add_int(p, half);
+    }
+}
+
 /* What disturbs: fixed registers, calls, slow paths, guest registers overwritten. */
 static void disturb(struct pool *p)
 {
@@ -570,7 +584,7 @@ static void disturb(struct pool *p)
     ir_ref a = any_int(p), b = any_int(p);
 
     begin_insn();
-    switch (ir_random_below(r, 8)) {
+    switch (ir_random_below(r, 9)) {
     case 0:
     case 1: add_int(p, put2((enum ir_op)wide[ir_random_below(r, 11)], a, b)); break;
     case 2: add_int(p, random_call(p)); break;
@@ -578,6 +592,7 @@ static void disturb(struct pool *p)
     case 4: random_fp(p); break;
     case 5: add_int(p, put(IR_time, 0, IR_NONE, IR_NONE, IR_NONE, 0)); break;
     case 6: add_int(p, put(IR_select, 0, a, b, any_int(p), 0)); break;
+    case 7: random_product(p, a, b); break;
     default: add_int(p, put(IR_orcb, 0, a, IR_NONE, IR_NONE, 0)); break;
     }
     if (ir_random_below(r, 4) == 0)
