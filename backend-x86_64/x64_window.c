@@ -39,7 +39,7 @@ static unsigned bytes_of(const struct ir_insn *access)
 }
 
 /* What value v is at most, UINT64_MAX when that is not known. */
-static uint64_t bound_of(const struct ir_block *b, ir_ref v)
+static uint64_t bound_of_field(const struct ir_block *b, ir_ref v)
 {
     const struct ir_insn *in = &b->insn[v.n];
     uint64_t c;
@@ -54,6 +54,19 @@ static uint64_t bound_of(const struct ir_block *b, ir_ref v)
         return ir_mem_signed(in->aux) ? UINT64_MAX : UINT64_MAX >> (64 - 8 * ir_mem_size(in->aux));
     default: return UINT64_MAX;
     }
+}
+
+/* Also of such a one that is scaled. */
+static uint64_t bound_of(const struct ir_block *b, ir_ref v)
+{
+    const struct ir_insn *in = &b->insn[v.n];
+    uint64_t scale;
+
+    if (in->op != IR_shl || !ir_is_const(b, in->b, &scale) || (scale &= 63) == 0)
+        return bound_of_field(b, v);
+    uint64_t bound = bound_of_field(b, in->a);
+
+    return bound >> (64 - scale) ? UINT64_MAX : bound << scale;
 }
 
 /* One step from an address to what it is near, at most *far below it. */
