@@ -4,13 +4,14 @@
  *
  * Each page has an account, in nanoseconds that may be spent on windows:
  *
- *   earns     what a window's credit earns by the time that is spent there (promote.c), less what
- *             changing the window's mappings took
+ *   earns     a part of the time that is spent there with a window, less what changing the window's
+ *             mappings took; and a smaller part of the time for which a process has run there that
+ *             is due, and could not pay its window alone (promote.c)
  *   pays      what a window costs that is given to a space because it runs the page, less what the
  *             space has earned by running without one
  *
- * So windows that come early cost no more than a fixed part of the time that windows have served
- * before, whoever shares the page: a library's page in which short processes are seen as well pays
+ * So windows that come early cost no more than a fixed part of the time that windows have served,
+ * or would have, before, whoever shares the page: a library's page in which short processes are seen as well pays
  * for a few of them and is poor. An account is lost when its page is given to another, which has to
  * earn more than is left there. */
 #include "softmmu/mmu_int.h"
