@@ -164,6 +164,24 @@ static bool is_chase(const struct ir_block *b)
     return addressed;
 }
 
+/* What has rdx for itself, two operands and a result, which is as many temporaries as there are:
+ * then none of them can hold the origin. */
+static bool takes_all_temporaries(const struct ir_block *b)
+{
+    for (unsigned i = 0; i < b->n; i++)
+        switch (b->insn[i].op) {
+        case IR_mulhu:
+        case IR_mulhs:
+        case IR_mulhsu:
+        case IR_divu:
+        case IR_divs:
+        case IR_remu:
+        case IR_rems: return true;
+        default: break;
+        }
+    return false;
+}
+
 static bool is_joined(const struct ir_insn *in)
 {
     return in->op != IR_call && (in->aux & IR_JOINED);
@@ -311,7 +329,8 @@ static void cold_look(struct x64_emitter *x, const struct x64_cold *k)
 }
 
 /* The access, of a user's, whose comparison comes in each run of the block before it can be left or
- * has changed anything but registers. One that touches floating point looks at `fp_away` as well.
+ * has changed anything but registers. So it is seen before any exit, or
+ * cell of one, is used. One that touches floating point looks at `fp_away` as well.
  */
 static uint16_t find_look(const struct x64_emitter *x)
 {
@@ -367,7 +386,7 @@ void x64_window_choose(struct x64_emitter *x)
     bool loop = x->windowed && is_loop(x->b);
 
     x->n_roots = 0;
-    x->has_origin = loop && is_chase(x->b);
+    x->has_origin = loop && is_chase(x->b) && !takes_all_temporaries(x->b);
     if (x->has_origin)
         x->temps &= ~(UINT32_C(1) << ORIGIN);
     if (loop && !x->b->virtual_time)

@@ -4,16 +4,15 @@
  *
  * Each page has an account, in nanoseconds that may be spent on windows:
  *
- *   earns     a part of the time that is spent there with a window, less what changing the window's
- *             mappings took; and a smaller part of the time for which a process has run there that
- *             is due, and could not pay its window alone (promote.c)
+ *   earns     what a window's credit earns by the time that is spent there (promote.c), less what
+ *             changing the window's mappings took
  *   pays      what a window costs that is given to a space because it runs the page, less what the
  *             space has earned by running without one
  *
- * So windows that come early cost no more than a fixed part of the time that windows have served,
- * or would have, before, whoever shares the page: a library's page in which short processes are seen as well pays
- * for a few of them and is poor. An account is lost when its page is given to another, which has to
- * earn more than is left there. */
+ * So windows that come early cost no more than a fixed part of the time that windows have served
+ * before, whoever shares the page: a library's page in which short processes are seen as well pays
+ * for a few of them and is poor. What a window took more than there was is a debt. An account is
+ * lost when its page is given to another, which has to earn more than is left there. */
 #include "softmmu/mmu_int.h"
 
 static struct earned *account(struct mmu *m, uint64_t gpa)
@@ -46,11 +45,14 @@ void earned_add(struct mmu *m, uint64_t gpa, int64_t ns)
     e->ns += ns;
     if (e->ns > EARNED_MAX_NS)
         e->ns = EARNED_MAX_NS;
-    if (e->ns < 0)
-        e->ns = 0;
+    if (e->ns < -EARNED_MAX_NS)
+        e->ns = -EARNED_MAX_NS;
 }
 
 void earned_forget(struct mmu *m, uint64_t gpa)
 {
-    earned_add(m, gpa, -EARNED_MAX_NS);
+    int64_t ns = earned_of(m, gpa);
+
+    if (ns > 0)
+        earned_add(m, gpa, -ns);
 }

@@ -126,7 +126,8 @@ void mmu_load_gs(const struct cpu_state *s)
 
 void mmu_set_limit(struct mmu *m)
 {
-    const uint64_t limit = m->slot->view->window_limit;
+    const struct window *w = m->slot->window; /* without one the view is not touched */
+    const uint64_t limit = w ? w->view->window_limit : 0;
 
     if (atomic_load_explicit(&m->s->limit, memory_order_relaxed) == limit)
         return;

@@ -152,7 +152,7 @@ struct recent_page {
 /* What windows may cost in code of a physical page: earned.c. */
 struct earned {
     uint64_t page;
-    int64_t ns; /* 0 to EARNED_MAX_NS */
+    int64_t ns; /* at most EARNED_MAX_NS, either way */
 };
 
 /* Good while its serial is the MMU's. */

@@ -30,10 +30,6 @@
 enum {
     AROUND = 16, /* pages that are mapped with one that was asked for */
     RATE = 32,
-    /* Of the time in which windows serve some code, or a process that is due waits for one there:
-     * what its account earns. */
-    EARN_RATE = 16,
-    WAIT_RATE = 64,
     BACKOFF = 8,
     SAMPLE_MAX_MS = 10, /* between two samples; what is longer was not all spent there */
     NEED_MS = 24,
@@ -545,7 +541,7 @@ static void promote_early(struct mmu *m, uint64_t cost)
     const uint64_t code = code_page(m), own = m->slot->ran_ns / RATE;
     const int64_t lent = cost > own ? (int64_t)(cost - own) : 0;
 
-    if (m->slot->need_ns > NEED_MS * MS || earned_of(m, code) == 0 || earned_of(m, code) < lent)
+    if (m->slot->need_ns > NEED_MS * MS || earned_of(m, code) <= 0 || earned_of(m, code) < lent)
         return;
     promote(m, cost);
     if (!m->slot->window)
@@ -564,23 +560,30 @@ static void demote(struct mmu *m, const char *why, uint64_t need_ns)
     mmu_refresh(m);
 }
 
+/* Where it was opened, and where it has shown that it should not have been. */
+static void forget_earned(struct mmu *m, uint64_t code)
+{
+    earned_forget(m, code);
+    earned_forget(m, m->slot->window->for_code);
+}
+
 static void review(struct mmu *m, uint64_t now, uint64_t since)
 {
     struct window *w = m->slot->window;
     uint64_t spent = atomic_load(&w->spent), code = code_page(m);
 
     if (code)
-        earned_add(m, code, (int64_t)(since / EARN_RATE) - (int64_t)(spent - w->spent_seen));
+        earned_add(m, code, (int64_t)(since / RATE) - (int64_t)(spent - w->spent_seen));
     w->credit = balance(w, now, spent);
     if (w->credit > credit_of(m, m->slot))
         w->credit = credit_of(m, m->slot);
     w->reviewed_at = now;
     w->spent_seen = spent;
     if (w->failed) {
-        earned_forget(m, code);
+        forget_earned(m, code);
         demote(m, "it needs more host mappings than there are", NEED_MAX_MS * MS);
     } else if (w->credit < 0 && m->windows->policy == WINDOWS_AUTO) {
-        earned_forget(m, code);
+        forget_earned(m, code);
         demote(m, "its mappings change too often", m->slot->need_ns * BACKOFF);
     }
 }
@@ -630,13 +633,10 @@ void mmu_sample(struct mmu *m, uint64_t n_blocks)
     slot->ran_ns += since;
     if (n_faults * GROW_US * US > since / 8)
         return; /* and to pages */
-    const uint64_t code = code_page(m);
     const bool due = slot->ran_ns >= slot->need_ns;
 
-    if (!due && earned_of(m, code) == 0)
+    if (!due && earned_of(m, code_page(m)) <= 0)
         return;
-    if (due && code)
-        earned_add(m, code, (int64_t)(since / WAIT_RATE));
     const uint64_t cost = cost_of_window(m);
 
     if (due && slot->ran_ns / RATE + slot->n_fills * FILL_NS >= cost)

@@ -89,7 +89,9 @@ static void time_now(struct x64_emitter *x)
         x64_mov_rr(c, x64_def(x), RDX);
 }
 
-/* imm: the bit of `pending`. Locked: other threads set bits too. */
+/* imm: the bit of `pending`. Locked: other threads set bits too. `limit` stays as it is: behind an
+ * IR_irq comes an IR_exit_pending, which looks at `pending` itself, and so does each block under
+ * virtual time, which alone has an IR_count. */
 static void cold_pend(struct x64_emitter *x, const struct x64_cold *k)
 {
     x64_byte(&x->c, 0xf0);

@@ -282,6 +282,31 @@ static void a_chase_has_the_origin_in_a_register(void **state)
     assert_int_equal(count("r13", word), 0);
 }
 
+/* Nor is there one to spare where an operation takes rdx, two operands and a result, all of which
+ * are wanted later. */
+static void a_chase_that_divides_or_multiplies_has_none(void **state)
+{
+    static const char *const ops[] = {"mulhu", "mulhs", "mulhsu", "divu", "divs", "remu", "rems"};
+    char word[32], ir[512];
+
+    (void)state;
+    snprintf(word, sizeof word, "gs:[0x%zx]", offsetof(struct mmu_view, window_origin));
+    for (unsigned i = 0; i < sizeof ops / sizeof ops[0]; i++) {
+        snprintf(
+            ir, sizeof ir,
+            HEAD
+            "%%1   = get r25\n%%2   = ld.64 [%%1 +0x0]\n       set %%2 r25\n"
+            "       insn +0x14, 4\n%%5   = get r20\n%%6   = get r6\n%%7   = add %%5, %%6\n"
+            "%%8   = get r7\n%%9   = xor %%5, %%8\n%%10  = %s %%9, %%7\n%%11  = add %%9, %%7\n"
+            "       set %%10 r24\n       set %%11 r28\n       set %%9 r19\n       set %%7 r23\n"
+            "       insn +0x18, 4\n%%17  = const 0x0\n"
+            "       exit_if.ne %%10, %%17 -> +0x10\n       exit_goto -> +0x1c\n",
+            ops[i]);
+        emit(&lower, ir);
+        assert_int_equal(count("r13", word), 0);
+    }
+}
+
 /* A helper may have changed the view: behind it nothing counts on what was compared. */
 static void behind_a_helper_all_is_compared_anew(void **state)
 {
@@ -396,6 +421,7 @@ int main(void)
         TEST(what_is_wild_asks_the_tables),
         TEST(a_loop_compares_its_pointers_at_once),
         TEST(a_chase_has_the_origin_in_a_register),
+        TEST(a_chase_that_divides_or_multiplies_has_none),
         TEST(behind_a_helper_all_is_compared_anew),
         TEST(a_scaled_index_that_is_small_shares_its_tables_comparison),
         TEST(the_first_comparison_is_the_look),
