@@ -32,7 +32,7 @@ struct jump_entry {
 #define JUMP_EMPTY UINT64_C(1) /* no tag has bit 0 set; mmu_create fills the cache with it */
 
 /* Bits of cpu_state.pending. Any of them makes a block leave at its entry, or before its first
- * access, if it looks: soon one does (x64_exit.onward). Set by state_pend(). */
+ * access, if it looks: soon one does (x64_exit.onward). Set by state_pend(), and by hart_kick(). */
 enum {
     PENDING_IRQ = 1,    /* an interrupt may have become deliverable: ask guest_ops.interrupt */
     PENDING_EVENT = 2,  /* the run loop has work: a device, a stop, a debugger */
