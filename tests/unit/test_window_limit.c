@@ -7,7 +7,7 @@
 
 #include "softmmu/mmu_int.h"
 
-enum { ROUNDS = 50000, SPINS = 2000 };
+enum { ROUNDS = 200000, SPINS = 2000 };
 
 static uint64_t limit(void)
 {

@@ -324,19 +324,19 @@ static void behind_a_helper_all_is_compared_anew(void **state)
 
 /* Two elements of one table by the same index, scaled by a shift before it is added; both scaled
  * values go into registers as well. Gives how often is compared. */
-static unsigned compares_of_elements(const char *index, unsigned shift)
+static unsigned compares_of_elements(const char *index, unsigned constant, unsigned shift)
 {
     char ir[512];
 
     snprintf(ir, sizeof ir,
              HEAD
-             "%%1   = get r10\n%%2   = get r11\n%%3   = const 0x30\n%%4   = %s\n"
+             "%%1   = get r10\n%%2   = get r11\n%%3   = const 0x%x\n%%4   = %s\n"
              "%%5   = const 0x%x\n%%6   = shl %%4, %%5\n       set %%6 r14\n%%8   = add %%6, %%1\n"
              "%%9   = ld.64 [%%8 +0x0]\n       set %%9 r12\n       insn +0x14, 4\n"
              "%%12  = add %%1, %%6\n%%13  = ld.64 [%%12 +0x8]\n       set %%13 r13\n"
              "       insn +0x18, 4\n%%16  = ld.64 [%%1 +0x8]\n       set %%16 r15\n"
              "       exit_goto -> +0x1c\n",
-             index, shift);
+             constant, index, shift);
     emit(&upper, ir);
     return FLOOR;
 }
@@ -344,13 +344,14 @@ static unsigned compares_of_elements(const char *index, unsigned shift)
 static void a_scaled_index_that_is_small_shares_its_tables_comparison(void **state)
 {
     (void)state;
-    assert_int_equal(compares_of_elements("zext8 %2", 3), 1);
-    assert_true(compares_of_elements("shr %2, %3", 1) > 1);   /* 16 bits: too far */
-    assert_int_equal(compares_of_elements("zext8 %2", 7), 1); /* 32,640 bytes */
-    assert_true(compares_of_elements("zext8 %2", 8) > 1);
-    assert_true(compares_of_elements("zext8 %2", 58) > 1); /* bits are lost */
-    assert_true(compares_of_elements("zext8 %2", 63) > 1);
-    assert_true(compares_of_elements("sext8 %2", 3) > 1);
+    assert_int_equal(compares_of_elements("zext8 %2", 0, 3), 1);
+    assert_true(compares_of_elements("shr %2, %3", 48, 1) > 1);  /* 16 bits: too far */
+    assert_int_equal(compares_of_elements("zext8 %2", 0, 7), 1); /* 32,640 bytes */
+    assert_true(compares_of_elements("zext8 %2", 0, 8) > 1);
+    assert_true(compares_of_elements("zext8 %2", 0, 58) > 1); /* bits are lost */
+    assert_true(compares_of_elements("zext8 %2", 0, 63) > 1);
+    assert_true(compares_of_elements("and %2, %3", 0x100, 56) > 1); /* and none is left */
+    assert_true(compares_of_elements("sext8 %2", 0, 3) > 1);
 }
 
 /* A user's block that comes to an access, whatever happens, looks at `pending` by its comparison.
