@@ -7,7 +7,8 @@
 
 #include "softmmu/mmu_int.h"
 
-enum { ROUNDS = 200000, SPINS = 2000 };
+#define MOST_NS UINT64_C(5000000000) /* where the two have one processor */
+enum { ROUNDS = 2000000, SPINS = 2000 };
 
 static uint64_t limit(void)
 {
@@ -54,19 +55,31 @@ static void it_is_0_while_something_is_pending(void **state)
     assert_int_not_equal(limit(), 0);
 }
 
+/* Lines that both write to: a store waits behind such a one, and a load behind it does not. */
+static struct {
+    _Alignas(64) _Atomic unsigned word;
+} contended[4];
+
+static void contend(unsigned n)
+{
+    for (unsigned i = 0; i < sizeof contended / sizeof contended[0]; i++)
+        atomic_store_explicit(&contended[i].word, n, memory_order_relaxed);
+}
+
 static _Atomic unsigned served;
-static _Atomic bool lost;
+static _Atomic bool done;
 
 /* Another hart: each round waits for the one before to be seen, and a while that differs. */
 static void *kick(void *arg)
 {
     struct cpu_state *s = arg;
 
-    for (unsigned n = 0; n < ROUNDS && !lost; n++) {
-        for (volatile unsigned wait = n % 61; wait > 0; wait--)
+    for (unsigned n = 0; n < ROUNDS && !done; n++) {
+        for (volatile unsigned wait = n % 151; wait > 0; wait--)
             ;
+        contend(n);
         state_pend(s, PENDING_EVENT);
-        for (unsigned spins = 0; atomic_load(&served) == n && !lost; spins++)
+        for (unsigned spins = 0; atomic_load(&served) == n && !done; spins++)
             if (spins % SPINS == SPINS - 1)
                 sched_yield();
     }
@@ -89,23 +102,25 @@ static bool ends(void)
 
 static void no_kick_is_lost(void **state)
 {
+    const uint64_t until = window_clock() + MOST_NS;
+    bool lost = false;
     pthread_t other;
 
     (void)state;
     map_low();
     enter(1, 0);
     served = 0;
-    lost = false;
+    done = false;
     assert_int_equal(pthread_create(&other, NULL, kick, &t->s), 0);
-    while (served < ROUNDS && !lost) {
-        /* The same that a visit to the kernel does, and a return from it. */
-        atomic_store_explicit(&t->s.limit, 0, memory_order_relaxed);
-        mmu_set_limit(t->mmu);
+    while (served < ROUNDS && !lost && (served % SPINS || window_clock() < until)) {
+        contend(served);
+        mmu_set_limit(t->mmu); /* the kick has left it 0, in the other hart's cache */
         if (limit() != 0 && !ends())
             lost = atomic_load(&t->s.pending) != 0;
         if (atomic_exchange(&t->s.pending, 0))
             served++;
     }
+    done = true;
     pthread_join(other, NULL);
     assert_false(lost);
 }
