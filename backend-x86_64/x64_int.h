@@ -128,7 +128,7 @@ struct x64_emitter {
     bool windowed;     /* they go through the window */
     bool counts_runs;  /* they may, when it is hot */
     bool has_origin;   /* of the window, in a register */
-    bool half_is_made; /* the value of the next instruction is in rcx already: mul_pair() */
+    bool half_is_made; /* the value of the next instruction is in rcx already: multiply() */
     uint16_t look;     /* the access whose comparison is the look at `pending`, or X64_NONE */
     unsigned n_roots;  /* values that are known to be in the window */
     uint16_t root[X64_MAX_ROOTS];

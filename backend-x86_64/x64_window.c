@@ -329,9 +329,8 @@ static void cold_look(struct x64_emitter *x, const struct x64_cold *k)
 }
 
 /* The access, of a user's, whose comparison comes in each run of the block before it can be left or
- * has changed anything but registers. So it is seen before any exit, or
- * cell of one, is used. One that touches floating point looks at `fp_away` as well.
- */
+ * has changed anything but registers: before any exit, or cell of one, is used. A block that
+ * touches floating point looks at `fp_away` as well, and has none. */
 static uint16_t find_look(const struct x64_emitter *x)
 {
     const struct ir_block *b = x->b;

@@ -536,12 +536,12 @@ static uint64_t code_page(const struct mmu *m)
 /* Where windows have earned in this code what the space cannot pay by itself yet, by the time that
  * it has run: many short ones could walk for as much, and would never drain the account. Not once
  * more where one has failed. */
-static void promote_early(struct mmu *m, uint64_t cost)
+static void promote_early(struct mmu *m, uint64_t code, uint64_t cost)
 {
-    const uint64_t code = code_page(m), own = m->slot->ran_ns / RATE;
+    const uint64_t own = m->slot->ran_ns / RATE;
     const int64_t lent = cost > own ? (int64_t)(cost - own) : 0;
 
-    if (m->slot->need_ns > NEED_MS * MS || earned_of(m, code) <= 0 || earned_of(m, code) < lent)
+    if (m->slot->need_ns > NEED_MS * MS || earned_of(m, code) < lent)
         return;
     promote(m, cost);
     if (!m->slot->window)
@@ -633,14 +633,15 @@ void mmu_sample(struct mmu *m, uint64_t n_blocks)
     slot->ran_ns += since;
     if (n_faults * GROW_US * US > since / 8)
         return; /* and to pages */
+    const uint64_t code = code_page(m);
     const bool due = slot->ran_ns >= slot->need_ns;
 
-    if (!due && earned_of(m, code_page(m)) <= 0)
+    if (!due && earned_of(m, code) <= 0)
         return;
     const uint64_t cost = cost_of_window(m);
 
     if (due && slot->ran_ns / RATE + slot->n_fills * FILL_NS >= cost)
         promote(m, cost);
     else
-        promote_early(m, cost);
+        promote_early(m, code, cost);
 }

@@ -244,36 +244,6 @@ static bool begins_pair(const struct x64_emitter *x, const struct ir_insn *in)
            in->b.n == next->b.n && x->val[x->i + 1].last != 0;
 }
 
-/* Both halves: the one in place, and the next instruction's in rcx. */
-static void mul_pair(struct x64_emitter *x, const struct ir_insn *in)
-{
-    const bool low_first = in->op == IR_mul;
-    struct x64_code *c = &x->c;
-    unsigned b;
-    struct x64_mem m;
-
-    x64_evict(x, RDX);
-    bool in_memory = x64_operand(x, in->b, &b, &m);
-
-    if (in->op == IR_mulhs || in[1].op == IR_mulhs) {
-        load_to(x, RAX, in->a);
-        if (in_memory)
-            x64_mov_rm(c, RCX, m);
-        x64_imul1_r(c, in_memory ? RCX : b);
-        x64_mov_rr(c, RCX, low_first ? RDX : RAX);
-        x64_mov_rr(c, x64_def(x), low_first ? RAX : RDX);
-    } else {
-        load_to(x, RDX, in->a);
-        unsigned d = x64_def(x), high = low_first ? RCX : d, low = low_first ? d : RCX;
-
-        if (in_memory)
-            x64_mulx_rrm(c, high, low, m);
-        else
-            x64_mulx_rrr(c, high, low, b);
-    }
-    x->half_is_made = true;
-}
-
 static void mul(struct x64_emitter *x, const struct ir_insn *in)
 {
     int32_t imm;
@@ -287,8 +257,9 @@ static void mul(struct x64_emitter *x, const struct ir_insn *in)
     binary(x, in, &(struct alu){x64_imul_rr, x64_imul_rm, NULL}, true);
 }
 
-/* The upper half of an unsigned product, into any register. */
-static void mul_high_unsigned(struct x64_emitter *x, const struct ir_insn *in)
+/* The halves of an unsigned product: the one that is this instruction's in place, and the other in
+ * rcx. */
+static void mul_unsigned(struct x64_emitter *x, const struct ir_insn *in)
 {
     unsigned b;
     struct x64_mem m;
@@ -297,10 +268,27 @@ static void mul_high_unsigned(struct x64_emitter *x, const struct ir_insn *in)
     bool in_memory = x64_operand(x, in->b, &b, &m);
 
     load_to(x, RDX, in->a);
+    unsigned d = x64_def(x);
+    unsigned high = in->op == IR_mul ? RCX : d, low = in->op == IR_mul ? d : RCX;
+
     if (in_memory)
-        x64_mulx_rrm(&x->c, x64_def(x), RCX, m);
+        x64_mulx_rrm(&x->c, high, low, m);
     else
-        x64_mulx_rrr(&x->c, x64_def(x), RCX, b);
+        x64_mulx_rrr(&x->c, high, low, b);
+}
+
+/* The same of a signed one. */
+static void mul_signed(struct x64_emitter *x, const struct ir_insn *in)
+{
+    const bool low = in->op == IR_mul;
+
+    x64_evict(x, RDX);
+    unsigned b = x64_gpr(x, in->b);
+
+    load_to(x, RAX, in->a);
+    x64_imul1_r(&x->c, b);
+    x64_mov_rr(&x->c, RCX, low ? RDX : RAX);
+    x64_mov_rr(&x->c, x64_def(x), low ? RAX : RDX);
 }
 
 /* The upper half of a product: rax * operand. */
@@ -331,11 +319,12 @@ static void multiply(struct x64_emitter *x, const struct ir_insn *in)
         x->half_is_made = false;
         x64_mov_rr(&x->c, x64_def(x), RCX);
     } else if (begins_pair(x, in)) {
-        mul_pair(x, in);
+        (in->op == IR_mulhs || in[1].op == IR_mulhs ? mul_signed : mul_unsigned)(x, in);
+        x->half_is_made = true;
     } else if (in->op == IR_mul) {
         mul(x, in);
     } else if (in->op == IR_mulhu) {
-        mul_high_unsigned(x, in);
+        mul_unsigned(x, in);
     } else {
         mul_high(x, in);
     }

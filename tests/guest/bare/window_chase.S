@@ -11,20 +11,7 @@
 _start:
     pte data, V | R | W | AD | U
     put leaf, 1
-    pte leaf, V
-    put middle, 0
-    pte middle, V
-    put root, 0
-    li t0, 0x80000000 >> 2 | V | R | W | X | AD | U
-    put root, 2
-    trap_to handler
-    allow_all
-    paging_on
-    li t0, MSTATUS_MPP
-    csrc mstatus, t0
-    la t0, user
-    csrw mepc, t0
-    mret
+    enter_user user, handler
 
 // Both operands live on, and so does the result.
 .macro chase n, op

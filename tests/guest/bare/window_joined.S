@@ -30,20 +30,7 @@ _start:
     put leaf, 5
     pte patched, V | R | W | X | AD | U
     put leaf, 6
-    pte leaf, V
-    put middle, 0
-    pte middle, V
-    put root, 0
-    li t0, 0x80000000 >> 2 | V | R | W | X | AD | U
-    put root, 2
-    trap_to caught
-    allow_all
-    paging_on
-    li t0, MSTATUS_MPP
-    csrc mstatus, t0
-    la t0, user
-    csrw mepc, t0
-    mret
+    enter_user user, caught
 
     .balign 64
 // a0 to a1, upwards.
