@@ -266,12 +266,24 @@ void space_forget_fetches(struct space *sp);
 bool window_give(struct mmu *m, struct view_slot *slot, uint64_t space_key, uint64_t rights);
 /* IR_MODE_WINDOW, or 0. */
 uint32_t window_mode(const struct mmu *m, const struct setting *set, const struct view_slot *slot);
-/* After a fence of all addresses: the window in force keeps what is as it was. */
-void window_recheck(struct mmu *m);
 /* A fence takes all that the slot's window holds, or would hold if it had one. */
 void window_would_drop(struct view_slot *slot);
 /* The slot is another space's from now on; or the MMU goes. */
 void window_forget(struct mmu *m, struct view_slot *slot);
+
+/* Between blocks, the window in force may have to go: it failed, or its mappings cost too much. */
+void window_sample_soon(struct mmu *m);
+
+/* ---- fill.c -------------------------------------------------------------------------- */
+
+/* Calls f for each entry of a page of the window's (NULL: of any) that the view's tables have, in
+ * an order that has neighbours behind each other. Pages that are written have two. */
+void view_each_known(const struct mmu_view *v, const struct window *w,
+                     void (*f)(void *arg, const struct tlb_entry *e), void *arg);
+/* Maps in the window in force what `known` has of it; what that takes is spent. */
+void window_fill(struct mmu *m, const struct mmu_view *known);
+/* After a fence of all addresses: the window in force keeps what is as it was. */
+void window_recheck(struct mmu *m);
 
 /* ---- earned.c ----------------------------------------------------------------------- */
 

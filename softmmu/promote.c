@@ -1,4 +1,4 @@
-/* Which address spaces have a window, and what is in it.
+/* Which address spaces have a window; what is in it: fill.c.
  *
  * A window pays where code runs for long in an address space whose mappings stay. What it costs is
  * known only afterwards. So (WINDOWS_AUTO):
@@ -28,7 +28,6 @@
 #define US UINT64_C(1000)
 #define MS UINT64_C(1000000)
 enum {
-    AROUND = 16, /* pages that are mapped with one that was asked for */
     RATE = 32,
     BACKOFF = 8,
     SAMPLE_MAX_MS = 10, /* between two samples; what is longer was not all spent there */
@@ -44,7 +43,6 @@ enum {
     PIECE_US = 2,
     GROW_US = 10,    /* a page fault of the guest's: two of the host's, and a page mapped alone */
     BLOCK_US = 5,    /* to make a new block and to run it for the first time, about */
-    FAULT_NS = 3000, /* a SIGSEGV, measured (docs/windows.md) */
     FILL_NS = 60,    /* a walk, and the way there and back, at least */
     REFILL_NS = 500, /* to map a page again, AROUND at a time: 200 to 760 ns, measured */
 };
@@ -188,7 +186,7 @@ static int64_t balance(const struct window *w, uint64_t now, uint64_t spent)
 
 /* A window that has to go is seen to when the block that runs is left: a guest without a timer
  * would fence and fault for ever before a sample comes. */
-static void sample_soon(struct mmu *m)
+void window_sample_soon(struct mmu *m)
 {
     const struct window *w = m->slot->window;
 
@@ -197,302 +195,31 @@ static void sample_soon(struct mmu *m)
         state_pend(m->s, PENDING_LEAVE);
 }
 
-/* ---- Filling it ------------------------------------------------------------------------------ */
-
-/* What may be mapped at va, as far as it can be told without changing anything. */
-struct peeked {
-    struct mmu_map map;
-    bool write;
-};
-
-static bool peek(struct mmu *m, uint64_t va, struct peeked *p)
-{
-    const uint64_t rights = m->now.data_rights;
-    bool whole = false;
-
-    if (!window_covers(m->slot->window, va) || !m->guest->peek(m->s, va, rights, &p->map) ||
-        !p->map.read || (m->slot == &m->common.slot && !p->map.global) ||
-        !phys_is_ram(m->phys, p->map.gpa, 1) ||
-        !m->guest->allowed(m->s, p->map.gpa, 1, MMU_LOAD, rights, &whole) || !whole)
-        return false;
-    p->write =
-        p->map.write && m->guest->allowed(m->s, p->map.gpa, 1, MMU_STORE, rights, &whole) && whole;
-    return true;
-}
-
-/* Is physical protection for the 2 MiB from gpa on the same, and allows what the leaf does? */
-static bool allows_leaf(struct mmu *m, uint64_t gpa, bool write)
-{
-    const uint64_t rights = m->now.data_rights;
-    bool whole;
-
-    return phys_is_ram(m->phys, gpa, MIDDLE_BYTES) &&
-           m->guest->allowed(m->s, gpa, MIDDLE_BYTES, MMU_LOAD, rights, &whole) &&
-           (!write || m->guest->allowed(m->s, gpa, MIDDLE_BYTES, MMU_STORE, rights, &whole));
-}
-
-static bool leaf_now(void *arg, uint64_t va, struct window_leaf *leaf)
-{
-    struct mmu *m = arg;
-    struct peeked p;
-
-    if (!peek(m, va, &p))
-        return false;
-    *leaf = (struct window_leaf){page_of(p.map.gpa), p.map.page_len, p.write};
-    return p.map.page_len < MIDDLE_BYTES ||
-           allows_leaf(m, align_down(p.map.gpa, MIDDLE_BYTES), p.map.write);
-}
-
-void window_recheck(struct mmu *m)
-{
-    DCHECK(m->slot == &m->common.slot && "it walks by what is in force");
-    window_check(m->slot->window, leaf_now, m);
-    sample_soon(m);
-}
-
-static void note_mapped(struct mmu *m, uint64_t n)
-{
-    m->stats.window_pages += n;
-}
-
-/* A leaf of 2 MiB and more: its 2 MiB around va in one piece, where physical protection is the same
- * for all of them. */
-static bool map_leaf(struct mmu *m, uint64_t va, const struct peeked *p)
-{
-    const uint64_t gpa = align_down(p->map.gpa, MIDDLE_BYTES);
-
-    if (p->map.page_len < MIDDLE_BYTES || p->write != p->map.write ||
-        !allows_leaf(m, gpa, p->write))
-        return false;
-    note_mapped(m, PAGES_MIDDLE);
-    window_map(m->slot->window, align_down(va, MIDDLE_BYTES), gpa, PAGES_MIDDLE, p->write,
-               p->map.page_len);
-    return true;
-}
-
-/* Pages that follow each other, not yet mapped. */
-struct run {
-    uint64_t va, gpa;
-    unsigned n;
-    bool write;
-    uint64_t leaf_len;
-};
-
-static void flush(struct mmu *m, struct run *r)
-{
-    if (r->n) {
-        note_mapped(m, r->n);
-        window_map(m->slot->window, r->va, r->gpa, r->n, r->write, r->leaf_len);
-    }
-    r->n = 0;
-}
-
-static bool continues(const struct run *r, uint64_t va, const struct peeked *p)
-{
-    return va == r->va + ((uint64_t)r->n << PAGE_BITS) &&
-           page_of(p->map.gpa) == r->gpa + ((uint64_t)r->n << PAGE_BITS) && p->write == r->write &&
-           p->map.page_len == r->leaf_len;
-}
-
-static void add(struct mmu *m, struct run *r, uint64_t va, const struct peeked *p)
-{
-    if (r->n && !continues(r, va, p))
-        flush(m, r);
-    if (!r->n)
-        *r = (struct run){
-            .va = va, .gpa = page_of(p->map.gpa), .write = p->write, .leaf_len = p->map.page_len};
-    r->n++;
-}
-
-static bool is_wanted(struct window *w, uint64_t va)
-{
-    return window_covers(w, va) && !window_has(w, va, false) && !window_shuns(w, va);
-}
-
-static bool has(const struct run *r, uint64_t va)
-{
-    return va - r->va < (uint64_t)r->n << PAGE_BITS;
-}
-
-/* The page of va, and those around it that the guest has touched: it will again. Of a kernel's,
- * which are stacks for the most part, those that make one piece with it: each costs a system call,
- * on each hart, and what is below a stack's first page is seldom used. */
-static void map_around(struct mmu *m, uint64_t va)
-{
-    const bool in_one = m->slot == &m->common.slot;
-    struct window *w = m->slot->window;
-    uint64_t at = m->stress ? page_of(va) : align_down(va, AROUND << PAGE_BITS);
-    unsigned n = m->stress ? 1 : AROUND; /* an end would be 0 where the addresses end */
-    struct run run = {.n = 0};
-    struct peeked p;
-
-    for (; n > 0 && !w->failed; n--, at += PAGE_SIZE)
-        if ((at == page_of(va) || is_wanted(w, at)) && peek(m, at, &p)) {
-            if (in_one && run.n && !continues(&run, at, &p)) {
-                if (has(&run, va))
-                    break;
-                run.n = 0;
-            }
-            add(m, &run, at, &p);
-        }
-    if (!in_one || has(&run, va))
-        flush(m, &run);
-}
-
-/* --stress=table: the windows hold the last few pages only. */
-static void stress_map(struct mmu *m, uint64_t va)
-{
-    struct recent_page *oldest = &m->recent_page[m->n_recent_pages++ % N_RECENT];
-
-    if (oldest->window)
-        window_drop_page(oldest->window, oldest->va);
-    *oldest = (struct recent_page){m->slot->window, page_of(va)};
-}
-
-/* Calls f for each entry of a page of the window's (NULL: of any) that the view's tables have, in
- * an order that has neighbours behind each other. Pages that are written have two. */
-static void each_known(const struct mmu_view *v, const struct window *w,
-                       void (*f)(struct mmu *m, struct run *r, const struct tlb_entry *e),
-                       struct mmu *m, struct run *r)
-{
-    const struct tlb_entry *table[2] = {v->store, v->load};
-
-    for (unsigned k = 0; k < 2; k++) {
-        for (uint64_t touched = v->touched; touched; touched &= touched - 1) {
-            unsigned first = (unsigned)__builtin_ctzll(touched) * CHUNK;
-
-            for (unsigned i = first; i < first + CHUNK; i++)
-                if ((!w || window_covers(w, table[k][i].tag)) && table[k][i].tag != TLB_EMPTY &&
-                    tlb_index(table[k][i].tag) == i)
-                    f(m, r, &table[k][i]);
-        }
-    }
-}
-
-static void map_known(struct mmu *m, struct run *r, const struct tlb_entry *e)
-{
-    struct window *w = m->slot->window;
-    uint64_t va = e->tag;
-    struct peeked p;
-
-    if (!w->failed && !window_has(w, va, false) && peek(m, va, &p) && !map_leaf(m, va, &p))
-        add(m, r, va, &p);
-}
-
-static enum mmu_window_fault fill(struct mmu *m, uint64_t va, enum mmu_access access)
-{
-    struct window *w = m->slot->window;
-    struct mmu_place place;
-    struct mmu_fault fault;
-    struct peeked p = {.write = false};
-    /* Could it be accessed as the page table was? */
-    bool as_it_was = peek(m, va, &p) && (access != MMU_STORE || p.write);
-
-    if (!mmu_try_translate(m, va, 1, access, &place, &fault))
-        return WINDOW_GUEST;
-    if (!place.is_ram)
-        return WINDOW_DEVICE;
-    if (access == MMU_STORE && track_is_code(m->track, place.gpa))
-        return WINDOW_CODE;
-    if (!peek(m, va, &p))
-        return m->slot == &m->common.slot && !p.map.global ? WINDOW_LOCAL : WINDOW_PART;
-    if (access == MMU_STORE && !p.write)
-        return WINDOW_PART;
-    if (w->failed)
-        return WINDOW_REFUSED;
-    if (window_shuns(w, va))
-        return WINDOW_SHUNNED;
-    if (m->stress)
-        stress_map(m, va);
-    if (m->stress || !map_leaf(m, va, &p))
-        map_around(m, va);
-    return w->failed ? WINDOW_REFUSED : as_it_was ? WINDOW_MAPPED : WINDOW_UPDATED;
-}
-
-static bool is_mapped(enum mmu_window_fault kind)
-{
-    return kind == WINDOW_MAPPED || kind == WINDOW_UPDATED;
-}
-
-static enum mmu_window_fault fill_all(struct mmu *m, uint64_t va, unsigned len,
-                                      enum mmu_access access)
-{
-    const uint64_t last = va + len - 1;
-
-    if (!window_covers(m->slot->window, va))
-        return WINDOW_OUTSIDE;
-    enum mmu_window_fault kind = fill(m, va, access);
-
-    if (!is_mapped(kind) || page_of(va) == page_of(last) || !window_covers(m->slot->window, last))
-        return kind;
-    kind = fill(m, last, access);
-    return is_mapped(kind) ? WINDOW_CROSSING : kind;
-}
-
-static const char *const fault_help[WINDOW_FAULT_KINDS] = {
-#define WINDOW_FAULT(constant, name, help) [WINDOW_##constant] = (help),
-#include "softmmu/window_faults.def"
-#undef WINDOW_FAULT
-};
-
-enum mmu_window_fault mmu_window_fault(struct mmu *m, uint64_t va, unsigned len,
-                                       enum mmu_access access)
-{
-    struct window *w = m->slot->window;
-
-    CHECK(w && "code for windows runs with a window");
-    uint64_t from = window_work(), spent = atomic_load(&w->spent), pages = m->stats.window_pages;
-    enum mmu_window_fault kind = fill_all(m, va, len, access);
-
-    /* What was spent on dropping in between is counted already. */
-    spent = atomic_load(&w->spent) - spent;
-    uint64_t ns = FAULT_NS + (window_work() - from) - spent;
-
-    m->stats.window_faults[kind]++;
-    m->stats.window_fault_ns[kind] += ns;
-    if (kind != WINDOW_OUTSIDE) /* of no page: the code is translated anew, the window stays */
-        atomic_fetch_add(&w->spent, ns);
-    sample_soon(m);
-    log_line(LOG_mmu, "mmu: window %u: %s at %" PRIx64 ": %s; %" PRIu64 " pages mapped", w->n,
-             access == MMU_STORE ? "store" : "load", va, fault_help[kind],
-             m->stats.window_pages - pages);
-    return kind;
-}
-
-static bool is_clean(struct mmu *m, uint64_t va)
-{
-    struct mmu_map map;
-
-    return window_covers(m->slot->window, va) &&
-           !(m->guest->peek(m->s, va, m->now.data_rights, &map) && map.write);
-}
-
-bool mmu_window_is_clean(struct mmu *m, uint64_t va, unsigned len)
-{
-    return is_clean(m, va) || is_clean(m, va + len - 1);
-}
-
 /* ---- Sampling -------------------------------------------------------------------------------- */
 
-/* In microseconds. Pages that follow each other in both address spaces are one piece. run.gpa is
- * the addend. */
-static void add_cost(struct mmu *m, struct run *r, const struct tlb_entry *e)
+struct cost {
+    uint64_t us;
+    const struct tlb_entry *last;
+};
+
+/* Pages that follow each other in both address spaces are one piece. */
+static void add_cost(void *arg, const struct tlb_entry *e)
 {
-    (void)m;
-    r->n += PAGE_US;
-    if (e->tag != r->va + PAGE_SIZE || e->addend != r->gpa)
-        r->n += PIECE_US;
-    r->va = e->tag;
-    r->gpa = e->addend;
+    struct cost *c = arg;
+
+    c->us += PAGE_US;
+    if (!c->last || e->tag != c->last->tag + PAGE_SIZE || e->addend != c->last->addend)
+        c->us += PIECE_US;
+    c->last = e;
 }
 
 /* What it will cost, by what the tables know. */
 static uint64_t cost_of_window(struct mmu *m)
 {
-    struct run run = {.n = 0};
+    struct cost cost = {.us = OPEN_US};
 
-    each_known(m->slot->view, NULL, add_cost, m, &run);
-    return (OPEN_US + run.n) * US;
+    view_each_known(m->slot->view, NULL, add_cost, &cost);
+    return cost.us * US;
 }
 
 static void promote(struct mmu *m, uint64_t cost)
@@ -507,17 +234,8 @@ static void promote(struct mmu *m, uint64_t cost)
     mmu_refresh(m); /* the view is another, and so are the salts */
     CHECK(m->slot == slot);
     struct window *w = slot->window;
-    struct run run = {.n = 0};
-    uint64_t from = window_work();
 
-    each_known(known, w, map_known, m, &run);
-    flush(m, &run);
-    uint64_t ns = window_work() - from;
-
-    atomic_fetch_add(&w->spent, ns);
-    m->stats.window_fill_ns += ns;
-    log_line(LOG_mmu, "mmu: window %u: filled with %" PRIu64 " pages in %" PRIu64 " us", w->n,
-             w->n_pages, ns / US);
+    window_fill(m, known);
     /* Is paid for, by the time before or by what was earned; and what the estimate has more is for
      * what nobody measures: the opening, the closing, new code. */
     w->spent_seen = atomic_load(&w->spent);
