@@ -389,12 +389,6 @@ uint32_t x64_jmp(struct x64_code *c)
     return field(c);
 }
 
-uint32_t x64_jcc_patchable(struct x64_code *c, enum x64_cc cc)
-{
-    x64_align(c, 4, 2);
-    return x64_jcc(c, cc);
-}
-
 uint32_t x64_jmp_patchable(struct x64_code *c)
 {
     x64_align(c, 4, 3);

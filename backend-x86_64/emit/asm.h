@@ -209,7 +209,6 @@ void x64_align(struct x64_code *c, unsigned to, unsigned rest);
 uint32_t x64_jcc(struct x64_code *c, enum x64_cc cc);
 uint32_t x64_jmp(struct x64_code *c);
 /* The same with the field 4-byte aligned, to be patched while code runs. */
-uint32_t x64_jcc_patchable(struct x64_code *c, enum x64_cc cc);
 uint32_t x64_jmp_patchable(struct x64_code *c);
 uint32_t x64_call_patchable(struct x64_code *c);
 /* Fills the field at `at` so that it leads to `target`, an offset in the buffer. */

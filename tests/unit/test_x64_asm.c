@@ -660,13 +660,16 @@ static void jumps_can_be_patched(void **state)
     for (unsigned n = 0; n < 1000; n++) {
         struct x64_code c = fresh(buffer);
         uint32_t target = ir_random_below(&rnd, 10000);
-        bool is_jcc = ir_random_below(&rnd, 2) != 0;
-        uint32_t field = is_jcc ? x64_jcc_patchable(&c, CC_L) : x64_jmp_patchable(&c);
+        bool calls = ir_random_below(&rnd, 2) != 0;
+
+        for (unsigned k = ir_random_below(&rnd, 4); k > 0; k--)
+            x64_byte(&c, 0x90);
+        uint32_t field = calls ? x64_call_patchable(&c) : x64_jmp_patchable(&c);
 
         assert_int_equal(field % 4, 0);
         assert_int_equal(field + 4, x64_at(&c));
         x64_fix(&c, field, target);
-        ONE(&c, field - (is_jcc ? 2 : 1), is_jcc ? "jl" : "jmp", of_imm((int64_t)target, 8));
+        ONE(&c, field - 1, calls ? "call" : "jmp", of_imm((int64_t)target, 8));
     }
 }
 
