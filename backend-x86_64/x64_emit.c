@@ -237,6 +237,7 @@ const struct x64_unit *x64_emit(struct x64_emitter *x, const struct ir_block *b,
         check_entry(x);
     x->unit.onward = plain_start ? x64_at(&x->c) : 0;
     x->unit.touches_fp = x->touches_fp;
+    x64_box_start(x);
     if (x->counts_runs)
         count_run(x);
     for (; x->i < b->n && !x->c.full; x->i++) {

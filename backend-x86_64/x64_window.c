@@ -256,7 +256,7 @@ static void find_loop_roots(struct x64_emitter *x)
 {
     const struct ir_block *b = x->b;
 
-    if (ir_is_wild(b, IR_LOOP_AT(b->gpa)))
+    if (ir_is_wild(b, IR_START_AT(b->gpa)))
         return;
     for (unsigned i = 0; i < b->n; i++) {
         if (!(ir_ops[b->insn[i].op].flags & (LOAD | STORE)))
@@ -287,6 +287,11 @@ static void cold_plain(struct x64_emitter *x, const struct x64_cold *k)
     x64_mov_mr(c, STATE_MEM(plain_code), RAX);
     x64_mov_imm(c, RAX, x64_info_insn_off(k->info));
     x64_jmp_m(c, STATE_MEM(stub[X64_STUB_PENDING]));
+}
+
+void x64_cold_plain(struct x64_emitter *x, uint32_t from, unsigned why)
+{
+    x64_cold_add(x, cold_plain, from)->imm = why;
 }
 
 static uint32_t compare_with(struct x64_emitter *x, unsigned reg, struct x64_mem bound,
@@ -376,7 +381,7 @@ static void compare_loop_roots(struct x64_emitter *x)
         else
             (n ? join_rr : x64_mov_rr)(c, RAX, pin);
     }
-    x64_cold_add(x, cold_plain, compare(x, RAX))->imm = PLAIN_LOOP;
+    x64_cold_plain(x, compare(x, RAX), PLAIN_START);
 }
 
 void x64_window_choose(struct x64_emitter *x)
@@ -437,7 +442,7 @@ struct x64_mem x64_window_access(struct x64_emitter *x, const struct ir_insn *in
         *miss = compare(x, base);
     }
     if (*miss && (shares || is_joined(in))) {
-        x64_cold_add(x, cold_plain, *miss)->imm = PLAIN_ACCESS;
+        x64_cold_plain(x, *miss, PLAIN_ACCESS);
         if (shares)
             note_root(x, p.root);
         *miss = 0;

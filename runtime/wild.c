@@ -105,7 +105,9 @@ void wild_worn(struct hart *h, uint64_t va)
     s->misses_left[cell] = STATE_CELL_MISSES;
 }
 
-/* ---- Windows ------------------------------------------------------------------------------ */
+/* ---- What code takes for granted ----------------------------------------------------------- */
+
+/* gpa: IR_START_AT() of the block's, or of the instruction whose access is not for a window. */
 
 static void note_unfit(struct hart *h, struct block *b, uint64_t gpa)
 {
@@ -114,7 +116,10 @@ static void note_unfit(struct hart *h, struct block *b, uint64_t gpa)
     if (!b || ++*n < WILD_UNFIT)
         return;
     *n = 0;
-    log_line(LOG_cache, "the access at %" PRIx64 " is not for a window", gpa);
+    log_line(LOG_cache,
+             gpa & 1 ? "the block at %" PRIx64 " is entered otherwise than it takes for granted"
+                     : "the access at %" PRIx64 " is not for a window",
+             gpa & ~UINT64_C(1));
     note(h, b, gpa);
 }
 
@@ -171,9 +176,9 @@ void wild_plain(struct hart *h, uint64_t gpa, uint32_t mode)
 {
     struct cpu_state *s = h->s;
     struct block *b = s->plain == PLAIN_JOINED ? NULL : cache_find(h->tc->cache, s->plain_code);
-    bool loop = s->plain == PLAIN_LOOP;
+    bool at_start = s->plain == PLAIN_START;
 
     s->plain = 0;
     if (b && b->mode == mode && b->gpa >> PAGE_BITS == gpa >> PAGE_BITS)
-        note_unfit(h, b, loop ? IR_LOOP_AT(gpa) : gpa);
+        note_unfit(h, b, at_start ? IR_START_AT(gpa) : gpa);
 }

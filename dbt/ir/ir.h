@@ -148,14 +148,15 @@ enum ir_window { IR_WINDOW_NONE, IR_WINDOW_LOWER, IR_WINDOW_UPPER };
 /* What running has taught of code (runtime/wild.h). NULL: of none. */
 struct ir_advice {
     /* Does the instruction at gpa, in this mode, jump from page to page, so that it is better off
-     * without a cell? Under IR_MODE_WINDOW: without the window; and of IR_LOOP_AT(gpa): is the loop
-     * that starts at gpa entered with addresses that are not in the window? */
+     * without a cell? Under IR_MODE_WINDOW: without the window. And of IR_START_AT(gpa): does the
+     * block that starts there often find that what it takes for granted is not so: that addresses
+     * which its loop begins with are in the window, that registers hold singles? */
     bool (*is_wild)(void *arg, uint64_t gpa, uint32_t mode);
     /* Has the block that starts there run often? NULL: all have. */
     bool (*is_hot)(void *arg, uint64_t gpa, uint32_t mode);
     void *arg;
 };
-#define IR_LOOP_AT(gpa) ((gpa) | 1)
+#define IR_START_AT(gpa) ((gpa) | 1)
 
 struct ir_block {
     uint64_t gpa;       /* guest physical address of the first instruction */

@@ -45,7 +45,7 @@ enum {
 
 enum {
     PLAIN_ACCESS = 1, /* its access is not in the window */
-    PLAIN_LOOP,       /* an address that a loop begins with is not */
+    PLAIN_START,      /* what it takes for granted at its start is not so */
     PLAIN_JOINED,     /* its joined access was not there with all its bytes, this time */
 };
 

@@ -1,0 +1,82 @@
+/* Singles. A register holds a boxed one, with all ones above, unless software has put something
+ * else there; what uses it as a single then sees the canonical NaN (unprivileged, 12.2). To ask
+ * each register where it is used takes five instructions each. So a block asks once for all that it
+ * uses as they are at its start, and is left before its first instruction when one is not boxed.
+ *
+ *      vandpd  xmm0, first, second
+ *      vandpd  xmm0, xmm0, third
+ *      vptest  xmm0, [box]             carry: all ones above
+ *      jae     cold
+ *
+ * Where that happens again and again the block is made anew, and asks where they are used. */
+#include "backend-x86_64/x64_int.h"
+
+static bool is_call(const struct ir_insn *in)
+{
+    return in->op == IR_call;
+}
+
+/* The floating-point registers whose values at the block's start are used as singles. */
+static uint32_t find_singles(const struct ir_block *b)
+{
+    uint32_t set = 0, singles = 0;
+
+    for (unsigned i = 0; i < b->n && !is_call(&b->insn[i]); i++) {
+        const struct ir_insn *in = &b->insn[i];
+
+        if (in->op == IR_setf)
+            set |= UINT32_C(1) << in->imm;
+        /* A getf behind the set has got what was set. */
+        if (in->op == IR_getf && !(set >> in->imm & 1))
+            for (unsigned k = i + 1; k < b->n; k++)
+                if (b->insn[k].op == IR_unbox32 && b->insn[k].a.n == i)
+                    singles |= UINT32_C(1) << in->imm;
+    }
+    return singles;
+}
+
+/* xmm0 = what has all ones above where this one has and xmm0 had. */
+static void join(struct x64_emitter *x, unsigned freg, bool first)
+{
+    struct x64_code *c = &x->c;
+    unsigned pin = x->fpin_of_guest[freg];
+    struct x64_mem home = x64_guest_reg(STATE_FP + freg);
+
+    if (first && pin == X64_NO_REG)
+        x64_vmovq_xm_rrm(c, 0, 0, home);
+    else if (first)
+        x64_vmovapd_rrr(c, 0, 0, pin);
+    else if (pin == X64_NO_REG)
+        x64_vandpd_rrm(c, 0, 0, home);
+    else
+        x64_vandpd_rrr(c, 0, 0, pin);
+}
+
+void x64_box_start(struct x64_emitter *x)
+{
+    const struct ir_block *b = x->b;
+    bool first = true;
+
+    x->boxed = 0;
+    if (!x->touches_fp || b->virtual_time || ir_is_wild(b, IR_START_AT(b->gpa)))
+        return;
+    x->boxed = find_singles(b);
+    if (!x->boxed)
+        return;
+    for (uint32_t left = x->boxed; left; left &= left - 1) {
+        join(x, (unsigned)__builtin_ctz(left), first);
+        first = false;
+    }
+    x64_vptest_rrm(&x->c, 0, 0, STATE_MEM(fp_box));
+    x64_cold_plain(x, x64_jcc(&x->c, CC_AE), PLAIN_START);
+}
+
+void x64_box_get(struct x64_emitter *x, const struct ir_insn *in)
+{
+    x->val[x->i].boxed = x->boxed >> in->imm & 1;
+}
+
+void x64_box_set(struct x64_emitter *x, const struct ir_insn *in)
+{
+    x->boxed &= ~(UINT32_C(1) << in->imm);
+}
