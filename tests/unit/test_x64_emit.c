@@ -677,7 +677,7 @@ static void random_state(struct ir_random *r)
     s->pending = ir_random_below(r, 24) == 0 ? 1u << ir_random_below(r, 5) : 0;
     if (ir_random_below(r, 4))
         for (unsigned k = 0; k < 32; k++)
-            s->reg[STATE_FP + k] |= ir_random_below(r, 64) ? UINT64_C(0xffffffff00000000) : 0;
+            s->reg[STATE_FP + k] |= ir_random_below(r, 16) ? UINT64_C(0xffffffff00000000) : 0;
 }
 
 /* Is a register that the block uses as a single, as it is at the start, none? */

@@ -1,0 +1,185 @@
+/* backend-x86_64: which registers a block asks at its start whether they hold singles, and which
+ * where they are used, as text. What happens when one holds none: tests/guest/bare/fp_box.S. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "backend-x86_64/x64.h"
+#include "runtime/mmu_layout.h"
+#include "softmmu/mmu.h"
+
+enum { CAP = 16384 };
+
+static const struct x64_mmu_layout layout = {
+    MMU_LAYOUT,
+};
+
+static bool start_is_wild;
+
+static bool is_wild(void *arg, uint64_t gpa, uint32_t mode)
+{
+    (void)arg;
+    (void)mode;
+    return start_is_wild && gpa == IR_START_AT(UINT64_C(0x80000100));
+}
+
+static const struct ir_advice advice = {.is_wild = is_wild};
+static struct x64_emitter *emitter;
+static struct ir_block block;
+static uint8_t code[CAP];
+static char *text;
+
+static int setup(void **state)
+{
+    (void)state;
+    emitter = x64_emitter_create(&layout, 16);
+    start_is_wild = false;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    x64_emitter_destroy(emitter);
+    free(text);
+    text = NULL;
+    return 0;
+}
+
+/* Leaves the host code from offset `from` on in `text`. */
+static void disassemble(const struct x64_unit *u, uint32_t from)
+{
+    size_t len;
+
+    free(text);
+    FILE *f = open_memstream(&text, &len);
+
+    assert_non_null(f);
+    x64_disasm(f, code + from, u->size_bytes - from, NULL);
+    fclose(f);
+}
+
+static const struct x64_unit *emit(bool virtual_time, const char *ir)
+{
+    struct err e;
+
+    if (!ir_parse(&block, ir, &e))
+        fail_msg("%s", e.text);
+    block.advice = &advice;
+    block.virtual_time = virtual_time;
+    if (!ir_verify(&block, &e))
+        fail_msg("%s", e.text);
+    const struct x64_unit *u = x64_emit(emitter, &block, code, CAP);
+
+    assert_non_null(u);
+    disassemble(u, 0);
+    return u;
+}
+
+static unsigned count(const char *word)
+{
+    unsigned n = 0;
+
+    for (const char *at = text; (at = strstr(at, word)); at++)
+        n++;
+    return n;
+}
+
+#define HEAD "block gpa=0x80000100\n       insn +0x100, 4\n"
+#define SUM                                                                                        \
+    "%1   = getf f10\n%2   = unbox32 %1\n%3   = getf f11\n%4   = unbox32 %3\n"                     \
+    "%5   = fadd.32.dyn %2, %4\n%6   = box32 %5\n"
+#define THREE                                                                                      \
+    HEAD SUM "       setf %6 f12\n%8   = getf f13\n%9   = unbox32 %8\n"                            \
+             "%10  = fmul.32.dyn %9, %2\n%11  = box32 %10\n       setf %11 f14\n"                  \
+             "       exit_goto -> +0x104\n"
+
+static void all_are_asked_at_once(void **state)
+{
+    (void)state;
+    emit(false, THREE);
+    assert_int_equal(count("vptest"), 1);
+    assert_int_equal(count("vandpd"), 2); /* the second and the third */
+}
+
+static void where_they_are_used_if_that_fails_often(void **state)
+{
+    (void)state;
+    start_is_wild = true;
+    emit(false, THREE);
+    assert_int_equal(count("vptest"), 3);
+    assert_int_equal(count("vandpd"), 0);
+}
+
+/* Blocks are left at their ends only. */
+static void in_virtual_time_where_they_are_used(void **state)
+{
+    (void)state;
+    emit(true, THREE);
+    assert_int_equal(count("vptest"), 3);
+}
+
+/* f10 is what was set when it is used again; f12 is set before it is used at all. */
+static void what_is_set_is_asked_where_it_is_used(void **state)
+{
+    (void)state;
+    emit(false, HEAD SUM "%7   = get r10\n%8   = i2f %7\n       setf %8 f10\n%10  = getf f10\n"
+                         "%11  = unbox32 %10\n       setf %8 f12\n%13  = getf f12\n"
+                         "%14  = unbox32 %13\n%15  = fadd.32.dyn %11, %14\n%16  = box32 %15\n"
+                         "       setf %16 f13\n       exit_goto -> +0x104\n");
+    assert_int_equal(count("vptest"), 3);
+    assert_int_equal(count("vandpd"), 1);
+}
+
+/* Which may write registers. */
+static void behind_a_helper_all_are_asked_where_they_are_used(void **state)
+{
+    (void)state;
+    emit(false, HEAD SUM "       setf %6 f12\n%8   = call 5 0x0 ()\n%9   = getf f10\n"
+                         "%10  = unbox32 %9\n%11  = getf f13\n%12  = unbox32 %11\n"
+                         "%13  = fadd.32.dyn %10, %12\n%14  = box32 %13\n       setf %14 f14\n"
+                         "       exit_goto -> +0x104\n");
+    assert_int_equal(count("vptest"), 3);
+    assert_int_equal(count("vandpd"), 1);
+}
+
+/* What is used as a double, or stored, says nothing. */
+static void doubles_are_not_asked(void **state)
+{
+    (void)state;
+    emit(false, HEAD "%1   = getf f10\n%2   = getf f11\n%3   = fadd.64.dyn %1, %2\n"
+                     "       setf %3 f12\n       exit_goto -> +0x104\n");
+    assert_int_equal(count("vptest"), 0);
+}
+
+/* Who comes without a look at `pending` is asked all the same. */
+static void onward_leads_before_the_question(void **state)
+{
+    (void)state;
+    const struct x64_unit *u = emit(false, THREE);
+
+    assert_true(u->onward > 0);
+    disassemble(u, u->onward);
+    assert_int_equal(count("vptest"), 1);
+    assert_int_equal(count("vandpd"), 2);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(all_are_asked_at_once),
+        TEST(where_they_are_used_if_that_fails_often),
+        TEST(in_virtual_time_where_they_are_used),
+        TEST(what_is_set_is_asked_where_it_is_used),
+        TEST(behind_a_helper_all_are_asked_where_they_are_used),
+        TEST(doubles_are_not_asked),
+        TEST(onward_leads_before_the_question),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
