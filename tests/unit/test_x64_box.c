@@ -1,5 +1,6 @@
 /* backend-x86_64: which registers a block asks at its start whether they hold singles, and which
- * where they are used, as text. What happens when one holds none: tests/guest/bare/fp_box.S. */
+ * where they are used, as text; and what becomes of a block where one holds none. What it does
+ * then: tests/guest/bare/fp_box.S. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -9,8 +10,10 @@
 #include <cmocka.h>
 
 #include "backend-x86_64/x64.h"
+#include "dbt/opt/opt.h"
 #include "runtime/mmu_layout.h"
 #include "softmmu/mmu.h"
+#include "tests/lib/rv_machine.h"
 
 enum { CAP = 16384 };
 
@@ -168,6 +171,49 @@ static void onward_leads_before_the_question(void **state)
     assert_int_equal(count("vandpd"), 2);
 }
 
+/* ---- Runs ---------------------------------------------------------------------------------- */
+
+static void count_one(void *arg, const struct rv_regs *r)
+{
+    (void)r;
+    ++*(unsigned *)arg;
+}
+
+/* It is left at its start a few times only, however often it runs. */
+static void a_block_that_is_left_often_is_made_anew(void **state)
+{
+    static const uint32_t loop[] = {
+        0x00c5f553, /* fadd.s fa0, fa1, fa2 */
+        0xfff30313, /* addi t1, t1, -1 */
+        0xfe031ce3, /* bnez t1, .-8 */
+        0x00000073, /* ecall */
+    };
+    const struct rv_machine_config config = {.model = "default",
+                                             .engine = ENGINE_JIT,
+                                             .passes = OPT_ALL,
+                                             .uncounted = true,
+                                             .ram_gpa = 0x80000000,
+                                             .ram_len = 1 << 20};
+    struct rv_regs from = {.pc = 0x80000000, .x[6] = 10000};
+    struct rv_end end;
+    struct err e;
+    unsigned n = 0;
+    struct rv_machine *m = rv_machine_create(&config, &e);
+
+    (void)state;
+    assert_non_null(m);
+    memcpy(rv_machine_ram(m), loop, sizeof loop);
+    from.f[11] = from.f[12] = UINT64_C(0x3ff0000000000000);
+    rv_machine_watch(m, count_one, &n);
+    rv_machine_run(m, &from, RV_M, 0, &end);
+    assert_true(end.trapped);
+    assert_int_equal(end.regs.pc, 0x8000000c);
+    assert_int_equal(end.regs.x[6], 0);
+    assert_int_equal(end.regs.f[10], UINT64_C(0xffffffff7fc00000));
+    assert_in_range(n, 1, 200);
+    rv_machine_destroy(m);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -179,6 +225,7 @@ int main(void)
         TEST(behind_a_helper_all_are_asked_where_they_are_used),
         TEST(doubles_are_not_asked),
         TEST(onward_leads_before_the_question),
+        TEST(a_block_that_is_left_often_is_made_anew),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
