@@ -179,6 +179,8 @@ void wild_plain(struct hart *h, uint64_t gpa, uint32_t mode)
     bool at_start = s->plain == PLAIN_START;
 
     s->plain = 0;
-    if (b && b->mode == mode && b->gpa >> PAGE_BITS == gpa >> PAGE_BITS)
+    /* An interrupt may have come in between. */
+    if (b && b->mode == mode &&
+        (at_start ? b->gpa == gpa : b->gpa >> PAGE_BITS == gpa >> PAGE_BITS))
         note_unfit(h, b, at_start ? IR_START_AT(gpa) : gpa);
 }

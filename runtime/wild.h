@@ -10,6 +10,10 @@
  *   an access has faulted in the window or missed it WILD_UNFIT times, and will again (MMIO, a
  * store into code) -> noted for its mode, and asks the tables
  *
+ *   a block has found WILD_UNFIT times that what it takes for granted at its start is not so (that
+ * pointers of its loop are in the window, that registers hold singles) -> its start is noted, and
+ * it takes neither for granted
+ *
  * A trial tells many misses from few hits: nothing counts those. What is noted is advice, in
  * bounded sets that are forgotten at times: see seen.h. */
 #pragma once
@@ -36,7 +40,7 @@ void wild_note_hot(struct hart *h, struct block *b);
  * running block, which can go on to its end: it is right, only slow. */
 void wild_worn(struct hart *h, uint64_t va);
 
-/* ---- Windows: the same for accesses that do not go through one, after a few tries ---- */
+/* ---- The same for what is not as code takes for granted, after a few tries ------------- */
 
 /* From the slow path of an access through the window that has faulted there, at host address
  * `code`: will it do so again? Handles s->window_fault; may leave the block before the access. */

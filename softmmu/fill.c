@@ -188,6 +188,7 @@ void view_each_known(const struct mmu_view *v, const struct window *w,
 
 struct filling {
     struct mmu *m;
+    struct window *w;
     struct run run;
 };
 
@@ -195,7 +196,7 @@ static void map_known(void *arg, const struct tlb_entry *e)
 {
     struct filling *f = arg;
     struct mmu *m = f->m;
-    struct window *w = m->slot->window;
+    struct window *w = f->w;
     uint64_t va = e->tag;
     struct peeked p;
 
@@ -206,7 +207,9 @@ static void map_known(void *arg, const struct tlb_entry *e)
 void window_fill(struct mmu *m, const struct mmu_view *known)
 {
     struct window *w = m->slot->window;
-    struct filling f = {.m = m};
+    struct filling f = {.m = m, .w = w};
+
+    CHECK(w && "there is one in force");
     uint64_t from = window_work();
 
     view_each_known(known, w, map_known, &f);

@@ -35,27 +35,22 @@ static uint32_t find_singles(const struct ir_block *b)
     return singles;
 }
 
-/* xmm0 = what has all ones above where this one has and xmm0 had. */
-static void join(struct x64_emitter *x, unsigned freg, bool first)
+/* The register's xmm, or xmm1 with what it holds. An operand in memory would be read as 16 bytes,
+ * which wait for a store of 8 that was just made there. */
+static unsigned value_of(struct x64_emitter *x, unsigned freg)
 {
-    struct x64_code *c = &x->c;
     unsigned pin = x->fpin_of_guest[freg];
-    struct x64_mem home = x64_guest_reg(STATE_FP + freg);
 
-    if (first && pin == X64_NO_REG)
-        x64_vmovq_xm_rrm(c, 0, 0, home);
-    else if (first)
-        x64_vmovapd_rrr(c, 0, 0, pin);
-    else if (pin == X64_NO_REG)
-        x64_vandpd_rrm(c, 0, 0, home);
-    else
-        x64_vandpd_rrr(c, 0, 0, pin);
+    if (pin != X64_NO_REG)
+        return pin;
+    x64_vmovq_xm_rrm(&x->c, 1, 0, x64_guest_reg(STATE_FP + freg));
+    return 1;
 }
 
+/* Not under virtual time, where a block is left at its ends only. */
 void x64_box_start(struct x64_emitter *x)
 {
     const struct ir_block *b = x->b;
-    bool first = true;
 
     x->boxed = 0;
     if (!x->touches_fp || b->virtual_time || ir_is_wild(b, IR_START_AT(b->gpa)))
@@ -63,10 +58,9 @@ void x64_box_start(struct x64_emitter *x)
     x->boxed = find_singles(b);
     if (!x->boxed)
         return;
-    for (uint32_t left = x->boxed; left; left &= left - 1) {
-        join(x, (unsigned)__builtin_ctz(left), first);
-        first = false;
-    }
+    x64_vmovapd_rrr(&x->c, 0, 0, value_of(x, (unsigned)__builtin_ctz(x->boxed)));
+    for (uint32_t left = x->boxed & (x->boxed - 1); left; left &= left - 1)
+        x64_vandpd_rrr(&x->c, 0, 0, value_of(x, (unsigned)__builtin_ctz(left)));
     x64_vptest_rrm(&x->c, 0, 0, STATE_MEM(fp_box));
     x64_cold_plain(x, x64_jcc(&x->c, CC_AE), PLAIN_START);
 }

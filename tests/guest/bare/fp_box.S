@@ -74,6 +74,24 @@ again:
     put_bits fa4, ONE
     addi s0, s0, -1
     bnez s0, again
+// Registers that hosts with few of their own keep in memory, and that others have above xmm15.
+    put_bits fs8, ONE32
+    put_bits fs9, TWO32
+    put_bits ft2, ONE32
+    li s0, 60
+4:  fadd.s ft3, fs8, ft2
+    fadd.s fs10, ft3, fs9
+    bits 13, fs10, 0xffffffff40800000
+    addi s0, s0, -1
+    bnez s0, 4b
+    put_bits fs9, ONE
+    li s0, 60
+5:  fadd.s ft3, fs8, ft2
+    fadd.s fs10, ft3, fs9
+    bits 14, fs10, CANONICAL32
+    bits 15, ft3, TWO32
+    addi s0, s0, -1
+    bnez s0, 5b
 // A register that becomes a double in the loop itself, where it was a single at the start.
     put_bits fa1, ONE32
     put_bits fa2, ONE
