@@ -130,7 +130,7 @@ struct x64_emitter {
     bool has_origin;   /* of the window, in a register */
     bool half_is_made; /* the value of the next instruction is in rcx already: multiply() */
     uint16_t look;     /* the access whose comparison is the look at `pending`, or X64_NONE */
-    uint32_t boxed;    /* guest floating-point registers that have held a single since its start */
+    uint32_t singles;  /* guest floating-point registers that hold boxed ones at its start */
     unsigned n_roots;  /* values that are known to be in the window */
     uint16_t root[X64_MAX_ROOTS];
     unsigned next_heat;    /* of state.runs_left */
@@ -252,16 +252,18 @@ bool x64_in_window(const struct x64_emitter *x, const struct ir_insn *in);
 struct x64_mem x64_window_access(struct x64_emitter *x, const struct ir_insn *in, unsigned base,
                                  uint32_t *miss);
 
+/* Is v, a get or getf, what the guest register holds at the block's start? */
+bool x64_is_from_start(const struct ir_block *b, unsigned v);
 /* Leaves before the instruction, which the run loop evaluates, where the jump at `from` is taken.
  * why: enum PLAIN_*. */
 void x64_cold_plain(struct x64_emitter *x, uint32_t from, unsigned why);
 
 /* ---- Boxed singles (emit/emit_box.c) ------------------------------------------------------ */
 
-/* Behind the look at `pending`, with the registers in: sets x->boxed. */
+/* Behind the look at `pending`, with the registers in: asks them, and sets x->singles. */
 void x64_box_start(struct x64_emitter *x);
-void x64_box_get(struct x64_emitter *x, const struct ir_insn *in);
-void x64_box_set(struct x64_emitter *x, const struct ir_insn *in);
+/* Is what this getf gets known to be a boxed single? */
+bool x64_is_single(const struct x64_emitter *x, const struct ir_insn *in);
 
 /* A place for the addend of share[g], made by the instruction being emitted: a register that is
  * free, or X64_NO_REG and a frame slot. Nothing is moved away for it. */

@@ -197,13 +197,13 @@ static bool goes_through(const struct x64_emitter *x, const struct ir_insn *in, 
 /* ---- Roots of loops ----------------------------------------------------------------------------
  */
 
-/* Value v is a guest register's at the block's start. */
-static bool is_from_start(const struct ir_block *b, unsigned v)
+/* A helper may write registers. */
+bool x64_is_from_start(const struct ir_block *b, unsigned v)
 {
-    if (b->insn[v].op != IR_get || b->insn[v].imm == 0)
-        return false;
+    const enum ir_op set = b->insn[v].op == IR_get ? IR_set : IR_setf;
+
     for (unsigned i = 0; i < v; i++)
-        if (b->insn[i].op == IR_set && b->insn[i].imm == b->insn[v].imm)
+        if (b->insn[i].op == IR_call || (b->insn[i].op == set && b->insn[i].imm == b->insn[v].imm))
             return false;
     return true;
 }
@@ -263,7 +263,8 @@ static void find_loop_roots(struct x64_emitter *x)
             continue;
         struct x64_place p = place_of(b, &b->insn[i]);
 
-        if (has_place(&p) && !is_compared(x, p.root) && is_from_start(b, p.root) &&
+        if (has_place(&p) && !is_compared(x, p.root) && b->insn[p.root].op == IR_get &&
+            b->insn[p.root].imm != 0 && x64_is_from_start(b, p.root) &&
             stays_near(x, p.root, (unsigned)b->insn[p.root].imm))
             note_root(x, p.root);
     }

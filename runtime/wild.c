@@ -108,7 +108,6 @@ void wild_worn(struct hart *h, uint64_t va)
 /* ---- What code takes for granted ----------------------------------------------------------- */
 
 /* gpa: IR_START_AT() of the block's, or of the instruction whose access is not for a window. */
-
 static void note_unfit(struct hart *h, struct block *b, uint64_t gpa)
 {
     uint8_t *n = &h->wild->unfit[(gpa >> 1 ^ gpa >> 9) % N_UNFIT];

@@ -11,26 +11,16 @@
  * Where that happens again and again the block is made anew, and asks where they are used. */
 #include "backend-x86_64/x64_int.h"
 
-static bool is_call(const struct ir_insn *in)
-{
-    return in->op == IR_call;
-}
-
 /* The floating-point registers whose values at the block's start are used as singles. */
 static uint32_t find_singles(const struct ir_block *b)
 {
-    uint32_t set = 0, singles = 0;
+    uint32_t singles = 0;
 
-    for (unsigned i = 0; i < b->n && !is_call(&b->insn[i]); i++) {
-        const struct ir_insn *in = &b->insn[i];
+    for (unsigned i = 0; i < b->n; i++) {
+        unsigned v = b->insn[i].a.n;
 
-        if (in->op == IR_setf)
-            set |= UINT32_C(1) << in->imm;
-        /* A getf behind the set has got what was set. */
-        if (in->op == IR_getf && !(set >> in->imm & 1))
-            for (unsigned k = i + 1; k < b->n; k++)
-                if (b->insn[k].op == IR_unbox32 && b->insn[k].a.n == i)
-                    singles |= UINT32_C(1) << in->imm;
+        if (b->insn[i].op == IR_unbox32 && b->insn[v].op == IR_getf && x64_is_from_start(b, v))
+            singles |= UINT32_C(1) << b->insn[v].imm;
     }
     return singles;
 }
@@ -52,25 +42,20 @@ void x64_box_start(struct x64_emitter *x)
 {
     const struct ir_block *b = x->b;
 
-    x->boxed = 0;
+    x->singles = 0;
     if (!x->touches_fp || b->virtual_time || ir_is_wild(b, IR_START_AT(b->gpa)))
         return;
-    x->boxed = find_singles(b);
-    if (!x->boxed)
+    x->singles = find_singles(b);
+    if (!x->singles)
         return;
-    x64_vmovapd_rrr(&x->c, 0, 0, value_of(x, (unsigned)__builtin_ctz(x->boxed)));
-    for (uint32_t left = x->boxed & (x->boxed - 1); left; left &= left - 1)
+    x64_vmovapd_rrr(&x->c, 0, 0, value_of(x, (unsigned)__builtin_ctz(x->singles)));
+    for (uint32_t left = x->singles & (x->singles - 1); left; left &= left - 1)
         x64_vandpd_rrr(&x->c, 0, 0, value_of(x, (unsigned)__builtin_ctz(left)));
     x64_vptest_rrm(&x->c, 0, 0, STATE_MEM(fp_box));
     x64_cold_plain(x, x64_jcc(&x->c, CC_AE), PLAIN_START);
 }
 
-void x64_box_get(struct x64_emitter *x, const struct ir_insn *in)
+bool x64_is_single(const struct x64_emitter *x, const struct ir_insn *in)
 {
-    x->val[x->i].boxed = x->boxed >> in->imm & 1;
-}
-
-void x64_box_set(struct x64_emitter *x, const struct ir_insn *in)
-{
-    x->boxed &= ~(UINT32_C(1) << in->imm);
+    return x->singles >> in->imm & 1 && x64_is_from_start(x->b, x->i);
 }

@@ -136,10 +136,7 @@ static void full_fence(struct x64_code *c)
 void x64_emit_call(struct x64_emitter *x, const struct ir_insn *in)
 {
     switch (in->op) {
-    case IR_call:
-        call(x, in);
-        x->boxed = 0; /* it may write registers */
-        break;
+    case IR_call: call(x, in); break;
     case IR_time: time_now(x); break;
     case IR_count: count(x, in); break;
     case IR_irq: irq(x, in); break;

@@ -340,12 +340,9 @@ static void registers(struct x64_emitter *x, const struct ir_insn *in)
     switch (in->op) {
     case IR_getf:
         (void)x64_def_xmm(x);
-        x64_box_get(x, in);
+        x->val[x->i].boxed = x64_is_single(x, in);
         break;
-    case IR_setf:
-        set_register(x, in);
-        x64_box_set(x, in);
-        break;
+    case IR_setf: set_register(x, in); break;
     case IR_f2i: {
         unsigned a = x64_fp_bits(x, in->a);
 
