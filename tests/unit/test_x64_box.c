@@ -3,23 +3,13 @@
  * then: tests/guest/bare/fp_box.S. */
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
-#include "backend-x86_64/x64.h"
 #include "dbt/opt/opt.h"
-#include "runtime/mmu_layout.h"
-#include "softmmu/mmu.h"
 #include "tests/lib/rv_machine.h"
-
-enum { CAP = 16384 };
-
-static const struct x64_mmu_layout layout = {
-    MMU_LAYOUT,
-};
+#include "tests/lib/x64_text.h"
 
 static bool start_is_wild;
 
@@ -31,54 +21,20 @@ static bool is_wild(void *arg, uint64_t gpa, uint32_t mode)
 }
 
 static const struct ir_advice advice = {.is_wild = is_wild};
-static struct x64_emitter *emitter;
-static struct ir_block block;
-static uint8_t code[CAP];
-static char *text;
 
 static int setup(void **state)
 {
-    (void)state;
-    emitter = x64_emitter_create(&layout, 16);
     start_is_wild = false;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    x64_emitter_destroy(emitter);
-    free(text);
-    text = NULL;
-    return 0;
-}
-
-/* Leaves the host code from offset `from` on in `text`. */
-static void disassemble(const struct x64_unit *u, uint32_t from)
-{
-    size_t len;
-
-    free(text);
-    FILE *f = open_memstream(&text, &len);
-
-    assert_non_null(f);
-    x64_disasm(f, code + from, u->size_bytes - from, NULL);
-    fclose(f);
+    return x64_text_begin(state);
 }
 
 static const struct x64_unit *emit(bool virtual_time, const char *ir)
 {
-    struct err e;
-
-    if (!ir_parse(&block, ir, &e))
-        fail_msg("%s", e.text);
+    parse(ir);
     block.advice = &advice;
     block.virtual_time = virtual_time;
-    if (!ir_verify(&block, &e))
-        fail_msg("%s", e.text);
-    const struct x64_unit *u = x64_emit(emitter, &block, code, CAP);
+    const struct x64_unit *u = emit_block();
 
-    assert_non_null(u);
     disassemble(u, 0);
     return u;
 }
@@ -216,7 +172,7 @@ static void a_block_that_is_left_often_is_made_anew(void **state)
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, x64_text_end)
     const struct CMUnitTest tests[] = {
         TEST(all_are_asked_at_once),
         TEST(where_they_are_used_if_that_fails_often),

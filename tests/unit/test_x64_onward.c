@@ -8,56 +8,22 @@
 
 #include <cmocka.h>
 
-#include "backend-x86_64/x64.h"
 #include "runtime/hart_int.h"
-#include "runtime/mmu_layout.h"
-#include "softmmu/mmu.h"
 #include "tests/lib/toy_isa.h"
+#include "tests/lib/x64_text.h"
 
 /* ---- What the back end says ---------------------------------------------------------------- */
-
-enum { CAP = 16384 };
-
-static const struct x64_mmu_layout layout = {
-    MMU_LAYOUT,
-};
-
-static struct x64_emitter *emitter;
-static uint8_t code[CAP];
-
-static int setup(void **state)
-{
-    (void)state;
-    emitter = x64_emitter_create(&layout, 16);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    x64_emitter_destroy(emitter);
-    return 0;
-}
 
 /* Of `like`: whatever is no text. */
 static const struct x64_unit *emit(const struct ir_block *like, const char *ir)
 {
-    static struct ir_block b;
-    struct err e;
-
-    if (!ir_parse(&b, ir, &e))
-        fail_msg("%s", e.text);
-    b.mode = like->mode;
-    b.window = like->window;
-    b.virtual_time = like->virtual_time;
-    b.cells = like->cells;
-    b.cold = like->cold;
-    if (!ir_verify(&b, &e))
-        fail_msg("%s", e.text);
-    const struct x64_unit *u = x64_emit(emitter, &b, code, CAP);
-
-    assert_non_null(u);
-    return u;
+    parse(ir);
+    block.mode = like->mode;
+    block.window = like->window;
+    block.virtual_time = like->virtual_time;
+    block.cells = like->cells;
+    block.cold = like->cold;
+    return emit_block();
 }
 
 static const struct ir_block plain;
@@ -296,7 +262,7 @@ static void floating_point_is_in_place_behind_the_look(void **state)
 
 int main(void)
 {
-#define EMITS(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define EMITS(f) cmocka_unit_test_setup_teardown(f, x64_text_begin, x64_text_end)
     const struct CMUnitTest tests[] = {
         EMITS(exits_that_go_on_in_the_page),
         EMITS(back_to_a_place_behind_the_start),

@@ -8,11 +8,7 @@
 
 #include <cmocka.h>
 
-#include "backend-x86_64/x64.h"
-#include "runtime/mmu_layout.h"
-#include "softmmu/mmu.h"
-
-enum { CAP = 16384 };
+#include "tests/lib/x64_text.h"
 
 static bool wild_access, wild_loop;
 
@@ -23,9 +19,6 @@ static bool is_wild(void *arg, uint64_t gpa, uint32_t mode)
     return gpa & 1 ? wild_loop : wild_access;
 }
 
-static const struct x64_mmu_layout layout = {
-    MMU_LAYOUT,
-};
 static const struct ir_advice advice = {.is_wild = is_wild};
 
 /* Which code: of which half, for which window. */
@@ -37,52 +30,22 @@ struct kind {
 static const struct kind lower = {false, false, IR_WINDOW_LOWER};
 static const struct kind upper = {true, false, IR_WINDOW_UPPER};
 
-static struct x64_emitter *emitter;
-static char *text;
-
 static int setup(void **state)
 {
-    (void)state;
-    emitter = x64_emitter_create(&layout, 16);
     wild_access = wild_loop = false;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    x64_emitter_destroy(emitter);
-    free(text);
-    text = NULL;
-    return 0;
+    return x64_text_begin(state);
 }
 
 /* Leaves the block's host code in `text`. */
 static void emit(const struct kind *k, const char *ir)
 {
-    static struct ir_block b;
-    static uint8_t code[CAP];
-    struct err e;
-    size_t len;
-
-    if (!ir_parse(&b, ir, &e))
-        fail_msg("%s", e.text);
-    b.mode = IR_MODE_WINDOW;
-    b.advice = &advice;
-    b.upper_half = k->upper_half;
-    b.virtual_time = k->virtual_time;
-    b.window = k->window;
-    if (!ir_verify(&b, &e))
-        fail_msg("%s", e.text);
-    const struct x64_unit *u = x64_emit(emitter, &b, code, CAP);
-
-    assert_non_null(u);
-    free(text);
-    FILE *f = open_memstream(&text, &len);
-
-    assert_non_null(f);
-    x64_disasm(f, code, u->size_bytes, NULL);
-    fclose(f);
+    parse(ir);
+    block.mode = IR_MODE_WINDOW;
+    block.advice = &advice;
+    block.upper_half = k->upper_half;
+    block.virtual_time = k->virtual_time;
+    block.window = k->window;
+    disassemble(emit_block(), 0);
 }
 
 /* Lines that have both words. */
@@ -413,7 +376,7 @@ static void what_may_not_come_to_one_looks_at_its_start(void **state)
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, x64_text_end)
     const struct CMUnitTest tests[] = {
         TEST(each_half_compares_with_its_own_bound),
         TEST(without_a_window_of_its_half_it_asks_the_tables),

@@ -2,18 +2,13 @@
 // Values"): blocks take it for granted that they hold singles, find at their start that they do not, and are made anew.
 // status: 0
 #include "bare.inc"
-#define FS 0x6000
+#include "fp.inc"
 #define ONE 0x3ff0000000000000
 #define ONE32 0xffffffff3f800000
 #define TWO32 0xffffffff40000000
 #define THREE32 0xffffffff40400000
-#define CANONICAL32 0xffffffff7fc00000
     .globl _start
 
-.macro bits n, f, value
-    fmv.x.d a0, \f
-    want \n, a0, \value
-.endm
 .macro put_bits f, value
     li t0, \value
     fmv.d.x \f, t0

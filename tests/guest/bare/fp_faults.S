@@ -2,16 +2,10 @@
 // the same block, a store into code, and a handler that uses them; canonical NaNs wherever bits show.
 // status: 0
 #include "bare.inc"
-#define FS 0x6000
+#include "fp.inc"
 #define MSTATUS_MPRV 0x20000
-#define CANONICAL 0x7ff8000000000000
-#define CANONICAL32 0xffffffff7fc00000
     .globl _start
 
-.macro bits n, f, value
-    fmv.x.d a0, \f
-    want \n, a0, \value
-.endm
 // Runs insn behind an operation that made a NaN which is not the canonical one, in fa0 and
 // fs11 and, in single precision, in fa1; fflags is 0 before.
 .macro behind_nans insn:vararg

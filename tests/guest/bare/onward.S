@@ -2,7 +2,7 @@
 // point is where the block behind them wants it, and an interrupt ends each circle of them.
 // status: 0
 #include "bare.inc"
-#define FS 0x6000
+#include "fp.inc"
 #define NX 1
     .globl _start
     .option norvc
