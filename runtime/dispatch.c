@@ -87,6 +87,7 @@ struct hart *hart_create(struct cpu_state *s, struct tcache *t, const struct har
     h->wild = wild_create();
     options.advice =
         (struct ir_advice){wild_is_noted, config->evaluate_first ? wild_is_hot : NULL, h->wild};
+    h->n = t->n_harts;
     h->mmu = mmu_create(s, t->phys, t->track, t->salts, config->mmu_guest);
     if (!h->mmu) {
         err_set(e, "the host has no memory for the soft MMU's tables");
@@ -106,9 +107,9 @@ struct hart *hart_create(struct cpu_state *s, struct tcache *t, const struct har
     x64_init_state(s, &t->stubs, &mmu_layout, helpers, n_helpers);
     if (t->config.engine == ENGINE_CHECK)
         h->check = check_create(h);
-    h->n = t->n_harts;
     stress_init(&h->stress, t->config.stress_seed, h->n);
     t->hart[t->n_harts++] = h;
+    proc_join(h);
     return h;
 }
 
@@ -120,6 +121,7 @@ void hart_destroy(struct hart *h)
         translator_destroy(h->translator);
     if (h->mmu)
         mmu_destroy(h->mmu);
+    fiber_destroy(&h->place.fiber);
     wild_destroy(h->wild);
     free(h);
 }
@@ -129,13 +131,15 @@ NOT_SANITIZED void hart_kick(struct hart *h, uint32_t bits)
 {
     atomic_fetch_or(hart_kick_word(h), bits);
     atomic_store(&h->s->limit, 0); /* as in state_pend() */
-    if (h->tc->config.turns)
+    if (h->tc->config.n_procs)
+        proc_kicked(h);
+    else if (h->tc->config.turns)
         turns_kicked(h);
     else if (atomic_load(&h->asleep))
         syscall(SYS_futex, hart_kick_word(h), FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
-void hart_sleep(struct hart *h, uint64_t timeout_ns)
+void sleep_outside(struct hart *h, uint64_t timeout_ns, enum proc_sleep kind)
 {
     struct timespec t = {.tv_sec = (time_t)(timeout_ns / 1000000000),
                          .tv_nsec = (long)(timeout_ns % 1000000000)};
@@ -143,6 +147,11 @@ void hart_sleep(struct hart *h, uint64_t timeout_ns)
     quiesce_leave(h);
     if (h->tc->config.turns) {
         turns_give(h, TURN_IDLE);
+        quiesce_enter(h);
+        return;
+    }
+    if (h->tc->config.n_procs) {
+        proc_sleep(h, timeout_ns, kind);
         quiesce_enter(h);
         return;
     }
@@ -155,6 +164,23 @@ void hart_sleep(struct hart *h, uint64_t timeout_ns)
                 timeout_ns == UINT64_MAX ? NULL : &t, NULL, 0);
     atomic_store(&h->asleep, false);
     quiesce_enter(h);
+}
+
+void hart_sleep(struct hart *h, uint64_t timeout_ns)
+{
+    sleep_outside(h, timeout_ns, SLEEP_ALARMED);
+}
+
+void hart_yield(struct hart *h)
+{
+    quiesce_leave(h);
+    proc_yield(h);
+    quiesce_enter(h);
+}
+
+bool hart_shares_processor(const struct hart *h)
+{
+    return h->tc->config.n_procs && proc_is_shared(h);
 }
 
 void hart_wrote(struct hart *h, uint64_t gpa, uint64_t len_bytes)
@@ -171,7 +197,8 @@ void hart_wrote(struct hart *h, uint64_t gpa, uint64_t len_bytes)
 static void wait_for_interrupt(struct hart *h)
 {
     const struct hart_events *ev = &h->config.events;
-    const uint32_t events = PENDING_EVENT | PENDING_TIME;
+    const uint32_t events =
+        PENDING_EVENT | PENDING_TIME | (h->tc->config.n_procs ? PENDING_YIELD : 0);
 
     for (;;) {
         uint32_t p = atomic_exchange(&h->s->pending, 0) | atomic_exchange(&h->kicks, 0);
@@ -232,8 +259,10 @@ static bool serve_pending(struct hart *h)
 
         /* Again: a kick that has just been taken may be that of somebody who waits for us, and
          * kicks once (quiesce.c). */
-        if (p & PENDING_YIELD)
+        if (p & PENDING_YIELD && h->tc->config.turns)
             turns_yield(h);
+        else if (p & PENDING_YIELD && ev->yield)
+            ev->yield(ev->arg);
         pass(h);
         if (h->salts_wrapped)
             begin_salts_anew(h);
@@ -402,6 +431,7 @@ void hart_run(struct hart *h)
     quiesce_leave(h);
     if (h->tc->config.turns)
         turns_give(h, TURN_OUT);
+    hart_set_running(NULL);
 }
 
 const struct hart_stats *hart_stats(const struct hart *h)

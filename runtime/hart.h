@@ -1,4 +1,5 @@
-/* A hart: a guest CPU on a host thread of its own, its MMU and its translator. The code that it
+/* A hart: a guest CPU, its MMU and its translator, on a host thread of its own or, where there are
+ * more of them than the host has processors, one that it shares (proc.h). The code that it
  * runs is the machine's (tcache.h). The loop knows no guest architecture: that is guest_ops.
  *
  *   pending work -> find the block at pc, or translate it -> run it -> why it left
@@ -25,6 +26,9 @@ struct hart_events {
     void (*wait)(void *arg);
     /* PENDING_REST was set: sleeps for a moment. NULL: nobody sets it. */
     void (*rest)(void *arg);
+    /* PENDING_YIELD was set where harts share processors: to call hart_yield(), now or at a better
+     * moment. NULL: there are none. */
+    void (*yield)(void *arg);
     void *arg;
 };
 
@@ -81,12 +85,20 @@ struct windows_stats hart_windows_stats(const struct hart *h);
  * from hart_sleep(). */
 void hart_kick(struct hart *h, uint32_t bits);
 
+/* The hart whose code, loop or events this thread is in; NULL: none. */
+const struct hart *hart_running(void);
+
 /* ---- The hart's thread; with turns, that of whoever has the turn, or before the first run -- */
 
 /* Turns: PENDING_TIME is set when icount is there, and ends a sleep; UINT64_MAX: never. */
 void hart_set_due(struct hart *h, uint64_t icount);
 
 /* ---- The hart's thread, from events.wait ------------------------------------------------ */
+
+/* Others that share its processor run, if there are any who can. From events.yield or .rest. */
+void hart_yield(struct hart *h);
+/* May one of them want to, soon? */
+bool hart_shares_processor(const struct hart *h);
 
 /* Sleeps until it is kicked or timeout_ns have passed; UINT64_MAX: no limit. May return
  * early. Harts that take turns have a clock of their own: there it is until hart_set_due(). */

@@ -5,6 +5,7 @@
 
 #include "dbt/base/tsan.h"
 #include "runtime/hart.h"
+#include "runtime/proc.h"
 #include "runtime/rewrite.h"
 #include "runtime/seen.h"
 #include "runtime/stress.h"
@@ -40,6 +41,7 @@ struct tcache {
     _Atomic unsigned n_wraps;      /* of the salts: each hart follows in quiesce_enter() */
 
     struct turns turns; /* config.turns */
+    struct proc *proc;  /* config.n_procs of them */
 };
 
 /* The pages that a hart reads to make a block. While they are here they count as code, so that
@@ -70,6 +72,7 @@ struct hart {
     _Atomic uint64_t word_value;
     _Atomic uint64_t passed; /* the epoch in which it came round its loop last; see quiesce.c */
     struct turn turn;        /* config.turns */
+    struct proc_place place; /* config.n_procs */
     bool salts_wrapped;
     unsigned n_wraps; /* of the salts, that it has followed */
     struct ir_env env;
@@ -103,6 +106,9 @@ void hart_make_stubs(struct tcache *t);
 /* Delivers a guest trap at s->pc. */
 void take_trap(struct hart *h, uint64_t cause, uint64_t tval);
 
+/* hart_sleep(). The kind matters where harts share a processor. */
+void sleep_outside(struct hart *h, uint64_t timeout_ns, enum proc_sleep kind);
+
 /* What a block's end leaves to do; its registers are in the state. */
 void block_left(struct hart *h, enum exit_reason reason);
 
@@ -117,6 +123,8 @@ void hart_drop_block(struct hart *h, struct block *b);
 
 /* ---- word_wait.c ---------------------------------------------------------------------- */
 
+/* Is h's word another than when it went to sleep? */
+bool word_has_changed(const struct hart *h);
 /* Wakes harts whose words have changed; for when there is one (word_waiters). */
 void word_wake(struct tcache *t);
 
@@ -135,3 +143,5 @@ void check_drop_later(struct check *c, struct block *b);
 
 /* Makes SIGSEGV in h's code go on in the slow path. Once a thread. */
 void host_signal_install(struct hart *h);
+/* The thread's hart is another one from now on, or none (NULL). */
+void hart_set_running(struct hart *h);

@@ -54,6 +54,16 @@ static void on_segv(int number, siginfo_t *info, void *context)
         raise(number); /* sent by somebody: it would not come again by itself */
 }
 
+void hart_set_running(struct hart *h)
+{
+    running = h;
+}
+
+const struct hart *hart_running(void)
+{
+    return running;
+}
+
 void host_signal_install(struct hart *h)
 {
     struct sigaction sa;

@@ -82,6 +82,12 @@ struct tcache *tcache_create(struct phys *phys, const struct tcache_config *conf
     t->config.n_harts = config->n_harts ? config->n_harts : 1;
     t->config.translate.one_hart = t->config.n_harts == 1;
     t->epoch = 1;
+    if (config->n_procs) {
+        CHECK(!config->turns && config->engine != ENGINE_CHECK &&
+              config->n_procs < config->n_harts);
+        t->proc = calloc(config->n_procs, sizeof *t->proc);
+        CHECK(t->proc && "memory for the processors");
+    }
     turns_init(t);
     CHECK((config->turns || config->engine != ENGINE_CHECK || t->config.n_harts == 1) &&
           "between two runs of a block no other hart stores");
@@ -125,6 +131,7 @@ void tcache_destroy(struct tcache *t)
     if (t->salts)
         salts_destroy(t->salts);
     turns_fini(t);
+    free(t->proc);
     pthread_mutex_destroy(&t->stop_lock);
     pthread_mutex_destroy(&t->lock);
     free(t);

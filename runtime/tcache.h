@@ -30,6 +30,9 @@ struct tcache_config {
      * repeats. */
     enum window_policy windows;
     unsigned n_harts; /* at most MAX_HARTS; 0: one */
+    /* proc.h: so many host threads, fewer than harts, each of which runs several in turn. 0: each
+     * hart has its own thread. ENGINE_JIT or INTERP, without `turns`. */
+    unsigned n_procs;
     /* One hart runs at a time (turns.h), and icount is the clock of all: translate.virtual_time.
      * Several harts in ENGINE_CHECK must take turns. */
     bool turns;

@@ -17,7 +17,7 @@
 
 enum { IS_LARGE = 1 }; /* in hart.word, beside the address: of 8 bytes, not 4 */
 
-static bool has_changed(const struct hart *h)
+bool word_has_changed(const struct hart *h)
 {
     uintptr_t word = atomic_load(&h->word);
     uint64_t value = atomic_load(&h->word_value);
@@ -35,7 +35,7 @@ void word_wake(struct tcache *t)
     for (uint64_t left = atomic_load(&t->word_waiters); left; left &= left - 1) {
         unsigned k = (unsigned)__builtin_ctzll(left);
 
-        if (has_changed(t->hart[k]) && atomic_fetch_and(&t->word_waiters, ~bit(k)) & bit(k))
+        if (word_has_changed(t->hart[k]) && atomic_fetch_and(&t->word_waiters, ~bit(k)) & bit(k))
             hart_kick(t->hart[k], PENDING_LEAVE);
     }
 }
@@ -48,16 +48,16 @@ bool hart_sleep_on_word(struct hart *h, const void *word, unsigned size, uint64_
     atomic_store(&h->word, (uintptr_t)word | (size == 8 ? IS_LARGE : 0));
     atomic_store(&h->word_value, value);
     atomic_fetch_or(&t->word_waiters, bit(h->n));
-    if (!has_changed(h)) {
+    if (!word_has_changed(h)) {
         h->stats.word_sleeps++;
-        hart_sleep(h, timeout_ns);
+        sleep_outside(h, timeout_ns, SLEEP_ON_WORD);
     }
     atomic_fetch_and(&t->word_waiters, ~bit(h->n));
-    return has_changed(h);
+    return word_has_changed(h);
 }
 
 void hart_sleep_in_wfi(struct hart *h, uint64_t timeout_ns)
 {
     h->stats.wfi_sleeps++;
-    hart_sleep(h, timeout_ns);
+    sleep_outside(h, timeout_ns, SLEEP_TIMED);
 }

@@ -199,12 +199,15 @@ part_smp()
     one litmus-model 60 tests/litmus/model.py
     one litmus-random 60 tests/litmus/model.py --random 2000 1
     many litmus 300 tests/litmus/run.py --rounds 5000 --limit 150
+    many litmus-threads 300 tests/litmus/run.py --rounds 2000 --harts 4 --limit 150 --hart-threads each
     many litmus-planted 600 tests/litmus/run.py --planted --harts 2 --modes builtin --rounds 20000
     many litmus-strict 120 tests/litmus/run.py --strict --tests lrsc --rounds 5000
     many litmus-strict-planted 120 tests/litmus/run.py --planted --strict --tests lrsc --harts 2 --modes builtin
     many spin 60 tests/guest/spin.sh
     many torture 300 tests/guest/torture.py --seconds 60
     many smp-boots 300 tests/guest/smp-boots
+    many smp-boots-threads 300 tests/guest/smp-boots --harts 4 --hart-threads each
+    many smp-boots-one 300 tests/guest/smp-boots --harts 2,4 --firmware builtin --hart-threads 1
     many smp-boots-strict 300 tests/guest/smp-boots --harts 2,4 --lrsc=strict
     many smp-boots-cache 300 tests/guest/smp-boots --harts 2 --firmware builtin --stress cache,seed=1
     many litmus-cache 300 tests/litmus/run.py --rounds 300 --harts 2 --limit 150 --stress cache,seed=2

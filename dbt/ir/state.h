@@ -39,7 +39,7 @@ enum {
     PENDING_WAIT = 4,   /* the guest waits for an interrupt (WFI) */
     PENDING_LEAVE = 8,  /* the running block was dropped, or its assumptions are void */
     PENDING_TIME = 16,  /* --time=virtual: icount has reached icount_deadline */
-    PENDING_YIELD = 32, /* --time=virtual: the guest waits for what another hart is to do */
+    PENDING_YIELD = 32, /* another hart that shares the turn, or the processor, may run */
     PENDING_REST = 64,  /* it spins for that: let it sleep a moment */
 };
 

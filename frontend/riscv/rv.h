@@ -64,8 +64,11 @@ struct rv_hart {
     uint8_t frm;      /* as written, 0..7; s.fp_rm follows when it is valid. fflags: s.mxcsr */
     bool builtin_sbi; /* ecalls from S are the host's to answer */
     uint32_t n_pauses;
+    bool has_paused;    /* it waits for others, as pause and wrs say: the machine takes it back */
+    bool yield_in_user; /* PENDING_YIELD is to be set when it enters U mode */
 
     /* Handed in by the machine. */
+    bool yields;       /* pause and wrs set PENDING_YIELD from time to time */
     bool virtual_time; /* s.icount is what mcycle and minstret count */
     bool traps_seen;   /* every trap comes by guest_ops.trap, for one who looks there */
     uint64_t (*now_ticks)(void *arg);

@@ -373,6 +373,22 @@ static bool set_stress(struct options *o, const char *value, struct err *e)
     }
 }
 
+static bool set_hart_threads(struct options *o, const char *value, struct err *e)
+{
+    uint64_t n;
+
+    if (option_is(value, "auto"))
+        o->hart_threads = 0;
+    else if (option_is(value, "each"))
+        o->hart_threads = MAX_HARTS;
+    else if (option_number(value, &n) && n > 0 && n <= MAX_HARTS)
+        o->hart_threads = (unsigned)n;
+    else
+        return err_set(e, "--hart-threads %s: use auto, each or a number from 1 to %d", value,
+                       MAX_HARTS);
+    return true;
+}
+
 static bool set_max_insns(struct options *o, const char *value, struct err *e)
 {
     if (option_number(value, &o->max_insns) && o->max_insns > 0)

@@ -51,9 +51,10 @@ struct options {
     enum tier tier;
     enum window_policy windows;
     bool huge_pages;
-    const char *opt_list; /* NULL: the default */
-    uint64_t cache_size;  /* bytes */
-    uint32_t stress;      /* enum cli_stress */
+    unsigned hart_threads; /* 0: as many as the host has processors */
+    const char *opt_list;  /* NULL: the default */
+    uint64_t cache_size;   /* bytes */
+    uint32_t stress;       /* enum cli_stress */
     uint64_t stress_seed;
     bool virtual_time;
     bool strict_lrsc;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "dbt/base/bits.h"
+#include "runtime/proc.h"
 #include "runtime/system/machine_int.h"
 #include "runtime/system/memmap.h"
 #include "runtime/system/signature.h"
@@ -18,7 +19,7 @@
 struct machine_hart *machine_self(struct machine *m)
 {
     for (unsigned i = 0; i < m->n_harts; i++)
-        if (pthread_equal(pthread_self(), m->hart[i].thread))
+        if (hart_running() && hart_running() == m->hart[i].hart)
             return &m->hart[i];
     return NULL;
 }
@@ -112,9 +113,20 @@ static unsigned count_processors(void)
     return sched_getaffinity(0, sizeof set, &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
 }
 
+/* In check mode and virtual time harts take turns as it is. */
+static unsigned count_procs(const struct machine *m)
+{
+    unsigned n = m->run.hart_threads ? m->run.hart_threads : m->n_processors;
+
+    return m->run.engine == ENGINE_CHECK || m->run.virtual_time || n >= m->cfg.n_harts ? 0 : n;
+}
+
 static bool create_harts(struct machine *m, struct err *e)
 {
     size_t len = align_up(m->cfg.n_harts * sizeof *m->hart, 64);
+    m->n_processors = count_processors();
+    m->n_procs = count_procs(m);
+
     const struct tcache_config shared = {.engine = m->run.engine,
                                          .translate = m->run.translate,
                                          .cache_bytes = m->run.cache_bytes,
@@ -122,6 +134,7 @@ static bool create_harts(struct machine *m, struct err *e)
                                          .stress_seed = m->run.stress_seed,
                                          .windows = m->run.windows,
                                          .n_harts = m->cfg.n_harts,
+                                         .n_procs = m->n_procs,
                                          .turns = m->run.virtual_time,
                                          .max_insns = m->run.max_insns};
 
@@ -129,7 +142,6 @@ static bool create_harts(struct machine *m, struct err *e)
     m->tcache = tcache_create(&m->phys, &shared, e);
     if (!m->tcache)
         return false;
-    m->n_processors = count_processors();
     m->cluster = rv_cluster_create(m->cfg.n_harts);
     m->hart = aligned_alloc(64, len);
     CHECK(m->hart && "memory for the harts");
@@ -190,15 +202,25 @@ void machine_destroy(struct machine *m)
 
 /* ---- The harts' threads ---------------------------------------------------------------------- */
 
+static void run_hart(void *arg)
+{
+    struct machine_hart *h = arg;
+
+    if (h->m->n_procs)
+        hart_begin_slice(h);
+    hart_run(h->hart);
+    rv_away(&h->cpu);
+}
+
 /* On the hart's thread: all that can go wrong, then says that it is ready, or why not. */
 static bool prepare(struct machine_hart *h)
 {
     struct machine *m = h->m;
     bool ok;
 
-    h->thread = pthread_self();
     h->tid = (pid_t)syscall(SYS_gettid);
-    ok = m->run.virtual_time || hart_timers_start(h, &h->why);
+    ok = (m->run.virtual_time || hart_timers_start(h, &h->why)) &&
+         (!m->n_procs || proc_prepare(h->hart, run_hart, h, &h->why));
     if (ok)
         hart_place(h);
     rv_back(&h->cpu); /* before any of them runs: who is here does not depend on the threads */
@@ -210,10 +232,24 @@ static bool prepare(struct machine_hart *h)
     return ok;
 }
 
-static void run_hart(struct machine_hart *h)
+static unsigned n_threads(const struct machine *m)
 {
-    hart_run(h->hart);
-    rv_away(&h->cpu);
+    return m->n_procs ? m->n_procs : m->n_harts;
+}
+
+/* The thread of hart h, with those that share it. */
+static void prepare_harts(struct machine_hart *h)
+{
+    for (unsigned i = h->index; i < h->m->n_harts; i += n_threads(h->m))
+        prepare(&h->m->hart[i]);
+}
+
+static void run_harts(struct machine_hart *h)
+{
+    if (h->m->n_procs)
+        proc_run(h->m->tcache, h->index);
+    else
+        run_hart(h);
 }
 
 /* Signals that are the process's go to the main thread. */
@@ -239,14 +275,14 @@ static void *hart_main(void *arg)
     bool go;
 
     keep_own_signals();
-    prepare(h);
+    prepare_harts(h);
     pthread_mutex_lock(&g->lock);
     while (g->state == GATE_CLOSED)
         pthread_cond_wait(&g->changed, &g->lock);
     go = g->state == GATE_OPEN;
     pthread_mutex_unlock(&g->lock);
     if (go)
-        run_hart(h);
+        run_harts(h);
     return NULL;
 }
 
@@ -270,7 +306,7 @@ static bool make_threads(struct machine *m, struct err *e)
 {
     unsigned n = 1;
 
-    for (; n < m->n_harts; n++) {
+    for (; n < n_threads(m); n++) {
         struct machine_hart *h = &m->hart[n];
         int error = pthread_create(&h->thread_made, NULL, hart_main, h);
 
@@ -278,14 +314,14 @@ static bool make_threads(struct machine *m, struct err *e)
             return err_set(e, "the host gives no thread for hart %u: %s", n, strerror(error));
         h->has_thread = true;
     }
-    prepare(&m->hart[0]);
+    prepare_harts(&m->hart[0]);
     pthread_mutex_lock(&m->gate.lock);
-    while (m->gate.n_ready < n)
+    while (m->gate.n_ready < m->n_harts)
         pthread_cond_wait(&m->gate.changed, &m->gate.lock);
     bool ok = !m->gate.failed;
 
     pthread_mutex_unlock(&m->gate.lock);
-    for (unsigned i = 0; !ok && i < n; i++)
+    for (unsigned i = 0; !ok && i < m->n_harts; i++)
         if (m->hart[i].why.text[0])
             *e = m->hart[i].why;
     return ok;
@@ -326,7 +362,7 @@ bool machine_run(struct machine *m, struct machine_end *end, struct err *e)
         tcache_muster(m->tcache);
     set_gate(m, ok);
     if (ok)
-        run_hart(&m->hart[0]);
+        run_harts(&m->hart[0]);
     join_harts(m);
     if (!ok)
         return false;

@@ -26,7 +26,7 @@ void hart_set_mip(void *hart, unsigned n, bool level)
         atomic_fetch_or(&h->line_level, UINT64_C(1) << n);
     else
         atomic_fetch_and(&h->line_level, ~(UINT64_C(1) << n));
-    if (h->m->run.engine != ENGINE_CHECK && pthread_equal(pthread_self(), h->thread))
+    if (h->m->run.engine != ENGINE_CHECK && hart_running() == h->hart)
         apply_lines(h);
     else if (h->hart)
         hart_kick(h->hart, PENDING_EVENT);
@@ -131,7 +131,11 @@ static struct hart_config make_config(struct machine_hart *h)
         .guest = &rv_guest_ops,
         .time = machine_ir_time,
         .mmu_guest = &rv_mmu_guest,
-        .events = {.poll = poll_events, .wait = hart_wait, .rest = hart_rest, .arg = h},
+        .events = {.poll = poll_events,
+                   .wait = hart_wait,
+                   .rest = hart_rest,
+                   .yield = h->m->n_procs ? hart_give_way : NULL,
+                   .arg = h},
         .no_links = run->no_links,
         .evaluate_first = run->evaluate_first,
         .stress_irq = run->stress_irq,
@@ -143,13 +147,13 @@ bool hart_init(struct machine_hart *h, struct machine *m, unsigned index, struct
 {
     h->m = m;
     h->index = index;
-    h->thread = pthread_self(); /* until it has its own: lines are set before */
     hart_timers_init(h);
     h->cpu.hartid = index;
     h->cpu.model = m->plan.announced;
     h->cpu.now_ticks = now_ticks;
     h->cpu.now_arg = h;
     h->cpu.virtual_time = m->run.virtual_time;
+    h->cpu.yields = m->n_procs > 0;
     h->cpu.set_timer = set_supervisor_timer;
     if (m->cfg.n_harts > 1 && m->run.engine != ENGINE_CHECK && !m->run.virtual_time)
         h->cpu.spins = hart_spins;

@@ -19,22 +19,21 @@ struct machine_monitor {
     unsigned hart;          /* the one that is shown: `cpu N` */
 };
 
-/* What a hart waits for: its CLINT timer and its supervisor timer (Sstc, SBI). The others are hart
- * 0's alone: the RTC's alarm, HTIF's poll. */
-enum { TIMER_CLINT, TIMER_STIME, TIMER_RTC, TIMER_HTIF, N_TIMERS };
+/* What a hart waits for: its CLINT timer, its supervisor timer (Sstc, SBI), and the end of its
+ * slice (machine_slice.c). The others are hart 0's alone: the RTC's alarm, HTIF's poll. */
+enum { TIMER_CLINT, TIMER_STIME, TIMER_SLICE, TIMER_RTC, TIMER_HTIF, N_TIMERS };
 enum { NS_PER_TICK = 100, HTIF_TICKS = 10000 };
 
-/* One hart: a guest CPU, its thread, and the host's timer that wakes it. Hart 0 is the main
- * thread's, and does what is the machine's own: host threads that have something for a device to do
- * wake it, and it is the monitor's. */
+/* One hart: a guest CPU, its thread (which it may share), and the host's timer that wakes it. Hart
+ * 0 is the main thread's, and does what is the machine's own: host threads that have something for
+ * a device to do wake it, and it is the monitor's. */
 struct machine_hart {
     struct rv_hart cpu; /* first: the guest's callbacks get its address */
     struct machine *m;
     unsigned index;
     struct hart *hart;
     /* Set by the thread itself, before the gate opens. */
-    pthread_t thread;
-    pid_t tid;
+    pid_t tid;             /* of its thread */
     pthread_t thread_made; /* the main thread's fields: the thread to be joined, if has_thread */
     bool has_thread;
     struct err why; /* it could not begin */
@@ -57,6 +56,7 @@ struct machine_hart {
      * often. */
     uint64_t spins_since, spun_at;
     unsigned n_spins;
+    uint64_t kept_since; /* machine_slice.c */
     enum rv_spin spins_for;
 };
 
@@ -75,6 +75,7 @@ struct machine {
     struct machine_hart *hart; /* n_harts of them */
     unsigned n_harts;
     unsigned n_processors; /* of the host's, for this process */
+    unsigned n_procs;      /* host threads that harts share; 0: each has its own */
     struct rv_cluster *cluster;
     struct tcache *tcache;
     struct phys phys;
@@ -126,6 +127,15 @@ void hart_wait(void *arg);
 /* The hart's thread, rv_hart.spins and events.rest. */
 void hart_spins(void *arg, enum rv_spin what);
 void hart_rest(void *arg);
+
+/* ---- machine_slice.c ----------------------------------------------------------------------- */
+
+/* The hart's thread: it has come to run. */
+void hart_begin_slice(struct machine_hart *h);
+/* It sleeps. */
+void hart_end_slice(struct machine_hart *h);
+/* events.yield. */
+void hart_give_way(void *arg);
 
 /* ---- machine_hart.c ------------------------------------------------------------------------ */
 

@@ -62,12 +62,13 @@ static uint64_t icount_at(const struct machine_hart *h, uint64_t at)
 
 /* ---- Deadlines ------------------------------------------------------------------------------- */
 
-static uint64_t earliest_locked(const struct machine_hart *h)
+/* but: a timer that does not count. */
+static uint64_t earliest_locked(const struct machine_hart *h, unsigned but)
 {
     uint64_t least = UINT64_MAX;
 
     for (unsigned k = 0; k < N_TIMERS; k++)
-        if (h->deadline[k] < least)
+        if (k != but && h->deadline[k] < least)
             least = h->deadline[k];
     return least;
 }
@@ -77,7 +78,7 @@ static uint64_t earliest_locked(const struct machine_hart *h)
  * what kernels do at each tick, costs nothing. */
 static void arm_host_locked(struct machine_hart *h)
 {
-    uint64_t at = earliest_locked(h);
+    uint64_t at = earliest_locked(h, N_TIMERS);
 
     if (h->m->run.virtual_time) {
         hart_set_due(h->hart, icount_at(h, at));
@@ -144,6 +145,7 @@ static void timer_due(struct machine_hart *h, unsigned timer)
     switch (timer) {
     case TIMER_CLINT: board_timer(&m->board, BOARD_TIMER_HART + h->index); break;
     case TIMER_STIME: rv_timer_tick(&h->cpu); break;
+    case TIMER_SLICE: state_pend(&h->cpu.s, PENDING_YIELD); break;
     case TIMER_RTC: board_timer(&m->board, BOARD_TIMER_RTC); break;
     case TIMER_HTIF:
         board_poll_htif(&m->board);
@@ -186,11 +188,13 @@ static void sleep_until(struct machine_hart *h, uint64_t at)
 
     if (ns == 0)
         return;
+    hart_end_slice(h);
     rv_away(&h->cpu);
     for (unsigned k = 0; k < SPINS && rv_is_fencing(&h->cpu); k++)
         _mm_pause();
     hart_sleep(h->hart, ns);
     rv_back(&h->cpu);
+    hart_begin_slice(h);
 }
 
 void hart_wait(void *arg)
@@ -198,7 +202,7 @@ void hart_wait(void *arg)
     struct machine_hart *h = arg;
 
     pthread_mutex_lock(&h->timers_lock);
-    uint64_t at = earliest_locked(h);
+    uint64_t at = earliest_locked(h, TIMER_SLICE); /* who sleeps has none */
     pthread_mutex_unlock(&h->timers_lock);
 
     if (h->m->run.virtual_time) {
@@ -220,12 +224,20 @@ void hart_wait(void *arg)
  * each hart he runs, and spinning for a moment is sooner over than sleep, but not all waits are
  * that short: Linux waits for milliseconds when it asks something of all processors and one of them
  * measures. */
-enum { SPINS_CROWDED = 4, SPINS_ALONE = 32, REST_NS = 200000, SPIN_GAP_TICKS = 100 };
+enum {
+    SPINS_SHARED = 1,
+    SPINS_CROWDED = 4,
+    SPINS_ALONE = 32,
+    REST_NS = 200000,
+    SPIN_GAP_TICKS = 100
+};
 enum { WFI_REST_TICKS_MAX = 1000000 };
 
-static bool is_crowded(const struct machine *m)
+static unsigned spins_until_rest(const struct machine *m)
 {
-    return m->cfg.n_harts > m->n_processors;
+    if (m->n_procs)
+        return SPINS_SHARED;
+    return m->cfg.n_harts > m->n_processors ? SPINS_CROWDED : SPINS_ALONE;
 }
 
 void hart_spins(void *arg, enum rv_spin what)
@@ -238,7 +250,7 @@ void hart_spins(void *arg, enum rv_spin what)
         h->spins_since = now;
     }
     h->spins_for = what;
-    if (++h->n_spins >= (is_crowded(h->m) ? SPINS_CROWDED : SPINS_ALONE))
+    if (++h->n_spins >= spins_until_rest(h->m))
         hart_kick(h->hart, PENDING_REST);
     h->spun_at = now;
 }
@@ -260,11 +272,13 @@ static void rest_in_wfi(struct machine_hart *h)
     hart_sleep_in_wfi(h->hart,
                       NS_PER_TICK * (waited < WFI_REST_TICKS_MAX ? waited : WFI_REST_TICKS_MAX));
     rv_back(&h->cpu);
+    hart_begin_slice(h);
 }
 
 static void rest_on_word(struct machine_hart *h)
 {
     struct mmu_reservation r = mmu_get_reservation(h->cpu.s.mmu);
+    const uint64_t n_sleeps = hart_stats(h->hart)->word_sleeps;
 
     if (!r.reserved || !phys_is_ram(&h->m->phys, r.gpa, r.size))
         return;
@@ -272,6 +286,8 @@ static void rest_on_word(struct machine_hart *h)
     if (hart_sleep_on_word(h->hart, phys_ptr(&h->m->phys, r.gpa), r.size, r.value, REST_NS))
         h->n_spins = 0; /* the next wait is another one, and may be short */
     rv_back(&h->cpu);
+    if (hart_stats(h->hart)->word_sleeps != n_sleeps) /* else nobody else has run */
+        hart_begin_slice(h);
 }
 
 void hart_rest(void *arg)

@@ -461,6 +461,7 @@ struct toy_hart *toy_create(const struct toy_config *config)
         .cache_segments = config->cache_segments ? config->cache_segments : 8,
         .stress_seed = config->stress_seed,
         .n_harts = config->n_harts,
+        .n_procs = config->n_procs,
         .turns = config->turns,
         .max_insns = config->limit,
     };

@@ -110,6 +110,15 @@ static void the_translator(void **state)
     assert_int_equal(cli_o.stress, STRESS_REGS | STRESS_IRQ);
     assert_int_equal(cli_o.stress_seed, 7);
     bad("x --engine turbo", "jit, interp or check");
+    bad("x --hart-threads 0", "auto, each or a number");
+    bad("x --hart-threads 65", "from 1 to 64");
+    bad("x --hart-threads all", "auto, each or a number");
+    good("x --hart-threads=each");
+    assert_int_equal(cli_o.hart_threads, 64);
+    good("x --hart-threads 3");
+    assert_int_equal(cli_o.hart_threads, 3);
+    good("x --hart-threads 3 --hart-threads auto");
+    assert_int_equal(cli_o.hart_threads, 0);
     bad("x --huge-pages on", "auto or off");
     good("x --huge-pages=off");
     assert_false(cli_o.huge_pages);

@@ -723,10 +723,48 @@ static void who_spins_says_so_in_virtual_time(void **state)
     destroy(w);
 }
 
+/* Harts that share a host thread: who pauses gives way, and says that it did. */
+static void who_spins_says_so_where_threads_are_shared(void **state)
+{
+    struct world *w = create(2);
+    struct rv_hart *h = w->member[0].h;
+
+    (void)state;
+    assert_false(yields(h, 10));
+    h->has_paused = false;
+    h->yields = true;
+    assert_true(yields(h, 100));
+    assert_true(h->has_paused);
+    destroy(w);
+}
+
+/* Who was asked to give way while it held the kernel's locks does so behind them. */
+static void who_is_asked_gives_way_in_user_mode(void **state)
+{
+    struct world *w = create(1);
+    struct rv_hart *h = w->member[0].h;
+
+    (void)state;
+    for (unsigned asked = 0; asked < 2; asked++) {
+        for (unsigned to_user = 0; to_user < 2; to_user++) {
+            h->yield_in_user = asked;
+            h->priv = RV_S;
+            h->mstatus = to_user ? 0 : RV_STATUS_SPP;
+            atomic_store(&h->s.pending, 0);
+            rv_sret(h);
+            assert_int_equal(h->priv, to_user ? RV_U : RV_S);
+            assert_int_equal((atomic_load(&h->s.pending) & PENDING_YIELD) != 0, asked && to_user);
+        }
+    }
+    destroy(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_spins_says_so_in_virtual_time),
+        cmocka_unit_test(who_spins_says_so_where_threads_are_shared),
+        cmocka_unit_test(who_is_asked_gives_way_in_user_mode),
         cmocka_unit_test(a_hart_is_started),
         cmocka_unit_test(a_hart_stops),
         cmocka_unit_test(a_suspended_hart_goes_on_where_it_was),

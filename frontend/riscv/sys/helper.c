@@ -60,11 +60,12 @@ static bool has_spun(struct rv_hart *h)
     return rv_n_harts(h) > 1 && ++h->n_pauses % PAUSES == 0;
 }
 
-/* With more harts than host cores the other may be waiting for this one's core: the host is asked
- * to let somebody else run. In virtual time only one runs. */
+/* With more harts than host cores the other may be waiting for this one's core: where harts share
+ * processors, or in virtual time, it gives way; else the host is asked to let somebody else run. */
 static void let_others_run(struct rv_hart *h)
 {
-    if (h->virtual_time)
+    h->has_paused = true;
+    if (h->virtual_time || h->yields)
         state_pend(&h->s, PENDING_YIELD);
     else
         sched_yield();

@@ -178,6 +178,8 @@ static void set_priv(struct rv_hart *h, enum rv_priv priv)
     if (priv != RV_M)
         h->mstatus &= ~RV_STATUS_MPRV;
     rv_sync(h);
+    if (priv == RV_U && h->yield_in_user)
+        state_pend(&h->s, PENDING_YIELD);
 }
 
 uint64_t rv_mret(struct rv_hart *h)

@@ -1,0 +1,232 @@
+#define _GNU_SOURCE
+#include "runtime/proc.h"
+
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "runtime/hart_int.h"
+
+enum { NS = 1000000000 };
+
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * NS + (uint64_t)t.tv_nsec;
+}
+
+NOT_SANITIZED static struct proc *proc_of(struct hart *h)
+{
+    return &h->tc->proc[h->n % h->tc->config.n_procs];
+}
+
+static bool is_kicked(struct hart *h)
+{
+    return (atomic_load(&h->s->pending) & ~(uint32_t)PENDING_WAIT) != 0;
+}
+
+/* *now: the clock, 0 until somebody asks for it. */
+static bool can_run(struct hart *h, uint64_t *now)
+{
+    const struct proc_place *place = &h->place;
+
+    if (place->state != PROC_ASLEEP)
+        return place->state == PROC_READY;
+    if (is_kicked(h) || (place->kind == SLEEP_ON_WORD && word_has_changed(h)))
+        return true;
+    if (place->until == UINT64_MAX)
+        return false;
+    if (!*now)
+        *now = now_ns();
+    return place->until <= *now;
+}
+
+void proc_join(struct hart *h)
+{
+    struct tcache *t = h->tc;
+    struct hart *before = h;
+
+    if (!t->config.n_procs)
+        return;
+    if (h->n >= t->config.n_procs) {
+        before = t->hart[h->n - t->config.n_procs];
+        h->place.next = before->place.next;
+    }
+    before->place.next = h;
+}
+
+/* ---- Choosing ---------------------------------------------------------------------------------
+ */
+
+struct choice {
+    struct hart *next; /* NULL: nobody can run */
+    bool any;          /* somebody will */
+    uint64_t until;    /* the first of the sleepers' times; UINT64_MAX: none */
+    uint64_t now;
+};
+
+/* In turn, so that all come to run: the first behind `last`, itself at the end. */
+static struct choice choose(struct hart *last)
+{
+    struct choice c = {.until = UINT64_MAX};
+    struct hart *h = last;
+
+    do {
+        h = h->place.next;
+        c.any |= h->place.state != PROC_OUT;
+        if (can_run(h, &c.now))
+            c.next = h;
+        else if (h->place.state == PROC_ASLEEP && h->place.until < c.until)
+            c.until = h->place.until;
+    } while (!c.next && h != last);
+    return c;
+}
+
+static bool is_any_kicked(struct hart *one)
+{
+    struct hart *h = one;
+
+    do {
+        if (h->place.state == PROC_ASLEEP && is_kicked(h))
+            return true;
+        h = h->place.next;
+    } while (h != one);
+    return false;
+}
+
+/* Until somebody is kicked, or the choice's time. Who kicks stores that first, then looks whether
+ * we idle; we say that we idle, then look who is kicked. A call between changes `wake`. */
+static void idle(struct proc *p, struct hart *one, struct choice *c)
+{
+    struct timespec t;
+    uint64_t ns = UINT64_MAX;
+    uint32_t seen = atomic_load(&p->wake);
+
+    if (c->until != UINT64_MAX) {
+        c->now = c->now ? c->now : now_ns();
+        ns = c->until > c->now ? c->until - c->now : 0;
+    }
+    t = (struct timespec){.tv_sec = (time_t)(ns / NS), .tv_nsec = (long)(ns % NS)};
+    atomic_store(&p->idle, true);
+    if (!is_any_kicked(one)) {
+        p->n_idle++;
+        syscall(SYS_futex, &p->wake, FUTEX_WAIT_PRIVATE, seen, ns == UINT64_MAX ? NULL : &t, NULL,
+                0);
+    }
+    atomic_store(&p->idle, false);
+}
+
+/* Who is to run now; NULL: all have returned. */
+static struct hart *wait_for_next(struct proc *p, struct hart *last)
+{
+    for (;;) {
+        struct choice c = choose(last);
+
+        if (c.next || !c.any)
+            return c.next;
+        idle(p, last, &c);
+    }
+}
+
+/* ---- Changing
+ * ------------------------------------------------------------------------------------ */
+
+static void make_current(struct proc *p, struct hart *h)
+{
+    h->place.state = PROC_READY;
+    atomic_store(&h->asleep, false);
+    atomic_store(&p->current, h);
+    hart_set_running(h);
+    mmu_load_gs(h->s);
+}
+
+/* h is not to run for now. */
+static void give(struct hart *h)
+{
+    struct proc *p = proc_of(h);
+    struct hart *next = wait_for_next(p, h);
+
+    if (next == h) {
+        atomic_store(&h->asleep, false);
+        h->place.state = PROC_READY;
+        return;
+    }
+    p->n_switches++;
+    if (next)
+        make_current(p, next);
+    fiber_switch(&h->place.fiber, next ? &next->place.fiber : &p->thread);
+}
+
+static void run_body(void *arg)
+{
+    struct hart *h = arg;
+
+    h->place.body(h->place.arg);
+    h->place.state = PROC_OUT;
+    give(h);
+}
+
+bool proc_prepare(struct hart *h, void (*body)(void *arg), void *arg, struct err *e)
+{
+    h->place.body = body;
+    h->place.arg = arg;
+    h->place.state = PROC_READY;
+    return fiber_create(&h->place.fiber, run_body, h, e);
+}
+
+void proc_run(struct tcache *t, unsigned k)
+{
+    struct proc *p = &t->proc[k];
+    struct hart *first = t->hart[k];
+
+    fiber_of_thread(&p->thread);
+    make_current(p, first);
+    fiber_switch(&p->thread, &first->place.fiber);
+    hart_set_running(NULL);
+}
+
+void proc_sleep(struct hart *h, uint64_t timeout_ns, enum proc_sleep kind)
+{
+    uint64_t now = timeout_ns == UINT64_MAX ? 0 : now_ns();
+
+    h->place.until = timeout_ns < UINT64_MAX - now ? now + timeout_ns : UINT64_MAX;
+    h->place.kind = kind;
+    h->place.state = PROC_ASLEEP;
+    atomic_store(&h->asleep, true);
+    give(h);
+}
+
+void proc_yield(struct hart *h)
+{
+    give(h);
+}
+
+bool proc_is_shared(const struct hart *h)
+{
+    for (struct hart *o = h->place.next; o != h; o = o->place.next)
+        if (o->place.state == PROC_READY ||
+            (o->place.state == PROC_ASLEEP && (o->place.kind != SLEEP_ALARMED || is_kicked(o))))
+            return true;
+    return false;
+}
+
+/* It may see a hart as the current one that has just given way: that one yields once too often, and
+ * who is woken waits until the slice of the next one is over. */
+NOT_SANITIZED void proc_kicked(struct hart *h)
+{
+    struct proc *p = proc_of(h);
+    struct hart *now = atomic_load(&p->current);
+
+    if (!atomic_load(&h->asleep))
+        return;
+    atomic_fetch_add(&p->wake, 1);
+    if (atomic_load(&p->idle)) {
+        syscall(SYS_futex, &p->wake, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    } else if (now && now != h) {
+        atomic_fetch_or(&now->s->pending, PENDING_YIELD);
+        atomic_store(&now->s->limit, 0);
+    }
+}
