@@ -129,8 +129,7 @@ void hart_destroy(struct hart *h)
 /* Also from a signal handler (tsan.h). What it tells is in the word alone. */
 NOT_SANITIZED void hart_kick(struct hart *h, uint32_t bits)
 {
-    atomic_fetch_or(hart_kick_word(h), bits);
-    atomic_store(&h->s->limit, 0); /* as in state_pend() */
+    hart_pend(h, bits);
     if (h->tc->config.n_procs)
         proc_kicked(h);
     else if (h->tc->config.turns)

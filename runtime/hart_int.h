@@ -98,6 +98,19 @@ NOT_SANITIZED static inline _Atomic uint32_t *hart_kick_word(struct hart *h)
     return h->tc->config.engine == ENGINE_CHECK ? &h->kicks : &h->s->pending;
 }
 
+/* As state_pend(), in what tells a sleeper. Also from a signal handler (tsan.h). */
+NOT_SANITIZED static inline void hart_pend(struct hart *h, uint32_t bits)
+{
+    atomic_fetch_or(hart_kick_word(h), bits);
+    atomic_store(&h->s->limit, 0);
+}
+
+/* Has anything come that ends a sleep? */
+static inline bool hart_is_kicked(struct hart *h)
+{
+    return (atomic_load(hart_kick_word(h)) & ~(uint32_t)PENDING_WAIT) != 0;
+}
+
 /* ---- dispatch.c ------------------------------------------------------------------------ */
 
 /* For tcache_create(). */

@@ -6,26 +6,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "dbt/base/clock.h"
 #include "runtime/hart_int.h"
 
 enum { NS = 1000000000 };
 
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * NS + (uint64_t)t.tv_nsec;
-}
-
 NOT_SANITIZED static struct proc *proc_of(struct hart *h)
 {
     return &h->tc->proc[h->n % h->tc->config.n_procs];
-}
-
-static bool is_kicked(struct hart *h)
-{
-    return (atomic_load(&h->s->pending) & ~(uint32_t)PENDING_WAIT) != 0;
 }
 
 /* *now: the clock, 0 until somebody asks for it. */
@@ -35,12 +23,12 @@ static bool can_run(struct hart *h, uint64_t *now)
 
     if (place->state != PROC_ASLEEP)
         return place->state == PROC_READY;
-    if (is_kicked(h) || (place->kind == SLEEP_ON_WORD && word_has_changed(h)))
+    if (hart_is_kicked(h) || (place->kind == SLEEP_ON_WORD && word_has_changed(h)))
         return true;
     if (place->until == UINT64_MAX)
         return false;
     if (!*now)
-        *now = now_ns();
+        *now = clock_ns(CLOCK_MONOTONIC);
     return place->until <= *now;
 }
 
@@ -65,7 +53,7 @@ struct choice {
     struct hart *next; /* NULL: nobody can run */
     bool any;          /* somebody will */
     uint64_t until;    /* the first of the sleepers' times; UINT64_MAX: none */
-    uint64_t now;
+    uint64_t now;      /* if there is such a time */
 };
 
 /* In turn, so that all come to run: the first behind `last`, itself at the end. */
@@ -85,36 +73,22 @@ static struct choice choose(struct hart *last)
     return c;
 }
 
-static bool is_any_kicked(struct hart *one)
+/* Until somebody is kicked, or the first of the sleepers' times. Who kicks stores that first, then
+ * looks whether we idle; we say that we idle, then look who is kicked. A call between changes
+ * `wake`. */
+static void idle(struct proc *p, struct hart *last)
 {
-    struct hart *h = one;
-
-    do {
-        if (h->place.state == PROC_ASLEEP && is_kicked(h))
-            return true;
-        h = h->place.next;
-    } while (h != one);
-    return false;
-}
-
-/* Until somebody is kicked, or the choice's time. Who kicks stores that first, then looks whether
- * we idle; we say that we idle, then look who is kicked. A call between changes `wake`. */
-static void idle(struct proc *p, struct hart *one, struct choice *c)
-{
-    struct timespec t;
-    uint64_t ns = UINT64_MAX;
     uint32_t seen = atomic_load(&p->wake);
 
-    if (c->until != UINT64_MAX) {
-        c->now = c->now ? c->now : now_ns();
-        ns = c->until > c->now ? c->until - c->now : 0;
-    }
-    t = (struct timespec){.tv_sec = (time_t)(ns / NS), .tv_nsec = (long)(ns % NS)};
     atomic_store(&p->idle, true);
-    if (!is_any_kicked(one)) {
-        p->n_idle++;
-        syscall(SYS_futex, &p->wake, FUTEX_WAIT_PRIVATE, seen, ns == UINT64_MAX ? NULL : &t, NULL,
-                0);
+    struct choice c = choose(last);
+
+    if (!c.next) {
+        uint64_t ns = c.until - c.now;
+        struct timespec t = {.tv_sec = (time_t)(ns / NS), .tv_nsec = (long)(ns % NS)};
+
+        syscall(SYS_futex, &p->wake, FUTEX_WAIT_PRIVATE, seen, c.until == UINT64_MAX ? NULL : &t,
+                NULL, 0);
     }
     atomic_store(&p->idle, false);
 }
@@ -127,7 +101,7 @@ static struct hart *wait_for_next(struct proc *p, struct hart *last)
 
         if (c.next || !c.any)
             return c.next;
-        idle(p, last, &c);
+        idle(p, last);
     }
 }
 
@@ -149,14 +123,10 @@ static void give(struct hart *h)
     struct proc *p = proc_of(h);
     struct hart *next = wait_for_next(p, h);
 
-    if (next == h) {
-        atomic_store(&h->asleep, false);
-        h->place.state = PROC_READY;
-        return;
-    }
-    p->n_switches++;
     if (next)
         make_current(p, next);
+    if (next == h)
+        return;
     fiber_switch(&h->place.fiber, next ? &next->place.fiber : &p->thread);
 }
 
@@ -190,7 +160,7 @@ void proc_run(struct tcache *t, unsigned k)
 
 void proc_sleep(struct hart *h, uint64_t timeout_ns, enum proc_sleep kind)
 {
-    uint64_t now = timeout_ns == UINT64_MAX ? 0 : now_ns();
+    uint64_t now = timeout_ns == UINT64_MAX ? 0 : clock_ns(CLOCK_MONOTONIC);
 
     h->place.until = timeout_ns < UINT64_MAX - now ? now + timeout_ns : UINT64_MAX;
     h->place.kind = kind;
@@ -207,8 +177,8 @@ void proc_yield(struct hart *h)
 bool proc_is_shared(const struct hart *h)
 {
     for (struct hart *o = h->place.next; o != h; o = o->place.next)
-        if (o->place.state == PROC_READY ||
-            (o->place.state == PROC_ASLEEP && (o->place.kind != SLEEP_ALARMED || is_kicked(o))))
+        if (o->place.state == PROC_READY || (o->place.state == PROC_ASLEEP &&
+                                             (o->place.kind != SLEEP_ALARMED || hart_is_kicked(o))))
             return true;
     return false;
 }
@@ -226,7 +196,6 @@ NOT_SANITIZED void proc_kicked(struct hart *h)
     if (atomic_load(&p->idle)) {
         syscall(SYS_futex, &p->wake, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
     } else if (now && now != h) {
-        atomic_fetch_or(&now->s->pending, PENDING_YIELD);
-        atomic_store(&now->s->limit, 0);
+        hart_pend(now, PENDING_YIELD);
     }
 }

@@ -38,7 +38,6 @@ struct proc {
     struct hart *_Atomic current; /* who runs or, while it idles, ran last; NULL: nobody yet */
     _Atomic uint32_t wake;        /* the futex on which it idles */
     _Atomic bool idle;
-    uint64_t n_idle, n_switches;
 };
 
 /* Of a hart; its processor's thread's. */

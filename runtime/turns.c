@@ -30,18 +30,13 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 
 /* ---- Whose turn it is ------------------------------------------------------------------------ */
 
-static bool is_kicked(struct hart *h)
-{
-    return (atomic_load(hart_kick_word(h)) & ~(uint32_t)PENDING_WAIT) != 0;
-}
-
 static bool can_run_locked(struct hart *h)
 {
     const struct tcache *t = h->tc;
     uint64_t now = t->turns.clock;
 
     if (h->turn.state == TURN_IDLE)
-        return is_kicked(h) || atomic_load(&h->turn.due) <= now || limit_of(t) <= now;
+        return hart_is_kicked(h) || atomic_load(&h->turn.due) <= now || limit_of(t) <= now;
     return h->turn.state == TURN_READY;
 }
 

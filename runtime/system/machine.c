@@ -18,8 +18,10 @@
 
 struct machine_hart *machine_self(struct machine *m)
 {
-    for (unsigned i = 0; i < m->n_harts; i++)
-        if (hart_running() && hart_running() == m->hart[i].hart)
+    const struct hart *running = hart_running();
+
+    for (unsigned i = 0; running && i < m->n_harts; i++)
+        if (m->hart[i].hart == running)
             return &m->hart[i];
     return NULL;
 }

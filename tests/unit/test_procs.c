@@ -6,11 +6,11 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "dbt/base/clock.h"
 #include "runtime/hart_int.h"
 #include "runtime/quiesce.h"
 #include "tests/lib/toy_isa.h"
@@ -78,14 +78,6 @@ static void run_all(void)
 static void nothing(void *arg)
 {
     (void)arg;
-}
-
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
 /* ---- In turn -----------------------------------------------------------------------------------
@@ -191,11 +183,11 @@ static void a_kick_asks_for_the_processor(void **state)
 static void sleep_a_moment(void *arg)
 {
     struct hart *h = arg;
-    uint64_t since = now_ns();
+    uint64_t since = clock_ns(CLOCK_MONOTONIC);
 
     quiesce_enter(h);
     hart_sleep(h, (uint64_t)(30 - 10 * h->n) * MS);
-    assert_true(now_ns() - since >= (uint64_t)(30 - 10 * h->n) * MS);
+    assert_true(clock_ns(CLOCK_MONOTONIC) - since >= (uint64_t)(30 - 10 * h->n) * MS);
     say((char)('0' + h->n));
     quiesce_leave(h);
 }
