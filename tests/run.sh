@@ -137,11 +137,11 @@ part_asan()
 # What has threads, under ThreadSanitizer: nothing is suppressed, dbt/base/tsan.h says what it is told.
 part_tsan()
 {
-    unit tsan chardev hart_waits harts monitor plic pool rv_cluster rv_trap salts seen share_escape track turns uart16550 \
+    unit tsan chardev fiber hart_waits harts monitor plic pool procs rv_cluster rv_trap salts seen share_escape track turns uart16550 \
         virtio_blk virtio_net window_harts
     one tsan-build 900 make -j2 --no-print-directory BUILD=tsan out/tsan/dbt-run
     one fetch-guest 600 scripts/fetch-guest.sh
-    many tsan-boot 300 tests/guest/smp-boots --dbt out/tsan/dbt-run --harts 2 --limit 140
+    many tsan-boot 300 tests/guest/smp-boots --dbt out/tsan/dbt-run --harts 2,4 --limit 140
     many tsan-litmus 200 tests/litmus/run.py --dbt out/tsan/dbt-run --harts 2 --rounds 1000 --limit 60
     many tsan-litmus-strict 60 tests/litmus/run.py --dbt out/tsan/dbt-run --strict --tests lrsc --modes builtin
 }
