@@ -51,17 +51,39 @@ void proc_join(struct hart *h)
 
 struct choice {
     struct hart *next; /* NULL: nobody can run */
+    bool is_let_in;    /* it is not its turn */
     bool any;          /* somebody will */
     uint64_t until;    /* the first of the sleepers' times; UINT64_MAX: none */
     uint64_t now;      /* if there is such a time */
 };
 
-/* In turn, so that all come to run: the first behind `last`, itself at the end. */
-static struct choice choose(struct hart *last)
+/* One that waited for a word which has changed: mostly for a spin lock that is its own by now, or
+ * soon. All that want it wait until this one runs; each that is kept waiting sleeps, too, and is
+ * handed the lock asleep. */
+static struct hart *find_waited_for(struct hart *last)
 {
-    struct choice c = {.until = UINT64_MAX};
     struct hart *h = last;
 
+    do {
+        h = h->place.next;
+        if (h->place.state == PROC_ASLEEP && h->place.kind == SLEEP_ON_WORD && word_has_changed(h))
+            return h;
+    } while (h != last);
+    return NULL;
+}
+
+/* In turn, so that all come to run: the first behind the last that had its turn, that one at the
+ * end. Between two turns a few may be let in. */
+static struct choice choose(const struct proc *p)
+{
+    enum { LET_IN_MAX = 8 };
+    struct choice c = {.until = UINT64_MAX};
+    struct hart *h = p->turn;
+
+    if (p->n_let_in < LET_IN_MAX && (c.next = find_waited_for(h))) {
+        c.is_let_in = true;
+        return c;
+    }
     do {
         h = h->place.next;
         c.any |= h->place.state != PROC_OUT;
@@ -69,19 +91,19 @@ static struct choice choose(struct hart *last)
             c.next = h;
         else if (h->place.state == PROC_ASLEEP && h->place.until < c.until)
             c.until = h->place.until;
-    } while (!c.next && h != last);
+    } while (!c.next && h != p->turn);
     return c;
 }
 
 /* Until somebody is kicked, or the first of the sleepers' times. Who kicks stores that first, then
  * looks whether we idle; we say that we idle, then look who is kicked. A call between changes
  * `wake`. */
-static void idle(struct proc *p, struct hart *last)
+static void idle(struct proc *p)
 {
     uint32_t seen = atomic_load(&p->wake);
 
     atomic_store(&p->idle, true);
-    struct choice c = choose(last);
+    struct choice c = choose(p);
 
     if (!c.next) {
         uint64_t ns = c.until - c.now;
@@ -94,15 +116,16 @@ static void idle(struct proc *p, struct hart *last)
 }
 
 /* Who is to run now; NULL: all have returned. */
-static struct hart *wait_for_next(struct proc *p, struct hart *last)
+static struct hart *wait_for_next(struct proc *p)
 {
-    for (;;) {
-        struct choice c = choose(last);
+    struct choice c;
 
-        if (c.next || !c.any)
-            return c.next;
-        idle(p, last);
-    }
+    while (!(c = choose(p)).next && c.any)
+        idle(p);
+    p->n_let_in = c.is_let_in ? p->n_let_in + 1 : 0;
+    if (c.next && !c.is_let_in)
+        p->turn = c.next;
+    return c.next;
 }
 
 /* ---- Changing
@@ -121,7 +144,7 @@ static void make_current(struct proc *p, struct hart *h)
 static void give(struct hart *h)
 {
     struct proc *p = proc_of(h);
-    struct hart *next = wait_for_next(p, h);
+    struct hart *next = wait_for_next(p);
 
     if (next)
         make_current(p, next);
@@ -152,6 +175,7 @@ void proc_run(struct tcache *t, unsigned k)
     struct proc *p = &t->proc[k];
     struct hart *first = t->hart[k];
 
+    p->turn = first;
     fiber_of_thread(&p->thread);
     make_current(p, first);
     fiber_switch(&p->thread, &first->place.fiber);

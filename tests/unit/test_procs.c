@@ -269,6 +269,58 @@ static void a_word_that_changes_wakes(void **state)
     end();
 }
 
+static void hand_over(void *arg)
+{
+    struct hart *h = arg;
+
+    quiesce_enter(h);
+    hart_yield(h);
+    __atomic_store_n(&word, 1, __ATOMIC_SEQ_CST);
+    hart_yield(h);
+    say('0');
+    quiesce_leave(h);
+}
+
+/* It may have been handed a lock. */
+static void who_waited_for_a_word_is_let_in(void **state)
+{
+    begin(state);
+    word = 0;
+    body(0, hand_over);
+    body(1, two_rounds);
+    body(2, wait_for_word);
+    run_all();
+    assert_string_equal(story, "1w10");
+    end();
+}
+
+/* Harts 1 and 2 wait for each other, again and again. */
+static void play(void *arg)
+{
+    struct hart *h = arg;
+
+    quiesce_enter(h);
+    for (unsigned r = 0; r < 12; r++) {
+        while (word % 2 != h->n % 2)
+            hart_sleep_on_word(h, &word, 8, word, UINT64_MAX / 2);
+        say((char)('0' + h->n));
+        word++;
+    }
+    quiesce_leave(h);
+}
+
+static void but_not_before_all_others(void **state)
+{
+    begin(state);
+    word = 0;
+    body(0, two_rounds);
+    body(1, play);
+    body(2, play);
+    run_all();
+    assert_string_equal(story, "02121212120121212121212121");
+    end();
+}
+
 /* ---- Outside ------------------------------------------------------------------------------------
  */
 
@@ -342,6 +394,8 @@ int main(void)
         cmocka_unit_test(each_wakes_in_its_time),
         cmocka_unit_test(a_time_beyond_the_end),
         cmocka_unit_test(a_word_that_changes_wakes),
+        cmocka_unit_test(who_waited_for_a_word_is_let_in),
+        cmocka_unit_test(but_not_before_all_others),
         cmocka_unit_test(who_has_no_processor_is_outside),
         cmocka_unit_test(guests_keep_apart),
     };
