@@ -152,6 +152,7 @@ void sleep_outside(struct hart *h, uint64_t timeout_ns, enum proc_sleep kind)
     if (h->tc->config.n_procs) {
         proc_sleep(h, timeout_ns, kind);
         quiesce_enter(h);
+        mmu_resume(h->mmu);
         return;
     }
     atomic_store(&h->asleep, true);
@@ -175,6 +176,7 @@ void hart_yield(struct hart *h)
     quiesce_leave(h);
     proc_yield(h);
     quiesce_enter(h);
+    mmu_resume(h->mmu);
 }
 
 bool hart_shares_processor(const struct hart *h)

@@ -41,6 +41,7 @@ void proc_join(struct hart *h)
         return;
     if (h->n >= t->config.n_procs) {
         before = t->hart[h->n - t->config.n_procs];
+        mmu_share(h->mmu, before->mmu);
         h->place.next = before->place.next;
     }
     before->place.next = h;

@@ -12,8 +12,8 @@
  * The machine asks it when its slice is over; a kick of one that sleeps asks it at once. Who is
  * asked may wait for a better moment (hart_events.yield): an operating system's spin locks are
  * handed on in no time if their owners run. That is the point of all this; with a host thread each,
- * the host stops whom it likes. For the same reason who waited for a word that has changed is let in
- * before the others' turn.
+ * the host stops whom it likes. For the same reason who waited for a word that has changed is let
+ * in before the others' turn.
  *
  * Who does not run is outside (quiesce.h). */
 #pragma once

@@ -75,9 +75,11 @@ static void note_fill(struct mmu *m, uint64_t gva, const struct mmu_map *map, ui
     slot->n_fills++;
     m->space->n_own += !map->global;
     *flags = map->global ? TLB_GLOBAL : 0;
-    if (slot == &m->common.slot && !(map->global && gva >> 63)) {
-        *flags = 0;
-        m->common.has_others = true;
+    if (is_common_slot(m, slot)) {
+        const bool is_for_all = map->global && gva >> 63;
+
+        *flags = is_for_all ? TLB_GLOBAL : 0;
+        common_note(m, gva, is_for_all);
     }
     if (map->page_len <= PAGE_SIZE)
         return;

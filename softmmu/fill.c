@@ -31,7 +31,7 @@ static bool peek(struct mmu *m, uint64_t va, struct peeked *p)
     bool whole = false;
 
     if (!window_covers(m->slot->window, va) || !m->guest->peek(m->s, va, rights, &p->map) ||
-        !p->map.read || (m->slot == &m->common.slot && !p->map.global) ||
+        !p->map.read || (is_common_slot(m, m->slot) && !p->map.global) ||
         !phys_is_ram(m->phys, p->map.gpa, 1) ||
         !m->guest->allowed(m->s, p->map.gpa, 1, MMU_LOAD, rights, &whole) || !whole)
         return false;
@@ -56,7 +56,7 @@ static bool leaf_now(void *arg, uint64_t va, struct window_leaf *leaf)
     struct mmu *m = arg;
     struct peeked p;
 
-    if (!peek(m, va, &p))
+    if (!peek(m, va, &p) || !common_is_agreed(m, va))
         return false;
     *leaf = (struct window_leaf){page_of(p.map.gpa), p.map.page_len, p.write};
     return p.map.page_len < MIDDLE_BYTES ||
@@ -65,7 +65,7 @@ static bool leaf_now(void *arg, uint64_t va, struct window_leaf *leaf)
 
 void window_recheck(struct mmu *m)
 {
-    DCHECK(m->slot == &m->common.slot && "it walks by what is in force");
+    DCHECK(is_common_slot(m, m->slot) && "it walks by what is in force");
     window_check(m->slot->window, leaf_now, m);
     window_sample_soon(m);
 }
@@ -139,7 +139,7 @@ static bool has(const struct run *r, uint64_t va)
  * on each hart, and what is below a stack's first page is seldom used. */
 static void map_around(struct mmu *m, uint64_t va)
 {
-    const bool in_one = m->slot == &m->common.slot;
+    const bool in_one = is_common_slot(m, m->slot);
     struct window *w = m->slot->window;
     uint64_t at = m->stress ? page_of(va) : align_down(va, AROUND << PAGE_BITS);
     unsigned n = m->stress ? 1 : AROUND; /* an end would be 0 where the addresses end */
@@ -240,13 +240,15 @@ static enum mmu_window_fault fill(struct mmu *m, uint64_t va, enum mmu_access ac
     if (access == MMU_STORE && track_is_code(m->track, place.gpa))
         return WINDOW_CODE;
     if (!peek(m, va, &p))
-        return m->slot == &m->common.slot && !p.map.global ? WINDOW_LOCAL : WINDOW_PART;
+        return is_common_slot(m, m->slot) && !p.map.global ? WINDOW_LOCAL : WINDOW_PART;
     if (access == MMU_STORE && !p.write)
         return WINDOW_PART;
     if (w->failed)
         return WINDOW_REFUSED;
     if (window_shuns(w, va))
         return WINDOW_SHUNNED;
+    if (is_common_slot(m, m->slot))
+        common_note(m, va, true);
     if (m->stress)
         stress_map(m, va);
     if (m->stress || !map_leaf(m, va, &p))

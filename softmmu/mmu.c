@@ -53,6 +53,7 @@ struct mmu *mmu_create(struct cpu_state *s, struct phys *phys, struct track *tra
     m->own_salts = !salts;
     m->salts = salts ? salts : salts_create(1);
     salt_init(&m->high);
+    common_init(m);
     for (unsigned i = 0; i < 1u << JUMP_BITS; i++)
         s->jump[i].tag = JUMP_EMPTY;
     s->mmu = m;
@@ -71,7 +72,7 @@ void mmu_destroy(struct mmu *m)
     for (unsigned i = 0; i < m->n_spaces; i++)
         for (unsigned k = 0; k < N_VIEWS; k++)
             window_forget(m, &m->spaces[i].slot[k]);
-    window_forget(m, &m->common.slot);
+    common_fini(m);
     if (m->own_salts)
         salts_destroy(m->salts);
     unmap(m->view_pool, view_pool_bytes());
@@ -231,7 +232,7 @@ static void put_in_force(struct mmu *m, const struct combo *c)
     m->slot = c->slot;
     m->space->used = ++m->tick;
     m->slot->used = m->tick;
-    if (m->slot == &m->common.slot && (m->common.of != m->space || m->common.stale))
+    if (is_common_slot(m, m->slot) && !common_is_entered(m))
         common_enter(m, m->space);
     if (s->salt[0] != c->salt[0] || s->salt[1] != c->salt[1])
         s->returns_stale = 1;
@@ -268,6 +269,14 @@ void mmu_switch(struct mmu *m, uint64_t space_key, uint32_t asid, uint64_t data_
         return;
     m->stats.switches++;
     enter_setting(m, &(struct setting){space_key, data_rights, fetch_rights, asid, mode});
+}
+
+void mmu_resume(struct mmu *m)
+{
+    const struct setting set = m->now;
+
+    if (m->common->n_users > 1)
+        enter_setting(m, &set);
 }
 
 void mmu_refresh(struct mmu *m)

@@ -96,6 +96,9 @@ struct mmu_guest {
     bool (*shares_view)(uint64_t space_key, uint64_t rights);
     /* Does the same code run in these rights as where shares_view says so? Set when that is. */
     bool (*shares_code)(uint64_t space_key, uint64_t rights);
+    /* Would both harts, if each walked now, get to the same page at gva of the upper half, in these
+     * spaces' rights? False where one of them may not walk. NULL: never. */
+    bool (*walks_alike)(struct cpu_state *a, struct cpu_state *b, uint64_t gva);
     /* Which addresses a space may have a window for in these rights, n a power of two and at most
      * 2^38: n, those below n; -n, those from there to the end; 0, none. NULL: none has. */
     uint64_t (*window_bound)(uint64_t space_key, uint64_t rights);
@@ -126,6 +129,14 @@ struct windows;
 struct mmu *mmu_create(struct cpu_state *s, struct phys *phys, struct track *track,
                        struct salts *salts, const struct mmu_guest *guest);
 void mmu_destroy(struct mmu *m);
+
+/* Harts that run in turn on one thread may have what a kernel has mapped alike for all of them in
+ * common: m has it with `first` from now on (README.md, "Harts that share a thread"). Before either
+ * has run; at most MMU_SHARERS_MAX in all, destroyed when none of them runs any more. */
+enum { MMU_SHARERS_MAX = 64 };
+void mmu_share(struct mmu *m, struct mmu *first);
+/* The hart goes on, between blocks, where others of those may have run since. */
+void mmu_resume(struct mmu *m);
 
 /* --stress=table: from now on the tables hold the last few entries only, all views together. */
 void mmu_stress(struct mmu *m);

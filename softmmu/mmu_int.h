@@ -6,7 +6,8 @@
  *     |    | slot[]: a view for each value of data rights, with its huge ranges
  *     |    | fetch[]: pages that code was fetched from
  *     |    | low, high: salts by (fetch rights, mode); what they have seen fetched
- *     | common: the view that all spaces have together in a kernel's rights
+ *     | common: the view that all spaces have together in a kernel's rights; its own, or that of
+ *     |         another one on the same thread
  *     | high: the salts of all spaces whose upper half holds global code only */
 #pragma once
 
@@ -129,8 +130,10 @@ struct space {
 /* A view for all spaces (mmu_guest.shares_view). Pages of the upper half that are global stay when
  * the space changes; all others are those of the space `of`. */
 struct common {
+    struct mmu *user[MMU_SHARERS_MAX]; /* the first is whose it is */
+    unsigned n_users;
     struct view_slot slot;
-    const struct space *of; /* NULL: one that is gone */
+    const struct space *of; /* any user's; NULL: one that is gone */
     bool has_others;        /* pages that are not global or not of the upper half */
     enum stale stale;
     bool is_of_no_use; /* each space has its own from now on */
@@ -199,7 +202,8 @@ struct mmu {
     uint64_t n_faults; /* page faults of the guest's */
     struct earned earned[N_EARNED];
 
-    struct common common;
+    struct common own_common, *common;
+    bool common_is_foreign; /* it has pages that this hart cannot have walked to */
 
     uint8_t *view_pool; /* room for a view each slot, backed when touched */
     unsigned n_views;
@@ -245,8 +249,6 @@ void mmu_note_domain(struct mmu *m);
 
 /* The space of this key and asid, made (over the one used least recently) if need be, clean. */
 struct space *space_get(struct mmu *m, uint64_t space_key, uint32_t asid);
-/* The common view is taken into use for sp. */
-void common_enter(struct mmu *m, const struct space *sp);
 /* Its view for these rights, made if need be. */
 struct view_slot *space_view(struct mmu *m, struct space *sp, uint64_t data_rights);
 
@@ -254,11 +256,49 @@ struct view_slot *space_view(struct mmu *m, struct space *sp, uint64_t data_righ
 struct mmu_view *view_take(struct mmu *m);
 /* Of zeros: makes it one that hits nowhere. */
 void view_init(struct mmu_view *v);
+/* Makes the slot live: its window or a view of the pool, empty. */
+void view_fit_out(struct mmu *m, struct view_slot *slot, uint64_t space_key, uint64_t data_rights);
 /* Drops all that the slot's view and window hold. */
 void view_clear(struct view_slot *slot);
+/* But for its window. */
+void view_clear_tables(struct view_slot *slot);
+/* But for its window and global pages. */
+void view_clear_local(struct view_slot *slot);
+/* Drops a page, or the large leaf that it is in. */
+void view_fence_page(struct view_slot *slot, uint64_t va, bool global_too);
 
 /* Forgets what the space has fetched. */
 void space_forget_fetches(struct space *sp);
+
+/* ---- common.c ----------------------------------------------------------------------- */
+
+void common_init(struct mmu *m);
+void common_fini(struct mmu *m);
+/* Is it what a space has in these rights? */
+bool common_is_for(struct mmu *m, uint64_t space_key, uint64_t data_rights);
+struct view_slot *common_view(struct mmu *m, uint64_t space_key, uint64_t data_rights);
+/* It is taken into use for sp, where common_is_entered() says no. */
+void common_enter(struct mmu *m, const struct space *sp);
+/* A page of it was walked to: is it one for all spaces, and all users? */
+void common_note(struct mmu *m, uint64_t va, bool is_global);
+/* Would each of its users walk to the same page at va? */
+bool common_is_agreed(const struct mmu *m, uint64_t va);
+void common_fence(struct mmu *m, bool all_va, uint64_t va, bool all_asid, uint32_t asid);
+/* What leads to the slot is to be found anew: combos, of all that use it. */
+void slot_changed(struct mmu *m, const struct view_slot *slot);
+/* Whose window counts: the slot's owner. */
+struct mmu *slot_owner(struct mmu *m, const struct view_slot *slot);
+
+static inline bool is_common_slot(const struct mmu *m, const struct view_slot *slot)
+{
+    return slot == &m->common->slot;
+}
+static inline bool common_is_entered(const struct mmu *m)
+{
+    const struct common *c = m->common;
+
+    return c->of == m->space && c->stale == STALE_NOTHING && !m->common_is_foreign;
+}
 
 /* ---- promote.c ---------------------------------------------------------------------- */
 

@@ -12,7 +12,9 @@
  *   loses it         when changing mappings took more than a credit and 1/RATE of the time, and the
  *                    next one takes BACKOFF times as long; or when nobody has used it for IDLE_MS
  *
- * The common view has one from the start, and loses it for the first of these reasons only.
+ * The common view has one from the start, and loses it for the first of these reasons only, where
+ * more than 1/RATE_COMMON of the time goes: a kernel that starts processes one after the other
+ * takes a fifth less time with one, and what is spent is mostly on those processes' stacks.
  *
  * All of this happens between blocks (mmu_sample) or when a setting is new to the hart, in a
  * helper, behind which a block that runs counts on nothing of the window that it was entered with.
@@ -29,6 +31,7 @@
 #define MS UINT64_C(1000000)
 enum {
     RATE = 32,
+    RATE_COMMON = 8,
     BACKOFF = 8,
     SAMPLE_MAX_MS = 10, /* between two samples; what is longer was not all spent there */
     NEED_MS = 24,
@@ -61,7 +64,7 @@ uint32_t mmu_code_mode(const struct mmu *m)
 uint32_t window_mode(const struct mmu *m, const struct setting *set, const struct view_slot *slot)
 {
     const struct mmu_guest *g = m->guest;
-    bool common = m->common.slot.window && g->shares_code(set->space_key, set->data_rights);
+    bool common = m->common->slot.window && g->shares_code(set->space_key, set->data_rights);
 
     return common || slot->window ? IR_MODE_WINDOW : 0;
 }
@@ -80,6 +83,16 @@ bool mmu_owns_window_address(const struct mmu *m, const void *hva)
 
 /* ---- Having one --------------------------------------------------------------------------- */
 
+static void forget_recent(struct mmu *m, const struct window *w)
+{
+    for (unsigned i = 0; i < N_RECENT; i++) {
+        if (m->recent[i].view == w->view)
+            m->recent[i] = (struct recent){NULL, NULL};
+        if (m->recent_page[i].window == w)
+            m->recent_page[i].window = NULL;
+    }
+}
+
 static void take_away(struct mmu *m, struct view_slot *slot, const char *why)
 {
     struct window *w = slot->window;
@@ -88,12 +101,11 @@ static void take_away(struct mmu *m, struct view_slot *slot, const char *why)
 
     log_line(LOG_mmu, "mmu: window %u goes, with %" PRIu64 " pages: %s; %" PRIu64 " us were spent",
              w->n, w->n_pages, why, atomic_load(&w->spent) / US);
-    for (unsigned i = 0; i < N_RECENT; i++) {
-        if (m->recent[i].view == w->view)
-            m->recent[i] = (struct recent){NULL, NULL};
-        if (m->recent_page[i].window == w)
-            m->recent_page[i].window = NULL;
-    }
+    if (is_common_slot(m, slot))
+        for (unsigned i = 0; i < m->common->n_users; i++)
+            forget_recent(m->common->user[i], w);
+    else
+        forget_recent(m, w);
     if (!slot->pool)
         slot->pool = view_take(m);
     slot->window = NULL;
@@ -102,8 +114,8 @@ static void take_away(struct mmu *m, struct view_slot *slot, const char *why)
     slot->view->rights = w->view->rights;
     slot->ran_ns = 0;
     earned_add(m, w->for_code, (int64_t)(w->spent_seen - atomic_load(&w->spent)));
-    m->n_windows--;
-    m->serial++;
+    slot_owner(m, slot)->n_windows--;
+    slot_changed(m, slot);
     window_close(w);
     m->stats.windows_closed++;
     m->stats.window_turn_ns += window_work() - from;
@@ -132,7 +144,7 @@ static bool make_room(struct mmu *m)
 
 static int64_t credit_of(const struct mmu *m, const struct view_slot *slot)
 {
-    return (slot == &m->common.slot ? CREDIT_COMMON_MS : CREDIT_MS) * (int64_t)MS;
+    return (is_common_slot(m, slot) ? CREDIT_COMMON_MS : CREDIT_MS) * (int64_t)MS;
 }
 
 bool window_give(struct mmu *m, struct view_slot *slot, uint64_t space_key, uint64_t rights)
@@ -141,7 +153,7 @@ bool window_give(struct mmu *m, struct view_slot *slot, uint64_t space_key, uint
     uint64_t from = window_work();
     struct window *w;
 
-    if (!bound || !make_room(m) || !(w = window_open(m->windows, bound)))
+    if (!bound || !make_room(slot_owner(m, slot)) || !(w = window_open(m->windows, bound)))
         return false;
     view_init(w->view);
     w->view->rights = rights;
@@ -151,8 +163,8 @@ bool window_give(struct mmu *m, struct view_slot *slot, uint64_t space_key, uint
     slot->window = w;
     slot->view = w->view;
     view_clear(slot); /* nothing is in it, but slot.huge is another's or was never set */
-    m->n_windows++;
-    m->serial++;
+    slot_owner(m, slot)->n_windows++;
+    slot_changed(m, slot);
     m->stats.windows_opened++;
     log_line(LOG_mmu, "mmu: window %u for space %" PRIx64 " after %" PRIu64 " ms", w->n, space_key,
              slot->ran_ns / MS);
@@ -181,7 +193,9 @@ void window_forget(struct mmu *m, struct view_slot *slot)
 /* What changing its mappings may still take. */
 static int64_t balance(const struct window *w, uint64_t now, uint64_t spent)
 {
-    return w->credit + (int64_t)((now - w->reviewed_at) / RATE) - (int64_t)(spent - w->spent_seen);
+    const uint64_t rate = w->first ? RATE_COMMON : RATE;
+
+    return w->credit + (int64_t)((now - w->reviewed_at) / rate) - (int64_t)(spent - w->spent_seen);
 }
 
 /* A window that has to go is seen to when the block that runs is left: a guest without a timer

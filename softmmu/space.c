@@ -48,7 +48,7 @@ static void drop_from_view(struct mmu_view *v, const struct drop *d)
     }
 }
 
-static void clear_tables(struct view_slot *slot)
+void view_clear_tables(struct view_slot *slot)
 {
     drop_from_view(slot->view, &(struct drop){0});
     range_clear(&slot->huge[0]);
@@ -65,14 +65,11 @@ static void clear_window(struct view_slot *slot)
 void view_clear(struct view_slot *slot)
 {
     clear_window(slot);
-    clear_tables(slot);
+    view_clear_tables(slot);
 }
 
-/* All but global pages; window_too: in whose window others may be. */
-static void view_clear_local(struct view_slot *slot, bool window_too)
+void view_clear_local(struct view_slot *slot)
 {
-    if (window_too)
-        clear_window(slot);
     drop_from_view(slot->view, &(struct drop){.flag_mask = TLB_GLOBAL});
 }
 
@@ -98,8 +95,10 @@ static void clear_space(struct space *sp)
 static void clear_space_local(struct space *sp)
 {
     for (unsigned i = 0; i < N_VIEWS; i++) {
-        if (sp->slot[i].live)
-            view_clear_local(&sp->slot[i], true);
+        if (sp->slot[i].live) {
+            clear_window(&sp->slot[i]);
+            view_clear_local(&sp->slot[i]);
+        }
     }
     for (unsigned i = 0; i < N_FETCH; i++) {
         if (!(sp->fetch[i].gpa & TLB_GLOBAL))
@@ -169,8 +168,8 @@ static struct space *make_space(struct mmu *m, uint64_t space_key, uint32_t asid
     m->space_asid[i] = asid;
     for (unsigned k = 0; k < N_VIEWS; k++)
         window_forget(m, &sp->slot[k]);
-    if (m->common.of == sp)
-        m->common.of = NULL;
+    if (m->common->of == sp)
+        m->common->of = NULL;
     space_forget_fetches(sp);
     salt_init(&sp->low);
     salt_init(&sp->high);
@@ -228,11 +227,10 @@ void view_init(struct mmu_view *v)
     cells_init(v);
 }
 
-/* Its window or a view of the pool, empty. */
-static void fit_out(struct mmu *m, struct view_slot *slot, uint64_t space_key, uint64_t data_rights)
+void view_fit_out(struct mmu *m, struct view_slot *slot, uint64_t space_key, uint64_t data_rights)
 {
     window_forget(m, slot);
-    if (!m->windows || (m->windows->policy != WINDOWS_ALWAYS && slot != &m->common.slot) ||
+    if (!m->windows || (m->windows->policy != WINDOWS_ALWAYS && !is_common_slot(m, slot)) ||
         !window_give(m, slot, space_key, data_rights)) {
         if (!slot->pool)
             slot->pool = view_take(m);
@@ -243,31 +241,12 @@ static void fit_out(struct mmu *m, struct view_slot *slot, uint64_t space_key, u
     slot->live = true;
 }
 
-static struct view_slot *common_view(struct mmu *m, uint64_t space_key, uint64_t data_rights)
-{
-    struct view_slot *slot = &m->common.slot;
-
-    DCHECK(!slot->live || slot->view->rights == data_rights);
-    if (!slot->live)
-        fit_out(m, slot, space_key, data_rights);
-    return slot;
-}
-
-static bool is_common(struct mmu *m, uint64_t space_key, uint64_t data_rights)
-{
-    if (!m->guest->shares_view || !m->guest->shares_view(space_key, data_rights))
-        return false;
-    if (m->common.is_of_no_use)
-        window_forget(m, &m->common.slot);
-    return !m->common.is_of_no_use;
-}
-
 struct view_slot *space_view(struct mmu *m, struct space *sp, uint64_t data_rights)
 {
     const uint64_t space_key = m->space_key[sp - m->spaces];
     struct view_slot *best = NULL; /* a free one, or the one used least recently */
 
-    if (is_common(m, space_key, data_rights))
+    if (common_is_for(m, space_key, data_rights))
         return common_view(m, space_key, data_rights);
     for (unsigned i = 0; i < N_VIEWS; i++) {
         struct view_slot *slot = &sp->slot[i];
@@ -279,43 +258,13 @@ struct view_slot *space_view(struct mmu *m, struct space *sp, uint64_t data_righ
     }
     if (best->live)
         m->serial++; /* a combo may still lead here */
-    fit_out(m, best, space_key, data_rights);
+    view_fit_out(m, best, space_key, data_rights);
     return best;
-}
-
-/* A kernel whose own pages are not global loses them at each change of space: it is better off with
- * a view for each. */
-static void count_loss(struct mmu *m)
-{
-    struct common *c = &m->common;
-
-    if (++c->n_lost < COMMON_TRIAL || c->n_lost < c->n_entered / 2)
-        return;
-    c->is_of_no_use = true;
-    m->serial++;
-}
-
-void common_enter(struct mmu *m, const struct space *sp)
-{
-    struct common *c = &m->common;
-
-    c->n_entered++;
-    if (c->has_others && c->of != sp)
-        count_loss(m);
-    if (c->stale == STALE_ALL) {
-        if (c->slot.window)
-            window_recheck(m);
-        clear_tables(&c->slot);
-    } else if (c->has_others)
-        view_clear_local(&c->slot, false); /* the window has none */
-    c->has_others = false;
-    c->stale = STALE_NOTHING;
-    c->of = sp;
 }
 
 /* ---- Fences ----------------------------------------------------------------------------- */
 
-static void fence_view_page(struct view_slot *slot, uint64_t va, bool global_too)
+void view_fence_page(struct view_slot *slot, uint64_t va, bool global_too)
 {
     struct mmu_view *v = slot->view;
     uint8_t keep = global_too ? 0 : TLB_GLOBAL;
@@ -369,34 +318,12 @@ static bool fence_page(struct mmu *m, struct space *sp, uint64_t va, bool global
         return false; /* salts went when it became so, and nothing was fetched since */
     for (unsigned i = 0; i < N_VIEWS; i++) {
         if (sp->slot[i].live)
-            fence_view_page(&sp->slot[i], va, global_too);
+            view_fence_page(&sp->slot[i], va, global_too);
     }
     fence_fetched_page(sp, va, global_too);
     /* The shared set knows global code only; mmu_fence() asks it once. */
     struct salt_ref *r = salt_ref_of(m, sp, va);
     return r != &m->high && fence_salts(r, va, moment);
-}
-
-/* May what is not global in the common view be of this asid? */
-static bool common_is_of(const struct mmu *m, uint32_t asid)
-{
-    const struct space *of = m->common.of;
-
-    return of && m->space_asid[of - m->spaces] == asid;
-}
-
-static void fence_common(struct mmu *m, bool all_va, uint64_t va, bool all_asid, uint32_t asid)
-{
-    struct common *c = &m->common;
-
-    if (!c->slot.live || !(all_asid || common_is_of(m, asid)))
-        return;
-    if (!all_va)
-        fence_view_page(&c->slot, va, all_asid);
-    else if (all_asid)
-        c->stale = STALE_ALL;
-    else if (c->stale == STALE_NOTHING)
-        c->stale = STALE_LOCAL;
 }
 
 static void fence_space_all(struct space *sp, uint64_t moment)
@@ -448,7 +375,7 @@ void mmu_fence_since(struct mmu *m, uint64_t moment, bool all_va, uint64_t va, b
         else
             refresh |= fence_page(m, &m->spaces[i], va, all_asid, moment);
     }
-    fence_common(m, all_va, va, all_asid, asid);
+    common_fence(m, all_va, va, all_asid, asid);
     if (all_asid && all_va)
         salt_leave(&m->high, moment, true);
     else if (all_asid && va >> 63)
@@ -463,7 +390,7 @@ void mmu_flush_all(struct mmu *m)
 
     for (unsigned i = 0; i < m->n_spaces; i++)
         fence_space_all(&m->spaces[i], moment);
-    m->common.stale = STALE_ALL;
+    m->common->stale = STALE_ALL;
     salt_leave(&m->high, moment, true);
     mmu_note_domain(m);
     mmu_refresh(m);
@@ -475,8 +402,8 @@ void mmu_forget_known(struct mmu *m)
         for (unsigned k = 0; k < N_VIEWS; k++)
             if (m->spaces[i].slot[k].live)
                 drop_from_view(m->spaces[i].slot[k].view, &(struct drop){0});
-    if (m->common.slot.live)
-        drop_from_view(m->common.slot.view, &(struct drop){0});
+    if (m->common->slot.live)
+        drop_from_view(m->common->slot.view, &(struct drop){0});
 }
 
 void mmu_forget_store(struct mmu *m, uint64_t gva)

@@ -81,7 +81,7 @@ static inline void enter(uint64_t key, uint32_t asid)
 
 static inline struct window *kernel_window(void)
 {
-    return t->mmu->common.slot.window;
+    return t->mmu->common->slot.window;
 }
 
 /* As samples see it. */

@@ -36,7 +36,7 @@ static void enter_user(uint64_t key, uint32_t asid)
 
 static bool is_common(void)
 {
-    return t->mmu->slot == &t->mmu->common.slot;
+    return t->mmu->slot == &t->mmu->common->slot;
 }
 
 /* Space 1 has asid 5, space 2 has 7: each its own pages, beside the kernel's. */
@@ -183,7 +183,7 @@ static void a_fence_may_name_the_asid_of_a_recycled_space(void **state)
         enter_user(key, 7);
         t->mmu->space->n_own = 1;
     }
-    assert_null(t->mmu->common.of);
+    assert_null(t->mmu->common->of);
     mmu_fence(t->mmu, false, OWN, false, 5);
     mmu_fence(t->mmu, true, 0, false, 5);
     toy_enter(t, 1, 5);
@@ -415,9 +415,9 @@ static void without_global_pages_each_space_has_its_own_again(void **state)
     (void)state;
     add_pages();
     lose(COMMON_TRIAL);
-    assert_true(!t->mmu->common.is_of_no_use);
+    assert_true(!t->mmu->common->is_of_no_use);
     lose(1);
-    assert_true(t->mmu->common.is_of_no_use);
+    assert_true(t->mmu->common->is_of_no_use);
     for (unsigned i = 0; i < 3; i++) {
         toy_enter(t, 1, 5);
         assert_int_equal(toy_hits_both(t, OWN), i > 0);
@@ -443,7 +443,7 @@ static void the_view_in_force_is_right_when_the_trial_ends(void **state)
 
     (void)state;
     add_pages();
-    for (unsigned n = 0; n < 200 && !t->mmu->common.is_of_no_use; n++, key = 3 - key) {
+    for (unsigned n = 0; n < 200 && !t->mmu->common->is_of_no_use; n++, key = 3 - key) {
         toy_enter(t, key, 5);
         mmu_store(&t->s, OWN, IR_64, key);
     }
@@ -469,7 +469,7 @@ static void a_kernel_that_seldom_has_others_keeps_it(void **state)
         toy_touch(t, KERNEL);
         enter_user(1 + i % 2, 5);
     }
-    assert_true(t->mmu->common.n_lost > COMMON_TRIAL);
+    assert_true(t->mmu->common->n_lost > COMMON_TRIAL);
     toy_enter(t, 1, 5);
     assert_true(is_common());
 }
@@ -487,7 +487,7 @@ static void traps_are_no_losses(void **state)
     }
     toy_enter(t, 1, 5);
     assert_true(is_common());
-    assert_int_equal(t->mmu->common.n_lost, 0);
+    assert_int_equal(t->mmu->common->n_lost, 0);
 }
 
 /* ---- With windows -------------------------------------------------------------------------------
@@ -524,7 +524,7 @@ static void lose_window(struct windows *ws)
     lose(COMMON_TRIAL + 4);
     toy_enter(t, 1, 5);
     assert_false(is_common());
-    assert_null(t->mmu->common.slot.window);
+    assert_null(t->mmu->common->slot.window);
     toy_touch(t, OWN);
     if (ws->policy == WINDOWS_AUTO) {
         assert_int_equal(mmu_code_mode(t->mmu), 0);
@@ -538,7 +538,7 @@ static void lose_window(struct windows *ws)
     toy_switch(t, 1, 5, TOY_SUM, TOY_SUPER, 0);
     assert_int_equal(mmu_code_mode(t->mmu), 0);
     toy_enter(t, 2, 5);
-    assert_true(toy_hits_none(t, OWN) || t->s.view != t->mmu->common.slot.view);
+    assert_true(toy_hits_none(t, OWN) || t->s.view != t->mmu->common->slot.view);
 }
 
 static void its_window_goes_with_it(void **state)
@@ -568,7 +568,7 @@ static void lose_under_stress(struct windows *ws)
     }
     assert_true(window_has(t->mmu->slot->window, KERNEL, true));
     lose(COMMON_TRIAL + 4);
-    assert_null(t->mmu->common.slot.window);
+    assert_null(t->mmu->common->slot.window);
     for (unsigned i = 0; i < 12; i++) {
         toy_enter(t, 1 + i % 2, 5);
         touch_all();

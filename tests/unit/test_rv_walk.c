@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -476,6 +477,39 @@ static void test_windows_are_for_users_of_sv39(void **state)
     assert_int_equal(rv_window_bound(0, RV_U), 0);
 }
 
+/* Two harts: a walks, b may have walked ahead. */
+static void which_harts_walk_alike(void **state)
+{
+    enum { ROOT_TOO = 0x15000 };
+    struct rig *r = *state;
+    struct rv_hart *b = calloc(1, sizeof *b);
+    const uint64_t satp = r->h->satp;
+
+    assert_non_null(b);
+    b->satp = satp;
+    b->priv = RV_U; /* its satp is active */
+    assert_true(rv_walks_alike(&r->h->s, &b->s, VA));
+    b->priv = RV_M;
+    assert_false(rv_walks_alike(&r->h->s, &b->s, VA));
+    b->priv = RV_S;
+    b->satp = satp | UINT64_C(7) << 44; /* another ASID: of global pages no matter */
+    assert_true(rv_walks_alike(&r->h->s, &b->s, VA));
+    b->satp = 0;
+    assert_false(rv_walks_alike(&r->h->s, &b->s, VA));
+    b->satp = satp + (UINT64_C(1) << 60); /* Sv48 */
+    assert_false(rv_walks_alike(&r->h->s, &b->s, VA));
+    b->satp = UINT64_C(8) << 60 | (RIG_RAM + ROOT_TOO) >> 12;
+    rig_poke64(r, RIG_RAM + ROOT + 3 * 8, pte(RIG_RAM + L1, V));
+    rig_poke64(r, RIG_RAM + ROOT_TOO + 3 * 8, pte(RIG_RAM + L1, V));
+    assert_true(rv_walks_alike(&r->h->s, &b->s, VA));
+    rig_poke64(r, RIG_RAM + ROOT_TOO + 3 * 8, pte(RIG_RAM + L1, V | G));
+    assert_false(rv_walks_alike(&r->h->s, &b->s, VA));
+    assert_true(rv_walks_alike(&r->h->s, &b->s, VA + (UINT64_C(1) << 30)));
+    b->satp = UINT64_C(8) << 60 | 0x1000 >> 12; /* where there is no RAM */
+    assert_false(rv_walks_alike(&r->h->s, &b->s, VA));
+    free(b);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -495,6 +529,7 @@ int main(void)
         T(test_random_tables),
         T(test_peek_changes_nothing),
         T(test_windows_are_for_users_of_sv39),
+        T(which_harts_walk_alike),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -217,7 +217,7 @@ static void so_it_does_for_the_lower_half(void **state)
     enter(1, 0);
     w = t->mmu->slot->window;
     assert_int_equal(w->first, 0);
-    window_forget(t->mmu, &t->mmu->common.slot);
+    window_forget(t->mmu, &t->mmu->common->slot);
     for (unsigned i = 0; i < 4000; i++) {
         random_step();
         if (i % 32 == 0)
@@ -449,10 +449,10 @@ static void run_random_guest(bool stress)
     if (stress)
         mmu_stress(t->mmu);
     for (unsigned i = 0; i < 40000; i++) {
-        if (i % 512 == 0 && t->mmu->common.n_lost) /* no end of the trial, for now */
-            t->mmu->common.n_lost = i < 20000 ? 0 : t->mmu->common.n_lost;
-        if (i % 64 == 0 && t->mmu->common.slot.window)
-            memset(t->mmu->common.slot.window->churn, 0, sizeof w->churn);
+        if (i % 512 == 0 && t->mmu->common->n_lost) /* no end of the trial, for now */
+            t->mmu->common->n_lost = i < 20000 ? 0 : t->mmu->common->n_lost;
+        if (i % 64 == 0 && t->mmu->common->slot.window)
+            memset(t->mmu->common->slot.window->churn, 0, sizeof w->churn);
         random_guest_step();
     }
     assert_true(mmu_stats(t->mmu)->window_faults[WINDOW_MAPPED] > 100);

@@ -674,7 +674,7 @@ static void a_host_without_mappings_takes_pages_away_all_the_same(void **state)
         mmu_sample(t->mmu, 0);
         assert_null(kernel_window());
         assert_int_equal(ws->stats.mappings, 0);
-        t->mmu->common.slot.need_ns = 0;
+        t->mmu->common->slot.need_ns = 0;
         run_for(100);
     }
 }

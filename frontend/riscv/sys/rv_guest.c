@@ -160,6 +160,7 @@ const struct mmu_guest rv_mmu_guest = {
     .peek = rv_peek,
     .shares_view = rv_shares_view,
     .shares_code = rv_shares_code,
+    .walks_alike = rv_walks_alike,
     .window_bound = rv_window_bound,
     .allowed = rv_pmp_allowed,
     .domain = rv_domain,

@@ -248,6 +248,25 @@ bool rv_shares_code(uint64_t space_key, uint64_t rights)
     return rv_shares_view(space_key, rights & ~(uint64_t)(RV_RIGHTS_SUM | RV_RIGHTS_MXR));
 }
 
+/* a walks. While b is in M-mode its satp is not active, and nothing may be walked ahead by it
+ * (privileged specification, "Supervisor Address Translation and Protection (satp) Register"). Two
+ * roots with the same entry there lead to the same tables. */
+bool rv_walks_alike(struct cpu_state *a, struct cpu_state *b, uint64_t gva)
+{
+    const struct rv_hart *ha = (const struct rv_hart *)(const void *)a;
+    const struct rv_hart *hb = (const struct rv_hart *)(const void *)b;
+    const uint64_t at = 8 * bits_get(gva, PAGE_BITS + 2 * VPN_BITS, VPN_BITS);
+    const uint64_t roots[2] = {bits_get(ha->satp, 0, PPN_BITS) << PAGE_BITS,
+                               bits_get(hb->satp, 0, PPN_BITS) << PAGE_BITS};
+    uint64_t pte[2];
+
+    if (hb->priv == RV_M || rv_satp_mode(ha->satp) != RV_SATP_SV39 ||
+        rv_satp_mode(hb->satp) != RV_SATP_SV39)
+        return false;
+    return roots[0] == roots[1] || (mmu_phys_load64(a, roots[0] + at, &pte[0]) &&
+                                    mmu_phys_load64(a, roots[1] + at, &pte[1]) && pte[0] == pte[1]);
+}
+
 /* The lower half of Sv39, for user mode: there Linux has a process's own memory. */
 uint64_t rv_window_bound(uint64_t space_key, uint64_t rights)
 {
