@@ -56,10 +56,11 @@ static void body(unsigned k, void (*f)(void *arg))
     assert_true(proc_prepare(hart[k], f, hart[k], &e));
 }
 
+/* Gives its argument if nobody is left running on it. */
 static void *run_processor(void *arg)
 {
     proc_run(arg, 0);
-    return NULL;
+    return hart_running() ? NULL : arg;
 }
 
 static void start(pthread_t *thread)
@@ -70,9 +71,11 @@ static void start(pthread_t *thread)
 static void run_all(void)
 {
     pthread_t thread;
+    void *nobody_left;
 
     start(&thread);
-    pthread_join(thread, NULL);
+    pthread_join(thread, &nobody_left);
+    assert_non_null(nobody_left);
 }
 
 static void nothing(void *arg)
@@ -146,6 +149,44 @@ static void all_who_are_kicked_come_to_run(void **state)
         hart_kick(hart[k], PENDING_EVENT);
     pthread_join(thread, NULL);
     assert_int_equal(strlen(story), N);
+    end();
+}
+
+enum { KICKS = 20000 };
+static _Atomic unsigned n_sleeps;
+
+static void sleep_again_and_again(void *arg)
+{
+    struct hart *h = arg;
+
+    quiesce_enter(h);
+    for (unsigned k = 1; k <= KICKS; k++) {
+        atomic_store(&h->kicks, 0);
+        atomic_store(&h->s->pending, 0);
+        atomic_store(&n_sleeps, k);
+        hart_sleep(h, UINT64_MAX);
+    }
+    quiesce_leave(h);
+}
+
+/* At each moment of the processor's way to sleep. */
+static void no_kick_is_lost(void **state)
+{
+    pthread_t thread;
+
+    begin(state);
+    atomic_store(&n_sleeps, 0);
+    for (unsigned k = 0; k < N; k++)
+        body(k, k ? nothing : sleep_again_and_again);
+    start(&thread);
+    for (unsigned k = 1; k <= KICKS; k++) {
+        while (atomic_load(&n_sleeps) != k)
+            continue;
+        for (unsigned i = 0; i < k % 500; i++)
+            __builtin_ia32_pause();
+        hart_kick(hart[0], PENDING_EVENT);
+    }
+    pthread_join(thread, NULL);
     end();
 }
 
@@ -380,7 +421,6 @@ static void guests_keep_apart(void **state)
         assert_int_equal(toy[k]->s.reg[3], 5000 * (k + 1));
         assert_int_equal(toy_read(toy[0], DATA + 64 * (uint64_t)k), 5000 * (k + 1));
     }
-    assert_null(hart_running());
     end();
 }
 
@@ -390,6 +430,7 @@ int main(void)
         cmocka_unit_test(those_who_yield_go_round),
         cmocka_unit_test(alone_it_goes_on),
         cmocka_unit_test(all_who_are_kicked_come_to_run),
+        cmocka_unit_test(no_kick_is_lost),
         cmocka_unit_test(a_kick_asks_for_the_processor),
         cmocka_unit_test(each_wakes_in_its_time),
         cmocka_unit_test(a_time_beyond_the_end),
