@@ -5,11 +5,13 @@
  * walked to it itself, for each is told only of changes to what it can know (privileged
  * specification, SFENCE.VMA). A hart may walk ahead at any time while its page table is in force.
  * So whenever a global page is filled, each other user is asked: would its walk begin with the same
- * entry of the root? If so it leads to the same page, and may be used. If not, the user does not
- * know it, and finds an empty view when it comes back.
+ * entry of the root? If so it leads to the same page, and may be used. If not, that page is
+ * foreign to the user. When it comes back the tables are emptied, and of its window remains what it
+ * walks to itself.
  *
- * Fences of any user drop it for all, which is more than is asked. Those that others ask of a hart
- * that is away are done before it goes on (frontend/riscv/sys/cluster.c). */
+ * A fence of a page drops it for all, which is more than is asked. After a fence of all addresses
+ * all is foreign to the user that has made it. Those that others ask of a hart that is away are
+ * done before it goes on (frontend/riscv/sys/cluster.c). */
 #include "softmmu/mmu_int.h"
 
 #include "dbt/base/check.h"
@@ -101,18 +103,16 @@ void common_enter(struct mmu *m, const struct space *sp)
     c->n_entered++;
     if (c->has_others && c->of != sp)
         count_loss(m);
-    if (m->common_is_foreign) {
-        view_clear(&c->slot);
-    } else if (c->stale == STALE_ALL) {
+    if (m->is_foreign) {
         if (c->slot.window)
             window_recheck(m);
         view_clear_tables(&c->slot);
     } else if (c->has_others) {
         view_clear_local(&c->slot); /* the window has none */
     }
-    m->common_is_foreign = false;
+    m->is_foreign = false;
     c->has_others = false;
-    c->stale = STALE_NOTHING;
+    c->others_go = false;
     c->of = sp;
 }
 
@@ -122,17 +122,6 @@ static bool agrees(const struct mmu *m, const struct mmu *user, uint64_t va)
 {
     return user->domain == m->domain && m->guest->walks_alike &&
            m->guest->walks_alike(m->s, user->s, va);
-}
-
-bool common_is_agreed(const struct mmu *m, uint64_t va)
-{
-    for (unsigned i = 0; i < m->common->n_users; i++) {
-        const struct mmu *user = m->common->user[i];
-
-        if (user != m && !agrees(m, user, va))
-            return false;
-    }
-    return true;
 }
 
 void common_note(struct mmu *m, uint64_t va, bool is_global)
@@ -146,8 +135,8 @@ void common_note(struct mmu *m, uint64_t va, bool is_global)
     for (unsigned i = 0; i < c->n_users; i++) {
         struct mmu *user = c->user[i];
 
-        if (user != m && !user->common_is_foreign && !agrees(m, user, va))
-            user->common_is_foreign = true;
+        if (user != m && !user->is_foreign && !agrees(m, user, va))
+            user->is_foreign = true;
     }
 }
 
@@ -166,12 +155,10 @@ void common_fence(struct mmu *m, bool all_va, uint64_t va, bool all_asid, uint32
 {
     struct common *c = m->common;
 
-    if (!c->slot.live || !(all_asid || is_of(m, asid)))
-        return;
-    if (!all_va)
+    if (all_va && all_asid)
+        m->is_foreign = true;
+    else if (all_va && is_of(m, asid))
+        c->others_go = true;
+    else if (!all_va && c->slot.live && (all_asid || is_of(m, asid)))
         view_fence_page(&c->slot, va, all_asid);
-    else if (all_asid)
-        c->stale = STALE_ALL;
-    else if (c->stale == STALE_NOTHING)
-        c->stale = STALE_LOCAL;
 }

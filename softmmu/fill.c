@@ -56,7 +56,7 @@ static bool leaf_now(void *arg, uint64_t va, struct window_leaf *leaf)
     struct mmu *m = arg;
     struct peeked p;
 
-    if (!peek(m, va, &p) || !common_is_agreed(m, va))
+    if (!peek(m, va, &p))
         return false;
     *leaf = (struct window_leaf){page_of(p.map.gpa), p.map.page_len, p.write};
     return p.map.page_len < MIDDLE_BYTES ||
@@ -200,7 +200,11 @@ static void map_known(void *arg, const struct tlb_entry *e)
     uint64_t va = e->tag;
     struct peeked p;
 
-    if (!w->failed && !window_has(w, va, false) && peek(m, va, &p) && !map_leaf(m, va, &p))
+    if (w->failed || window_has(w, va, false) || !peek(m, va, &p))
+        return;
+    if (is_common_slot(m, m->slot))
+        common_note(m, va, true);
+    if (!map_leaf(m, va, &p))
         add(m, &f->run, va, &p);
 }
 

@@ -135,8 +135,8 @@ struct common {
     struct view_slot slot;
     const struct space *of; /* any user's; NULL: one that is gone */
     bool has_others;        /* pages that are not global or not of the upper half */
-    enum stale stale;
-    bool is_of_no_use; /* each space has its own from now on */
+    bool others_go;         /* they were fenced */
+    bool is_of_no_use;      /* each space has its own from now on */
     uint64_t n_entered, n_lost;
 };
 
@@ -203,7 +203,7 @@ struct mmu {
     struct earned earned[N_EARNED];
 
     struct common own_common, *common;
-    bool common_is_foreign; /* it has pages that this hart cannot have walked to */
+    bool is_foreign; /* it has pages that this hart has fenced, or cannot have walked to */
 
     uint8_t *view_pool; /* room for a view each slot, backed when touched */
     unsigned n_views;
@@ -281,8 +281,6 @@ struct view_slot *common_view(struct mmu *m, uint64_t space_key, uint64_t data_r
 void common_enter(struct mmu *m, const struct space *sp);
 /* A page of it was walked to: is it one for all spaces, and all users? */
 void common_note(struct mmu *m, uint64_t va, bool is_global);
-/* Would each of its users walk to the same page at va? */
-bool common_is_agreed(const struct mmu *m, uint64_t va);
 void common_fence(struct mmu *m, bool all_va, uint64_t va, bool all_asid, uint32_t asid);
 /* What leads to the slot is to be found anew: combos, of all that use it. */
 void slot_changed(struct mmu *m, const struct view_slot *slot);
@@ -297,7 +295,7 @@ static inline bool common_is_entered(const struct mmu *m)
 {
     const struct common *c = m->common;
 
-    return c->of == m->space && c->stale == STALE_NOTHING && !m->common_is_foreign;
+    return c->of == m->space && !c->others_go && !m->is_foreign;
 }
 
 /* ---- promote.c ---------------------------------------------------------------------- */

@@ -107,7 +107,7 @@ static void take_away(struct mmu *m, struct view_slot *slot, const char *why)
     else
         forget_recent(m, w);
     if (!slot->pool)
-        slot->pool = view_take(m);
+        slot->pool = view_take(slot_owner(m, slot));
     slot->window = NULL;
     slot->view = slot->pool;
     view_clear(slot); /* no fence has come here since it was in use */

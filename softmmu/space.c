@@ -233,7 +233,7 @@ void view_fit_out(struct mmu *m, struct view_slot *slot, uint64_t space_key, uin
     if (!m->windows || (m->windows->policy != WINDOWS_ALWAYS && !is_common_slot(m, slot)) ||
         !window_give(m, slot, space_key, data_rights)) {
         if (!slot->pool)
-            slot->pool = view_take(m);
+            slot->pool = view_take(slot_owner(m, slot));
         slot->view = slot->pool;
         view_clear(slot);
     }
@@ -390,7 +390,7 @@ void mmu_flush_all(struct mmu *m)
 
     for (unsigned i = 0; i < m->n_spaces; i++)
         fence_space_all(&m->spaces[i], moment);
-    m->common->stale = STALE_ALL;
+    m->is_foreign = true;
     salt_leave(&m->high, moment, true);
     mmu_note_domain(m);
     mmu_refresh(m);

@@ -207,6 +207,7 @@ part_smp()
     many torture 300 tests/guest/torture.py --seconds 60
     many smp-boots 300 tests/guest/smp-boots
     many smp-boots-threads 300 tests/guest/smp-boots --harts 4 --hart-threads each
+    many smp-boots-firmware 300 tests/guest/smp-boots --harts 4 --firmware opensbi --hart-threads 1
     many smp-boots-one 300 tests/guest/smp-boots --harts 2,4 --firmware builtin --hart-threads 1
     many smp-boots-strict 300 tests/guest/smp-boots --harts 2,4 --lrsc=strict
     many smp-boots-cache 300 tests/guest/smp-boots --harts 2 --firmware builtin --stress cache,seed=1

@@ -65,6 +65,7 @@ struct rv_hart {
     bool builtin_sbi; /* ecalls from S are the host's to answer */
     uint32_t n_pauses;
     bool has_paused;    /* it waits for others, as pause and wrs say: the machine takes it back */
+    bool walks_ended;   /* M mode: no walk by satp that has begun before can be under way */
     bool yield_in_user; /* PENDING_YIELD is to be set when it enters U mode */
 
     /* Handed in by the machine. */

@@ -51,7 +51,7 @@ struct options {
     enum tier tier;
     enum window_policy windows;
     bool huge_pages;
-    unsigned hart_threads; /* 0: as many as the host has processors */
+    unsigned hart_threads; /* 0: as suits */
     const char *opt_list;  /* NULL: the default */
     uint64_t cache_size;   /* bytes */
     uint32_t stress;       /* enum cli_stress */

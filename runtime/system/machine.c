@@ -115,12 +115,17 @@ static unsigned count_processors(void)
     return sched_getaffinity(0, sizeof set, &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
 }
 
-/* In check mode and virtual time harts take turns as it is. */
+/* In check mode and virtual time harts take turns as it is. Firmware in M mode waits in loops that
+ * do not say so, where it holds its locks half of the time (OpenSBI's fences): with a thread each
+ * the host stops whom it likes, and that is better there than to stop at all turns. */
 static unsigned count_procs(const struct machine *m)
 {
     unsigned n = m->run.hart_threads ? m->run.hart_threads : m->n_processors;
 
-    return m->run.engine == ENGINE_CHECK || m->run.virtual_time || n >= m->cfg.n_harts ? 0 : n;
+    if (m->run.engine == ENGINE_CHECK || m->run.virtual_time ||
+        (!m->run.hart_threads && m->plan.firmware != FIRMWARE_BUILTIN))
+        return 0;
+    return n < m->cfg.n_harts ? n : 0;
 }
 
 static bool create_harts(struct machine *m, struct err *e)

@@ -19,7 +19,7 @@ struct machine_run_config {
     uint64_t stress_seed; /* of the cache; 0: off */
     enum window_policy windows;
     bool huge_pages;       /* RAM in the host's, as far as it has any */
-    unsigned hart_threads; /* host threads that harts run on, at most one each; 0: processors */
+    unsigned hart_threads; /* host threads that harts run on, at most one each; 0: as suits */
     bool no_links;
     bool virtual_time;
     bool evaluate_first;

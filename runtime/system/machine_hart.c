@@ -26,10 +26,16 @@ void hart_set_mip(void *hart, unsigned n, bool level)
         atomic_fetch_or(&h->line_level, UINT64_C(1) << n);
     else
         atomic_fetch_and(&h->line_level, ~(UINT64_C(1) << n));
-    if (h->m->run.engine != ENGINE_CHECK && hart_running() == h->hart)
+    if (h->m->run.engine != ENGINE_CHECK && hart_running() == h->hart) {
         apply_lines(h);
-    else if (h->hart)
+        return;
+    }
+    if (h->hart)
         hart_kick(h->hart, PENDING_EVENT);
+    struct machine_hart *self = level && h->m->n_procs ? machine_self(h->m) : NULL;
+
+    if (self)
+        hart_interrupts_another(self);
 }
 
 /* ---- What the run loop asks for ---------------------------------------------------------- */

@@ -56,7 +56,7 @@ struct machine_hart {
      * often. */
     uint64_t spins_since, spun_at;
     unsigned n_spins;
-    uint64_t kept_since; /* machine_slice.c */
+    uint64_t slice_end, kept_since; /* machine_slice.c */
     enum rv_spin spins_for;
 };
 
@@ -134,6 +134,10 @@ void hart_rest(void *arg);
 void hart_begin_slice(struct machine_hart *h);
 /* It sleeps. */
 void hart_end_slice(struct machine_hart *h);
+/* It has raised an interrupt line of another one, and shares its processor. */
+void hart_interrupts_another(struct machine_hart *h);
+/* TIMER_SLICE is due. */
+void hart_slice_due(struct machine_hart *h);
 /* events.yield. */
 void hart_give_way(void *arg);
 

@@ -3,21 +3,49 @@
  * It is asked to when its slice is over, or when one that sleeps is kicked. It does so in U mode,
  * or where it says itself that it waits (pause, wrs); elsewhere it may hold locks that all others
  * would come to wait for, so it is asked again when it enters U mode. A guest that never does, or
- * is long on its way there, is let have KEEP_TICKS. */
+ * is long on its way there, is let have KEEP_TICKS.
+ *
+ * Firmware does not say that it waits: OpenSBI's harts look for each other's answers to a fence in
+ * a plain loop. But it is never long in M mode for anything else. So its slices there are short,
+ * also from the moment at which it interrupts another hart. */
 #include "runtime/system/machine_int.h"
 
-enum { SLICE_TICKS = 40000, KEEP_TICKS = 20000 };
+enum { SLICE_TICKS = 40000, KEEP_TICKS = 20000, FIRMWARE_TICKS = 500 };
 
 static void ask_again(struct machine_hart *h, uint64_t ticks)
 {
     hart_set_deadline(h, TIMER_SLICE, machine_ticks(h->m) + ticks);
 }
 
+/* M mode with a system below it: a kernel that runs in M mode delegates nothing. */
+static bool is_in_firmware(const struct machine_hart *h)
+{
+    return h->cpu.priv == RV_M && h->cpu.mideleg != 0;
+}
+
 void hart_begin_slice(struct machine_hart *h)
 {
     h->cpu.yield_in_user = false;
+    h->slice_end = machine_ticks(h->m) + SLICE_TICKS;
     if (hart_shares_processor(h->hart))
-        ask_again(h, SLICE_TICKS);
+        ask_again(h, is_in_firmware(h) ? FIRMWARE_TICKS : SLICE_TICKS);
+}
+
+void hart_interrupts_another(struct machine_hart *h)
+{
+    if (is_in_firmware(h) && hart_shares_processor(h->hart))
+        ask_again(h, FIRMWARE_TICKS);
+}
+
+void hart_slice_due(struct machine_hart *h)
+{
+    if (is_in_firmware(h))
+        h->cpu.has_paused = true;
+    else if (!h->cpu.yield_in_user && machine_ticks(h->m) < h->slice_end) {
+        hart_set_deadline(h, TIMER_SLICE, h->slice_end);
+        return;
+    }
+    state_pend(&h->cpu.s, PENDING_YIELD);
 }
 
 /* Else its alarm would end the sleep. */
@@ -29,15 +57,17 @@ void hart_end_slice(struct machine_hart *h)
 
 static bool may_keep_it(struct machine_hart *h)
 {
+    const uint64_t keep = is_in_firmware(h) ? FIRMWARE_TICKS : KEEP_TICKS;
+
     if (h->cpu.has_paused || h->cpu.priv == RV_U)
         return false;
     if (!h->cpu.yield_in_user) {
         h->cpu.yield_in_user = true;
         h->kept_since = machine_ticks(h->m);
-        ask_again(h, KEEP_TICKS);
+        ask_again(h, keep);
         return true;
     }
-    return machine_ticks(h->m) - h->kept_since < KEEP_TICKS;
+    return machine_ticks(h->m) - h->kept_since < keep;
 }
 
 void hart_give_way(void *arg)

@@ -69,38 +69,50 @@ static int begin_tables(void **state)
     return begin_harts(WINDOWS_OFF);
 }
 
+static int begin_auto(void **state)
+{
+    (void)state;
+    return begin_harts(WINDOWS_AUTO);
+}
+
 static int begin_windows(void **state)
 {
     (void)state;
     return begin_harts(WINDOWS_ALWAYS);
 }
 
-/* Not in the order of their making: whose view it is goes first, or last. */
-static int end_harts(void **state)
+/* Whose view it is goes first, or last. */
+static int end_harts_from(unsigned first)
 {
-    static unsigned n;
+    struct toy *owner = hart[0];
 
-    (void)state;
-    for (unsigned k = N; k-- > 1;)
-        if (n % 2) {
-            mmu_destroy(hart[k]->mmu);
+    for (unsigned i = 0; i < N; i++) {
+        unsigned k = (first + i) % N;
+
+        mmu_destroy(hart[k]->mmu);
+        if (k)
             free(hart[k]);
-        }
-    mmu_destroy(hart[0]->mmu);
-    for (unsigned k = N; k-- > 1;)
-        if (n % 2 == 0) {
-            mmu_destroy(hart[k]->mmu);
-            free(hart[k]);
-        }
-    n++;
+    }
     windows_destroy(ws);
-    track_destroy(t->track);
-    phys_fini(&t->phys);
-    free(t);
+    track_destroy(owner->track);
+    phys_fini(&owner->phys);
+    free(owner);
     salts_destroy(salts);
     close(pipe_fd[0]);
     close(pipe_fd[1]);
     return 0;
+}
+
+static int end_harts(void **state)
+{
+    (void)state;
+    return end_harts_from(0);
+}
+
+static int end_harts_owner_last(void **state)
+{
+    (void)state;
+    return end_harts_from(1);
 }
 
 /* Its turn comes. */
@@ -234,6 +246,22 @@ static uint64_t load_in_window(unsigned k, uint64_t va)
     return mmu_load(&t->s, va, IR_64);
 }
 
+/* One of them has its window taken away. */
+static void give_up_window(unsigned by)
+{
+    resume(by);
+    window_forget(hart[by]->mmu, &t->mmu->common->slot);
+    mmu_refresh(hart[by]->mmu);
+}
+
+/* And gets another one. */
+static void renew_window(unsigned by)
+{
+    give_up_window(by);
+    t->mmu->common->slot.live = false;
+    mmu_refresh(hart[by]->mmu);
+}
+
 static bool is_mapped_for(unsigned k, uint64_t va)
 {
     t = resume(k);
@@ -254,16 +282,18 @@ static void but_not_who_would_walk_elsewhere(void **state)
 {
     (void)state;
     alike = false;
+    hart[1]->map[0].gpa = AT(9);
     load_in_window(0, KERNEL);
+    assert_true(is_mapped_for(2, KERNEL)); /* who finds by its own walk that it is the same */
     assert_false(is_mapped_for(1, KERNEL));
     load_in_window(1, KERNEL);
     assert_false(is_mapped_for(0, KERNEL));
     t = hart[0];
 }
 
-/* After a fence of all the window keeps what a walk finds as it was, of the hart that comes next:
- * that says nothing of others, if these walk elsewhere. */
-static void after_a_fence_it_keeps_what_all_agree_on(void **state)
+/* After a fence of all the hart that has made it finds in the window what it walks to now: so do
+ * the others then, whatever they would walk to. */
+static void after_a_fence_it_keeps_what_that_hart_walks_to(void **state)
 {
     (void)state;
     load_in_window(0, KERNEL);
@@ -271,7 +301,30 @@ static void after_a_fence_it_keeps_what_all_agree_on(void **state)
     assert_true(is_mapped_for(0, KERNEL));
     alike = false;
     mmu_fence(hart[1]->mmu, true, 0, true, 0);
+    assert_true(is_mapped_for(0, KERNEL) && is_mapped_for(2, KERNEL));
+    toy_switch(hart[1], 2, 5, TOY_USER, TOY_USER, 0);
+    hart[1]->map[0].gpa = AT(9);
+    mmu_fence(hart[1]->mmu, true, 0, true, 0);
+    assert_true(is_mapped_for(0, KERNEL));
+    toy_enter(hart[1], 2, 5);
     assert_false(is_mapped_for(0, KERNEL));
+    t = hart[0];
+}
+
+/* What the window is filled with, when it is given anew, was walked to when it is filled. */
+static void what_it_is_filled_with_may_be_foreign(void **state)
+{
+    (void)state;
+    give_up_window(0);
+    assert_null(t->mmu->common->slot.window);
+    toy_touch(resume(0), KERNEL);
+    alike = false;
+    hart[0]->map[0].gpa = AT(9);
+    t->mmu->common->slot.n_fills += 100000;
+    run_for(400);
+    assert_non_null(t->mmu->common->slot.window);
+    assert_true(is_mapped_for(0, KERNEL));
+    assert_false(is_mapped_for(1, KERNEL));
     t = hart[0];
 }
 
@@ -284,10 +337,7 @@ static void who_comes_back_finds_it_gone(void **state)
             resume(k);
             assert_int_equal(mmu_code_window(hart[k]->mmu), IR_WINDOW_UPPER);
         }
-        resume(by);
-        window_forget(hart[by]->mmu, &t->mmu->common->slot);
-        hart[by]->mmu->common->slot.live = false;
-        mmu_refresh(hart[by]->mmu); /* another one */
+        renew_window(by);
         for (unsigned k = 0; k < N; k++) {
             resume(k);
             assert_ptr_equal(hart[k]->s.view, t->mmu->common->slot.window->view);
@@ -302,14 +352,8 @@ static void each_hart_may_have_as_many(void **state)
 {
     (void)state;
     for (unsigned round = 0; round < 200; round++) {
-        unsigned by = round % N;
-
-        resume(by);
-        window_forget(hart[by]->mmu, &t->mmu->common->slot);
-        t->mmu->common->slot.live = false;
-        by = (round + 1) % N;
-        resume(by);
-        mmu_refresh(hart[by]->mmu);
+        give_up_window(round % N);
+        renew_window((round + 1) % N);
     }
     assert_int_equal(hart[0]->mmu->n_windows, 1);
     assert_int_equal(hart[1]->mmu->n_windows, 0);
@@ -327,8 +371,7 @@ static void under_stress_too(void **state)
         toy_touch(hart[k], KERNEL);
     }
     t = hart[0];
-    window_forget(hart[1]->mmu, &t->mmu->common->slot);
-    t->mmu->common->slot.live = false;
+    renew_window(1);
     for (unsigned round = 0; round < 2; round++)
         for (unsigned k = 0; k < N; k++) {
             mmu_refresh(hart[k]->mmu);
@@ -358,6 +401,7 @@ static void it_is_given_up_by_all(void **state)
 int main(void)
 {
 #define TEST(f, b) cmocka_unit_test_setup_teardown(f, b, end_harts)
+#define LAST(f, b) cmocka_unit_test_setup_teardown(f, b, end_harts_owner_last)
     const struct CMUnitTest tests[] = {
         TEST(what_one_has_walked_to_all_find, begin_tables),
         TEST(what_is_not_global_is_its_own, begin_tables),
@@ -370,11 +414,16 @@ int main(void)
         TEST(a_fence_of_an_asid_leaves_what_is_global, begin_tables),
         TEST(one_window_serves_all, begin_windows),
         TEST(but_not_who_would_walk_elsewhere, begin_windows),
-        TEST(after_a_fence_it_keeps_what_all_agree_on, begin_windows),
+        TEST(after_a_fence_it_keeps_what_that_hart_walks_to, begin_windows),
+        TEST(what_it_is_filled_with_may_be_foreign, begin_auto),
         TEST(who_comes_back_finds_it_gone, begin_windows),
+        LAST(who_comes_back_finds_it_gone, begin_windows),
         TEST(each_hart_may_have_as_many, begin_windows),
+        LAST(each_hart_may_have_as_many, begin_windows),
         TEST(under_stress_too, begin_windows),
+        LAST(under_stress_too, begin_windows),
         TEST(it_is_given_up_by_all, begin_tables),
+        LAST(it_is_given_up_by_all, begin_tables),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

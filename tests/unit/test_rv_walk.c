@@ -489,9 +489,11 @@ static void which_harts_walk_alike(void **state)
     b->satp = satp;
     b->priv = RV_U; /* its satp is active */
     assert_true(rv_walks_alike(&r->h->s, &b->s, VA));
-    b->priv = RV_M;
+    b->priv = RV_M; /* a walk may have begun before */
+    assert_true(rv_walks_alike(&r->h->s, &b->s, VA));
+    b->walks_ended = true;
     assert_false(rv_walks_alike(&r->h->s, &b->s, VA));
-    b->priv = RV_S;
+    b->walks_ended = false;
     b->satp = satp | UINT64_C(7) << 44; /* another ASID: of global pages no matter */
     assert_true(rv_walks_alike(&r->h->s, &b->s, VA));
     b->satp = 0;
@@ -508,6 +510,34 @@ static void which_harts_walk_alike(void **state)
     b->satp = UINT64_C(8) << 60 | 0x1000 >> 12; /* where there is no RAM */
     assert_false(rv_walks_alike(&r->h->s, &b->s, VA));
     free(b);
+}
+
+/* A walk that has begun in S or U mode goes on in M mode, until the hart fences, or has a new satp:
+ * of that none has begun. */
+static void when_walks_have_ended(void **state)
+{
+    struct rig *r = *state;
+    struct rv_hart *h = r->h;
+    uint64_t result, cause, tval;
+
+    assert_true(h->walks_ended); /* reset */
+    for (unsigned round = 0; round < 2; round++) {
+        h->priv = round ? RV_S : RV_U;
+        rv_sync(h);
+        assert_false(h->walks_ended);
+        h->priv = RV_M;
+        rv_sync(h);
+        assert_false(h->walks_ended);
+        if (round)
+            rv_satp_write(h, h->satp);
+        else
+            assert_true(rig_call(r, rv_help_sfence, 0x12000073, 0, 0, &result, &cause, &tval));
+        assert_true(h->walks_ended);
+    }
+    h->priv = RV_S;
+    rv_sync(h);
+    rv_satp_write(h, h->satp);
+    assert_false(h->walks_ended);
 }
 
 int main(void)
@@ -530,6 +560,7 @@ int main(void)
         T(test_peek_changes_nothing),
         T(test_windows_are_for_users_of_sv39),
         T(which_harts_walk_alike),
+        T(when_walks_have_ended),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

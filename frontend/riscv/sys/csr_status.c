@@ -178,5 +178,6 @@ void rv_satp_write(struct rv_hart *h, uint64_t v)
     if (!rv_satp_mode_ok(h, mode))
         return;
     h->satp = mode == RV_SATP_BARE ? 0 : v;
+    h->walks_ended |= h->priv == RV_M;
     rv_sync(h);
 }

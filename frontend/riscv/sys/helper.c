@@ -123,6 +123,7 @@ uint64_t rv_help_sfence(struct cpu_state *s, uint64_t k, uint64_t a, uint64_t b,
 {
     (void)c;
     legal_or_raise(s, supervisor_may(hart(s), RV_STATUS_TVM), k);
+    hart(s)->walks_ended |= hart(s)->priv == RV_M;
     mmu_fence(s->mmu, rv_k_rs1(k) == 0, a, rv_k_rs2(k) == 0, (uint16_t)b);
     return 0;
 }

@@ -58,6 +58,7 @@ void rv_sync(struct rv_hart *h)
     uint64_t key = bare ? 0 : h->satp;
     uint32_t asid = (uint32_t)bits_get(key, 44, 16);
 
+    h->walks_ended &= h->priv == RV_M;
     if (atomic_load_explicit(&h->asid, memory_order_relaxed) != asid)
         rv_enter_space(h, asid);
     mmu_switch(h->s.mmu, key, asid, data_rights, rv_fetch_rights(h), rv_mode_key(h));
@@ -106,6 +107,7 @@ void rv_hart_reset(struct rv_hart *h, uint64_t pc)
     reset_csrs(h);
     rv_fcsr_set(h, 0, 0);
     h->priv = RV_M;
+    h->walks_ended = true;
     h->s.pc = pc;
     atomic_fetch_and(&h->s.pending, ~(uint32_t)PENDING_WAIT);
     mmu_clear_reservation(h->s.mmu);

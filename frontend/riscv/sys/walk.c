@@ -248,9 +248,10 @@ bool rv_shares_code(uint64_t space_key, uint64_t rights)
     return rv_shares_view(space_key, rights & ~(uint64_t)(RV_RIGHTS_SUM | RV_RIGHTS_MXR));
 }
 
-/* a walks. While b is in M-mode its satp is not active, and nothing may be walked ahead by it
- * (privileged specification, "Supervisor Address Translation and Protection (satp) Register"). Two
- * roots with the same entry there lead to the same tables. */
+/* a walks. May b have walked ahead? While it is in M-mode its satp is not active, and no walk by it
+ * begins. But one that has begun before need not end until sfence.vma (privileged specification,
+ * "Supervisor Address Translation and Protection (satp) Register"). Two roots with the same entry
+ * there lead to the same tables. */
 bool rv_walks_alike(struct cpu_state *a, struct cpu_state *b, uint64_t gva)
 {
     const struct rv_hart *ha = (const struct rv_hart *)(const void *)a;
@@ -260,7 +261,7 @@ bool rv_walks_alike(struct cpu_state *a, struct cpu_state *b, uint64_t gva)
                                bits_get(hb->satp, 0, PPN_BITS) << PAGE_BITS};
     uint64_t pte[2];
 
-    if (hb->priv == RV_M || rv_satp_mode(ha->satp) != RV_SATP_SV39 ||
+    if (hb->walks_ended || rv_satp_mode(ha->satp) != RV_SATP_SV39 ||
         rv_satp_mode(hb->satp) != RV_SATP_SV39)
         return false;
     return roots[0] == roots[1] || (mmu_phys_load64(a, roots[0] + at, &pte[0]) &&
