@@ -120,6 +120,8 @@ void hart_timers_fini(struct machine_hart *h);
 bool hart_timers_start(struct machine_hart *h, struct err *e) MUST_CHECK;
 /* Any thread. */
 void hart_set_deadline(struct machine_hart *h, unsigned timer, uint64_t ticks);
+/* The same, if that is sooner than what is set. */
+void hart_bring_deadline(struct machine_hart *h, unsigned timer, uint64_t ticks);
 /* The hart's thread: does what is due, arms the host for the rest. */
 void hart_serve_timers(struct machine_hart *h);
 /* The hart's thread, from events.wait. */

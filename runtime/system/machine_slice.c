@@ -34,15 +34,19 @@ void hart_begin_slice(struct machine_hart *h)
 void hart_interrupts_another(struct machine_hart *h)
 {
     if (is_in_firmware(h) && hart_shares_processor(h->hart))
-        ask_again(h, FIRMWARE_TICKS);
+        hart_bring_deadline(h, TIMER_SLICE, machine_ticks(h->m) + FIRMWARE_TICKS);
 }
 
 void hart_slice_due(struct machine_hart *h)
 {
-    if (is_in_firmware(h))
-        h->cpu.has_paused = true;
-    else if (!h->cpu.yield_in_user && machine_ticks(h->m) < h->slice_end) {
-        hart_set_deadline(h, TIMER_SLICE, h->slice_end);
+    /* 0: it is over, also where the guest has set the clock back meanwhile. */
+    const uint64_t to_end = h->slice_end - machine_ticks(h->m);
+    const uint64_t left = to_end <= SLICE_TICKS ? to_end : 0;
+
+    if (left && is_in_firmware(h)) {
+        h->cpu.has_paused = true; /* so it was that alarm */
+    } else if (left && !h->cpu.yield_in_user) {
+        ask_again(h, left);
         return;
     }
     state_pend(&h->cpu.s, PENDING_YIELD);
@@ -55,19 +59,22 @@ void hart_end_slice(struct machine_hart *h)
         hart_set_deadline(h, TIMER_SLICE, UINT64_MAX);
 }
 
+/* Whoever keeps it is asked again: nothing else may come. */
 static bool may_keep_it(struct machine_hart *h)
 {
     const uint64_t keep = is_in_firmware(h) ? FIRMWARE_TICKS : KEEP_TICKS;
+    const uint64_t now = machine_ticks(h->m);
 
     if (h->cpu.has_paused || h->cpu.priv == RV_U)
         return false;
     if (!h->cpu.yield_in_user) {
         h->cpu.yield_in_user = true;
-        h->kept_since = machine_ticks(h->m);
-        ask_again(h, keep);
-        return true;
+        h->kept_since = now;
     }
-    return machine_ticks(h->m) - h->kept_since < keep;
+    if (now - h->kept_since >= keep)
+        return false;
+    ask_again(h, h->kept_since + keep - now);
+    return true;
 }
 
 void hart_give_way(void *arg)

@@ -104,6 +104,15 @@ void hart_set_deadline(struct machine_hart *h, unsigned timer, uint64_t ticks)
     pthread_mutex_unlock(&h->timers_lock);
 }
 
+void hart_bring_deadline(struct machine_hart *h, unsigned timer, uint64_t ticks)
+{
+    pthread_mutex_lock(&h->timers_lock);
+    if (ticks < h->deadline[timer])
+        h->deadline[timer] = ticks;
+    arm_host_locked(h);
+    pthread_mutex_unlock(&h->timers_lock);
+}
+
 /* What waits for a time of the clock is the CLINT, which arms again by itself, and the supervisor
  * timer, which is asked when the loop polls; what waits for time to pass waits as long as before.
  */
