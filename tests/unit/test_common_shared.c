@@ -171,6 +171,8 @@ static void who_would_walk_elsewhere_finds_nothing(void **state)
     assert_true(toy_hits_none(resume(1), KERNEL));
     assert_int_equal(mmu_load(&hart[1]->s, KERNEL, IR_64), 9);
     assert_true(toy_hits_none(resume(2), KERNEL)); /* it was asked, too */
+    mmu_load(&resume(1)->s, KERNEL, IR_64);
+    assert_true(toy_hits_load(resume(2), KERNEL) && toy_hits_load(resume(1), KERNEL)); /* once */
 }
 
 static void who_has_no_page_table_finds_nothing(void **state)
