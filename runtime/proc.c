@@ -16,6 +16,12 @@ NOT_SANITIZED static struct proc *proc_of(struct hart *h)
     return &h->tc->proc[h->n % h->tc->config.n_procs];
 }
 
+/* Of one that sleeps. */
+static bool has_its_word(const struct hart *h)
+{
+    return h->place.kind == SLEEP_ON_WORD && word_has_changed(h);
+}
+
 /* *now: the clock, 0 until somebody asks for it. */
 static bool can_run(struct hart *h, uint64_t *now)
 {
@@ -23,7 +29,7 @@ static bool can_run(struct hart *h, uint64_t *now)
 
     if (place->state != PROC_ASLEEP)
         return place->state == PROC_READY;
-    if (hart_is_kicked(h) || (place->kind == SLEEP_ON_WORD && word_has_changed(h)))
+    if (hart_is_kicked(h) || has_its_word(h))
         return true;
     if (place->until == UINT64_MAX)
         return false;
@@ -67,7 +73,7 @@ static struct hart *find_waited_for(struct hart *last)
 
     do {
         h = h->place.next;
-        if (h->place.state == PROC_ASLEEP && h->place.kind == SLEEP_ON_WORD && word_has_changed(h))
+        if (h->place.state == PROC_ASLEEP && has_its_word(h))
             return h;
     } while (h != last);
     return NULL;

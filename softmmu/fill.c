@@ -70,6 +70,13 @@ void window_recheck(struct mmu *m)
     window_sample_soon(m);
 }
 
+/* What is mapped at va was walked to by this peek, not by the walk that has filled the tables. */
+static void note_peeked(struct mmu *m, uint64_t va)
+{
+    if (is_common_slot(m, m->slot))
+        common_note(m, va, true);
+}
+
 static void note_mapped(struct mmu *m, uint64_t n)
 {
     m->stats.window_pages += n;
@@ -202,8 +209,7 @@ static void map_known(void *arg, const struct tlb_entry *e)
 
     if (w->failed || window_has(w, va, false) || !peek(m, va, &p))
         return;
-    if (is_common_slot(m, m->slot))
-        common_note(m, va, true);
+    note_peeked(m, va);
     if (!map_leaf(m, va, &p))
         add(m, &f->run, va, &p);
 }
@@ -251,8 +257,7 @@ static enum mmu_window_fault fill(struct mmu *m, uint64_t va, enum mmu_access ac
         return WINDOW_REFUSED;
     if (window_shuns(w, va))
         return WINDOW_SHUNNED;
-    if (is_common_slot(m, m->slot))
-        common_note(m, va, true);
+    note_peeked(m, va);
     if (m->stress)
         stress_map(m, va);
     if (m->stress || !map_leaf(m, va, &p))
