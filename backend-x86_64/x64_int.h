@@ -236,10 +236,11 @@ static inline bool x64_is_wild_at(const struct x64_emitter *x, uint32_t insn_off
     return ir_is_wild(x->b, (x->b->gpa & ~(uint64_t)(PAGE_SIZE - 1)) + insn_off);
 }
 
-/* A read-modify-write in line, which may go through the window; LR and SC do not. */
+/* What changes memory in line and may go through the window; LR and SC do not. */
 static inline bool x64_is_modify(const struct ir_insn *in)
 {
-    return in->op == IR_call && in->aux && ir_fast_what(in->aux) < IR_LR;
+    return in->op == IR_call && in->aux &&
+           (ir_fast_what(in->aux) < IR_LR || ir_fast_what(in->aux) == IR_ZERO);
 }
 
 /* ---- Windows (x64_window.c) ------------------------------------------------------------ */

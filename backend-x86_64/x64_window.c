@@ -35,7 +35,9 @@ static int64_t offset_of(const struct ir_insn *access)
 
 static unsigned bytes_of(const struct ir_insn *access)
 {
-    return access->op == IR_call ? ir_fast_size(access->aux) : ir_mem_size(access->aux);
+    if (access->op != IR_call)
+        return ir_mem_size(access->aux);
+    return ir_fast_what(access->aux) == IR_ZERO ? IR_ZERO_BYTES : ir_fast_size(access->aux);
 }
 
 /* What value v is at most, UINT64_MAX when that is not known. */

@@ -330,9 +330,12 @@ void mmu_zero(struct cpu_state *s, uint64_t gva, unsigned len)
 {
     struct mmu *m = s->mmu;
     uint64_t first = align_down(gva, len);
-    uint8_t *host = tlb_find_store(m, first, len);
     bool whole_page;
     uint64_t gpa;
+
+    if (s->window_fault)
+        m->window_fault(m->window_fault_arg, first, len, MMU_STORE);
+    uint8_t *host = tlb_find_store(m, first, len);
 
     if (!host) {
         struct mmu_place place = mmu_translate(m, gva, 1, MMU_STORE);

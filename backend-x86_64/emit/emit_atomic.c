@@ -1,6 +1,6 @@
 /* Atomics in line: calls of helpers of which the IR says what they do (enum ir_fast). The page must
  * be known for stores (for lr, loads): what may be written may be read, by page tables and by
- * physical protection; or a read-modify-write goes through the window. Everything else is the
+ * physical protection; or what does not reserve goes through the window. Everything else is the
  * helper's, and so is an access that faults: up to the last one nothing has changed but scratch
  * registers.
  *
@@ -191,6 +191,30 @@ static uint32_t store_conditional(struct x64_emitter *x, const struct ir_insn *i
     return site;
 }
 
+/* The operand of what must be aligned, to be stored to: through the window where there is one, for
+ * everything but a reservation, which is a host address of RAM. */
+static struct x64_mem reach(struct x64_emitter *x, const struct ir_insn *in, unsigned base,
+                            unsigned size,
+                            void (*emit)(struct x64_emitter *, const struct x64_cold *),
+                            struct x64_cold **k)
+{
+    uint32_t miss, odd = 0;
+    struct x64_mem m;
+
+    if (x64_in_window(x, in)) {
+        x64_test32_ri(&x->c, base, (int32_t)size - 1);
+        odd = x64_jcc(&x->c, CC_NE);
+        m = x64_window_access(x, in, base, &miss);
+    } else {
+        m = x64_look_up(x, base, 0, size, x->layout.store_off, &miss);
+    }
+    *k = x64_cold_add(x, emit, miss);
+    (*k)->n_fix = miss != 0;
+    if (odd)
+        (*k)->fix[(*k)->n_fix++] = odd;
+    return m;
+}
+
 /* A fault at any of the stores: the helper zeroes all. */
 static void cold_zero(struct x64_emitter *x, const struct x64_cold *k)
 {
@@ -204,9 +228,8 @@ static void zero_block(struct x64_emitter *x, const struct ir_insn *in)
 {
     struct x64_code *c = &x->c;
     unsigned base = x64_gpr(x, in->a);
-    uint32_t miss;
-    struct x64_mem m = x64_look_up(x, base, 0, IR_ZERO_BYTES, x->layout.store_off, &miss);
-    struct x64_cold *k = x64_cold_add(x, cold_zero, miss);
+    struct x64_cold *k;
+    struct x64_mem m = reach(x, in, base, IR_ZERO_BYTES, cold_zero, &k);
 
     k->hit = x->unit.n_sites;
     x64_vxorpd_rrr(c, 0, 0, 0);
@@ -247,19 +270,7 @@ void x64_emit_atomic(struct x64_emitter *x, const struct ir_insn *in)
         k = x64_cold_add(x, cold_helper, miss);
         k->site = store_conditional(x, in, m, val, k);
     } else {
-        uint32_t odd = 0;
-
-        if (x64_in_window(x, in)) {
-            x64_test32_ri(c, base, (int32_t)size - 1);
-            odd = x64_jcc(c, CC_NE);
-            m = x64_window_access(x, in, base, &miss);
-        } else {
-            m = x64_look_up(x, base, 0, size, x->layout.store_off, &miss);
-        }
-        k = x64_cold_add(x, cold_helper, miss);
-        k->n_fix = miss != 0;
-        if (odd)
-            k->fix[k->n_fix++] = odd;
+        m = reach(x, in, base, size, cold_helper, &k);
         modify(x, in, m, val, k);
     }
     goes_on_here(x, k, in, base, val);

@@ -285,6 +285,23 @@ static void behind_a_helper_all_is_compared_anew(void **state)
     assert_int_equal(LIMIT, 2);
 }
 
+/* A word of 16 bytes at a time, behind what tells an address that is not a block's first. */
+static void a_block_is_zeroed_in_the_window(void **state)
+{
+    static const char ir[] = HEAD "%1   = get r10\n%2   = call.zero.64 5 0x0 (%1)\n"
+                                  "       exit_goto -> +0x14\n";
+
+    (void)state;
+    emit(&upper, ir);
+    assert_true(FLOOR == 1 && count("test", ", 0x3f") == 1);
+    assert_int_equal(count("vmovups", "gs:[r"), 4);
+    assert_int_equal(count("vmovups", "- 0x100000]"), 1);
+    assert_int_equal(count("vmovups", "- 0xfffd0]"), 1);
+    wild_access = true;
+    emit(&upper, ir);
+    assert_true(FLOOR == 0 && count("vmovups", "gs:[r") == 0 && count("vmovups", "[r") == 4);
+}
+
 /* Two elements of one table by the same index, scaled by a shift before it is added; both scaled
  * values go into registers as well. Gives how often is compared. */
 static unsigned compares_of_elements(const char *index, unsigned constant, unsigned shift)
@@ -387,6 +404,7 @@ int main(void)
         TEST(a_chase_has_the_origin_in_a_register),
         TEST(a_chase_that_divides_or_multiplies_has_none),
         TEST(behind_a_helper_all_is_compared_anew),
+        TEST(a_block_is_zeroed_in_the_window),
         TEST(a_scaled_index_that_is_small_shares_its_tables_comparison),
         TEST(the_first_comparison_is_the_look),
         TEST(what_may_not_come_to_one_looks_at_its_start),
