@@ -67,11 +67,14 @@ _Noreturn void mmu_raise_access(struct mmu *m, enum mmu_access access, uint64_t 
     state_raise(m->s, m->guest->access_fault(access), tval);
 }
 
-static void note_fill(struct mmu *m, uint64_t gva, const struct mmu_map *map, uint8_t *flags)
+static void note_fill(struct mmu *m, uint64_t gva, const struct mmu_map *map, uint8_t *flags,
+                      uint64_t *filled)
 {
     struct view_slot *slot = m->slot;
+    unsigned i = tlb_index(gva);
 
-    slot->view->touched |= bit(tlb_index(gva) / CHUNK);
+    slot->view->touched |= bit(i / CHUNK);
+    filled[i / CHUNK] |= bit(i % CHUNK);
     slot->n_fills++;
     m->space->n_own += !map->global;
     *flags = map->global ? TLB_GLOBAL : 0;
@@ -114,7 +117,7 @@ static void fill_load(struct mmu *m, uint64_t gva, const struct mmu_map *map)
     struct mmu_view *v = m->slot->view;
     unsigned i = tlb_index(gva);
 
-    note_fill(m, gva, map, &v->load_flags[i]);
+    note_fill(m, gva, map, &v->load_flags[i], v->load_filled);
     if (m->stress)
         stress_fill(m, &v->load[i]);
     v->load[i].tag = page_of(gva);
@@ -128,7 +131,7 @@ static void fill_store(struct mmu *m, uint64_t gva, const struct mmu_map *map)
     uint64_t offset = page_of(map->gpa) - m->phys->ram_gpa;
     unsigned i = tlb_index(gva);
 
-    note_fill(m, gva, map, &v->store_flags[i]);
+    note_fill(m, gva, map, &v->store_flags[i], v->store_filled);
     if (m->stress)
         stress_fill(m, &v->store[i]);
     v->store[i].tag = page_of(gva);

@@ -180,15 +180,18 @@ void view_each_known(const struct mmu_view *v, const struct window *w,
                      void (*f)(void *arg, const struct tlb_entry *e), void *arg)
 {
     const struct tlb_entry *table[2] = {v->store, v->load};
+    const uint64_t *filled[2] = {v->store_filled, v->load_filled};
 
     for (unsigned k = 0; k < 2; k++) {
         for (uint64_t touched = v->touched; touched; touched &= touched - 1) {
-            unsigned first = (unsigned)__builtin_ctzll(touched) * CHUNK;
+            unsigned n = (unsigned)__builtin_ctzll(touched);
 
-            for (unsigned i = first; i < first + CHUNK; i++)
-                if ((!w || window_covers(w, table[k][i].tag)) && table[k][i].tag != TLB_EMPTY &&
-                    tlb_index(table[k][i].tag) == i)
-                    f(arg, &table[k][i]);
+            for (uint64_t left = filled[k][n]; left; left &= left - 1) {
+                const struct tlb_entry *e = &table[k][n * CHUNK + (unsigned)__builtin_ctzll(left)];
+
+                if ((!w || window_covers(w, e->tag)) && e->tag != TLB_EMPTY)
+                    f(arg, e);
+            }
         }
     }
 }

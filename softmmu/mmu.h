@@ -63,7 +63,9 @@ struct mmu_view {
     /* What follows is for C only. */
     uint8_t load_flags[TLB_SIZE]; /* TLB_GLOBAL, TLB_HUGE */
     uint8_t store_flags[TLB_SIZE];
-    uint64_t touched; /* bit i: entries [i*64, i*64+64) of either table may be live */
+    uint64_t touched;                    /* bit i: load_filled[i] or store_filled[i] is not 0 */
+    uint64_t load_filled[TLB_SIZE / 64]; /* bit i % 64 of word i / 64: entry i may be live */
+    uint64_t store_filled[TLB_SIZE / 64];
     uint64_t rights;
 };
 

@@ -29,7 +29,7 @@ enum {
     N_COMBOS = 64,
     N_FETCH = 256,
     N_EARNED = 256,
-    CHUNK = 64, /* entries for a bit of mmu_view.touched */
+    CHUNK = 64, /* entries for a bit of mmu_view.touched, and for a word of load_filled[] */
     BLOOM_BITS = 8192,
     SALT_IDS = 1 << 24,
     SALT_MARGIN = 1 << 16, /* several harts: ids that are left when the world is asked to stop */

@@ -16,35 +16,33 @@ struct drop {
     uint64_t va_mask, va;
 };
 
-/* Does a live entry remain in the chunk? An entry whose page belongs to another
- * index was never filled: the tables begin as zero pages (take_view). */
-static bool drop_chunk(struct tlb_entry *e, const uint8_t *flags, unsigned first,
-                       const struct drop *d)
+/* Of the entries that were filled. */
+static void drop_filled(struct tlb_entry *e, const uint8_t *flags, uint64_t *filled,
+                        const struct drop *d)
 {
-    bool remains = false;
+    uint64_t left = *filled;
 
-    for (unsigned i = first; i < first + CHUNK; i++) {
-        if ((flags[i] & d->flag_mask) == d->flags && (e[i].tag & d->va_mask) == d->va)
+    for (uint64_t todo = left; todo; todo &= todo - 1) {
+        unsigned i = (unsigned)__builtin_ctzll(todo);
+
+        if ((flags[i] & d->flag_mask) == d->flags && (e[i].tag & d->va_mask) == d->va) {
             e[i].tag = TLB_EMPTY;
-        else if (e[i].tag != TLB_EMPTY && tlb_index(e[i].tag) == i)
-            remains = true;
+            left &= ~bit(i);
+        }
     }
-    return remains;
+    *filled = left;
 }
 
 static void drop_from_view(struct mmu_view *v, const struct drop *d)
 {
-    uint64_t touched = v->touched;
-
     cells_drop_all(v);
-    while (touched) {
-        unsigned chunk = (unsigned)__builtin_ctzll(touched);
-        bool remains = drop_chunk(v->load, v->load_flags, chunk * CHUNK, d);
+    for (uint64_t touched = v->touched; touched; touched &= touched - 1) {
+        unsigned n = (unsigned)__builtin_ctzll(touched), at = n * CHUNK;
 
-        remains |= drop_chunk(v->store, v->store_flags, chunk * CHUNK, d);
-        if (!remains)
-            v->touched &= ~bit(chunk);
-        touched &= touched - 1;
+        drop_filled(v->load + at, v->load_flags + at, &v->load_filled[n], d);
+        drop_filled(v->store + at, v->store_flags + at, &v->store_filled[n], d);
+        if (!(v->load_filled[n] | v->store_filled[n]))
+            v->touched &= ~bit(n);
     }
 }
 
