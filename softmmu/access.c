@@ -138,6 +138,21 @@ static void fill_store(struct mmu *m, uint64_t gva, const struct mmu_map *map)
     v->store[i].addend = (uintptr_t)m->phys->store + offset - page_of(gva);
 }
 
+/* Who writes a page reads it, too, as a rule: one walk for both, which a window that is weighed
+ * counts once. */
+static void fill_for_both(struct mmu *m, uint64_t gva, const struct mmu_map *map)
+{
+    bool whole_page = false;
+
+    fill_store(m, gva, map);
+    if (m->stress || m->slot->view->load[tlb_index(gva)].tag == page_of(gva) ||
+        !m->guest->allowed(m->s, map->gpa, 1, MMU_LOAD, m->now.data_rights, &whole_page) ||
+        !whole_page)
+        return;
+    fill_load(m, gva, map);
+    m->slot->n_fills--;
+}
+
 bool mmu_try_translate(struct mmu *m, uint64_t gva, unsigned len, enum mmu_access access,
                        struct mmu_place *place, struct mmu_fault *fault)
 {
@@ -164,7 +179,7 @@ bool mmu_try_translate(struct mmu *m, uint64_t gva, unsigned len, enum mmu_acces
     if (access == MMU_LOAD && map.read)
         fill_load(m, gva, &map);
     else if (access == MMU_STORE && map.read && map.write && !track_is_code(m->track, map.gpa))
-        fill_store(m, gva, &map);
+        fill_for_both(m, gva, &map);
     return true;
 }
 

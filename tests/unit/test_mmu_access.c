@@ -108,6 +108,31 @@ static void misaligned_hits_need_no_walk(void **state)
     assert_int_equal(t->walks, walks);
 }
 
+/* Not the other way round: a page that is only read may be clean, or code. */
+static void a_store_is_a_walk_for_loads_as_well(void **state)
+{
+    unsigned walks = t->walks;
+
+    (void)state;
+    mmu_store(&t->s, PAGE1, IR_64, 7);
+    assert_int_equal(mmu_load(&t->s, PAGE1, IR_64), 7);
+    assert_int_equal(t->walks, walks + 1);
+    mmu_load(&t->s, PAGE2, IR_64);
+    mmu_store(&t->s, PAGE2, IR_64, 0);
+    assert_int_equal(t->walks, walks + 3);
+}
+
+static void what_may_be_stored_to_only_is_asked_about_loads(void **state)
+{
+    (void)state;
+    t->forbidden = TOY_RAM;
+    t->forbidden_len = TOY_RAM_LEN;
+    t->forbidden_access = 1 << MMU_LOAD;
+    assert_false(mmu_store(&t->s, PAGE1, IR_64, 7));
+    assert_true(toy_hits_store(t, PAGE1) && !toy_hits_load(t, PAGE1));
+    ASSERT_RAISES(t, TOY_ACCESS_FAULT + MMU_LOAD, PAGE1, mmu_load(&t->s, PAGE1, IR_64));
+}
+
 /* ---- Faults --------------------------------------------------------------------------------- */
 
 static void faults_name_the_first_byte_that_fails(void **state)
@@ -405,6 +430,8 @@ int main(void)
         CASE(loads_of_all_kinds),
         CASE(stores_of_all_kinds),
         CASE(misaligned_hits_need_no_walk),
+        CASE(a_store_is_a_walk_for_loads_as_well),
+        CASE(what_may_be_stored_to_only_is_asked_about_loads),
         CASE(faults_name_the_first_byte_that_fails),
         CASE(a_store_that_faults_in_its_second_page_stores_nothing),
         CASE(read_only_pages_take_no_store),
