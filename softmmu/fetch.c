@@ -1,6 +1,53 @@
 /* Where code is. The run loop asks for every block that the jump cache does not
- * know, so the answers are kept, a page each, beside the TLB. */
+ * know, so the answers are kept, a page each, beside the TLB. Those of the upper half are one table
+ * for all spaces, as the salts are, while what is fetched there is global: a process that is new
+ * finds the kernel's. */
 #include "softmmu/mmu_int.h"
+
+/* ---- What is remembered ------------------------------------------------------------------- */
+
+static void forget(struct fetches *f, unsigned i)
+{
+    f->entry[i].va = 0;
+    f->filled[i / 64] &= ~bit(i % 64);
+}
+
+/* Entries that have all of `with` in their flags and nothing of `without`. */
+static void forget_those(struct fetches *f, unsigned with, unsigned without)
+{
+    for (unsigned n = 0; n < N_FETCH / 64; n++)
+        for (uint64_t left = f->filled[n]; left; left &= left - 1) {
+            unsigned i = 64 * n + (unsigned)__builtin_ctzll(left);
+
+            if ((f->entry[i].gpa & (with | without)) == with)
+                forget(f, i);
+        }
+}
+
+void fetches_forget(struct fetches *f, bool global_too)
+{
+    forget_those(f, 0, global_too ? 0 : TLB_GLOBAL);
+    if (global_too)
+        range_clear(&f->huge);
+}
+
+/* One leaf lies under many entries, and they do not say how far it reaches. */
+void fetches_fence_page(struct fetches *f, uint64_t va, bool global_too)
+{
+    unsigned keep = global_too ? 0 : TLB_GLOBAL, i = fetch_index(va);
+
+    if (f->entry[i].va == (page_of(va) | 1) && !(f->entry[i].gpa & keep))
+        forget(f, i);
+    if (range_has(&f->huge, va))
+        forget_those(f, TLB_HUGE, keep);
+}
+
+static bool is_for_all(const struct mmu *m, uint64_t va)
+{
+    return va >> 63 && !m->space->own_high;
+}
+
+/* ---- Fetching ----------------------------------------------------------------------------- */
 
 /* Code of the upper half that is not in every space: what was entered or linked there so
  * far was global and may stay with the shared salts; from now on this space has its own. */
@@ -8,9 +55,6 @@ static void leave_shared_high(struct mmu *m)
 {
     m->space->own_high = true;
     mmu_refresh(m);
-    if (m->salts->n_harts > 1)
-        space_forget_fetches(m->space); /* walked before another hart began this generation */
-    salt_note_range(m, &m->space->high, &m->space->fetch_huge); /* of entries that may hit */
 }
 
 static bool access_fault(const struct mmu *m, uint64_t gva, struct mmu_fault *fault)
@@ -21,15 +65,17 @@ static bool access_fault(const struct mmu *m, uint64_t gva, struct mmu_fault *fa
 
 static void keep(struct mmu *m, uint64_t gva, const struct mmu_map *map)
 {
-    struct space *sp = m->space;
+    struct fetches *f = is_for_all(m, gva) ? &m->high_fetches : &m->space->fetches;
     uint64_t flags = map->global ? TLB_GLOBAL : 0;
+    unsigned i = fetch_index(gva);
 
     if (map->page_len > PAGE_SIZE) {
         flags |= TLB_HUGE;
-        range_add_leaf(&sp->fetch_huge, gva, map->page_len);
+        range_add_leaf(&f->huge, gva, map->page_len);
     }
-    *fetch_slot(sp, gva) =
+    f->entry[i] =
         (struct fetch_entry){page_of(gva) | 1, page_of(map->gpa) | flags, m->now.fetch_rights};
+    f->filled[i / 64] |= bit(i % 64);
 }
 
 /* The page is noted as fetched, then walked to, and again if more had to be noted. */
@@ -63,18 +109,34 @@ static bool walk(struct mmu *m, uint64_t gva, uint64_t *gpa, struct mmu_fault *f
     return true;
 }
 
+/* Or NULL. */
+static const struct fetch_entry *find(const struct mmu *m, uint64_t gva)
+{
+    const struct fetches *f = is_for_all(m, gva) ? &m->high_fetches : &m->space->fetches;
+    const struct fetch_entry *e = &f->entry[fetch_index(gva)];
+
+    return e->va == (page_of(gva) | 1) && e->rights == m->now.fetch_rights ? e : NULL;
+}
+
 bool mmu_fetched_whole(const struct mmu *m, uint64_t gva)
 {
-    const struct fetch_entry *f = fetch_slot(m->space, gva);
+    return find(m, gva) != NULL;
+}
 
-    return f->va == (page_of(gva) | 1) && f->rights == m->now.fetch_rights;
+uint64_t fetched_page(const struct mmu *m, uint64_t va)
+{
+    const struct fetch_entry *e = find(m, va);
+
+    return e ? page_of(e->gpa) : 0;
 }
 
 bool mmu_fetch(struct mmu *m, uint64_t gva, uint64_t *gpa, struct mmu_fault *fault)
 {
-    if (!mmu_fetched_whole(m, gva))
+    const struct fetch_entry *e = find(m, gva);
+
+    if (!e)
         return walk(m, gva, gpa, fault);
-    *gpa = page_of(fetch_slot(m->space, gva)->gpa) | (gva & (PAGE_SIZE - 1));
+    *gpa = page_of(e->gpa) | (gva & (PAGE_SIZE - 1));
     salt_note_fetch(salt_ref_of(m, m->space, gva), gva);
     return true;
 }

@@ -188,10 +188,7 @@ static uint64_t take_salt(struct mmu *m, const struct setting *set, const struct
 
     if (is_another && m->salts->n_harts > 1) {
         m->serial++;
-        if (r == &m->high)
-            m->fetch_serial++;
-        else
-            space_forget_fetches(sp);
+        fetches_forget(r == &m->high ? &m->high_fetches : &sp->fetches, true);
     }
     return salt;
 }
@@ -208,10 +205,6 @@ static void fill_combo(struct mmu *m, struct combo *c, const struct setting *set
     c->slot = space_view(m, sp, set->data_rights);
     c->salt[0] = take_salt(m, set, c, false);
     c->salt[1] = take_salt(m, set, c, true);
-    if (sp->fetch_serial != m->fetch_serial) {
-        space_forget_fetches(sp);
-        sp->fetch_serial = m->fetch_serial;
-    }
     c->serial = m->serial; /* last: making room may have moved it on */
 }
 

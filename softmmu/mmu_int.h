@@ -4,7 +4,7 @@
  *     | combo[]: settings seen lately, with all that they lead to
  *     | spaces[]: (space_key, asid)
  *     |    | slot[]: a view for each value of data rights, with its huge ranges
- *     |    | fetch[]: pages that code was fetched from
+ *     |    | fetches: pages that code was fetched from
  *     |    | low, high: salts by (fetch rights, mode); what they have seen fetched
  *     | common: the view that all spaces have together in a kernel's rights; its own, or that of
  *     |         another one on the same thread
@@ -112,6 +112,13 @@ struct fetch_entry {
     uint64_t va, gpa, rights;
 };
 
+/* Pages that code was fetched from. filled: bit i % 64 of word i / 64, entry i may be live. */
+struct fetches {
+    uint64_t filled[N_FETCH / 64];
+    struct range huge; /* of large leaves */
+    struct fetch_entry entry[N_FETCH];
+};
+
 /* What a fence of all addresses left to do, before the space is used again. */
 enum stale { STALE_NOTHING, STALE_LOCAL, STALE_ALL };
 
@@ -122,9 +129,7 @@ struct space {
     bool own_high;  /* upper half: own salts, since non-global code was fetched (or key 0) */
     struct view_slot slot[N_VIEWS];
     struct salt_ref low, high; /* high: when own_high */
-    uint64_t fetch_serial;     /* mmu.fetch_serial when fetch[] was looked after last */
-    struct range fetch_huge;
-    struct fetch_entry fetch[N_FETCH];
+    struct fetches fetches;    /* of the upper half when own_high */
 };
 
 /* A view for all spaces (mmu_guest.shares_view). Pages of the upper half that are global stay when
@@ -212,7 +217,7 @@ struct mmu {
     bool own_salts; /* made here: nobody shares them */
     uint32_t domain;
     struct salt_ref high;
-    uint64_t fetch_serial; /* changes when every space has to forget its fetches */
+    struct fetches high_fetches; /* of spaces without their own: all global */
 
     unsigned n_spaces;
     uint64_t space_key[N_SPACES]; /* of spaces[]: a fence looks at all of them */
@@ -235,10 +240,19 @@ static inline uint64_t page_of(uint64_t va)
 {
     return va & ~(uint64_t)(PAGE_SIZE - 1);
 }
-static inline struct fetch_entry *fetch_slot(struct space *sp, uint64_t va)
+static inline unsigned fetch_index(uint64_t va)
 {
-    return &sp->fetch[va >> PAGE_BITS & (N_FETCH - 1)];
+    return (unsigned)(va >> PAGE_BITS) & (N_FETCH - 1);
 }
+
+/* ---- fetch.c ---------------------------------------------------------------------- */
+
+/* Forgets all, or all that is not global. */
+void fetches_forget(struct fetches *f, bool global_too);
+/* Forgets the page of va, or its leaf. */
+void fetches_fence_page(struct fetches *f, uint64_t va, bool global_too);
+/* The physical page of va, if it is known as fetched in the rights that are in force; else 0. */
+uint64_t fetched_page(const struct mmu *m, uint64_t va);
 
 /* ---- mmu.c ------------------------------------------------------------------------ */
 
@@ -266,9 +280,6 @@ void view_clear_tables(struct view_slot *slot);
 void view_clear_local(struct view_slot *slot);
 /* Drops a page, or the large leaf that it is in. */
 void view_fence_page(struct view_slot *slot, uint64_t va, bool global_too);
-
-/* Forgets what the space has fetched. */
-void space_forget_fetches(struct space *sp);
 
 /* ---- common.c ----------------------------------------------------------------------- */
 
@@ -357,7 +368,6 @@ void salt_leave(struct salt_ref *r, uint64_t moment, bool fetches_go);
 void salt_note_fetch(struct salt_ref *r, uint64_t va);
 /* A leaf larger than a page: true when it is news, and the walk has to be made again. */
 bool salt_note_leaf(struct mmu *m, struct salt_ref *r, uint64_t va, uint64_t page_len);
-void salt_note_range(struct mmu *m, struct salt_ref *r, const struct range *leaf);
 /* May the page of va, or its leaf, have been fetched, by any hart, under the ids of this one? */
 bool salt_may_have_fetched(const struct salt_ref *r, uint64_t va);
 /* What va's half of the space takes its salts from. */

@@ -262,7 +262,7 @@ static uint64_t code_page(const struct mmu *m)
 {
     uint64_t pc = m->s->pc;
 
-    return !(pc >> 63) && mmu_fetched_whole(m, pc) ? page_of(fetch_slot(m->space, pc)->gpa) : 0;
+    return pc >> 63 ? 0 : fetched_page(m, pc);
 }
 
 /* Where windows have earned in this code what the space cannot pay by itself yet, by the time that

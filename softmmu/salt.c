@@ -65,22 +65,13 @@ bool salt_note_leaf(struct mmu *m, struct salt_ref *r, uint64_t va, uint64_t pag
     range_add_leaf(&leaf, va, page_len);
     if (huge_has(set, leaf.first) && huge_has(set, leaf.last))
         return false;
-    salt_note_range(m, r, &leaf);
-    return true;
-}
-
-void salt_note_range(struct mmu *m, struct salt_ref *r, const struct range *leaf)
-{
-    struct salt_set *set = r->set;
-
-    if (leaf->first > leaf->last)
-        return;
     pthread_mutex_lock(&m->salts->lock);
-    if (leaf->first < set->huge_first)
-        atomic_store(&set->huge_first, leaf->first);
-    if (leaf->last > set->huge_last)
-        atomic_store(&set->huge_last, leaf->last);
+    if (leaf.first < set->huge_first)
+        atomic_store(&set->huge_first, leaf.first);
+    if (leaf.last > set->huge_last)
+        atomic_store(&set->huge_last, leaf.last);
     pthread_mutex_unlock(&m->salts->lock);
+    return true;
 }
 
 /* A generation that is not the newest is nobody's to ask: another's notes are in its place. That is

@@ -73,19 +73,13 @@ void view_clear_local(struct view_slot *slot)
 
 /* ---- Spaces --------------------------------------------------------------------------- */
 
-void space_forget_fetches(struct space *sp)
-{
-    memset(sp->fetch, 0, sizeof(sp->fetch));
-    range_clear(&sp->fetch_huge);
-}
-
 static void clear_space(struct space *sp)
 {
     for (unsigned i = 0; i < N_VIEWS; i++) {
         if (sp->slot[i].live)
             view_clear(&sp->slot[i]);
     }
-    space_forget_fetches(sp);
+    fetches_forget(&sp->fetches, true);
     sp->stale = STALE_NOTHING;
     sp->n_own = 0;
 }
@@ -98,10 +92,7 @@ static void clear_space_local(struct space *sp)
             view_clear_local(&sp->slot[i]);
         }
     }
-    for (unsigned i = 0; i < N_FETCH; i++) {
-        if (!(sp->fetch[i].gpa & TLB_GLOBAL))
-            sp->fetch[i].va = 0;
-    }
+    fetches_forget(&sp->fetches, false);
     sp->stale = STALE_NOTHING;
     sp->n_own = 0;
 }
@@ -168,10 +159,9 @@ static struct space *make_space(struct mmu *m, uint64_t space_key, uint32_t asid
         window_forget(m, &sp->slot[k]);
     if (m->common->of == sp)
         m->common->of = NULL;
-    space_forget_fetches(sp);
+    fetches_forget(&sp->fetches, true);
     salt_init(&sp->low);
     salt_init(&sp->high);
-    sp->fetch_serial = m->fetch_serial;
     sp->stale = STALE_NOTHING;
     sp->n_own = 0;
     sp->own_high = space_key == 0;
@@ -284,21 +274,6 @@ void view_fence_page(struct view_slot *slot, uint64_t va, bool global_too)
                                      .va = va & bit(63)});
 }
 
-static void fence_fetched_page(struct space *sp, uint64_t va, bool global_too)
-{
-    uint8_t keep = global_too ? 0 : TLB_GLOBAL;
-    struct fetch_entry *f = fetch_slot(sp, va);
-
-    if (f->va == (page_of(va) | 1) && !(f->gpa & keep))
-        f->va = 0;
-    if (!range_has(&sp->fetch_huge, va))
-        return;
-    for (unsigned i = 0; i < N_FETCH; i++) {
-        if ((sp->fetch[i].gpa & (TLB_HUGE | keep)) == TLB_HUGE)
-            sp->fetch[i].va = 0;
-    }
-}
-
 /* True when the hart must leave the generation. */
 static bool fence_salts(struct salt_ref *r, uint64_t va, uint64_t moment)
 {
@@ -318,7 +293,7 @@ static bool fence_page(struct mmu *m, struct space *sp, uint64_t va, bool global
         if (sp->slot[i].live)
             view_fence_page(&sp->slot[i], va, global_too);
     }
-    fence_fetched_page(sp, va, global_too);
+    fetches_fence_page(&sp->fetches, va, global_too);
     /* The shared set knows global code only; mmu_fence() asks it once. */
     struct salt_ref *r = salt_ref_of(m, sp, va);
     return r != &m->high && fence_salts(r, va, moment);
@@ -374,10 +349,13 @@ void mmu_fence_since(struct mmu *m, uint64_t moment, bool all_va, uint64_t va, b
             refresh |= fence_page(m, &m->spaces[i], va, all_asid, moment);
     }
     common_fence(m, all_va, va, all_asid, asid);
-    if (all_asid && all_va)
+    if (all_asid && all_va) {
+        fetches_forget(&m->high_fetches, true);
         salt_leave(&m->high, moment, true);
-    else if (all_asid && va >> 63)
+    } else if (all_asid && va >> 63) {
+        fetches_fence_page(&m->high_fetches, va, true);
         refresh |= fence_salts(&m->high, va, moment);
+    }
     if (refresh)
         mmu_refresh(m);
 }
@@ -389,6 +367,7 @@ void mmu_flush_all(struct mmu *m)
     for (unsigned i = 0; i < m->n_spaces; i++)
         fence_space_all(&m->spaces[i], moment);
     m->is_foreign = true;
+    fetches_forget(&m->high_fetches, true);
     salt_leave(&m->high, moment, true);
     mmu_note_domain(m);
     mmu_refresh(m);

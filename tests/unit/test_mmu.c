@@ -728,6 +728,61 @@ static void fetches_obey_fences(void **state)
     assert_int_equal(fetch(LOW), TOY_RAM + 0x2000);
 }
 
+/* Does a fetch at gva in that space come with a walk? */
+static bool walks_for(uint64_t key, uint32_t asid, uint64_t gva)
+{
+    unsigned walks = t->walks;
+
+    toy_enter(t, key, asid);
+    fetch(gva);
+    return t->walks > walks;
+}
+
+static void global_fetches_of_the_upper_half_are_all_spaces(void **state)
+{
+    (void)state;
+    toy_add(t, 0, HIGH, TOY_RAM, 0x200000, ALL | TOY_G);
+    toy_add(t, 0, LOW, TOY_RAM, 0x1000, ALL | TOY_G);
+    assert_true(walks_for(1, 3, HIGH + 0x1000) && walks_for(1, 3, LOW));
+    assert_false(walks_for(2, 4, HIGH + 0x1000));
+    assert_true(walks_for(2, 4, LOW)); /* of a user: its own */
+    mmu_fence(t->mmu, true, 0, false, 3);
+    mmu_fence(t->mmu, false, HIGH, false, 4);
+    assert_false(walks_for(1, 3, HIGH + 0x1000) || walks_for(2, 4, HIGH + 0x1000));
+    mmu_fence(t->mmu, false, HIGH, true, 0); /* of the leaf */
+    assert_true(walks_for(2, 4, HIGH + 0x1000));
+    assert_false(walks_for(1, 3, HIGH + 0x1000));
+    mmu_fence(t->mmu, true, 0, true, 0);
+    assert_true(walks_for(1, 3, HIGH + 0x1000));
+    mmu_flush_all(t->mmu);
+    assert_true(walks_for(1, 3, HIGH + 0x1000));
+    toy_switch(t, 2, 4, TOY_SUPER, TOY_USER, 0); /* in the rights that they were made in */
+    unsigned walks = t->walks;
+    struct mmu_fault fault;
+    uint64_t gpa;
+
+    assert_false(mmu_fetch(t->mmu, HIGH + 0x1000, &gpa, &fault));
+    assert_int_equal(t->walks, walks + 1);
+}
+
+/* One that has non-global code there no longer looks at what the others have fetched, nor they at
+ * its. */
+static void a_space_with_an_upper_half_of_its_own_fetches_for_itself(void **state)
+{
+    (void)state;
+    toy_add(t, 0, HIGH, TOY_RAM, 0x1000, ALL | TOY_G);
+    toy_add(t, 2, HIGH + 0x1000, TOY_RAM + 0x1000, 0x1000, ALL);
+    toy_add(t, 1, HIGH + 0x1000, TOY_RAM + 0x2000, 0x1000, ALL | TOY_G);
+    assert_true(walks_for(1, 3, HIGH));
+    assert_true(walks_for(2, 4, HIGH + 0x1000));
+    assert_int_equal(fetch(HIGH + 0x1000), TOY_RAM + 0x1000);
+    assert_true(walks_for(2, 4, HIGH));
+    assert_true(walks_for(1, 3, HIGH + 0x1000));
+    assert_int_equal(fetch(HIGH + 0x1000), TOY_RAM + 0x2000);
+    assert_false(walks_for(2, 4, HIGH + 0x1000));
+    assert_int_equal(fetch(HIGH + 0x1000), TOY_RAM + 0x1000);
+}
+
 /* ---- Salts ------------------------------------------------------------------------------------
  */
 
@@ -993,6 +1048,8 @@ int main(void)
         CASE(fetches_need_x_and_ram),
         CASE(fetch_rights_are_told_apart),
         CASE(fetches_obey_fences),
+        CASE(global_fetches_of_the_upper_half_are_all_spaces),
+        CASE(a_space_with_an_upper_half_of_its_own_fetches_for_itself),
         CASE(salts_stand_for_space_rights_and_mode),
         CASE(page_tag_follows_the_salt),
         CASE(salts_change_when_fetched_pages_are_fenced),
