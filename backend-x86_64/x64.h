@@ -29,6 +29,7 @@ enum {
     X64_MAX_SITES = 4 * IR_MAX_GUEST,
     X64_MAX_PAIRS = 64,
     X64_CODE_ALIGN = 16,
+    X64_LINE = 64,         /* of the host's caches */
     X64_RETURNS = 1 << 14, /* bytes of the stack of expected returns */
 };
 
@@ -78,9 +79,18 @@ struct x64_site {
     uint32_t slow;  /* its slow path: where to go on when it faults */
 };
 
+/* Where a block's code may be written: what always runs, and what seldom does. Both lie in one
+ * piece of memory, `cold` behind `hot`, and have the same low bits as where they run: offsets from
+ * the block's first byte reach both. cold NULL: it follows the rest. */
+struct x64_room {
+    uint8_t *hot, *cold;
+    size_t hot_bytes, cold_bytes;
+};
+
 /* What x64_emit() made. The arrays live in the emitter until the next call. */
 struct x64_unit {
-    uint32_t size_bytes;
+    uint32_t size_bytes;          /* of what begins at the block's first byte */
+    uint32_t cold_at, cold_bytes; /* of what is apart; 0 when nothing is */
     uint32_t loop; /* where it may be entered from itself: what is behind needs no repeating */
     /* Where it may be entered by exits that are `onward`, without a look at `pending`: there is no
      * circle of such exits, and no more of them in line than places in a page. By a block that does
@@ -154,13 +164,12 @@ void x64_emitter_destroy(struct x64_emitter *x);
 /* Makes the reassignment of registers random (--stress=regs); 0 turns it off. */
 void x64_emitter_stress(struct x64_emitter *x, uint64_t seed);
 
-/* Translates b into rw. NULL when cap_bytes is too little. Borrowed until the
- * next call. */
-const struct x64_unit *x64_emit(struct x64_emitter *x, const struct ir_block *b, uint8_t *rw,
-                                size_t cap_bytes);
+/* Translates b into the room. NULL when that is too little. Borrowed until the next call. */
+const struct x64_unit *x64_emit(struct x64_emitter *x, const struct ir_block *b,
+                                const struct x64_room *room);
 
-/* By how many bytes, a multiple of X64_CODE_ALIGN below 64, the unit's code should be moved on that
- * would begin at address `at`. */
+/* By how many bytes, a multiple of X64_CODE_ALIGN below 64, the unit's code, both parts of it,
+ * should be moved on that would begin at address `at`. */
 size_t x64_lead(const struct x64_unit *u, uintptr_t at);
 
 /* ---- Any thread ------------------------------------------------------------------ */
@@ -169,6 +178,7 @@ size_t x64_lead(const struct x64_unit *u, uintptr_t at);
  * aligned store. */
 void x64_patch(uint8_t *rw_field, const uint8_t *rx_field, const void *rx_target);
 
-/* Prints host code through capstone, one instruction a line, addresses relative
- * to the block. */
-void x64_disasm(FILE *out, const uint8_t *code, size_t len_bytes, const struct x64_unit *map);
+/* Prints host code through capstone, one instruction a line: len_bytes from offset `first` of the
+ * block at `code` on. Addresses are such offsets. map may be NULL. */
+void x64_disasm(FILE *out, const uint8_t *code, size_t first, size_t len_bytes,
+                const struct x64_unit *map);

@@ -13,19 +13,21 @@ static void print_marks(FILE *out, const struct x64_unit *map, uint32_t at)
             fprintf(out, "  ; +0x%03" PRIx32 "\n", map->map[k].guest);
 }
 
-void x64_disasm(FILE *out, const uint8_t *code, size_t len_bytes, const struct x64_unit *map)
+void x64_disasm(FILE *out, const uint8_t *code, size_t first, size_t len_bytes,
+                const struct x64_unit *map)
 {
     csh handle;
     cs_insn *insn;
-    size_t at = 0;
+    const size_t end = first + len_bytes;
+    size_t at = first;
 
     if (cs_open(CS_ARCH_X86, CS_MODE_64, &handle) != CS_ERR_OK) {
         fprintf(out, "  (capstone does not start)\n");
         return;
     }
-    while (at < len_bytes) {
+    while (at < end) {
         print_marks(out, map, (uint32_t)at);
-        if (cs_disasm(handle, code + at, len_bytes - at, at, 1, &insn) != 1) {
+        if (cs_disasm(handle, code + at, end - at, at, 1, &insn) != 1) {
             fprintf(out, "  %04zx  .byte 0x%02x\n", at, code[at]);
             at++;
             continue;

@@ -213,13 +213,46 @@ static void emit_one(struct x64_emitter *x, const struct ir_insn *in)
         x64_emit_alu(x, in);
 }
 
-const struct x64_unit *x64_emit(struct x64_emitter *x, const struct ir_block *b, uint8_t *rw,
-                                size_t cap_bytes)
+static void emit_cold(struct x64_emitter *x)
 {
-    x->c = (struct x64_code){.start = rw, .p = rw, .end = rw + cap_bytes, .full = false};
+    for (unsigned k = 0; k < x->n_cold && !x->c.full; k++) {
+        const struct x64_cold *cold = &x->cold[k];
+
+        for (unsigned f = 0; f < cold->n_fix; f++)
+            x64_fix(&x->c, cold->fix[f], x64_at(&x->c));
+        cold->emit(x, cold);
+    }
+}
+
+/* Goes on in the room for what seldom runs. The processor's caches, and its TLB's pages, then hold
+ * what does run, instead of a third of it. */
+static void go_apart(struct x64_emitter *x, const struct x64_room *room)
+{
+    x->unit.size_bytes = x64_at(&x->c);
+    if (!room->cold)
+        return;
+    x->c.p = room->cold;
+    x->c.end = room->cold + room->cold_bytes;
+    x->unit.cold_at = x64_at(&x->c);
+}
+
+static void note_sizes(struct x64_emitter *x, const struct x64_room *room)
+{
+    if (room->cold)
+        x->unit.cold_bytes = x64_at(&x->c) - x->unit.cold_at;
+    else
+        x->unit.size_bytes = x64_at(&x->c);
+}
+
+const struct x64_unit *x64_emit(struct x64_emitter *x, const struct ir_block *b,
+                                const struct x64_room *room)
+{
+    x->c = (struct x64_code){
+        .start = room->hot, .p = room->hot, .end = room->hot + room->hot_bytes, .full = false};
     x->b = b;
     x->n_cold = 0;
     x->unit.n_exits = x->unit.n_map = x->unit.n_sites = x->unit.n_pairs = 0;
+    x->unit.cold_at = x->unit.cold_bytes = 0;
     x->insn_off = b->start;
     x->insn_len = 0;
     x->half_is_made = false;
@@ -247,15 +280,12 @@ const struct x64_unit *x64_emit(struct x64_emitter *x, const struct ir_block *b,
             emit_one(x, in);
         x64_alloc_step(x);
     }
-    for (unsigned k = 0; k < x->n_cold && !x->c.full; k++) {
-        const struct x64_cold *cold = &x->cold[k];
-
-        for (unsigned f = 0; f < cold->n_fix; f++)
-            x64_fix(&x->c, cold->fix[f], x64_at(&x->c));
-        cold->emit(x, cold);
-    }
     if (x->c.full)
         return NULL;
-    x->unit.size_bytes = x64_at(&x->c);
+    go_apart(x, room);
+    emit_cold(x);
+    if (x->c.full)
+        return NULL;
+    note_sizes(x, room);
     return &x->unit;
 }

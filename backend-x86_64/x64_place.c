@@ -4,12 +4,10 @@
  * (the kernels sieve, strings and strlib); for most code it makes no difference. */
 #include "backend-x86_64/x64_int.h"
 
-enum { LINE = 64 };
-
 /* In how many more lines than one are the bytes from `first` to `last`? */
 static unsigned breaks(uintptr_t first, uintptr_t last)
 {
-    return (unsigned)(last / LINE - first / LINE);
+    return (unsigned)(last / X64_LINE - first / X64_LINE);
 }
 
 static unsigned breaks_at(const struct x64_unit *u, uintptr_t at)
@@ -29,7 +27,7 @@ size_t x64_lead(const struct x64_unit *u, uintptr_t at)
     unsigned fewest = breaks_at(u, at);
     size_t best = 0;
 
-    for (size_t lead = X64_CODE_ALIGN; fewest && lead < LINE; lead += X64_CODE_ALIGN) {
+    for (size_t lead = X64_CODE_ALIGN; fewest && lead < X64_LINE; lead += X64_CODE_ALIGN) {
         unsigned n = breaks_at(u, at + lead);
 
         if (n < fewest) {

@@ -83,6 +83,9 @@ def print_block(block, total, symbols):
     for address, text in block.guest:
         print(f"         {address:x}  {text}")
         print_host(address)
+    if any(block.samples.get(offset) for offset, _, owner in block.host if owner == dump.APART):
+        print("         apart:")
+        print_host(dump.APART)
 
 
 def print_others(others, total):

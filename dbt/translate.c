@@ -153,13 +153,15 @@ const struct ir_block *translate_ir(struct translator *t, const struct translate
 }
 
 const struct x64_unit *translate_host(struct translator *t, const struct translate_job *job,
-                                      uint8_t *rw, size_t cap_bytes)
+                                      const struct x64_room *room)
 {
-    const struct x64_unit *unit = x64_emit(t->emitter, &t->ir, rw, cap_bytes);
+    const struct x64_unit *unit = x64_emit(t->emitter, &t->ir, room);
 
     if (unit && dumps(LOG_out_asm, job)) {
         fprintf(dump_file(), "-- out_asm, %u bytes\n", unit->size_bytes);
-        x64_disasm(dump_file(), rw, unit->size_bytes, unit);
+        x64_disasm(dump_file(), room->hot, 0, unit->size_bytes, unit);
+        fprintf(dump_file(), "-- apart, %u bytes\n", unit->cold_bytes);
+        x64_disasm(dump_file(), room->hot, unit->cold_at, unit->cold_bytes, NULL);
     }
     return unit;
 }

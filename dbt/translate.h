@@ -45,7 +45,7 @@ const struct ir_block *translate_build(struct translator *t, const struct transl
 const struct ir_block *translate_ir(struct translator *t, const struct translate_job *job,
                                     unsigned max_insns);
 
-/* Back end, for the block that translate_ir() just gave: host code into rw. NULL
- * when cap_bytes is too little. */
+/* Back end, for the block that translate_ir() just gave: host code into the room. NULL
+ * when that is too little. */
 const struct x64_unit *translate_host(struct translator *t, const struct translate_job *job,
-                                      uint8_t *rw, size_t cap_bytes);
+                                      const struct x64_room *room);

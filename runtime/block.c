@@ -110,8 +110,8 @@ void block_insert(struct block_table *t, struct block *b)
         *page_head(t, b->gpa2) = b;
     }
     t->stats.made++;
-    log_line(LOG_cache, "made %" PRIx64 " mode %x, %u bytes at %p", b->gpa, b->mode, b->size_bytes,
-             (const void *)b->code);
+    log_line(LOG_cache, "made %" PRIx64 " mode %x, %u bytes at %p, %u at %p", b->gpa, b->mode,
+             b->size_bytes, (const void *)b->code, b->cold_bytes, (const void *)b->cold);
 }
 
 static void remove_from_page(struct block_table *t, struct block *b, uint64_t gpa)

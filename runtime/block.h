@@ -42,6 +42,8 @@ struct block {
     const struct x64_map *map;
     const struct x64_site *site;
     const struct ir_block *ir; /* interp and check: what the evaluator runs, else NULL */
+    const uint8_t *cold;       /* the part of the code that seldom runs, apart from the rest */
+    uint32_t cold_bytes;
 };
 
 struct block_table;

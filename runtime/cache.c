@@ -12,8 +12,10 @@
 #include "dbt/base/bits.h"
 #include "runtime/block.h"
 
+enum area { HOT, COLD, N_AREAS };
+
 struct segment {
-    size_t used; /* bytes of code */
+    size_t used[N_AREAS]; /* bytes of code */
     struct arena meta;
     struct block **block;    /* in the order of their addresses */
     _Atomic size_t n_blocks; /* a signal handler on any thread reads the list */
@@ -27,6 +29,7 @@ struct cache {
     const uint8_t *rx;
     int memfd;
     size_t segment_bytes;
+    size_t hot_bytes; /* of each: the first area's */
     unsigned n_segments;
     unsigned newest;                                  /* segment that was taken last */
     unsigned current[MAX_WRITERS], next[MAX_WRITERS]; /* next: between retire and take */
@@ -37,8 +40,9 @@ struct cache {
     struct segment segment[];
 };
 
-/* A block's description takes about as much as its code, its IR more. */
-enum { META_SHARE = 8, BLOCK_MIN_BYTES = 32 };
+/* A block's description takes about as much as its code, its IR more. HOT_SHARE: hundredths, of
+ * what Linux makes it is 42 with a header each. */
+enum { META_SHARE = 8, BLOCK_MIN_BYTES = 32, HOT_SHARE = 44 };
 
 static bool map_views(struct cache *c, size_t bytes, struct err *e)
 {
@@ -63,6 +67,7 @@ struct cache *cache_create(size_t size_bytes, unsigned n_segments, unsigned n_wr
     CHECK(c && "memory for the cache's head");
     c->segment_bytes = align_down(size_bytes / n_segments, 4096);
     CHECK(n_segments > n_writers && n_writers <= MAX_WRITERS && c->segment_bytes >= 4096);
+    c->hot_bytes = align_down(c->segment_bytes / 100 * HOT_SHARE, X64_LINE);
     c->n_segments = n_segments;
     for (unsigned w = 0; w < n_writers; w++) {
         c->current[w] = w;
@@ -130,33 +135,70 @@ static void add_stat(uint64_t *stat, uint64_t n)
     __atomic_fetch_add(stat, n, __ATOMIC_RELAXED);
 }
 
-uint8_t *cache_room(struct cache *c, unsigned w, size_t *cap_bytes)
+/* Where the area begins and ends in its segment. */
+static size_t area_begin(const struct cache *c, enum area a)
 {
-    size_t at = align_up(current(c, w)->used, CACHE_ALIGN) + CACHE_HEADER;
+    return a == HOT ? 0 : c->hot_bytes;
+}
 
-    *cap_bytes = at < c->segment_bytes ? c->segment_bytes - at : 0;
+static size_t area_end(const struct cache *c, enum area a)
+{
+    return a == HOT ? c->hot_bytes : c->segment_bytes;
+}
+
+/* Where the next block begins, from the segment's start. */
+static size_t next_at(struct cache *c, unsigned w, enum area a)
+{
+    size_t used = align_up(current(c, w)->used[a], CACHE_ALIGN);
+
+    return area_begin(c, a) + used + (a == HOT ? CACHE_HEADER : 0);
+}
+
+static uint8_t *room_in(struct cache *c, unsigned w, enum area a, size_t *bytes)
+{
+    size_t at = next_at(c, w, a);
+
+    *bytes = at < area_end(c, a) ? area_end(c, a) - at : 0;
     return c->rw + segment_at(c, c->current[w]) + at;
+}
+
+struct x64_room cache_room(struct cache *c, unsigned w)
+{
+    struct x64_room r;
+
+    r.hot = room_in(c, w, HOT, &r.hot_bytes);
+    r.cold = room_in(c, w, COLD, &r.cold_bytes);
+    return r;
 }
 
 void cache_skip(struct cache *c, unsigned w, size_t bytes)
 {
     struct segment *g = current(c, w);
 
-    g->used = align_up(g->used, CACHE_ALIGN) + bytes;
-    CHECK(g->used + CACHE_HEADER <= c->segment_bytes);
+    for (enum area a = HOT; a < N_AREAS; a++) {
+        g->used[a] = align_up(g->used[a], CACHE_ALIGN) + bytes;
+        CHECK(next_at(c, w, a) <= area_end(c, a));
+    }
 }
 
-const uint8_t *cache_commit(struct cache *c, unsigned w, size_t size_bytes, struct block *b)
+/* Gives where in the cache it begins. */
+static size_t keep(struct cache *c, unsigned w, enum area a, size_t bytes)
 {
-    struct segment *g = current(c, w);
-    size_t at = align_up(g->used, CACHE_ALIGN) + CACHE_HEADER;
-    size_t off = segment_at(c, c->current[w]) + at;
+    size_t at = next_at(c, w, a);
 
-    CHECK(at + size_bytes <= c->segment_bytes);
-    memcpy(c->rw + off - CACHE_HEADER, &b, sizeof b);
-    g->used = at + size_bytes;
-    add_stat(&c->stats.code_bytes, size_bytes);
-    return c->rx + off;
+    CHECK(at + bytes <= area_end(c, a));
+    current(c, w)->used[a] = at + bytes - area_begin(c, a);
+    add_stat(&c->stats.code_bytes, bytes);
+    return segment_at(c, c->current[w]) + at;
+}
+
+void cache_commit(struct cache *c, unsigned w, struct block *b)
+{
+    size_t at = keep(c, w, HOT, b->size_bytes);
+
+    memcpy(c->rw + at - CACHE_HEADER, &b, sizeof b);
+    b->code = c->rx + at;
+    b->cold = c->rx + keep(c, w, COLD, b->cold_bytes);
 }
 
 void *cache_meta(struct cache *c, unsigned w, size_t bytes)
@@ -191,7 +233,7 @@ static void drop_all(struct cache *c, struct segment *g)
 static void make_empty(struct segment *g)
 {
     g->n_blocks = 0;
-    g->used = 0;
+    g->used[HOT] = g->used[COLD] = 0;
     arena_reset(&g->meta);
 }
 
@@ -242,27 +284,35 @@ uint8_t *cache_rw_of(const struct cache *c, const void *rx)
     return c->rw + ((const uint8_t *)rx - c->rx);
 }
 
+static const uint8_t *part_of(const struct block *b, enum area a)
+{
+    return a == HOT ? b->code : b->cold;
+}
+
 struct block *cache_find(const struct cache *c, const void *rx)
 {
     const uint8_t *p = rx;
 
     if (p < c->rx + CACHE_STUB_BYTES || p >= c->rx + CACHE_STUB_BYTES + c->stats.size_bytes)
         return NULL;
-    const struct segment *g =
-        &c->segment[(size_t)(p - c->rx - CACHE_STUB_BYTES) / c->segment_bytes];
+    size_t off = (size_t)(p - c->rx - CACHE_STUB_BYTES);
+    const struct segment *g = &c->segment[off / c->segment_bytes];
+    enum area a = off % c->segment_bytes < c->hot_bytes ? HOT : COLD;
     size_t lo = 0, hi = atomic_load_explicit(&g->n_blocks, memory_order_acquire);
 
     while (lo < hi) {
         size_t mid = lo + (hi - lo) / 2;
 
-        if (g->block[mid]->code <= p)
+        if (part_of(g->block[mid], a) <= p)
             lo = mid + 1;
         else
             hi = mid;
     }
-    if (lo == 0 || p >= g->block[lo - 1]->code + g->block[lo - 1]->size_bytes)
+    if (lo == 0)
         return NULL;
-    return g->block[lo - 1];
+    struct block *b = g->block[lo - 1];
+
+    return p < part_of(b, a) + (a == HOT ? b->size_bytes : b->cold_bytes) ? b : NULL;
 }
 
 const struct cache_stats *cache_stats(const struct cache *c)

@@ -6,6 +6,9 @@
  *
  *   | stubs | segment 0 | segment 1 | ... |       code, twice mapped
  *           | meta 0    | meta 1    | ... |       struct block and its lists
+ *
+ * A segment has two areas: the first for what runs, the second for the parts of blocks that seldom
+ * do. Blocks lie in both in the same order.
  */
 #pragma once
 
@@ -13,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "backend-x86_64/x64.h"
 #include "dbt/base/err.h"
 
 struct cache;
@@ -37,15 +41,15 @@ const uint8_t *cache_stubs_rx(const struct cache *c);
  * writer's number. */
 
 /* Where the next block's code may be written, and how much fits. */
-uint8_t *cache_room(struct cache *c, unsigned w, size_t *cap_bytes);
+struct x64_room cache_room(struct cache *c, unsigned w);
 
-/* The next block begins so many bytes later, a multiple of CACHE_ALIGN, less than the room. What
- * was written there already is the caller's to move. */
+/* The next block begins so many bytes later in both areas, a multiple of CACHE_ALIGN, less than
+ * either's room. What was written there already is the caller's to move. */
 void cache_skip(struct cache *c, unsigned w, size_t bytes);
 
-/* Keeps size_bytes of what was written there as the code of b; gives where it runs.
- * The word before it names b (cache_block_of_code). */
-const uint8_t *cache_commit(struct cache *c, unsigned w, size_t size_bytes, struct block *b);
+/* Keeps b->size_bytes and b->cold_bytes of what was written there as the code of b; sets b->code
+ * and b->cold, where it runs. The word before b->code names b (cache_block_of_code). */
+void cache_commit(struct cache *c, unsigned w, struct block *b);
 
 /* Memory for b's description, 16-byte aligned, until its segment is emptied. NULL when the
  * segment's share is full. */
@@ -80,7 +84,7 @@ static inline struct block *cache_block_of_code(const void *code)
 {
     return *(struct block *const *)((const uint8_t *)code - CACHE_HEADER);
 }
-/* The block whose code holds rx, or NULL. */
+/* The block whose code, either part, holds rx, or NULL. */
 struct block *cache_find(const struct cache *c, const void *rx);
 
 struct cache_stats {

@@ -329,7 +329,8 @@ static _Noreturn void report(struct check *c, struct block *b, enum exit_reason 
         fprintf(out, "%c%-2u %016" PRIx64 "%s", k < STATE_FP ? 'x' : 'f', k % STATE_FP,
                 first->reg[k], k % 4 == 3 ? "\n" : "  ");
     ir_print(b->ir, out);
-    x64_disasm(out, b->code, b->size_bytes, NULL);
+    x64_disasm(out, b->code, 0, b->size_bytes, NULL);
+    x64_disasm(out, b->code, (size_t)(b->cold - b->code), b->cold_bytes, NULL);
     fflush(out);
     fprintf(stderr, "dbt-run: --engine=check found a difference at physical %" PRIx64 "\n", b->gpa);
     exit(EXIT_BUG);

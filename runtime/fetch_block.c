@@ -138,14 +138,16 @@ static bool keep_ir(struct hart *h, struct block *b, const struct ir_block *ir)
     return true;
 }
 
-/* Moves the code on to where it runs best. */
-static void find_place(struct hart *h, const struct x64_unit *u, uint8_t *rw, size_t cap)
+/* Moves the code on to where it runs best, both parts: each knows how far away the other is. */
+static void find_place(struct hart *h, const struct x64_unit *u, const struct x64_room *room)
 {
-    size_t lead = x64_lead(u, (uintptr_t)rw); /* where it runs has the same low bits */
+    size_t lead = x64_lead(u, (uintptr_t)room->hot); /* where it runs has the same low bits */
 
-    if (lead == 0 || u->size_bytes + lead > cap)
+    if (lead == 0 || u->size_bytes + lead > room->hot_bytes ||
+        u->cold_bytes + lead > room->cold_bytes)
         return;
-    memmove(rw + lead, rw, u->size_bytes);
+    memmove(room->hot + lead, room->hot, u->size_bytes);
+    memmove(room->cold + lead, room->cold, u->cold_bytes);
     cache_skip(h->tc->cache, h->n, lead);
 }
 
@@ -162,14 +164,14 @@ static struct block *place(struct hart *h, const struct translate_job *job,
     if (h->tc->config.engine != ENGINE_JIT && !keep_ir(h, b, ir))
         return NULL;
     if (h->tc->config.engine != ENGINE_INTERP) {
-        size_t cap;
-        uint8_t *rw = cache_room(h->tc->cache, h->n, &cap);
-        const struct x64_unit *u = translate_host(h->translator, job, rw, cap);
+        const struct x64_room room = cache_room(h->tc->cache, h->n);
+        const struct x64_unit *u = translate_host(h->translator, job, &room);
 
         if (!u || !keep_lists(h, b, u))
             return NULL;
-        find_place(h, u, rw, cap);
+        find_place(h, u, &room);
         b->size_bytes = u->size_bytes;
+        b->cold_bytes = u->cold_bytes;
         b->loop = u->loop;
         b->onward = u->onward;
         b->touches_fp = u->touches_fp;
@@ -211,7 +213,7 @@ static struct block *publish(struct hart *h, struct window *w, struct block *b, 
         other = block_find(t->blocks, b->gpa, b->mode, gpa2_of_block, b);
     if (!other) {
         if (t->config.engine != ENGINE_INTERP)
-            b->code = cache_commit(t->cache, h->n, b->size_bytes, b);
+            cache_commit(t->cache, h->n, b);
         cache_own(t->cache, h->n, b);
         if (once)
             b->dropped = true;

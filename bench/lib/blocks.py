@@ -3,19 +3,25 @@ import bisect
 import re
 
 HEADER = re.compile(r"block (\d+) at ([0-9a-f]+) \(physical ([0-9a-f]+)\) mode ([0-9a-f]+)")
-MADE = re.compile(r"made ([0-9a-f]+) mode ([0-9a-f]+), (\d+) bytes at 0x([0-9a-f]+)")
+MADE = re.compile(r"made ([0-9a-f]+) mode ([0-9a-f]+), (\d+) bytes at 0x([0-9a-f]+)"
+                  r", (\d+) at 0x([0-9a-f]+)")
 INSN = re.compile(r"  ([0-9a-f]{16})  (.*)")
 MARK = re.compile(r"  ; \+0x([0-9a-f]+)")
 HOST = re.compile(r"  ([0-9a-f]{4,})  (.*)")
 
 
+APART = "apart"  # what host code that seldom runs belongs to
+
+
 class Block:
-    """guest: [(address, text)]; host: [(offset, text, guest address it belongs to or None)]."""
+    """guest: [(address, text)]; host: [(offset, text, guest address it belongs to, APART or
+    None)]."""
 
     def __init__(self, match):
         self.gva, self.gpa, self.mode = (int(match[i], 16) for i in (2, 3, 4))
         self.guest, self.host = [], []
         self.start = self.size = 0
+        self.apart = self.apart_size = 0  # of the code that seldom runs
         self.samples = {}  # offset: count
         self.at = None     # the guest instruction that the host code next read belongs to
 
@@ -24,7 +30,9 @@ class Block:
         return sum(self.samples.values())
 
     def take(self, line):
-        if match := MARK.fullmatch(line):
+        if line.startswith("-- apart"):
+            self.at = APART
+        elif match := MARK.fullmatch(line):
             self.at = (self.gva & ~0xfff) + int(match[1], 16)
         elif match := INSN.fullmatch(line):
             self.guest.append((int(match[1], 16), match[2]))
@@ -55,6 +63,7 @@ def read(path):
         elif match := MADE.fullmatch(line):
             if block and block.gpa == int(match[1], 16):
                 block.size, block.start = int(match[3]), int(match[4], 16)
+                block.apart_size, block.apart = int(match[5]), int(match[6], 16)
                 yield block
             block = None
         elif block:
@@ -63,15 +72,25 @@ def read(path):
 
 def attribute(blocks, addresses):
     """Hands each sampled host address to the block that holds it; gives the rest."""
-    current = {}
+    current, apart = {}, {}
     for block in blocks:
         current[block.start] = block
-    starts = sorted(current)
+        if block.apart_size:
+            apart[block.apart] = block
+    starts, aparts = sorted(current), sorted(apart)
     others = []
+
+    def last_before(address, parts, begins):
+        k = bisect.bisect_right(begins, address) - 1
+        return parts[begins[k]] if k >= 0 else None
+
     for address in addresses:
-        k = bisect.bisect_right(starts, address) - 1
-        block = current[starts[k]] if k >= 0 else None
-        if block and address < block.start + block.size:
+        block = last_before(address, current, starts)
+        if not (block and address < block.start + block.size):
+            block = last_before(address, apart, aparts)
+            if block and address >= block.apart + block.apart_size:
+                block = None
+        if block:
             block.sample(address - block.start)
         else:
             others.append(address)

@@ -36,14 +36,18 @@ block 0 at 0000000000010596 (physical 80201596) mode 45
   0007  add r15, 8
   ; +0x598
   000b  jmp 0x90
-made 80201596 mode 45, 32 bytes at 0x7f0000001000
+-- apart, 8 bytes
+  8000  mov eax, 0x596
+  8005  jmp 0x90
+made 80201596 mode 45, 32 bytes at 0x7f0000001000, 8 at 0x7f0000009000
 link 80201596 to 80201596
 block 1 at 0000000000010700 (physical 80201700) mode 45
   0000000000010700  8082      c.ret
 -- out_asm, 16 bytes
   ; +0x700
   0000  jmp 0x80
-made 80201700 mode 45, 16 bytes at 0x7f0000002000
+-- apart, 0 bytes
+made 80201700 mode 45, 16 bytes at 0x7f0000002000, 0 at 0x7f0000009008
 """
 
 
@@ -201,18 +205,21 @@ class Blocks(unittest.TestCase):
     def test_host_code_stands_by_its_guest_instruction(self):
         first, second = self.read(DUMP)
         self.assertEqual((first.gva, first.start, first.size), (0x10596, 0x7f0000001000, 32))
-        self.assertEqual([h[2] for h in first.host], [None, 0x10596, 0x10598])
+        self.assertEqual([h[2] for h in first.host],
+                         [None, 0x10596, 0x10598, blocks.APART, blocks.APART])
         self.assertEqual(second.guest, [(0x10700, "8082      c.ret")])
 
     def test_samples_find_their_instruction(self):
         hot, others = blocks.attribute(self.read(DUMP), [
-            0x7f0000001009, 0x7f000000100b, 0x7f000000100a, 0x7f0000000fff, 0x7f0000001020])
-        self.assertEqual(others, [0x7f0000000fff, 0x7f0000001020])
-        self.assertEqual([(b.gva, b.samples) for b in hot], [(0x10596, {7: 2, 11: 1})])
+            0x7f0000001009, 0x7f000000100b, 0x7f000000100a, 0x7f0000000fff, 0x7f0000001020,
+            0x7f0000009006, 0x7f0000009008])
+        self.assertEqual(others, [0x7f0000000fff, 0x7f0000001020, 0x7f0000009008])
+        self.assertEqual([(b.gva, b.samples) for b in hot],
+                         [(0x10596, {7: 2, 11: 1, 0x8005: 1})])
 
     def test_code_that_was_overwritten_is_gone(self):
         again = DUMP + DUMP.splitlines(True)[0].replace("10596", "10996").replace("01596", "01996")
-        again += "made 80201996 mode 45, 32 bytes at 0x7f0000001000\n"
+        again += "made 80201996 mode 45, 32 bytes at 0x7f0000001000, 0 at 0x7f0000009000\n"
         hot, _ = blocks.attribute(self.read(again), [0x7f0000001000])
         self.assertEqual([b.gva for b in hot], [0x10996])
 

@@ -11,6 +11,7 @@
 #include "softmmu/mmu.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/lib/ir_random.h"
+#include "tests/lib/x64_one.h"
 
 enum { TEXT_ROOM = 16384, CODE_BYTES = 1 << 20 };
 
@@ -148,7 +149,7 @@ static void check_host_code(void)
         code = malloc(CODE_BYTES);
         CHECK(code != NULL);
     }
-    x64_emit(emitter, &first, code, CODE_BYTES);
+    emit_in_one(emitter, &first, code, CODE_BYTES);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)

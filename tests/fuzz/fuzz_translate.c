@@ -91,6 +91,7 @@ static void translate(struct fuzz_input *in, struct rv_hart *h, struct code *c, 
     };
     struct translate_job job = {.s = &h->s, .mode = take_mode(in), .fetch = &fetch};
     struct translator *t = translator_create(&rv_guest_ops, &layout, &options);
+    bool apart = fuzz_below(in, 2) != 0;
     size_t cap = fuzz_below(in, 8) == 0 ? (size_t)fuzz_take(in, 2) : CODE_BYTES;
     struct err e;
 
@@ -104,9 +105,15 @@ static void translate(struct fuzz_input *in, struct rv_hart *h, struct code *c, 
 
     CHECK(ir_verify(b, &e));
     CHECK(b->n_guest >= 1 && b->n_guest <= options.max_insns && b->len_bytes >= 2);
-    const struct x64_unit *unit = translate_host(t, &job, room, cap);
+    const size_t hot = apart ? cap / 2 : cap;
+    const struct x64_unit *unit =
+        translate_host(t, &job,
+                       &(struct x64_room){.hot = room,
+                                          .hot_bytes = hot,
+                                          .cold = apart ? room + CODE_BYTES / 2 : NULL,
+                                          .cold_bytes = cap / 2});
 
-    CHECK(unit ? unit->size_bytes <= cap : cap < CODE_BYTES);
+    CHECK(unit ? unit->size_bytes <= hot && unit->cold_bytes <= cap / 2 : cap < CODE_BYTES);
     translator_destroy(t);
 }
 

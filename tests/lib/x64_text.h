@@ -9,6 +9,7 @@
 #include "dbt/ir/ir.h"
 #include "runtime/mmu_layout.h"
 #include "softmmu/mmu.h"
+#include "tests/lib/x64_one.h"
 
 enum { CAP = 16384 };
 
@@ -52,7 +53,7 @@ static inline const struct x64_unit *emit_block(void)
 
     if (!ir_verify(&block, &e))
         fail_msg("%s", e.text);
-    const struct x64_unit *u = x64_emit(emitter, &block, code, CAP);
+    const struct x64_unit *u = emit_in_one(emitter, &block, code, CAP);
 
     assert_non_null(u);
     return u;
@@ -67,6 +68,6 @@ static inline void disassemble(const struct x64_unit *u, uint32_t from)
     FILE *f = open_memstream(&text, &len);
 
     assert_non_null(f);
-    x64_disasm(f, code + from, u->size_bytes - from, NULL);
+    x64_disasm(f, code + from, 0, u->size_bytes - from, NULL);
     fclose(f);
 }

@@ -42,20 +42,26 @@ static void end(struct fixture *f)
     cache_destroy(f->cache);
 }
 
-/* A block of so many bytes, each `fill`; NULL when the segment is full. */
-static struct block *add(struct fixture *f, size_t bytes, int fill)
+/* A block of so many bytes, each `fill`, and `cold` ones, each `fill` + 1; NULL when the segment is
+ * full. */
+static struct block *add_apart(struct fixture *f, size_t bytes, size_t cold, int fill)
 {
-    size_t cap;
     struct block *b = cache_meta(f->cache, 0, sizeof *b);
-    uint8_t *rw = cache_room(f->cache, 0, &cap);
+    struct x64_room room = cache_room(f->cache, 0);
 
-    if (!b || cap < bytes)
+    if (!b || room.hot_bytes < bytes || room.cold_bytes < cold)
         return NULL;
-    memset(rw, fill, bytes);
-    *b = (struct block){.mode = 77, .size_bytes = (uint32_t)bytes};
-    b->code = cache_commit(f->cache, 0, bytes, b);
+    memset(room.hot, fill, bytes);
+    memset(room.cold, fill + 1, cold);
+    *b = (struct block){.mode = 77, .size_bytes = (uint32_t)bytes, .cold_bytes = (uint32_t)cold};
+    cache_commit(f->cache, 0, b);
     cache_own(f->cache, 0, b);
     return b;
+}
+
+static struct block *add(struct fixture *f, size_t bytes, int fill)
+{
+    return add_apart(f, bytes, 0, fill);
 }
 
 static void advance(struct fixture *f)
@@ -139,22 +145,59 @@ static void find_knows_first_and_last_bytes(void **state)
     end(&f);
 }
 
-static void what_is_skipped_lies_between_two_blocks(void **state)
+/* Of blocks that have nothing apart, too, which lie where the next one's part does. */
+static void find_knows_what_is_apart(void **state)
 {
     struct fixture f;
-    size_t before, after;
+    struct block *b[4 * SEGMENTS];
 
     (void)state;
     begin(&f);
-    struct block *a = add(&f, 32, 0x11);
-    uint8_t *at = cache_room(f.cache, 0, &before);
+    for (unsigned k = 0; k < SEGMENTS; k++) {
+        for (unsigned i = 0; i < 4; i++)
+            b[4 * k + i] = add_apart(&f, 50 + 7 * i, i == 1 ? 0 : 60 - 9 * i, (int)k);
+        if (k + 1 < SEGMENTS)
+            advance(&f);
+    }
+    for (unsigned k = 0; k < 4 * SEGMENTS; k++) {
+        assert_ptr_equal(cache_find(f.cache, b[k]->code), b[k]);
+        assert_ptr_equal(cache_find(f.cache, b[k]->code + b[k]->size_bytes - 1), b[k]);
+        assert_null(cache_find(f.cache, b[k]->code + b[k]->size_bytes));
+        assert_int_equal(*b[k]->code, k / 4);
+        if (!b[k]->cold_bytes)
+            continue;
+        const uint8_t *last = b[k]->cold + b[k]->cold_bytes - 1;
+
+        assert_ptr_equal(cache_find(f.cache, b[k]->cold), b[k]);
+        assert_ptr_equal(cache_find(f.cache, last), b[k]);
+        assert_ptr_not_equal(cache_find(f.cache, last + 1), b[k]);
+        assert_int_equal(*last, k / 4 + 1);
+        assert_true(b[k]->cold > b[k]->code + SEGMENT_BYTES / 3);
+        assert_int_equal((uintptr_t)b[k]->cold % CACHE_ALIGN, 0);
+    }
+    end(&f);
+}
+
+static void what_is_skipped_lies_between_two_blocks(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f);
+    struct block *a = add_apart(&f, 32, 16, 0x11);
+    struct x64_room before = cache_room(f.cache, 0);
 
     cache_skip(f.cache, 0, 48);
-    assert_ptr_equal(cache_room(f.cache, 0, &after), at + 48);
-    assert_int_equal(after, before - 48);
-    struct block *b = add(&f, 32, 0x22);
+    struct x64_room after = cache_room(f.cache, 0);
+
+    assert_true(after.hot == before.hot + 48 && after.cold == before.cold + 48);
+    assert_true(after.hot_bytes == before.hot_bytes - 48);
+    assert_true(after.cold_bytes == before.cold_bytes - 48);
+    struct block *b = add_apart(&f, 32, 16, 0x22);
 
     assert_int_equal(b->code - a->code, 32 + 48 + CACHE_HEADER);
+    assert_int_equal(b->cold - a->cold, 16 + 48);
+    assert_int_equal(b->cold - b->code, a->cold - a->code - CACHE_HEADER - 16);
     assert_ptr_equal(cache_block_of_code(b->code), b);
     assert_ptr_equal(cache_find(f.cache, b->code), b);
     assert_int_equal(a->code[31], 0x11);
@@ -164,25 +207,29 @@ static void what_is_skipped_lies_between_two_blocks(void **state)
 static void a_segment_takes_what_room_says(void **state)
 {
     struct fixture f;
-    size_t cap;
 
     (void)state;
     begin(&f);
     assert_true(cache_segment_empty(f.cache, 0));
-    cache_room(f.cache, 0, &cap);
-    assert_int_equal(cap, SEGMENT_BYTES - CACHE_HEADER);
-    struct block *whole = add(&f, cap, 0x55);
+    const struct x64_room room = cache_room(f.cache, 0);
+
+    assert_int_equal(room.hot_bytes + room.cold_bytes, SEGMENT_BYTES - CACHE_HEADER);
+    assert_ptr_equal(room.cold, room.hot + room.hot_bytes);
+    struct block *whole = add_apart(&f, room.hot_bytes, room.cold_bytes, 0x55);
 
     assert_non_null(whole);
     assert_false(cache_segment_empty(f.cache, 0));
-    cache_room(f.cache, 0, &cap);
-    assert_int_equal(cap, 0);
+    assert_int_equal(cache_room(f.cache, 0).hot_bytes, 0);
+    assert_int_equal(cache_room(f.cache, 0).cold_bytes, 0);
     advance(&f);
     assert_true(cache_segment_empty(f.cache, 0));
-    struct block *next = add(&f, 16, 0x66);
+    struct block *next = add_apart(&f, 16, 16, 0x66);
 
-    assert_int_equal(whole->code[SEGMENT_BYTES - CACHE_HEADER - 1], 0x55);
-    assert_ptr_equal(cache_find(f.cache, whole->code + SEGMENT_BYTES - CACHE_HEADER - 1), whole);
+    assert_int_equal(whole->code[room.hot_bytes - 1], 0x55);
+    assert_int_equal(whole->cold[0], 0x56);
+    assert_int_equal(whole->cold[room.cold_bytes - 1], 0x56);
+    assert_ptr_equal(cache_find(f.cache, whole->code + room.hot_bytes - 1), whole);
+    assert_ptr_equal(cache_find(f.cache, whole->cold + room.cold_bytes - 1), whole);
     assert_ptr_equal(cache_find(f.cache, next->code), next);
     end(&f);
 }
@@ -289,7 +336,7 @@ static void round_and_round(void **state)
     begin(&f);
     for (unsigned n = 0; n < 5000; n++) {
         seed = seed * 1664525 + 1013904223;
-        struct block *b = add(&f, 1 + (seed >> 8) % 700, (int)(seed & 255));
+        struct block *b = add_apart(&f, 1 + (seed >> 8) % 700, (seed >> 20) % 900, seed & 127);
 
         if (!b) {
             assert_false(cache_segment_empty(f.cache, 0));
@@ -297,7 +344,11 @@ static void round_and_round(void **state)
             continue;
         }
         assert_ptr_equal(cache_find(f.cache, b->code + b->size_bytes / 2), b);
-        assert_int_equal(b->code[b->size_bytes - 1], seed & 255);
+        assert_int_equal(b->code[b->size_bytes - 1], seed & 127);
+        if (b->cold_bytes) {
+            assert_ptr_equal(cache_find(f.cache, b->cold + b->cold_bytes / 2), b);
+            assert_int_equal(b->cold[b->cold_bytes - 1], (seed & 127) + 1);
+        }
     }
     assert_true(cache_stats(f.cache)->evictions > 20);
     end(&f);
@@ -309,6 +360,7 @@ int main(void)
         cmocka_unit_test(bytes_are_seen_through_both_views),
         cmocka_unit_test(no_view_is_both),
         cmocka_unit_test(find_knows_first_and_last_bytes),
+        cmocka_unit_test(find_knows_what_is_apart),
         cmocka_unit_test(what_is_skipped_lies_between_two_blocks),
         cmocka_unit_test(a_segment_takes_what_room_says),
         cmocka_unit_test(the_oldest_segment_goes_first),

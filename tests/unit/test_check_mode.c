@@ -41,21 +41,29 @@ static struct block *block_at(struct toy_hart *t, uint64_t gpa)
     return block_find(t->world->hart->tc->blocks, gpa, TOY_MODE_KEY, NULL, NULL);
 }
 
-/* Wherever the host code of the block at CODE holds PLANT, as 32 bits, it holds `value` from
- * now on. */
-static void plant(struct toy_hart *t, int32_t value)
+/* Wherever the bytes hold PLANT, as 32 bits, they hold `value` from now on. Gives how often. */
+static unsigned plant_in(uint8_t *rw, uint32_t n_bytes, int32_t value)
 {
-    const struct block *b = block_at(t, CODE);
-    uint8_t *rw = cache_rw_of(t->world->hart->tc->cache, b->code);
     const int32_t old = PLANT;
     unsigned n = 0;
 
-    for (uint32_t k = 0; k + 4 <= b->size_bytes; k++) {
+    for (uint32_t k = 0; k + 4 <= n_bytes; k++) {
         if (memcmp(rw + k, &old, 4) == 0) {
             memcpy(rw + k, &value, 4);
             n++;
         }
     }
+    return n;
+}
+
+/* In both parts of the host code of the block at CODE. */
+static void plant(struct toy_hart *t, int32_t value)
+{
+    const struct block *b = block_at(t, CODE);
+    const struct cache *c = t->world->hart->tc->cache;
+    unsigned n = plant_in(cache_rw_of(c, b->code), b->size_bytes, value);
+
+    n += plant_in(cache_rw_of(c, b->cold), b->cold_bytes, value);
     CHECK(n > 0 && "the back end puts the immediate into the code");
 }
 

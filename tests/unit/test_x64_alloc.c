@@ -19,6 +19,7 @@
 #include "softmmu/mmu.h"
 #include "tests/lib/ir_clobber.h"
 #include "tests/lib/ir_random.h"
+#include "tests/lib/x64_one.h"
 
 enum { CASES = 6000, STUB_BYTES = 8192, CODE_BYTES = 1 << 20, POOL = 120 };
 
@@ -109,7 +110,7 @@ static bool runs_as_evaluated(uint32_t passes, uint64_t stress, struct ir_random
     block = built;
     opt_run(&block, passes, NULL, NULL);
     x64_emitter_stress(emitter, stress);
-    const struct x64_unit *u = x64_emit(emitter, &block, code_rw + STUB_BYTES, CODE_BYTES);
+    const struct x64_unit *u = emit_in_one(emitter, &block, code_rw + STUB_BYTES, CODE_BYTES);
 
     if (!u)
         return false;
@@ -128,7 +129,7 @@ static bool runs_as_evaluated(uint32_t passes, uint64_t stress, struct ir_random
     fprintf(stderr, "passes 0x%x, stress 0x%" PRIx64 ", random number %" PRIx64 "\n", passes,
             stress, r->seed);
     ir_print(&block, stderr);
-    x64_disasm(stderr, code_rx + STUB_BYTES, u->size_bytes, u);
+    x64_disasm(stderr, code_rx + STUB_BYTES, 0, u->size_bytes, u);
     fail();
     return false;
 }
@@ -336,7 +337,7 @@ static uint32_t size_with_effect(const struct ir_insn *effect, unsigned at)
     }
     put0(IR_exit_goto, 4);
     assert_true(runs_as_evaluated(0, 0, &r));
-    return x64_emit(emitter, &block, code_rw + STUB_BYTES, CODE_BYTES)->size_bytes;
+    return emit_in_one(emitter, &block, code_rw + STUB_BYTES, CODE_BYTES)->size_bytes;
 }
 
 /* Nothing leaves there, so values may wait in, or be made early in, the registers of others. */

@@ -24,6 +24,7 @@
 #include "softmmu/mmu.h"
 #include "tests/lib/ir_clobber.h"
 #include "tests/lib/ir_random.h"
+#include "tests/lib/x64_one.h"
 
 enum {
     CASES = 20000,
@@ -31,7 +32,8 @@ enum {
     STUB_BYTES = 4096,
     LANDING_AT = STUB_BYTES,
     BLOCK_AT = STUB_BYTES + 1024,
-    MXCSR_DENORMAL = 2, /* RISC-V has no such flag */
+    COLD_AT = CODE_BYTES / 2, /* of those that are emitted in two parts */
+    MXCSR_DENORMAL = 2,       /* RISC-V has no such flag */
     N_LINK_KINDS = 3,
     APART_BYTES = 2 * IR_WORLD_MEM,
 };
@@ -163,7 +165,7 @@ static int set_up(void **state)
 
     block.n = sizeof landing_ir / sizeof landing_ir[0];
     memcpy(block.insn, landing_ir, sizeof landing_ir);
-    assert_non_null(x64_emit(rig.emitter, &block, rig.rw + LANDING_AT, BLOCK_AT - LANDING_AT));
+    assert_non_null(emit_in_one(rig.emitter, &block, rig.rw + LANDING_AT, BLOCK_AT - LANDING_AT));
 
     assert_int_equal(syscall(SYS_arch_prctl, ARCH_SET_GS, rig.view), 0);
     return 0;
@@ -726,8 +728,10 @@ static void report(uint64_t seed, uint32_t passes)
 {
     fprintf(stderr, "seed 0x%" PRIx64 ", passes 0x%x\n", seed, passes);
     ir_print(&block, stderr);
-    if (rig.unit)
-        x64_disasm(stderr, rig.rw + BLOCK_AT, rig.unit->size_bytes, rig.unit);
+    if (rig.unit) {
+        x64_disasm(stderr, rig.rw + BLOCK_AT, 0, rig.unit->size_bytes, rig.unit);
+        x64_disasm(stderr, rig.rw + BLOCK_AT, rig.unit->cold_at, rig.unit->cold_bytes, NULL);
+    }
 }
 
 /* Reserves a word, most often one of those that atomics ask for; the same one in both worlds. */
@@ -799,6 +803,8 @@ static bool same_from_a_state(struct ir_random *r)
 
 static bool same_as_evaluated(uint64_t seed)
 {
+    const struct x64_room apart = {rig.rw + BLOCK_AT, rig.rw + COLD_AT, COLD_AT - BLOCK_AT,
+                                   CODE_BYTES - COLD_AT};
     static const struct ir_advice wild_starts = {.is_wild = starts_are_wild};
     static const uint32_t pass_sets[] = {0, OPT_ALL, OPT_ALL, OPT_fold, OPT_cse | OPT_dce};
     struct ir_random r = {.seed = seed, .parts = IR_RANDOM_ALL, .n_guest = 1 + seed % 40};
@@ -812,7 +818,8 @@ static bool same_as_evaluated(uint64_t seed)
     block.advice = seed % 3 == 0 ? &wild_starts : NULL;
     x64_emitter_stress(rig.emitter, ir_random_below(&r, 3) ? 0 : ir_random_next(&r) | 1);
     rig.unit = NULL;
-    rig.unit = x64_emit(rig.emitter, &block, rig.rw + BLOCK_AT, CODE_BYTES - BLOCK_AT);
+    rig.unit = seed % 2 ? emit_in_one(rig.emitter, &block, rig.rw + BLOCK_AT, CODE_BYTES - BLOCK_AT)
+                        : x64_emit(rig.emitter, &block, &apart);
     if (!rig.unit) {
         report(seed, passes);
         return wrong("is not emitted");
@@ -882,14 +889,14 @@ static struct x64_exit call_block(uint64_t offset)
                      put(IR_const, 0, IR_NONE, IR_NONE, IR_NONE, offset));
 
     put(IR_exit_jump, IR_RETURN, to, IR_NONE, IR_NONE, 0);
-    assert_non_null(x64_emit(rig.emitter, &block, callee, 512));
+    assert_non_null(emit_in_one(rig.emitter, &block, callee, 512));
     block = (struct ir_block){.n = 0};
     begin_insn();
     ir_ref link = put(IR_pc, 0, IR_NONE, IR_NONE, IR_NONE, 4);
 
     put(IR_set, 0, link, IR_NONE, IR_NONE, 1);
     put(IR_exit_goto, IR_CALLS, link, IR_NONE, IR_NONE, 0x40);
-    rig.unit = x64_emit(rig.emitter, &block, rig.rw + BLOCK_AT, CODE_BYTES - BLOCK_AT);
+    rig.unit = emit_in_one(rig.emitter, &block, rig.rw + BLOCK_AT, CODE_BYTES - BLOCK_AT);
     assert_non_null(rig.unit);
     assert_int_equal(rig.unit->n_exits, 2);
     back = rig.unit->exit[1];
@@ -920,7 +927,7 @@ static void a_return_goes_where_the_call_expects_it(void **state)
     block = (struct ir_block){.n = 0};
     begin_insn();
     put(IR_exit_jump, IR_RETURN, put(IR_get, 0, IR_NONE, IR_NONE, IR_NONE, 1), IR_NONE, IR_NONE, 0);
-    rig.unit = x64_emit(rig.emitter, &block, rig.rw + BLOCK_AT, CODE_BYTES - BLOCK_AT);
+    rig.unit = emit_in_one(rig.emitter, &block, rig.rw + BLOCK_AT, CODE_BYTES - BLOCK_AT);
     assert_non_null(rig.unit);
     got.s.reg[1] = 0x5008;
     assert_int_equal(run_host(), EXIT_LOOKUP);
@@ -943,7 +950,7 @@ static void emit_with_constant(enum ir_op op, uint64_t c, bool left)
     put(IR_set, 0, left ? put(op, aux, y, x, IR_NONE, 0) : put(op, aux, x, y, IR_NONE, 0), IR_NONE,
         IR_NONE, 6);
     put(IR_exit_goto, 0, IR_NONE, IR_NONE, IR_NONE, 4);
-    rig.unit = x64_emit(rig.emitter, &block, rig.rw + BLOCK_AT, CODE_BYTES - BLOCK_AT);
+    rig.unit = emit_in_one(rig.emitter, &block, rig.rw + BLOCK_AT, CODE_BYTES - BLOCK_AT);
     assert_non_null(rig.unit);
 }
 
@@ -996,7 +1003,7 @@ static void host_time_is_the_processors(void **state)
     begin_insn();
     put(IR_set, 0, put(IR_time, 0, IR_NONE, IR_NONE, IR_NONE, 0), IR_NONE, IR_NONE, 5);
     put(IR_exit_goto, 0, IR_NONE, IR_NONE, IR_NONE, 4);
-    rig.unit = x64_emit(rig.emitter, &block, rig.rw + BLOCK_AT, CODE_BYTES - BLOCK_AT);
+    rig.unit = emit_in_one(rig.emitter, &block, rig.rw + BLOCK_AT, CODE_BYTES - BLOCK_AT);
     assert_non_null(rig.unit);
     got.s.tsc_base = __rdtsc();
     got.s.tsc_mult = UINT64_C(1) << 63;
@@ -1021,7 +1028,7 @@ static void an_interrupt_is_pending_when_there_is_one(void **state)
     put(IR_irq, 0, put(IR_get, 0, IR_NONE, IR_NONE, IR_NONE, 5), IR_NONE, IR_NONE, 0);
     put(IR_exit_pending, 0, IR_NONE, IR_NONE, IR_NONE, 4);
     put(IR_exit_goto, 0, IR_NONE, IR_NONE, IR_NONE, 8);
-    rig.unit = x64_emit(rig.emitter, &block, rig.rw + BLOCK_AT, CODE_BYTES - BLOCK_AT);
+    rig.unit = emit_in_one(rig.emitter, &block, rig.rw + BLOCK_AT, CODE_BYTES - BLOCK_AT);
     assert_non_null(rig.unit);
     got.s.reg[5] = 0;
     assert_int_equal(run_host(), EXIT_LINK);
@@ -1041,13 +1048,45 @@ static void a_small_buffer_is_refused(void **state)
     (void)state;
     ir_random_block(&r, &block);
     x64_emitter_stress(rig.emitter, 0);
-    size = x64_emit(rig.emitter, &block, rw, CODE_BYTES - BLOCK_AT)->size_bytes;
+    size = emit_in_one(rig.emitter, &block, rw, CODE_BYTES - BLOCK_AT)->size_bytes;
     for (uint32_t cap = 0; cap < size; cap++) {
         rw[cap] = 0xcc;
-        assert_null(x64_emit(rig.emitter, &block, rw, cap));
+        assert_null(emit_in_one(rig.emitter, &block, rw, cap));
         assert_int_equal(rw[cap], 0xcc);
     }
-    assert_non_null(x64_emit(rig.emitter, &block, rw, size));
+    assert_non_null(emit_in_one(rig.emitter, &block, rw, size));
+}
+
+/* The same of two parts; what runs is the same in both places. */
+static void each_part_needs_its_room(void **state)
+{
+    struct ir_random r = {.seed = 11, .parts = IR_RANDOM_ALL, .n_guest = 12};
+    struct x64_room room = {rig.rw + BLOCK_AT, rig.rw + COLD_AT, COLD_AT - BLOCK_AT,
+                            CODE_BYTES - COLD_AT};
+
+    (void)state;
+    ir_random_block(&r, &block);
+    x64_emitter_stress(rig.emitter, 0);
+    uint32_t all = emit_in_one(rig.emitter, &block, room.hot, room.hot_bytes)->size_bytes;
+    const struct x64_unit *u = x64_emit(rig.emitter, &block, &room);
+    const uint32_t hot = u->size_bytes, cold = u->cold_bytes;
+
+    assert_int_equal(u->cold_at, COLD_AT - BLOCK_AT);
+    assert_true(hot > 0 && cold > 0);
+    assert_in_range(hot + cold, all - 16, all + 16); /* but for no-ops that align */
+    room.hot_bytes = hot;
+    for (room.cold_bytes = 0; room.cold_bytes < cold; room.cold_bytes++) {
+        room.cold[room.cold_bytes] = 0xcc;
+        assert_null(x64_emit(rig.emitter, &block, &room));
+        assert_int_equal(room.cold[room.cold_bytes], 0xcc);
+    }
+    assert_non_null(x64_emit(rig.emitter, &block, &room));
+    for (room.hot_bytes = 0; room.hot_bytes < hot; room.hot_bytes++) {
+        room.hot[room.hot_bytes] = room.cold[0] = 0xcc;
+        assert_null(x64_emit(rig.emitter, &block, &room));
+        assert_int_equal(room.hot[room.hot_bytes], 0xcc);
+        assert_int_equal(room.cold[0], 0xcc);
+    }
 }
 
 /* ---- Values without end
@@ -1076,7 +1115,7 @@ static void many_values(unsigned n, unsigned rounds, bool dead)
     if (!dead)
         put(IR_set, 0, with, IR_NONE, IR_NONE, 5);
     put(IR_exit_goto, 0, IR_NONE, IR_NONE, IR_NONE, 4);
-    rig.unit = x64_emit(rig.emitter, &block, rig.rw + BLOCK_AT, CODE_BYTES - BLOCK_AT);
+    rig.unit = emit_in_one(rig.emitter, &block, rig.rw + BLOCK_AT, CODE_BYTES - BLOCK_AT);
 }
 
 static void more_values_than_the_frame_holds_are_refused(void **state)
@@ -1108,7 +1147,7 @@ static bool emits(unsigned n, const struct ir_insn *i)
     while (n-- > 0)
         put((enum ir_op)i->op, i->aux, i->a, i->b, i->c, i->imm);
     put(IR_exit_trap, 0, (ir_ref){1}, IR_NONE, IR_NONE, 2);
-    return x64_emit(rig.emitter, &block, rig.rw + BLOCK_AT, CODE_BYTES - BLOCK_AT) != NULL;
+    return emit_in_one(rig.emitter, &block, rig.rw + BLOCK_AT, CODE_BYTES - BLOCK_AT) != NULL;
 }
 
 /* The caller cuts such a block, as when the buffer is full. */
@@ -1175,7 +1214,7 @@ static unsigned load_three(bool calls)
     }
     put(IR_exit_goto, 0, IR_NONE, IR_NONE, IR_NONE, 4);
     opt_run(&block, OPT_share, NULL, NULL);
-    rig.unit = x64_emit(rig.emitter, &block, rig.rw + BLOCK_AT, CODE_BYTES - BLOCK_AT);
+    rig.unit = emit_in_one(rig.emitter, &block, rig.rw + BLOCK_AT, CODE_BYTES - BLOCK_AT);
     assert_non_null(rig.unit);
     ir_world_init(&got, &r);
     slow.load = count_slow_load;
@@ -1222,7 +1261,7 @@ static void emit_one_load(const struct ir_advice *advice, bool cold)
 
     put(IR_set, 0, put(IR_ld, IR_64, base, IR_NONE, IR_NONE, 0), IR_NONE, IR_NONE, 6);
     put(IR_exit_goto, 0, IR_NONE, IR_NONE, IR_NONE, 4);
-    rig.unit = x64_emit(rig.emitter, &block, rig.rw + BLOCK_AT, CODE_BYTES - BLOCK_AT);
+    rig.unit = emit_in_one(rig.emitter, &block, rig.rw + BLOCK_AT, CODE_BYTES - BLOCK_AT);
     assert_non_null(rig.unit);
     ir_world_init(&got, &r);
     slow.load = count_slow_load;
@@ -1319,7 +1358,7 @@ static void disassembly_goes_on_behind_data(void **state)
 
     (void)state;
     assert_non_null(out);
-    x64_disasm(out, code, sizeof code, NULL);
+    x64_disasm(out, code, 0, sizeof code, NULL);
     fclose(out);
     assert_non_null(strstr(text, ".byte 0x06"));
     assert_non_null(strstr(text, "ret"));
@@ -1335,6 +1374,7 @@ int main(void)
         cmocka_unit_test(host_time_is_the_processors),
         cmocka_unit_test(an_interrupt_is_pending_when_there_is_one),
         cmocka_unit_test(a_small_buffer_is_refused),
+        cmocka_unit_test(each_part_needs_its_room),
         cmocka_unit_test(more_values_than_the_frame_holds_are_refused),
         cmocka_unit_test(values_of_dead_operations_give_their_slots_back),
         cmocka_unit_test(full_lists_refuse_the_block),

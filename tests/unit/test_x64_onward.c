@@ -121,7 +121,7 @@ static char *text_from(const struct x64_unit *u, uint32_t at)
     FILE *f = open_memstream(&text, &len);
 
     assert_non_null(f);
-    x64_disasm(f, code + at, u->size_bytes - at, NULL);
+    x64_disasm(f, code + at, 0, u->size_bytes - at, NULL);
     fclose(f);
     return text;
 }

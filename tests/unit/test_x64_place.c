@@ -7,6 +7,7 @@
 
 #include "backend-x86_64/x64.h"
 #include "runtime/mmu_layout.h"
+#include "tests/lib/x64_one.h"
 
 enum { CAP = 4096 };
 
@@ -83,7 +84,7 @@ static void emitted_comparisons_are_known(void **state)
 
     (void)state;
     assert_true(ir_parse(&b, ir, &e) && ir_verify(&b, &e));
-    const struct x64_unit *u = x64_emit(emitter, &b, code, CAP);
+    const struct x64_unit *u = emit_in_one(emitter, &b, code, CAP);
 
     assert_non_null(u);
     assert_int_equal(u->n_pairs, 2);
