@@ -48,7 +48,7 @@ struct x64_room cache_room(struct cache *c, unsigned w);
 void cache_skip(struct cache *c, unsigned w, size_t bytes);
 
 /* Keeps b->size_bytes and b->cold_bytes of what was written there as the code of b; sets b->code
- * and b->cold, where it runs. The word before b->code names b (cache_block_of_code). */
+ * and b->cold, where it runs. The word before b->cold names b (cache_block_of). */
 void cache_commit(struct cache *c, unsigned w, struct block *b);
 
 /* Memory for b's description, 16-byte aligned, until its segment is emptied. NULL when the
@@ -80,9 +80,9 @@ uint64_t cache_generation(const struct cache *c);
 unsigned cache_n_segments(const struct cache *c);
 
 uint8_t *cache_rw_of(const struct cache *c, const void *rx);
-static inline struct block *cache_block_of_code(const void *code)
+static inline struct block *cache_block_of(const void *cold)
 {
-    return *(struct block *const *)((const uint8_t *)code - CACHE_HEADER);
+    return *(struct block *const *)((const uint8_t *)cold - CACHE_HEADER);
 }
 /* The block whose code, either part, holds rx, or NULL. */
 struct block *cache_find(const struct cache *c, const void *rx);

@@ -381,7 +381,7 @@ void block_left(struct hart *h, enum exit_reason reason)
     case EXIT_LINK:
         /* The evaluator names no block, and has set pc. */
         if (h->tc->config.engine == ENGINE_JIT && s->exit_block) {
-            struct block *from = cache_block_of_code(s->exit_block);
+            struct block *from = cache_block_of(s->exit_block);
 
             tsan_acquire(from); /* publish() */
             struct block_exit *e = &from->exit[s->exit_index];

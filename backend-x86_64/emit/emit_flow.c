@@ -37,11 +37,11 @@ static void choose_entry(const struct x64_emitter *x, struct x64_exit *e)
     e->onward = goes_onward(x, e->target);
 }
 
-/* ecx, rdx: which exit this is. */
+/* ecx, rdx: which exit this is. In cold code only: before, cold_at is not known. */
 static void name_exit(struct x64_emitter *x, unsigned n)
 {
     x64_mov_imm(&x->c, RCX, n);
-    x64_lea_rm(&x->c, RDX, x64_mem(X64_RIP, 0));
+    x64_lea_rm(&x->c, RDX, x64_mem(X64_RIP, (int32_t)x->unit.cold_at));
 }
 
 /* imm: the exit. */

@@ -84,8 +84,8 @@ static void bytes_are_seen_through_both_views(void **state)
     assert_int_equal((uintptr_t)b->code % CACHE_ALIGN, 0);
     *cache_rw_of(f.cache, b->code) = 0x33;
     assert_int_equal(b->code[0], 0x33);
-    assert_ptr_equal(cache_block_of_code(a->code), a);
-    assert_ptr_equal(cache_block_of_code(b->code), b);
+    assert_ptr_equal(cache_block_of(a->cold), a);
+    assert_ptr_equal(cache_block_of(b->cold), b);
     cache_stubs_rw(f.cache)[CACHE_STUB_BYTES - 1] = 0x44;
     assert_int_equal(cache_stubs_rx(f.cache)[CACHE_STUB_BYTES - 1], 0x44);
     assert_int_equal(cache_stats(f.cache)->code_bytes, 101);
@@ -136,7 +136,7 @@ static void find_knows_first_and_last_bytes(void **state)
         assert_ptr_equal(cache_find(f.cache, b[k]->code), b[k]);
         assert_ptr_equal(cache_find(f.cache, b[k]->code + b[k]->size_bytes - 1), b[k]);
         assert_null(cache_find(f.cache, b[k]->code + b[k]->size_bytes));
-        assert_null(cache_find(f.cache, b[k]->code - 1)); /* the header */
+        assert_null(cache_find(f.cache, b[k]->code - 1)); /* the others end in between */
     }
     assert_null(cache_find(f.cache, &f));
     assert_null(cache_find(f.cache, cache_rw_of(f.cache, b[0]->code)));
@@ -162,15 +162,16 @@ static void find_knows_what_is_apart(void **state)
     for (unsigned k = 0; k < 4 * SEGMENTS; k++) {
         assert_ptr_equal(cache_find(f.cache, b[k]->code), b[k]);
         assert_ptr_equal(cache_find(f.cache, b[k]->code + b[k]->size_bytes - 1), b[k]);
-        assert_null(cache_find(f.cache, b[k]->code + b[k]->size_bytes));
+        assert_ptr_not_equal(cache_find(f.cache, b[k]->code + b[k]->size_bytes), b[k]);
         assert_int_equal(*b[k]->code, k / 4);
+        assert_null(cache_find(f.cache, b[k]->cold - 1)); /* the header */
         if (!b[k]->cold_bytes)
             continue;
         const uint8_t *last = b[k]->cold + b[k]->cold_bytes - 1;
 
         assert_ptr_equal(cache_find(f.cache, b[k]->cold), b[k]);
         assert_ptr_equal(cache_find(f.cache, last), b[k]);
-        assert_ptr_not_equal(cache_find(f.cache, last + 1), b[k]);
+        assert_null(cache_find(f.cache, last + 1));
         assert_int_equal(*last, k / 4 + 1);
         assert_true(b[k]->cold > b[k]->code + SEGMENT_BYTES / 3);
         assert_int_equal((uintptr_t)b[k]->cold % CACHE_ALIGN, 0);
@@ -195,10 +196,9 @@ static void what_is_skipped_lies_between_two_blocks(void **state)
     assert_true(after.cold_bytes == before.cold_bytes - 48);
     struct block *b = add_apart(&f, 32, 16, 0x22);
 
-    assert_int_equal(b->code - a->code, 32 + 48 + CACHE_HEADER);
-    assert_int_equal(b->cold - a->cold, 16 + 48);
-    assert_int_equal(b->cold - b->code, a->cold - a->code - CACHE_HEADER - 16);
-    assert_ptr_equal(cache_block_of_code(b->code), b);
+    assert_int_equal(b->code - a->code, 32 + 48);
+    assert_int_equal(b->cold - a->cold, 16 + 48 + CACHE_HEADER);
+    assert_ptr_equal(cache_block_of(b->cold), b);
     assert_ptr_equal(cache_find(f.cache, b->code), b);
     assert_int_equal(a->code[31], 0x11);
     end(&f);
@@ -214,7 +214,7 @@ static void a_segment_takes_what_room_says(void **state)
     const struct x64_room room = cache_room(f.cache, 0);
 
     assert_int_equal(room.hot_bytes + room.cold_bytes, SEGMENT_BYTES - CACHE_HEADER);
-    assert_ptr_equal(room.cold, room.hot + room.hot_bytes);
+    assert_ptr_equal(room.cold, room.hot + room.hot_bytes + CACHE_HEADER);
     struct block *whole = add_apart(&f, room.hot_bytes, room.cold_bytes, 0x55);
 
     assert_non_null(whole);

@@ -367,7 +367,8 @@ static bool must_arrive(enum exit_reason reason, const uint8_t *done, bool in_ca
 /* Where the host code came out is what the evaluator says. Makes the two comparable. */
 static bool same_way_out(enum exit_reason want, enum exit_reason *reason, bool arrives)
 {
-    const void *code = rig.rx + BLOCK_AT, *landing = rig.rx + LANDING_AT;
+    const uint8_t *code = rig.rx + BLOCK_AT;
+    const void *landing = rig.rx + LANDING_AT;
     uint64_t page = expected.s.pc & ~(uint64_t)(PAGE_SIZE - 1);
     struct cpu_state *s = &got.s;
 
@@ -386,7 +387,7 @@ static bool same_way_out(enum exit_reason want, enum exit_reason *reason, bool a
         return wrong("page_va or page_tag changed");
     if (*reason != EXIT_LINK)
         return true;
-    if (s->exit_block != code)
+    if (s->exit_block != code + rig.unit->cold_at)
         return wrong("exit_block is not the block");
     if (want == EXIT_LINK && s->exit_index != expected.s.exit_index)
         return wrong("another exit");
