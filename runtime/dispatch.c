@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "dbt/base/bits.h"
+#include "dbt/base/clock.h"
 #include "dbt/base/log.h"
 #include "dbt/base/tsan.h"
 #include "runtime/hart_int.h"
@@ -274,6 +275,7 @@ static bool serve_pending(struct hart *h)
         else if (p & PENDING_REST)
             ev->rest(ev->arg);
         mmu_sample(h->mmu, h->stats.translated + h->stats.evaluated);
+        wild_look_again(h, clock_ns(CLOCK_MONOTONIC));
         if (atomic_load(&s->pending) & PENDING_IRQ && h->config.guest->interrupt(s)) {
             h->link_from = NULL;
             h->stats.interrupts++;

@@ -42,6 +42,15 @@ bool seen_has(const struct seen *s, uint64_t gpa, uint32_t mode)
     return atomic_load_explicit(&s->word[n / 64], memory_order_relaxed) >> (n % 64) & 1;
 }
 
+void seen_forget(struct seen *s, uint64_t gpa, uint32_t mode)
+{
+    unsigned n = place_of(gpa, mode);
+    uint64_t old = atomic_fetch_and_explicit(&s->word[n / 64], ~bit(n % 64), memory_order_relaxed);
+
+    if (old >> (n % 64) & 1)
+        atomic_fetch_sub_explicit(&s->n, 1, memory_order_relaxed);
+}
+
 bool seen_before(struct seen *s, uint64_t gpa, uint32_t mode)
 {
     unsigned n = place_of(gpa, mode);

@@ -20,3 +20,6 @@ bool seen_before(struct seen *s, uint64_t gpa, uint32_t mode);
 
 /* Is it noted? */
 bool seen_has(const struct seen *s, uint64_t gpa, uint32_t mode);
+
+/* It is not noted any more, nor any that cannot be told apart from it. */
+void seen_forget(struct seen *s, uint64_t gpa, uint32_t mode);

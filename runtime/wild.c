@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "dbt/base/bits.h"
 #include "dbt/base/check.h"
@@ -14,15 +15,29 @@ enum { WILD_TRIAL = 32, WILD_SAME = 30 };
 
 enum { WILD_UNFIT = 16, N_UNFIT = 256 };
 
+/* How long what is unfit is left alone. More than N_LATELY at a time stay noted. */
+enum { N_LATELY = 256, LOOK_AGAIN_S = 1, LOOK_AGAIN_TIMES = 4, LOOK_AGAIN_MAX_S = 64 };
+#define SECOND_NS UINT64_C(1000000000)
+
 struct trial {
     uint64_t page; /* of the last access */
     unsigned n, same;
+};
+
+/* As wild.noted has it. */
+struct note {
+    uint64_t gpa;
+    uint32_t mode;
 };
 
 struct wild {
     struct seen *noted, *hot;
     struct trial trial[STATE_N_CELLS];
     uint8_t unfit[N_UNFIT]; /* tries, by a hash of the instruction; shared by a few */
+    struct note lately[N_LATELY];
+    unsigned n_lately;
+    uint64_t due_ns; /* when they are forgotten; 0: it is not known yet */
+    uint64_t wait_s;
 };
 
 struct wild *wild_create(void)
@@ -32,6 +47,7 @@ struct wild *wild_create(void)
     CHECK(w && "memory for the accesses that jump from page to page");
     w->noted = seen_create();
     w->hot = seen_create();
+    w->wait_s = LOOK_AGAIN_S;
     return w;
 }
 
@@ -119,7 +135,40 @@ static void note_unfit(struct hart *h, struct block *b, uint64_t gpa)
              gpa & 1 ? "the block at %" PRIx64 " is entered otherwise than it takes for granted"
                      : "the access at %" PRIx64 " is not for a window",
              gpa & ~UINT64_C(1));
+    if (h->wild->n_lately < N_LATELY)
+        h->wild->lately[h->wild->n_lately++] = (struct note){gpa, b->mode};
     note(h, b, gpa);
+}
+
+static void forget_lately(struct hart *h)
+{
+    struct wild *w = h->wild;
+
+    log_line(LOG_cache, "%u notes of what is unfit are forgotten", w->n_lately);
+    tcache_lock(h->tc);
+    for (unsigned k = 0; k < w->n_lately; k++) {
+        seen_forget(w->noted, w->lately[k].gpa, w->lately[k].mode);
+        block_drop_range(h->tc->blocks, w->lately[k].gpa & ~UINT64_C(1), 2);
+    }
+    tcache_unlock(h->tc);
+    w->n_lately = 0;
+    memset(w->unfit, 0, sizeof w->unfit);
+}
+
+void wild_look_again(struct hart *h, uint64_t now_ns)
+{
+    struct wild *w = h->wild;
+
+    if (!w->n_lately || h->check || h->tc->config.translate.virtual_time)
+        return;
+    if (!w->due_ns)
+        w->due_ns = now_ns + w->wait_s * SECOND_NS;
+    if (now_ns < w->due_ns)
+        return;
+    forget_lately(h);
+    w->due_ns = 0;
+    if (w->wait_s < LOOK_AGAIN_MAX_S)
+        w->wait_s *= LOOK_AGAIN_TIMES;
 }
 
 /* Before the instruction whose access is in its slow path. */

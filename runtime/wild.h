@@ -14,6 +14,10 @@
  * pointers of its loop are in the window, that registers hold singles) -> its start is noted, and
  * it takes neither for granted
  *
+ *   what was noted for one of these two reasons is forgotten a second later, and what is noted
+ * again after 4, 16, and then every 64 seconds: a kernel that patches itself at boot does so by its
+ * memset(), through pages that come and go, and clears memory by it ever after
+ *
  * A trial tells many misses from few hits: nothing counts those. What is noted is advice, in
  * bounded sets that are forgotten at times: see seen.h. */
 #pragma once
@@ -47,6 +51,11 @@ void wild_worn(struct hart *h, uint64_t va);
 void hart_window_fault(struct hart *h, uint64_t va, unsigned len, enum mmu_access access);
 /* The same of a joined access (IR_JOINED): the block is left before it. */
 _Noreturn void hart_part_joined(struct hart *h, uint64_t va, unsigned len, enum mmu_access access);
+/* In the loop, between blocks, now and then: forgets what is due, and drops the blocks that were
+ * made by it. now_ns: CLOCK_MONOTONIC. Not under virtual time, where each run makes the same
+ * blocks. */
+void wild_look_again(struct hart *h, uint64_t now_ns);
+
 /* In the loop: a block has left before the instruction at gpa, which will be evaluated (s->plain,
  * which is handled). */
 void wild_plain(struct hart *h, uint64_t gpa, uint32_t mode);

@@ -26,6 +26,10 @@ static void a_block_is_new_once(void **state)
     assert_false(seen_before(s, CODE, 3));
     assert_false(seen_before(s, CODE + 2, 1));
     assert_true(seen_before(s, CODE, 3));
+    seen_forget(s, CODE, 3);
+    assert_true(!seen_has(s, CODE, 3) && seen_has(s, CODE, 1));
+    seen_forget(s, CODE, 3);
+    assert_false(seen_before(s, CODE, 3));
     seen_destroy(s);
 }
 

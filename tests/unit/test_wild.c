@@ -119,6 +119,112 @@ static void an_access_that_moves_on_keeps_its_cell(void **state)
     end(t);
 }
 
+/* ---- What is unfit, and for how long ------------------------------------------------------ */
+
+enum { TRIES = 16, LISTED = 256, S = 1000000000 };
+
+static struct hart *hart_of(struct toy_hart *t)
+{
+    return t->world->hart;
+}
+
+static const struct block *block_of(struct toy_hart *t)
+{
+    return block_find(hart_of(t)->tc->blocks, CODE, TOY_MODE_KEY, NULL, NULL);
+}
+
+/* The block has left so often before the instruction at gpa; `why` as s->plain. */
+static void leave(struct toy_hart *t, const struct block *b, uint64_t gpa, uint32_t why)
+{
+    for (unsigned n = 0; n < TRIES; n++) {
+        t->s.plain = why;
+        t->s.plain_code = b->code;
+        wild_plain(hart_of(t), gpa, b->mode);
+    }
+}
+
+static bool is_noted(struct toy_hart *t, uint64_t gpa)
+{
+    return wild_is_noted(hart_of(t)->wild, gpa, TOY_MODE_KEY);
+}
+
+/* What is noted at `now` is noted until so many seconds later. */
+static void is_left_alone_for(struct toy_hart *t, uint64_t *now, unsigned seconds)
+{
+    run(t, DATA, DATA);
+    leave(t, block_of(t), CODE, PLAIN_START);
+    assert_true(is_noted(t, IR_START_AT(CODE)));
+    run(t, DATA, DATA); /* a block that takes nothing for granted */
+    const struct block *b = block_of(t);
+
+    wild_look_again(hart_of(t), *now);
+    wild_look_again(hart_of(t), *now + (uint64_t)seconds * S - 1);
+    assert_true(is_noted(t, IR_START_AT(CODE)));
+    assert_ptr_equal(block_of(t), b);
+    *now += (uint64_t)seconds * S;
+    wild_look_again(hart_of(t), *now);
+    assert_false(is_noted(t, IR_START_AT(CODE)));
+    assert_null(block_of(t));
+}
+
+static void what_is_unfit_gets_another_chance_ever_later(void **state)
+{
+    struct toy_hart *t = begin(false);
+    uint64_t now = S;
+
+    (void)state;
+    is_left_alone_for(t, &now, 1);
+    is_left_alone_for(t, &now, 4);
+    is_left_alone_for(t, &now, 16);
+    is_left_alone_for(t, &now, 64);
+    is_left_alone_for(t, &now, 64);
+    end(t);
+}
+
+static void tries_are_counted_anew(void **state)
+{
+    struct toy_hart *t = begin(false);
+
+    (void)state;
+    run(t, DATA, DATA);
+    const struct block *b = block_of(t);
+
+    leave(t, b, CODE + 8, PLAIN_ACCESS);
+    for (unsigned n = 1; n < TRIES; n++) {
+        t->s.plain = PLAIN_ACCESS;
+        t->s.plain_code = b->code;
+        wild_plain(hart_of(t), CODE + 16, b->mode);
+    }
+    wild_look_again(hart_of(t), S);
+    wild_look_again(hart_of(t), UINT64_C(2) * S);
+    t->s.plain = PLAIN_ACCESS;
+    t->s.plain_code = b->code;
+    wild_plain(hart_of(t), CODE + 16, b->mode);
+    assert_false(is_noted(t, CODE + 16));
+    end(t);
+}
+
+/* More than are listed stay noted: each costs what it cost before. */
+static void more_than_are_listed_stay_noted(void **state)
+{
+    struct toy_hart *t = begin(false);
+    unsigned n_noted = 0;
+
+    (void)state;
+    run(t, DATA, DATA);
+    const struct block *b = block_of(t);
+
+    for (unsigned n = 0; n < LISTED + 3; n++)
+        leave(t, b, CODE + 2 * n, PLAIN_ACCESS);
+    wild_look_again(hart_of(t), S);
+    wild_look_again(hart_of(t), UINT64_C(2) * S);
+    for (unsigned n = 0; n < LISTED + 3; n++)
+        n_noted += is_noted(t, CODE + 2 * n);
+    assert_int_equal(n_noted, 3);
+    assert_true(is_noted(t, CODE + 2 * LISTED));
+    end(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -126,6 +232,9 @@ int main(void)
         cmocka_unit_test(a_block_has_them_at_once_when_none_is_evaluated),
         cmocka_unit_test(an_access_that_jumps_loses_its_cell),
         cmocka_unit_test(an_access_that_moves_on_keeps_its_cell),
+        cmocka_unit_test(what_is_unfit_gets_another_chance_ever_later),
+        cmocka_unit_test(tries_are_counted_anew),
+        cmocka_unit_test(more_than_are_listed_stay_noted),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
