@@ -752,8 +752,11 @@ static void global_fetches_of_the_upper_half_are_all_spaces(void **state)
     mmu_fence(t->mmu, false, HIGH, true, 0); /* of the leaf */
     assert_true(walks_for(2, 4, HIGH + 0x1000));
     assert_false(walks_for(1, 3, HIGH + 0x1000));
+    for (uint64_t page = 0x2000; page < 0x80000; page += 0x1000)
+        fetch(HIGH + page);
     mmu_fence(t->mmu, true, 0, true, 0);
-    assert_true(walks_for(1, 3, HIGH + 0x1000));
+    for (uint64_t page = 0x1000; page < 0x80000; page += 0x1000)
+        assert_true(walks_for(1, 3, HIGH + page));
     mmu_flush_all(t->mmu);
     assert_true(walks_for(1, 3, HIGH + 0x1000));
     toy_switch(t, 2, 4, TOY_SUPER, TOY_USER, 0); /* in the rights that they were made in */

@@ -125,12 +125,17 @@ static void a_store_is_a_walk_for_loads_as_well(void **state)
 static void what_may_be_stored_to_only_is_asked_about_loads(void **state)
 {
     (void)state;
-    t->forbidden = TOY_RAM;
-    t->forbidden_len = TOY_RAM_LEN;
+    const uint64_t last = PAGE1 + 0xff8;
+    struct mmu_place place = mmu_translate(t->mmu, last, 8, MMU_STORE);
+
+    mmu_flush_all(t->mmu);
+    t->forbidden = place.gpa;
+    t->forbidden_len = 8; /* not of the page's first bytes */
     t->forbidden_access = 1 << MMU_LOAD;
     assert_false(mmu_store(&t->s, PAGE1, IR_64, 7));
     assert_true(toy_hits_store(t, PAGE1) && !toy_hits_load(t, PAGE1));
-    ASSERT_RAISES(t, TOY_ACCESS_FAULT + MMU_LOAD, PAGE1, mmu_load(&t->s, PAGE1, IR_64));
+    assert_false(mmu_store(&t->s, last, IR_64, 7));
+    ASSERT_RAISES(t, TOY_ACCESS_FAULT + MMU_LOAD, last, mmu_load(&t->s, last, IR_64));
 }
 
 /* ---- Faults --------------------------------------------------------------------------------- */

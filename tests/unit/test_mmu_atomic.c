@@ -92,6 +92,37 @@ static void amo_faults_are_a_stores(void **state)
     assert_int_equal(toy_peek(t, GPA), 0);
 }
 
+/* ---- What has faulted in the window ------------------------------------------------------- */
+
+static struct told {
+    unsigned n, len;
+    uint64_t va;
+    enum mmu_access access;
+} told;
+
+static void tell(void *arg, uint64_t va, unsigned len, enum mmu_access access)
+{
+    told = (struct told){told.n + 1, len, va, access};
+    ((struct toy *)arg)->s.window_fault = NULL;
+}
+
+static void what_faulted_in_the_window_is_told_first(void **state)
+{
+    (void)state;
+    mmu_set_window_fault(t->mmu, tell, t);
+    told.n = 0;
+    mmu_amo(&t->s, PAGE, 8, MMU_ADD, 1);
+    mmu_zero(&t->s, PAGE + 0x48, 64);
+    assert_int_equal(told.n, 0);
+    t->s.window_fault = &told;
+    mmu_amo(&t->s, PAGE + 8, 4, MMU_ADD, 1);
+    assert_true(told.n == 1 && told.va == PAGE + 8 && told.len == 4 && told.access == MMU_STORE);
+    t->s.window_fault = &told;
+    mmu_zero(&t->s, PAGE + 0x48, 64);
+    assert_true(told.n == 2 && told.va == PAGE + 0x40 && told.len == 64 &&
+                told.access == MMU_STORE);
+}
+
 /* ---- LR/SC
  * --------------------------------------------------------------------------------------- */
 
@@ -334,6 +365,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(amo_computes),
         CASE(amo_faults_are_a_stores),
+        CASE(what_faulted_in_the_window_is_told_first),
         CASE(sc_succeeds_once),
         CASE(sc_fails),
         CASE(lr_sc_faults),
