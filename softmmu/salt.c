@@ -230,7 +230,8 @@ bool salts_are_low(const struct salts *s)
     return s->next_id + SALT_MARGIN > SALT_IDS;
 }
 
-/* The sets are gone, and other keys may be where refs point: no ref is believed. */
+/* The sets are gone, and other keys may be where refs point: no ref is believed. Nor is any fetch
+ * remembered, whose leaf the new sets would have to know. */
 static void forget_ref(struct salt_ref *r)
 {
     *r = (struct salt_ref){.generation = r->generation ? 1 : 0, .least = r->least, .forget = true};
@@ -241,8 +242,10 @@ void mmu_begin_anew(struct mmu *m)
     for (unsigned i = 0; i < m->n_spaces; i++) {
         forget_ref(&m->spaces[i].low);
         forget_ref(&m->spaces[i].high);
+        fetches_forget(&m->spaces[i].fetches, true);
     }
     forget_ref(&m->high);
+    fetches_forget(&m->high_fetches, true);
     m->serial++;
     for (unsigned i = 0; i < 1u << JUMP_BITS; i++)
         m->s->jump[i].tag = JUMP_EMPTY;

@@ -988,6 +988,28 @@ static void ids_begin_anew(void **state)
     assert_true(t->s.salt[0] >> 40 < 10);
 }
 
+/* The leaf of what was fetched before is known to the sets that come after. */
+static void ids_begin_anew_with_no_fetch_remembered(void **state)
+{
+    const uint64_t page[2] = {0x403000, HIGH + 0x3000};
+
+    (void)state;
+    toy_add(t, 1, 0x400000, TOY_RAM, 0x200000, ALL);
+    toy_add(t, 1, HIGH, TOY_RAM, 0x200000, ALL | TOY_G);
+    for (unsigned half = 0; half < 2; half++) {
+        toy_enter(t, 1, 0);
+        fetch(page[half]);
+        t->mmu->salts->next_id = SALT_IDS - 1;
+        toy_enter(t, 4 + half, 0);
+        toy_enter(t, 1, 0);
+        fetch(page[half]);
+        uint64_t before = t->s.salt[half];
+
+        mmu_fence(t->mmu, false, page[half] + 0x100000, true, 0);
+        assert_int_not_equal(t->s.salt[half], before);
+    }
+}
+
 /* The figures that softmmu/README.md quotes: TSC ticks, the best of twenty rounds. */
 static void figures(void **state)
 {
@@ -1060,6 +1082,7 @@ int main(void)
         CASE(the_upper_half_is_shared_while_global),
         CASE(with_several_harts_fetches_stay_with_the_shared_salts),
         CASE(ids_begin_anew),
+        CASE(ids_begin_anew_with_no_fetch_remembered),
         CASE(figures),
     };
 
