@@ -174,7 +174,8 @@ static struct salt_key key_of(const struct mmu *m, const struct setting *set,
                              .half = high ? SALT_HIGH : SALT_LOW};
 }
 
-/* With several harts a generation that another has begun promises more than what we remember.
+/* With several harts a generation that another has begun promises more than what we remember. With
+ * one, a set that has been another's in between does not know of it.
  * Combos with salts of the old one go, too: a fence asks about one generation only. */
 static uint64_t take_salt(struct mmu *m, const struct setting *set, const struct combo *c,
                           bool high)
@@ -186,7 +187,7 @@ static uint64_t take_salt(struct mmu *m, const struct setting *set, const struct
     bool is_another;
     uint64_t salt = salt_take(m, r, &key, set->fetch_rights, mode, &is_another);
 
-    if (is_another && m->salts->n_harts > 1) {
+    if (is_another) {
         m->serial++;
         fetches_forget(r == &m->high ? &m->high_fetches : &sp->fetches, true);
     }

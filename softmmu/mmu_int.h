@@ -357,7 +357,8 @@ void cells_drop_page(struct mmu_view *v, uint64_t va);
 /* Makes sure that the next two salt_take() need no new beginning. */
 void salt_reserve(struct mmu *m);
 /* The hart goes on to the set's newest generation (or begins one, if that is too old): the salt for
- * these rights and mode. *is_another: it was in another one. */
+ * these rights and mode. *is_another: what it remembers of
+ * fetches may be of another one, or of a set that does not know of them any more. */
 uint64_t salt_take(struct mmu *m, struct salt_ref *r, const struct salt_key *key,
                    uint64_t fetch_rights, uint32_t mode, bool *is_another);
 void salt_init(struct salt_ref *r);

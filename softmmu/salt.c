@@ -182,12 +182,14 @@ uint64_t salt_take(struct mmu *m, struct salt_ref *r, const struct salt_key *key
     struct salts *s = m->salts;
 
     pthread_mutex_lock(&s->lock);
-    struct salt_set *set = r->set && same_key(&r->set->key, key) ? r->set : find_set(s, key);
+    const bool is_there = r->set && same_key(&r->set->key, key);
+    struct salt_set *set = is_there ? r->set : find_set(s, key);
 
     if (set->generation < r->least)
         begin_generation(s, set, r->forget);
     set->used = ++s->tick;
-    *is_another = r->generation != 0 && r->generation != set->generation;
+    *is_another =
+        r->generation != 0 && (s->n_harts > 1 ? r->generation != set->generation : !is_there);
     r->set = set;
     r->generation = set->generation;
     r->forget = false;

@@ -1010,6 +1010,27 @@ static void ids_begin_anew_with_no_fetch_remembered(void **state)
     }
 }
 
+/* While processes came and went its salts became another's. */
+static void who_comes_back_after_many_remembers_no_fetch(void **state)
+{
+    (void)state;
+    toy_add(t, 1, 0x400000, TOY_RAM, 0x200000, ALL);
+    toy_enter(t, 1, 3);
+    fetch(0x403000);
+    mmu_load(&t->s, 0x404000, IR_64); /* or it would be taken for one that has gone */
+    for (unsigned n = 0; n < N_SETS + 2; n++) {
+        toy_enter(t, 100 + n, 5);
+        mmu_fence(t->mmu, true, 0, false, 5);
+    }
+    assert_true(t->mmu->n_spaces < 8); /* but its space is still its own */
+    toy_enter(t, 1, 3);
+    fetch(0x403000);
+    uint64_t before = t->s.salt[0];
+
+    mmu_fence(t->mmu, false, 0x503000, false, 3);
+    assert_int_not_equal(t->s.salt[0], before);
+}
+
 /* The figures that softmmu/README.md quotes: TSC ticks, the best of twenty rounds. */
 static void figures(void **state)
 {
@@ -1083,6 +1104,7 @@ int main(void)
         CASE(with_several_harts_fetches_stay_with_the_shared_salts),
         CASE(ids_begin_anew),
         CASE(ids_begin_anew_with_no_fetch_remembered),
+        CASE(who_comes_back_after_many_remembers_no_fetch),
         CASE(figures),
     };
 
