@@ -225,12 +225,13 @@ static void emit_cold(struct x64_emitter *x)
 }
 
 /* Goes on in the room for what seldom runs. The processor's caches, and its TLB's pages, then hold
- * what does run, instead of a third of it. */
+ * what does run. */
 static void go_apart(struct x64_emitter *x, const struct x64_room *room)
 {
     x->unit.size_bytes = x64_at(&x->c);
     if (!room->cold)
         return;
+    x->c.full = room->cold_bytes == 0; /* where it begins would be nobody's */
     x->c.p = room->cold;
     x->c.end = room->cold + room->cold_bytes;
     x->unit.cold_at = x64_at(&x->c);

@@ -52,7 +52,7 @@ struct mmu *mmu_create(struct cpu_state *s, struct phys *phys, struct track *tra
     m->serial = 1;
     m->own_salts = !salts;
     m->salts = salts ? salts : salts_create(1);
-    salt_init(&m->high);
+    salt_init(&m->high, 0);
     common_init(m);
     for (unsigned i = 0; i < 1u << JUMP_BITS; i++)
         s->jump[i].tag = JUMP_EMPTY;

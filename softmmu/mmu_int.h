@@ -34,6 +34,7 @@ enum {
     SALT_IDS = 1 << 24,
     SALT_MARGIN = 1 << 16, /* several harts: ids that are left when the world is asked to stop */
     N_SETS = 256,
+    N_FENCED = 64,
     N_DOMAINS = 64,
     DOMAIN_BYTES = 1024,
     N_RECENT = 4,
@@ -117,6 +118,13 @@ struct fetches {
     uint64_t filled[N_FETCH / 64];
     struct range huge; /* of large leaves */
     struct fetch_entry entry[N_FETCH];
+};
+
+/* What a space that is new to the hart must not be told: it may have been fenced while the hart had
+ * none, or one that it has forgotten. Its generations begin with these, the later of the two. */
+struct fenced {
+    uint64_t all;               /* behind the last fence of all asids */
+    uint64_t of_asid[N_FENCED]; /* behind the last of an asid that is i modulo N_FENCED */
 };
 
 /* What a fence of all addresses left to do, before the space is used again. */
@@ -218,6 +226,7 @@ struct mmu {
     uint32_t domain;
     struct salt_ref high;
     struct fetches high_fetches; /* of spaces without their own: all global */
+    struct fenced fenced[2];     /* by bit 63 */
 
     unsigned n_spaces;
     uint64_t space_key[N_SPACES]; /* of spaces[]: a fence looks at all of them */
@@ -361,7 +370,8 @@ void salt_reserve(struct mmu *m);
  * fetches may be of another one, or of a set that does not know of them any more. */
 uint64_t salt_take(struct mmu *m, struct salt_ref *r, const struct salt_key *key,
                    uint64_t fetch_rights, uint32_t mode, bool *is_another);
-void salt_init(struct salt_ref *r);
+/* least: the first generation that it may be in. */
+void salt_init(struct salt_ref *r, uint64_t least);
 /* Generations begun before the moment are forbidden from now on. fetches_go: what was fetched is
  * forgotten, too. */
 void salt_leave(struct salt_ref *r, uint64_t moment, bool fetches_go);

@@ -100,9 +100,9 @@ void salt_leave(struct salt_ref *r, uint64_t moment, bool fetches_go)
     r->forget |= fetches_go;
 }
 
-void salt_init(struct salt_ref *r)
+void salt_init(struct salt_ref *r, uint64_t least)
 {
-    *r = (struct salt_ref){0};
+    *r = (struct salt_ref){.least = least};
 }
 
 struct salt_ref *salt_ref_of(struct mmu *m, struct space *sp, uint64_t va)

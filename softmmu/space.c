@@ -148,6 +148,14 @@ static struct space *free_space(struct mmu *m)
     return sp;
 }
 
+static uint64_t fenced_since(const struct mmu *m, unsigned half, uint32_t asid)
+{
+    const struct fenced *f = &m->fenced[half];
+    const uint64_t of_asid = f->of_asid[asid % N_FENCED];
+
+    return f->all > of_asid ? f->all : of_asid;
+}
+
 static struct space *make_space(struct mmu *m, uint64_t space_key, uint32_t asid)
 {
     struct space *sp = free_space(m);
@@ -160,8 +168,8 @@ static struct space *make_space(struct mmu *m, uint64_t space_key, uint32_t asid
     if (m->common->of == sp)
         m->common->of = NULL;
     fetches_forget(&sp->fetches, true);
-    salt_init(&sp->low);
-    salt_init(&sp->high);
+    salt_init(&sp->low, fenced_since(m, 0, asid));
+    salt_init(&sp->high, fenced_since(m, 1, asid));
     sp->stale = STALE_NOTHING;
     sp->n_own = 0;
     sp->own_high = space_key == 0;
@@ -287,8 +295,11 @@ static bool fence_salts(struct salt_ref *r, uint64_t va, uint64_t moment)
 static bool fence_page(struct mmu *m, struct space *sp, uint64_t va, bool global_too,
                        uint64_t moment)
 {
-    if (sp->stale == STALE_ALL)
-        return false; /* salts went when it became so, and nothing was fetched since */
+    /* Salts went when it became so, and this hart has fetched nothing since; another may have. */
+    if (sp->stale == STALE_ALL) {
+        salt_leave(va >> 63 ? &sp->high : &sp->low, moment, false);
+        return false;
+    }
     for (unsigned i = 0; i < N_VIEWS; i++) {
         if (sp->slot[i].live)
             view_fence_page(&sp->slot[i], va, global_too);
@@ -296,7 +307,11 @@ static bool fence_page(struct mmu *m, struct space *sp, uint64_t va, bool global
     fetches_fence_page(&sp->fetches, va, global_too);
     /* The shared set knows global code only; mmu_fence() asks it once. */
     struct salt_ref *r = salt_ref_of(m, sp, va);
-    return r != &m->high && fence_salts(r, va, moment);
+
+    if (r != &m->high)
+        return fence_salts(r, va, moment);
+    salt_leave(&sp->high, moment, false); /* should it get its own */
+    return false;
 }
 
 static void fence_space_all(struct space *sp, uint64_t moment)
@@ -312,6 +327,24 @@ static void fence_space_local(struct space *sp, uint64_t moment)
         sp->stale = STALE_LOCAL;
     salt_leave(&sp->low, moment, false);
     salt_leave(&sp->high, moment, false);
+}
+
+static void note_later(uint64_t *least, uint64_t moment)
+{
+    if (*least <= moment)
+        *least = moment + 1;
+}
+
+/* For spaces that the hart does not have now. */
+static void note_fence(struct mmu *m, uint64_t moment, bool all_va, uint64_t va, bool all_asid,
+                       uint32_t asid)
+{
+    for (unsigned half = 0; half < 2; half++) {
+        struct fenced *f = &m->fenced[half];
+
+        if (all_va || va >> 63 == half)
+            note_later(all_asid ? &f->all : &f->of_asid[asid % N_FENCED], moment);
+    }
 }
 
 /* The page table's stores come before the look at the generation, and before the questions of
@@ -333,6 +366,7 @@ void mmu_fence_since(struct mmu *m, uint64_t moment, bool all_va, uint64_t va, b
     bool refresh = all_va;
 
     m->stats.fences++;
+    note_fence(m, moment, all_va, va, all_asid, asid);
     if (log_on(LOG_mmu))
         log_line(LOG_mmu, "mmu: fence %s%" PRIx64 " asid %s%" PRIx32, all_va ? "all " : "va ",
                  all_va ? 0 : va, all_asid ? "all " : "", all_asid ? 0 : asid);
@@ -366,6 +400,7 @@ void mmu_flush_all(struct mmu *m)
 
     for (unsigned i = 0; i < m->n_spaces; i++)
         fence_space_all(&m->spaces[i], moment);
+    note_fence(m, moment, true, 0, true, 0);
     m->is_foreign = true;
     fetches_forget(&m->high_fetches, true);
     salt_leave(&m->high, moment, true);

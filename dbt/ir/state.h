@@ -99,8 +99,7 @@ struct cpu_state {
     uint32_t fp_rm; /* the dynamic rounding mode, enum ir_rm */
 
     uint32_t exit_index;
-    const void *exit_block; /* host address of the first byte of the block's code, or of the part of
-                             * it that is apart */
+    const void *exit_block; /* which one, by where its cold part begins (x64_unit.cold_at) */
     uint64_t exit_cause;
     uint64_t exit_tval;
 

@@ -256,6 +256,54 @@ static void other_protection_has_other_salts(void **state)
     assert_false(same(0));
 }
 
+/* Of a space whose salts went already, by a fence of all addresses. */
+static void a_page_fence_of_a_stale_space_counts(void **state)
+{
+    (void)state;
+    toy_enter(b, 2, 4);
+    mmu_fence(b->mmu, true, 0, true, 0);
+    mmu_fence(a->mmu, true, 0, false, 3);
+    fetch(a, LOW);
+    mmu_fence(b->mmu, false, LOW, false, 3);
+    toy_enter(b, 1, 3);
+    assert_false(same(0));
+}
+
+/* Of a space that has salts of its own for the upper half on one hart only. */
+static void a_fence_before_the_upper_half_is_its_own_counts(void **state)
+{
+    const uint64_t local = HIGH + 0x400000;
+
+    (void)state;
+    toy_add(a, 1, local, TOY_RAM, 0x1000, ALL);
+    toy_add(b, 1, local, TOY_RAM, 0x1000, ALL);
+    fetch(a, local);
+    mmu_fence(b->mmu, false, local, false, 3);
+    fetch(b, local);
+    assert_false(same(1));
+}
+
+/* One that this hart was never in, and one that it has forgotten. */
+static void a_fence_before_a_space_is_entered_counts(void **state)
+{
+    (void)state;
+    toy_enter(a, 7, 9);
+    mmu_fence(b->mmu, false, LOW, false, 9);
+    toy_enter(b, 7, 9);
+    assert_false(same(0));
+    toy_enter(a, 8, 10);
+    mmu_fence(b->mmu, false, LOW, false, 9); /* of others: they may be the same */
+    toy_enter(b, 8, 10);
+    assert_true(same(0));
+    mmu_fence(b->mmu, true, 0, false, 10); /* gone: its place is free */
+    toy_enter(b, 9, 11);
+    toy_enter(b, 12, 13);
+    mmu_fence(b->mmu, false, HIGH, true, 0); /* of the other half */
+    toy_enter(a, 8, 10);
+    toy_enter(b, 8, 10);
+    assert_false(same(0));
+}
+
 static void sets_are_recycled(void **state)
 {
     uint64_t old = a->s.salt[0];
@@ -323,6 +371,9 @@ int main(void)
         CASE(a_generation_of_another_will_do),
         CASE(a_late_fence_is_of_its_moment),
         CASE(other_protection_has_other_salts),
+        CASE(a_page_fence_of_a_stale_space_counts),
+        CASE(a_fence_before_the_upper_half_is_its_own_counts),
+        CASE(a_fence_before_a_space_is_entered_counts),
         CASE(sets_are_recycled),
         CASE(ids_run_low),
     };

@@ -1,0 +1,75 @@
+// A fence by asid of a space that is not in force; a new space takes its place; back in the first the new page runs.
+// status: 0
+#include "bare.inc"
+#include "sv39.inc"
+    .globl _start
+#define Q (WINDOW + 0x1000)
+#define P (WINDOW + 0x2000)
+#define DATA (WINDOW + 0x3000)
+    .macro enter_asid reg
+    slli t0, \reg, 44
+    or t0, t0, s8
+    csrw satp, t0
+    .endm
+    .macro one_way number, fence:vararg
+    pte page_p1, V | R | W | X | AD
+    put leaf, 2
+    sfence.vma
+    li s7, 5
+    enter_asid s7
+    li s6, 200
+1:  li t0, Q
+    jalr ra, t0, 0
+    want \number, a0, 1
+    addi s6, s6, -1
+    bnez s6, 1b
+    li s7, 6
+    enter_asid s7
+    pte page_p2, V | R | W | X | AD
+    put leaf, 2
+    li a1, P
+    li a2, 5
+    \fence
+    li s7, \number + 10     // new: takes the void one's place
+    enter_asid s7
+    li t0, DATA
+    lw t1, 0(t0)
+    li s7, 5
+    enter_asid s7
+    li t0, Q
+    jalr ra, t0, 0
+    want \number + 1, a0, 2
+    .endm
+_start:
+    pte page_q, V | R | W | X | AD
+    put leaf, 1
+    pte page_d, V | R | W | X | AD
+    put leaf, 3
+    enter_supervisor first
+first:
+    csrr s8, satp
+    one_way 1, sfence.vma x0, a2
+    one_way 3, sfence.vma x0, a2
+    one_way 5, sfence.vma x0, a2
+    exit 0
+    catch_supervisor_trap
+    wrong_is_here
+    page_tables_are_here
+    .balign 4096
+page_q:
+    li a0, 0
+    li t1, 3
+1:  addi t1, t1, -1
+    bnez t1, 1b
+    .option norvc
+    j page_p1
+    .balign 4096
+page_p1:
+    li a0, 1
+    ret
+    .balign 4096
+page_p2:
+    li a0, 2
+    ret
+    .balign 4096
+page_d: .skip 4096

@@ -1,0 +1,308 @@
+/* softmmu/salt, fetch, space: random fetches, links, page-table changes and fences of one and of
+ * two harts, against what the privileged specification ("SFENCE.VMA") allows: behind a fence nobody
+ * comes to a page that was there before it, by a fetch or by a link under the salt in force.
+ *
+ *      test_salts_random [SEED COUNT]      more of them */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/lib/toy_guest.h"
+
+enum {
+    ALL = TOY_R | TOY_W | TOY_X,
+    N_MAPS = 14,
+    MAX_KEYS = 80,
+    MAX_VERSIONS = 400,
+    MAX_LINKS = 1 << 16,
+    MAX_LATE = 16,
+    STEPS = 3000,
+    BIG = 0x4000, /* of a large leaf */
+};
+
+struct fence {
+    bool all_va, all_asid;
+    uint64_t va;
+    uint32_t asid;
+    unsigned at;     /* the step */
+    uint64_t moment; /* the same, as the salts count */
+};
+
+static struct {
+    unsigned n_harts, n_keys, now;
+    struct toy *hart[2];
+    uint8_t domain[2];
+    unsigned key[2], rights[2];
+    /* Where each mapping led, and from which step on. */
+    struct {
+        uint64_t gpa;
+        unsigned at;
+    } was[N_MAPS][MAX_VERSIONS];
+    unsigned n_was[N_MAPS];
+    unsigned fenced[2][N_MAPS][MAX_KEYS]; /* by this hart, when last */
+    struct fence late[2][MAX_LATE];       /* the other's, of which it has not been told */
+    unsigned n_late[2];
+    struct {
+        uint64_t salt, va, gpa;
+    } link[MAX_LINKS];
+    unsigned n_links;
+    uint64_t random;
+} w;
+
+static unsigned below(unsigned n)
+{
+    w.random ^= w.random << 13;
+    w.random ^= w.random >> 7;
+    w.random ^= w.random << 17;
+    return (unsigned)((w.random >> 11) % n);
+}
+
+static size_t domain_of(struct cpu_state *s, uint8_t *out)
+{
+    *out = w.domain[s != &w.hart[0]->s];
+    return 1;
+}
+
+static const struct mmu_guest guest = {.walk = toy_walk,
+                                       .allowed = toy_allowed,
+                                       .domain = domain_of,
+                                       .access_fault = toy_access_fault,
+                                       .misaligned = toy_misaligned};
+
+static uint32_t asid_of(unsigned key)
+{
+    return key == 0 ? 0 : key < 3 ? 1 : key % 7;
+}
+
+static void forget_links(void *arg)
+{
+    (void)arg;
+    w.n_links = 0;
+}
+
+/* ---- The rules ---------------------------------------------------------------------------- */
+
+static bool covers(const struct toy_map *p, unsigned key, const struct fence *f)
+{
+    if (!f->all_va && f->va - p->va >= p->len)
+        return false;
+    return f->all_asid || (!(p->flags & TOY_G) && asid_of(key) == f->asid);
+}
+
+static void was_fenced(unsigned h, const struct fence *f)
+{
+    for (unsigned i = 0; i < N_MAPS; i++)
+        for (unsigned key = 1; key < MAX_KEYS; key++)
+            if (covers(&w.hart[0]->map[i], key, f) && w.fenced[h][i][key] < f->at)
+                w.fenced[h][i][key] = f->at;
+}
+
+/* Did mapping i lead to gpa at any time since the hart's last fence of it? */
+static bool may_lead_to(unsigned h, unsigned i, uint64_t gpa)
+{
+    for (unsigned v = 0; v < w.n_was[i]; v++) {
+        unsigned end = v + 1 < w.n_was[i] ? w.was[i][v + 1].at : UINT32_MAX;
+
+        if (w.was[i][v].gpa == gpa && end > w.fenced[h][i][w.key[h]])
+            return true;
+    }
+    return false;
+}
+
+/* ---- What harts do ------------------------------------------------------------------------ */
+
+static void map_elsewhere(unsigned i)
+{
+    uint64_t gpa = TOY_RAM + (uint64_t)BIG * (1 + below(400));
+
+    if (w.n_was[i] == MAX_VERSIONS)
+        return;
+    for (unsigned h = 0; h < w.n_harts; h++)
+        w.hart[h]->map[i].gpa = gpa;
+    w.was[i][w.n_was[i]].gpa = gpa;
+    w.was[i][w.n_was[i]++].at = w.now;
+}
+
+static void make_fence(unsigned h, const struct fence *f)
+{
+    mmu_fence_since(w.hart[h]->mmu, f->moment, f->all_va, f->va, f->all_asid, f->asid);
+    was_fenced(h, f);
+}
+
+static uint64_t offset_in(const struct toy_map *p)
+{
+    return UINT64_C(0x1000) * below((unsigned)(p->len >> 12));
+}
+
+/* The other hart is told of half of them, later. */
+static void fence(unsigned h, const struct toy_map *p)
+{
+    struct fence f = {.all_va = below(4) == 0,
+                      .all_asid = below(2) != 0,
+                      .va = p->va + offset_in(p),
+                      .asid = asid_of(1 + below(w.n_keys)),
+                      .at = w.now,
+                      .moment = mmu_moment(w.hart[h]->mmu)};
+
+    make_fence(h, &f);
+    if (w.n_harts > 1 && below(2) && w.n_late[!h] < MAX_LATE)
+        w.late[!h][w.n_late[!h]++] = f;
+}
+
+static void hear_of_fences(unsigned h)
+{
+    for (unsigned k = 0; k < w.n_late[h]; k++)
+        make_fence(h, &w.late[h][k]);
+    w.n_late[h] = 0;
+}
+
+static void enter(unsigned h)
+{
+    w.key[h] = below(12) == 0 ? 0 : 1 + below(w.n_keys);
+    w.rights[h] = below(4) ? TOY_SUPER : TOY_USER;
+    toy_switch(w.hart[h], w.key[h], asid_of(w.key[h]), w.rights[h], w.rights[h], below(8) == 0);
+}
+
+static void change_protection(unsigned h)
+{
+    const struct fence all = {.all_va = true, .all_asid = true, .at = w.now};
+
+    w.domain[h] = (uint8_t)below(3);
+    mmu_flush_all(w.hart[h]->mmu);
+    was_fenced(h, &all);
+}
+
+static unsigned find_link(uint64_t salt, uint64_t va)
+{
+    unsigned k = 0;
+
+    while (k < w.n_links && (w.link[k].salt != salt || w.link[k].va != va))
+        k++;
+    return k;
+}
+
+/* By the link that there may be, then by a fetch, which makes one. False: to a page that is gone.
+ */
+static bool run(unsigned h, unsigned i)
+{
+    struct toy *t = w.hart[h];
+    const struct toy_map *p = &t->map[i];
+    const uint64_t offset = offset_in(p), va = p->va + offset;
+    unsigned k = find_link(t->s.salt[va >> 63], va);
+    struct mmu_fault fault;
+    uint64_t gpa;
+
+    if (!w.key[h] || (p->key && p->key != w.key[h]) ||
+        !(p->flags & TOY_U) == (w.rights[h] == TOY_USER))
+        return true;
+    if (k < w.n_links && !may_lead_to(h, i, w.link[k].gpa - offset))
+        return false;
+    if (below(2))
+        return true;
+    assert_true(mmu_fetch(t->mmu, va, &gpa, &fault));
+    k = find_link(t->s.salt[va >> 63], va);
+    if (k == MAX_LINKS)
+        return may_lead_to(h, i, gpa - offset);
+    w.n_links += k == w.n_links;
+    w.link[k].salt = t->s.salt[va >> 63];
+    w.link[k].va = va;
+    w.link[k].gpa = gpa;
+    return may_lead_to(h, i, gpa - offset);
+}
+
+static bool step(void)
+{
+    unsigned h = below(w.n_harts), i = below(N_MAPS), what = below(100);
+
+    if (what < 8)
+        map_elsewhere(i);
+    else if (what < 20)
+        fence(h, &w.hart[h]->map[i]);
+    else if (what < 24)
+        hear_of_fences(h);
+    else if (what < 44)
+        enter(h);
+    else if (what == 44 && below(6) == 0)
+        change_protection(h);
+    else if (what == 45)
+        mmu_refresh(w.hart[h]->mmu);
+    else if (what == 46 && w.n_harts == 1 && below(10) == 0)
+        w.hart[h]->mmu->salts->next_id = SALT_IDS - 1 - below(6);
+    else
+        return run(h, i);
+    return true;
+}
+
+static void map_at_random(unsigned i)
+{
+    bool high = below(3) > 0, global = high ? below(4) > 0 : below(6) == 0;
+    uint64_t key = global || below(2) ? 0 : 1 + below(w.n_keys < 4 ? w.n_keys : 4);
+    uint64_t va = (high ? UINT64_C(0xffffffff80000000) : 0x100000) + (uint64_t)i * 0x10000 +
+                  (below(2) ? 0x1000000 : 0);
+    uint64_t len = below(3) == 0 ? BIG : 0x1000;
+    unsigned flags = ALL | (global ? TOY_G : 0) | (below(5) == 0 ? TOY_U : 0);
+
+    for (unsigned h = 0; h < w.n_harts; h++)
+        toy_add(w.hart[h], key, va, TOY_RAM, len, flags);
+    w.was[i][0].gpa = TOY_RAM;
+    w.was[i][0].at = 0;
+    w.n_was[i] = 1;
+}
+
+static void history(uint64_t seed, unsigned n_harts, unsigned n_keys)
+{
+    struct salts *salts = n_harts > 1 ? salts_create(n_harts) : NULL;
+
+    memset(&w, 0, sizeof w);
+    w.random = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
+    w.n_harts = n_harts;
+    w.n_keys = n_keys;
+    for (unsigned h = 0; h < n_harts; h++)
+        w.hart[h] = toy_create_sharing(salts, &guest);
+    for (unsigned i = 0; i < N_MAPS; i++)
+        map_at_random(i);
+    for (unsigned h = 0; h < n_harts; h++) {
+        mmu_set_salt_wrap(w.hart[h]->mmu, forget_links, NULL);
+        mmu_flush_all(w.hart[h]->mmu);
+        enter(h);
+    }
+    for (w.now = 1; w.now < STEPS; w.now++)
+        if (!step())
+            fail_msg("seed %llu, %u harts, %u spaces: stale at step %u", (unsigned long long)seed,
+                     n_harts, n_keys, w.now);
+    for (unsigned h = 0; h < n_harts; h++)
+        toy_destroy(w.hart[h]);
+    if (salts)
+        salts_destroy(salts);
+}
+
+/* A few spaces, and more than are kept. */
+static const struct {
+    unsigned n_harts, n_keys;
+} kinds[] = {{1, 4}, {2, 4}, {1, 70}, {2, 40}};
+
+static uint64_t first_seed = 1, n_seeds = 1200;
+
+static void nothing_stale_is_run(void **state)
+{
+    (void)state;
+    for (uint64_t n = 0; n < n_seeds; n++)
+        history(first_seed + n, kinds[n % 4].n_harts, kinds[n % 4].n_keys);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(nothing_stale_is_run)};
+
+    if (argc > 1)
+        first_seed = strtoull(argv[1], NULL, 0);
+    if (argc > 2)
+        n_seeds = strtoull(argv[2], NULL, 0);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
