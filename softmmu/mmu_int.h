@@ -133,7 +133,7 @@ enum stale { STALE_NOTHING, STALE_LOCAL, STALE_ALL };
 struct space {
     uint64_t used;
     enum stale stale;
-    uint64_t n_own; /* pages that are not global that its views got since a fence of all */
+    uint64_t n_own; /* fills of pages that are not global since a fence of all */
     bool own_high;  /* upper half: own salts, since non-global code was fetched (or key 0) */
     struct view_slot slot[N_VIEWS];
     struct salt_ref low, high; /* high: when own_high */

@@ -202,9 +202,10 @@ static struct x64_mem reach(struct x64_emitter *x, const struct ir_insn *in, uns
     struct x64_mem m;
 
     if (x64_in_window(x, in)) {
+        /* Compared first: the helper comes back to code that counts on it. */
+        m = x64_window_access(x, in, base, &miss);
         x64_test32_ri(&x->c, base, (int32_t)size - 1);
         odd = x64_jcc(&x->c, CC_NE);
-        m = x64_window_access(x, in, base, &miss);
     } else {
         m = x64_look_up(x, base, 0, size, x->layout.store_off, &miss);
     }

@@ -70,6 +70,12 @@ def read(path):
             block.take(line)
 
 
+def last_before(address, parts, begins):
+    """parts: by address; begins: these, sorted."""
+    k = bisect.bisect_right(begins, address) - 1
+    return parts[begins[k]] if k >= 0 else None
+
+
 def attribute(blocks, addresses):
     """Hands each sampled host address to the block that holds it; gives the rest."""
     current, apart = {}, {}
@@ -79,10 +85,6 @@ def attribute(blocks, addresses):
             apart[block.apart] = block
     starts, aparts = sorted(current), sorted(apart)
     others = []
-
-    def last_before(address, parts, begins):
-        k = bisect.bisect_right(begins, address) - 1
-        return parts[begins[k]] if k >= 0 else None
 
     for address in addresses:
         block = last_before(address, current, starts)

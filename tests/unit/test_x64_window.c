@@ -294,6 +294,7 @@ static void a_block_is_zeroed_in_the_window(void **state)
     (void)state;
     emit(&upper, ir);
     assert_true(FLOOR == 1 && count("test", ", 0x3f") == 1);
+    assert_true(strstr(text, "gs:[0x") < strstr(text, ", 0x3f"));
     assert_int_equal(count("vmovups", "gs:[r"), 4);
     assert_int_equal(count("vmovups", "- 0x100000]"), 1);
     assert_int_equal(count("vmovups", "- 0xfffd0]"), 1);
