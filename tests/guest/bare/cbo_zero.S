@@ -8,9 +8,6 @@
 #define PAGE (WINDOW + 0x1000)      // read and write
 #define READ_ONLY (WINDOW + 0x2000)
 
-    .macro cbo_zero reg
-    .insn i 0x0f, 2, x0, \reg, 4
-    .endm
     .globl _start
 _start:
     pte data, V | R | W | AD

@@ -5,9 +5,6 @@
 #include "bare.inc"
 #define TURNS 30000
 #define PAGES 0x81000000            // 4096 of them
-    .macro cbo_zero reg
-    .insn i 0x0f, 2, x0, \reg, 4
-    .endm
     // Sets reg to the page of the turn in turn.
     .macro page_of reg, turn
     slli \reg, \turn, 52

@@ -3,9 +3,8 @@
 // status: 0
 #include "bare.inc"
 #include "sv39.inc"
+#include "fence.inc"
     .globl _start
-#define Q (WINDOW + 0x1000)
-#define P (WINDOW + 0x2000)
 _start:
     la s1, turn
     csrr t0, mhartid
@@ -62,19 +61,4 @@ third:
     .balign 8
 turn: .dword 0
     page_tables_are_here
-    .balign 4096
-page_q:
-    li a0, 0
-    li t1, 3
-1:  addi t1, t1, -1
-    bnez t1, 1b
-    .option norvc
-    j page_p1
-    .balign 4096
-page_p1:
-    li a0, 1
-    ret
-    .balign 4096
-page_p2:
-    li a0, 2
-    ret
+    fenced_pages_are_here

@@ -2,15 +2,9 @@
 // status: 0
 #include "bare.inc"
 #include "sv39.inc"
+#include "fence.inc"
     .globl _start
-#define Q (WINDOW + 0x1000)
-#define P (WINDOW + 0x2000)
 #define DATA (WINDOW + 0x3000)
-    .macro enter_asid reg
-    slli t0, \reg, 44
-    or t0, t0, s8
-    csrw satp, t0
-    .endm
     .macro one_way number, fence:vararg
     pte page_p1, V | R | W | X | AD
     put leaf, 2
@@ -55,21 +49,6 @@ first:
     catch_supervisor_trap
     wrong_is_here
     page_tables_are_here
-    .balign 4096
-page_q:
-    li a0, 0
-    li t1, 3
-1:  addi t1, t1, -1
-    bnez t1, 1b
-    .option norvc
-    j page_p1
-    .balign 4096
-page_p1:
-    li a0, 1
-    ret
-    .balign 4096
-page_p2:
-    li a0, 2
-    ret
+    fenced_pages_are_here
     .balign 4096
 page_d: .skip 4096

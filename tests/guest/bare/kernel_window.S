@@ -21,9 +21,6 @@
 #define VICTIM 0x8000
 #define PART 0x9000
 
-    .macro cbo_zero reg
-    .insn i 0x0f, 2, x0, \reg, 4
-    .endm
     .macro page symbol, flags, offset
     pte \symbol, \flags
     put leaf_a, \offset >> 12

@@ -5,9 +5,6 @@
 #include "bare.inc"
 #include "sv39.inc"
 #define FAR ((300 - 512) << 30)
-    .macro cbo_zero reg
-    .insn i 0x0f, 2, x0, \reg, 4
-    .endm
     .globl _start
 _start:
     li t0, 0x80
