@@ -372,6 +372,9 @@ uint64_t salt_take(struct mmu *m, struct salt_ref *r, const struct salt_key *key
                    uint64_t fetch_rights, uint32_t mode, bool *is_another);
 /* least: the first generation that it may be in. */
 void salt_init(struct salt_ref *r, uint64_t least);
+/* *least is behind the moment from now on, if it was not: a fence that was made earlier may come
+ * later. */
+void salt_demand(uint64_t *least, uint64_t moment);
 /* Generations begun before the moment are forbidden from now on. fetches_go: what was fetched is
  * forgotten, too. */
 void salt_leave(struct salt_ref *r, uint64_t moment, bool fetches_go);

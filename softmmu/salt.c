@@ -92,11 +92,15 @@ bool salt_may_have_fetched(const struct salt_ref *r, uint64_t va)
 /* ---- Leaving and entering generations -----------------------------------------------------------
  */
 
-/* One that was made earlier may come later. */
+void salt_demand(uint64_t *least, uint64_t moment)
+{
+    if (*least <= moment)
+        *least = moment + 1;
+}
+
 void salt_leave(struct salt_ref *r, uint64_t moment, bool fetches_go)
 {
-    if (r->least <= moment)
-        r->least = moment + 1;
+    salt_demand(&r->least, moment);
     r->forget |= fetches_go;
 }
 

@@ -329,12 +329,6 @@ static void fence_space_local(struct space *sp, uint64_t moment)
     salt_leave(&sp->high, moment, false);
 }
 
-static void note_later(uint64_t *least, uint64_t moment)
-{
-    if (*least <= moment)
-        *least = moment + 1;
-}
-
 /* For spaces that the hart does not have now. */
 static void note_fence(struct mmu *m, uint64_t moment, bool all_va, uint64_t va, bool all_asid,
                        uint32_t asid)
@@ -343,7 +337,7 @@ static void note_fence(struct mmu *m, uint64_t moment, bool all_va, uint64_t va,
         struct fenced *f = &m->fenced[half];
 
         if (all_va || va >> 63 == half)
-            note_later(all_asid ? &f->all : &f->of_asid[asid % N_FENCED], moment);
+            salt_demand(all_asid ? &f->all : &f->of_asid[asid % N_FENCED], moment);
     }
 }
 
