@@ -48,8 +48,8 @@ static enum leaf_kind leaf_of(uint32_t entry)
     return (enum leaf_kind)(entry >> ENTRY_LEAF & 3);
 }
 
-/* window.where[]: index in window.page[], + 1. Where page[] says something else the hint is old. */
-#define WHERE_OTHERS (UINT32_C(1) << 31) /* other guest pages may map it, too */
+/* window.where[].at[]: where page[] says something else the hint is old. */
+#define WHERE_OTHERS (UINT32_C(1) << 31) /* in at[0]: a third guest page may map it, too */
 
 /* Of window.page[i]. */
 static uint64_t address_of(const struct window *w, uint64_t i)
@@ -339,14 +339,24 @@ void window_check(struct window *w, bool (*now)(void *arg, uint64_t va, struct w
     pthread_mutex_unlock(&w->all->lock);
 }
 
+static bool is_at(const struct window *w, uint32_t hint, uint64_t number)
+{
+    return hint && maps(w->page[hint - 1], number);
+}
+
 static void note_where(struct window *w, uint64_t i, uint64_t number)
 {
-    uint32_t old = w->where[number], others = old & WHERE_OTHERS;
-    uint64_t at = (old & ~WHERE_OTHERS) - UINT64_C(1);
+    uint32_t *at = w->where[number].at, here = (uint32_t)(i + 1);
+    uint32_t others = at[0] & WHERE_OTHERS, first = at[0] ^ others;
 
-    if (old && at != i && maps(w->page[at], number))
-        others = WHERE_OTHERS;
-    w->where[number] = (uint32_t)(i + 1) | others;
+    if (first == here || at[1] == here)
+        return;
+    if (!is_at(w, first, number))
+        at[0] = here | others;
+    else if (!is_at(w, at[1], number))
+        at[1] = here;
+    else
+        at[0] |= WHERE_OTHERS;
 }
 
 /* Pages that follow each other in both, all code or none. */
@@ -457,25 +467,30 @@ static bool protect_at(struct window *w, uint64_t i, uint64_t number)
     return true;
 }
 
-/* Wherever it is mapped. */
+/* Wherever it is mapped; notes that anew. */
 static bool protect_everywhere(struct window *w, uint64_t number)
 {
     bool any = false;
 
-    for (uint64_t i = next_used(w, 0); i < WINDOW_N_PAGES; i = next_used(w, i + 1))
+    w->where[number] = (struct window_where){{0}};
+    for (uint64_t i = next_used(w, 0); i < WINDOW_N_PAGES; i = next_used(w, i + 1)) {
+        if (maps(w->page[i], number))
+            note_where(w, i, number);
         any |= protect_at(w, i, number);
+    }
     return any;
 }
 
 static bool protect_in(struct window *w, uint64_t number)
 {
-    uint32_t where = w->where[number];
+    const struct window_where where = w->where[number];
+    bool any = false;
 
-    if (!where)
-        return false;
-    if (where & WHERE_OTHERS)
+    if (where.at[0] & WHERE_OTHERS)
         return protect_everywhere(w, number);
-    return protect_at(w, where - 1, number);
+    for (unsigned k = 0; k < 2; k++)
+        any |= where.at[k] && protect_at(w, where.at[k] - 1, number);
+    return any;
 }
 
 void window_protect(void *arg, uint64_t first, uint64_t n)

@@ -38,6 +38,12 @@ struct window_churn {
 };
 enum { WINDOW_N_CHURN = 64 };
 
+/* Indices in window.page[], + 1: a kernel has each page where it has all of RAM, and some at an
+ * address of their own, too. */
+struct window_where {
+    uint32_t at[2];
+};
+
 struct window {
     struct windows *all;
     struct window *next; /* windows.lock */
@@ -46,7 +52,7 @@ struct window {
     struct mmu_view *view;
     uint64_t first, bytes; /* of guest addresses; its page 0 is the first's */
     uint32_t *page;        /* by guest page: what is mapped there (window.c), 0: nothing */
-    uint32_t *where;       /* by page of RAM: where it is mapped, a hint (window.c) */
+    struct window_where *where; /* by page of RAM: where it is mapped, a hint (window.c) */
     uint64_t n_pages;      /* mapped */
     uint64_t n_used;       /* bits of used[] */
     struct range large;    /* of leaves larger than 2 MiB, from the first to the last */

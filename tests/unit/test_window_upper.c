@@ -489,6 +489,52 @@ static void code_is_found_after_its_page_has_moved(void **state)
     }
 }
 
+static uint64_t below(uint64_t n)
+{
+    static uint64_t seed;
+
+    seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (seed >> 33) % n;
+}
+
+/* Five places, three pages of RAM, random: of each page more places than are remembered, or fewer,
+ * and what is remembered was true once. */
+static void code_is_found_at_any_of_many_places(void **state)
+{
+    enum { PLACES = 5, PAGES = 3, ROUNDS = 400 };
+    struct toy_map *map[PLACES];
+    unsigned found = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < PLACES; i++)
+        map[i] = toy_add(t, 0, KERNEL + 0x10000 * i, GPA, 0x1000, ALL | TOY_DIRTY);
+    toy_enter(t, 1, 0);
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        /* Not for long the same ones: a page that is code again and again stays read-only. */
+        const uint64_t first = TOY_RAM + 0x1000 * (uint64_t)(round / 8 * PAGES);
+        const uint64_t code = first + 0x1000 * below(PAGES);
+
+        for (unsigned i = 0; i < PLACES; i++) {
+            if (below(2) || round % 8 == 0) {
+                map[i]->gpa = first + 0x1000 * below(PAGES);
+                mmu_fence(t->mmu, false, map[i]->va, true, 0);
+            }
+            memset(kernel_window()->churn, 0, sizeof kernel_window()->churn);
+            if (below(2))
+                store_faults(map[i]->va);
+        }
+        track_protect(t->track, code);
+        for (unsigned i = 0; i < PLACES; i++) {
+            if (map[i]->gpa != code)
+                continue;
+            found += can_read(map[i]->va);
+            assert_false(can_write(map[i]->va));
+        }
+        track_wrote(t->track, code, 8);
+    }
+    assert_true(found > ROUNDS);
+}
+
 /* The kernel translates a page that a process has in its window, and the other way round. */
 static void windows_of_both_halves_hear_of_code(void **state)
 {
@@ -708,6 +754,7 @@ int main(void)
         ALWAYS(code_is_read_only_wherever_it_is_mapped),
         ALWAYS(the_other_place_is_not_forgotten),
         ALWAYS(code_is_found_after_its_page_has_moved),
+        ALWAYS(code_is_found_at_any_of_many_places),
         ALWAYS(windows_of_both_halves_hear_of_code),
         ALWAYS(other_harts_hear_of_code_too),
         AUTO(one_whose_mappings_change_all_the_time_goes),
