@@ -151,6 +151,7 @@ void sleep_outside(struct hart *h, uint64_t timeout_ns, enum proc_sleep kind)
         return;
     }
     if (h->tc->config.n_procs) {
+        mmu_pause(h->mmu);
         proc_sleep(h, timeout_ns, kind);
         quiesce_enter(h);
         mmu_resume(h->mmu);
@@ -175,6 +176,7 @@ void hart_sleep(struct hart *h, uint64_t timeout_ns)
 void hart_yield(struct hart *h)
 {
     quiesce_leave(h);
+    mmu_pause(h->mmu);
     proc_yield(h);
     quiesce_enter(h);
     mmu_resume(h->mmu);

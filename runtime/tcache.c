@@ -1,9 +1,12 @@
 /* What all harts share: making it, and hearing of stores into code. */
+#define _GNU_SOURCE
 #include "runtime/tcache.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "dbt/base/bits.h"
+#include "dbt/base/lock.h"
 #include "runtime/hart_int.h"
 #include "softmmu/reserve.h"
 #include "softmmu/salts.h"
@@ -73,9 +76,10 @@ static enum window_policy policy_of(const struct tcache_config *c)
 
 struct tcache *tcache_create(struct phys *phys, const struct tcache_config *config, struct err *e)
 {
-    struct tcache *t = calloc(1, sizeof *t);
+    struct tcache *t = aligned_alloc(_Alignof(struct tcache), sizeof *t);
 
     CHECK(t && "memory for the translation cache");
+    memset(t, 0, sizeof *t);
     t->config = *config;
     t->config.translate.host_code = config->engine != ENGINE_INTERP;
     t->phys = phys;
@@ -91,7 +95,7 @@ struct tcache *tcache_create(struct phys *phys, const struct tcache_config *conf
     turns_init(t);
     CHECK((config->turns || config->engine != ENGINE_CHECK || t->config.n_harts == 1) &&
           "between two runs of a block no other hart stores");
-    pthread_mutex_init(&t->lock, NULL);
+    lock_init(&t->lock);
     pthread_mutex_init(&t->stop_lock, NULL);
     if (config->engine != ENGINE_INTERP && !x64_host_ok(e))
         goto fail;

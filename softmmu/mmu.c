@@ -265,10 +265,18 @@ void mmu_switch(struct mmu *m, uint64_t space_key, uint32_t asid, uint64_t data_
     enter_setting(m, &(struct setting){space_key, data_rights, fetch_rights, asid, mode});
 }
 
+void mmu_pause(struct mmu *m)
+{
+    if (m->windows)
+        m->ran_ns = window_clock() - m->sampled_at;
+}
+
 void mmu_resume(struct mmu *m)
 {
     const struct setting set = m->now;
 
+    if (m->windows)
+        m->sampled_at = window_clock() - m->ran_ns;
     if (m->common->n_users > 1)
         enter_setting(m, &set);
 }

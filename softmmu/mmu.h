@@ -137,7 +137,9 @@ void mmu_destroy(struct mmu *m);
  * has run; at most MMU_SHARERS_MAX in all, destroyed when none of them runs any more. */
 enum { MMU_SHARERS_MAX = 64 };
 void mmu_share(struct mmu *m, struct mmu *first);
-/* The hart goes on, between blocks, where others of those may have run since. */
+/* The hart pauses, between blocks, and goes on, where others of those may have run since. Its
+ * spaces did not: windows go by the time for which they are in use. */
+void mmu_pause(struct mmu *m);
 void mmu_resume(struct mmu *m);
 
 /* --stress=table: from now on the tables hold the last few entries only, all views together. */

@@ -212,6 +212,7 @@ struct mmu {
 
     unsigned n_windows, next_idle;
     uint64_t sampled_at, sampled_blocks, sampled_faults;
+    uint64_t ran_ns;   /* from sampled_at until it paused */
     uint64_t n_faults; /* page faults of the guest's */
     struct earned earned[N_EARNED];
 

@@ -7,11 +7,13 @@
  * walked before it, makes a hart leave for a generation begun after the fence. One that another
  * hart has begun meanwhile will do: so harts that all fence (a kernel's remote fence) meet again.
  */
+#define _GNU_SOURCE
 #include "softmmu/mmu_int.h"
 
 #include <stdlib.h>
 
 #include "dbt/base/check.h"
+#include "dbt/base/lock.h"
 
 /* 0 is no id: a state that was never switched has salt 0. */
 enum { FIRST_ID = 1 };
@@ -26,7 +28,7 @@ struct salts *salts_create(unsigned n_harts)
     struct salts *s = calloc(1, sizeof *s);
 
     CHECK(s && "memory for the salts");
-    pthread_mutex_init(&s->lock, NULL);
+    lock_init(&s->lock);
     s->n_harts = n_harts;
     s->next_id = FIRST_ID;
     return s;

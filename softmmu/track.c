@@ -14,6 +14,7 @@
  * take IDLE_MAX stores in a row without being translated from, which bounds the loss
  * to about twice what knowing the future would cost. The slow stores ask on_write each time, and
  * it compares granules: code and data may share a page for good. */
+#define _GNU_SOURCE
 #include "softmmu/track.h"
 
 #include <inttypes.h>
@@ -23,6 +24,7 @@
 #include <sys/mman.h>
 
 #include "dbt/base/check.h"
+#include "dbt/base/lock.h"
 #include "dbt/base/log.h"
 
 enum {
@@ -79,7 +81,7 @@ track_create(struct phys *phys,
     t->n_pages = phys->ram_len / TRACK_PAGE;
     t->page = calloc(t->n_pages, sizeof(*t->page));
     CHECK(t->page);
-    pthread_mutex_init(&t->lock, NULL);
+    lock_init(&t->lock);
     return t;
 }
 

@@ -50,18 +50,18 @@ struct window {
     unsigned n;          /* its name in the log */
     uint8_t *base, *origin;
     struct mmu_view *view;
-    uint64_t first, bytes; /* of guest addresses; its page 0 is the first's */
-    uint32_t *page;        /* by guest page: what is mapped there (window.c), 0: nothing */
+    uint64_t first, bytes;      /* of guest addresses; its page 0 is the first's */
+    uint32_t *page;             /* by guest page: what is mapped there (window.c), 0: nothing */
     struct window_where *where; /* by page of RAM: where it is mapped, a hint (window.c) */
-    uint64_t n_pages;      /* mapped */
-    uint64_t n_used;       /* bits of used[] */
-    struct range large;    /* of leaves larger than 2 MiB, from the first to the last */
-    uint64_t pieces;       /* host mappings that it costs */
-    uint64_t dropped_at;   /* when pages went because it cost too many */
+    uint64_t n_pages;           /* mapped */
+    uint64_t n_used;            /* bits of used[] */
+    struct range large;         /* of leaves larger than 2 MiB, from the first to the last */
+    uint64_t pieces;            /* host mappings that it costs */
+    uint64_t dropped_at;        /* when pages went because it cost too many */
     _Atomic bool failed; /* the host has refused a mapping, or the budget is spent: it has to go */
     _Atomic uint64_t spent; /* nanoseconds in which mappings were changed, ever */
     /* promote.c's, in nanoseconds. */
-    uint64_t spent_seen, reviewed_at;
+    uint64_t spent_seen;
     int64_t credit;
     uint64_t last_used, idle_from; /* view_slot.used, and since when it is that */
     uint64_t for_code;             /* in whose account it was opened, or 0 */

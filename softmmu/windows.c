@@ -6,6 +6,7 @@
 #include "dbt/base/bits.h"
 #include "dbt/base/check.h"
 #include "dbt/base/clock.h"
+#include "dbt/base/lock.h"
 #include "softmmu/track.h"
 #include "softmmu/window.h"
 
@@ -50,7 +51,7 @@ struct windows *windows_create(struct phys *phys, struct track *track, enum wind
     struct windows *ws = calloc(1, sizeof *ws);
 
     CHECK(ws && "memory for the windows");
-    pthread_mutex_init(&ws->lock, NULL);
+    lock_init(&ws->lock);
     ws->phys = phys;
     ws->track = track;
     ws->policy = phys->ram_len >> PAGE_BITS < WINDOW_RAM_PAGES_MAX ? policy : WINDOWS_OFF;

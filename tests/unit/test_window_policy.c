@@ -166,6 +166,49 @@ static void supervisor_time_does_not_count(void **state)
     assert_int_equal(mmu_stats(t->mmu)->windows_opened, 0);
 }
 
+/* Harts that share a thread: 10 ms pass in which another one runs, before them 1 or none. */
+static void pause_for_long(uint64_t ran_ms)
+{
+    t->mmu->sampled_at = window_clock() - ran_ms * 1000000;
+    mmu_pause(t->mmu);
+    t->mmu->sampled_at -= 10000000;
+    mmu_resume(t->mmu);
+    mmu_sample(t->mmu, 0);
+}
+
+static void only_the_time_in_which_the_hart_runs_counts(void **state)
+{
+    (void)state;
+    enter(1, 0);
+    for (unsigned i = 0; i < 200; i++)
+        pause_for_long(0);
+    assert_false(has_window());
+    for (unsigned i = 0; i < 20; i++)
+        pause_for_long(1);
+    assert_false(has_window());
+    for (unsigned i = 0; i < 20; i++)
+        pause_for_long(1);
+    assert_true(has_window());
+}
+
+/* 1/32 of the time, by what it was in use for: not by the clock, which hardly goes on here. */
+static void changes_may_take_a_part_of_the_time(void **state)
+{
+    (void)state;
+    enter(1, 0);
+    run_for(100);
+    for (unsigned i = 0; i < 1000; i++) {
+        ws->first->spent += 30000;
+        run_for(1);
+        assert_true(has_window());
+    }
+    for (unsigned i = 0; i < 1000 && has_window(); i++) {
+        ws->first->spent += 40000;
+        run_for(1);
+    }
+    assert_false(has_window());
+}
+
 static void time_in_new_code_does_not_count(void **state)
 {
     (void)state;
@@ -588,6 +631,8 @@ int main(void)
         AUTO(what_the_tables_never_have_does_not_count),
         AUTO(where_host_mappings_were_missing_the_next_takes_long),
         AUTO(supervisor_time_does_not_count),
+        AUTO(only_the_time_in_which_the_hart_runs_counts),
+        AUTO(changes_may_take_a_part_of_the_time),
         AUTO(time_in_new_code_does_not_count),
         AUTO(a_space_whose_mappings_change_is_demoted),
         AUTO(what_was_known_before_promotion_is_forgotten_at_demotion),

@@ -26,7 +26,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#define _GNU_SOURCE
 #include "dbt/base/check.h"
+#include "dbt/base/lock.h"
 #include "dbt/base/serialize.h"
 #include "frontend/riscv/sys/sys.h"
 
@@ -74,7 +76,7 @@ struct rv_cluster *rv_cluster_create(unsigned n_harts)
     c->n = n_harts;
     pthread_mutex_init(&c->stop_lock, NULL);
     for (unsigned i = 0; i < n_harts; i++) {
-        pthread_mutex_init(&c->seat[i].lock, NULL);
+        lock_init(&c->seat[i].lock);
         c->seat[i].away = true;
     }
     return c;
