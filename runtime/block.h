@@ -24,6 +24,7 @@ struct block_exit {
     struct x64_exit at;
 };
 
+/* What a look-up and an entry read comes first: one of the host's cache lines. */
 struct block {
     uint64_t gpa;
     uint64_t gpa2; /* straddles: physical page of its last bytes; else 0 */

@@ -211,6 +211,15 @@ void *cache_meta(struct cache *c, unsigned w, size_t bytes)
     return arena_take(&g->meta, bytes);
 }
 
+void *cache_meta_line(struct cache *c, unsigned w, size_t bytes)
+{
+    size_t used = align_up(current(c, w)->meta.used, ARENA_ALIGN);
+    size_t pad = align_up(used, X64_LINE) - used;
+    uint8_t *p = cache_meta(c, w, pad + bytes);
+
+    return p ? p + pad : NULL;
+}
+
 void cache_own(struct cache *c, unsigned w, struct block *b)
 {
     struct segment *g = current(c, w);

@@ -54,6 +54,8 @@ void cache_commit(struct cache *c, unsigned w, struct block *b);
 /* Memory for b's description, 16-byte aligned, until its segment is emptied. NULL when the
  * segment's share is full. */
 void *cache_meta(struct cache *c, unsigned w, size_t bytes);
+/* As cache_meta(), from the beginning of one of the host's cache lines on. */
+void *cache_meta_line(struct cache *c, unsigned w, size_t bytes);
 
 /* Lists b as of the writer's segment. Called once a block, after its last cache_meta(). */
 void cache_own(struct cache *c, unsigned w, struct block *b);

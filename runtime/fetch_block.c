@@ -156,7 +156,7 @@ static void find_place(struct hart *h, const struct x64_unit *u, const struct x6
 static struct block *place(struct hart *h, const struct translate_job *job,
                            const struct ir_block *ir)
 {
-    struct block *b = cache_meta(h->tc->cache, h->n, sizeof *b);
+    struct block *b = cache_meta_line(h->tc->cache, h->n, sizeof *b);
 
     if (!b)
         return NULL;
@@ -312,16 +312,15 @@ struct block *fetch_block(struct hart *h)
         take_trap(h, fault.cause, fault.tval);
         return NULL;
     }
-    uint32_t guest_mode = h->config.guest->mode_key(s);
-    uint32_t mode = guest_mode | mmu_code_mode(h->mmu);
-    struct window w = {.h = h,
-                       .gva = align_down(s->pc, PAGE_SIZE),
-                       .gpa = align_down(gpa, PAGE_SIZE),
-                       .partial = !mmu_fetched_whole(h->mmu, s->pc)};
-    struct block *b;
+    const uint32_t mode = mmu_code_mode(h->mmu);
 
+    DCHECK((mode & ~IR_MODE_WINDOW) == h->config.guest->mode_key(s));
+    struct window w = {
+        .h = h, .gva = align_down(s->pc, PAGE_SIZE), .gpa = align_down(gpa, PAGE_SIZE)};
+    struct block *b = block_find(h->tc->blocks, gpa, mode, gpa2_of, &w);
+
+    w.partial = !mmu_fetched_whole(h->mmu, s->pc);
     w.single = w.partial || turns_are_last(h);
-    b = block_find(h->tc->blocks, gpa, mode, gpa2_of, &w);
 
     /* Another block, where an interrupt came in between: then that one gets cells early. */
     if (s->is_hot && b) {
@@ -349,7 +348,8 @@ struct block *fetch_block(struct hart *h)
         evaluate(h, &w, &job, 1);
         return NULL;
     }
-    if (h->config.evaluate_first && !w.single && !seen_before(h->tc->seen, gpa, guest_mode)) {
+    if (h->config.evaluate_first && !w.single &&
+        !seen_before(h->tc->seen, gpa, mode & ~IR_MODE_WINDOW)) {
         evaluate(h, &w, &job, IR_MAX_GUEST);
         return NULL;
     }

@@ -58,7 +58,7 @@ void mmu_set_windows(struct mmu *m, struct windows *ws)
 
 uint32_t mmu_code_mode(const struct mmu *m)
 {
-    return window_mode(m, &m->now, m->slot);
+    return m->code_mode;
 }
 
 uint32_t window_mode(const struct mmu *m, const struct setting *set, const struct view_slot *slot)

@@ -22,7 +22,7 @@ void arena_fini(struct arena *a)
 
 void *arena_take(struct arena *a, size_t bytes)
 {
-    size_t at = align_up(a->used, 16);
+    size_t at = align_up(a->used, ARENA_ALIGN);
 
     CHECK(at + bytes <= a->size);
     a->used = at + bytes;

@@ -16,7 +16,8 @@ struct arena {
 void arena_init(struct arena *a, size_t size);
 void arena_fini(struct arena *a);
 
-/* 16-byte aligned, not cleared. CHECKs that it fits: the sizes that a
+enum { ARENA_ALIGN = 16 };
+/* ARENA_ALIGN-byte aligned, not cleared. CHECKs that it fits: the sizes that a
  * translation needs are bounded by its limits (IR_MAX_INSNS). */
 void *arena_take(struct arena *a, size_t bytes);
 

@@ -307,6 +307,26 @@ static void meta_ends_before_it_overflows(void **state)
     end(&f);
 }
 
+static void a_line_begins_where_one_is_asked_for(void **state)
+{
+    struct fixture f;
+    uint8_t *last = NULL, *p;
+    unsigned n = 0;
+
+    (void)state;
+    begin(&f);
+    for (size_t len = 1; (p = cache_meta_line(f.cache, 0, 200)); n++, len = len * 5 % 131) {
+        assert_int_equal((uintptr_t)p % 64, 0);
+        assert_true(!last || (p >= last + 200 && p < last + 200 + 131 + 64 + 16));
+        memset(p, 1, 200);
+        last = p;
+        if (!cache_meta(f.cache, 0, len))
+            break;
+    }
+    assert_true(n > 100);
+    end(&f);
+}
+
 /* Blocks without code (--engine=interp) are bounded by the list of the segment. */
 static void the_list_ends_before_it_overflows(void **state)
 {
@@ -366,6 +386,7 @@ int main(void)
         cmocka_unit_test(the_oldest_segment_goes_first),
         cmocka_unit_test(flush_drops_all),
         cmocka_unit_test(meta_ends_before_it_overflows),
+        cmocka_unit_test(a_line_begins_where_one_is_asked_for),
         cmocka_unit_test(the_list_ends_before_it_overflows),
         cmocka_unit_test(round_and_round),
     };
