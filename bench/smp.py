@@ -3,7 +3,8 @@
 
     [RUNS=5] [KERNELS="compute forks faults"] [DBT=./dbt-run] [QEMU=...] [LIMIT=600] [BOOT=0] bench/smp.py
 
-Throughput by the guest's clock: two harts on two processors against one, eight against two.
+Throughput by the guest's clock: two harts on two processors against one, eight against two, both
+with eight processes and with a process for each hart.
 """
 import os
 import subprocess
@@ -16,9 +17,11 @@ from lib.stats import ratio, summary
 
 OUT = RESULTS / "bench-smp"
 QEMU = "qemu-system-riscv64 -M virt -nographic -bios default -m 1G"
-# Units of work for each process, of which there are as many as harts: a second or so by either.
+# Units of work for each process, a second or so by either; of eight processes on two harts a quarter.
 UNITS = {"compute": {"dbt": 150, "qemu": 100}, "forks": {"dbt": 80, "qemu": 16}, "faults": {"dbt": 100, "qemu": 60}}
 HARTS = (1, 2, 8)
+# What is measured: a name, harts, processes.
+SIDES = (("1", 1, 1), ("2", 2, 2), ("2x8", 2, 8), ("8", 8, 8))
 
 
 def make_initrd():
@@ -49,12 +52,13 @@ def one_round(commands, initrd, kinds, number, samples):
               for name, command in commands.items() for harts in HARTS}
     try:
         for kind in kinds:
-            order = sorted(guests, reverse=number % 2 == 1)
-            for name, harts in order:
+            order = [(name, *side) for name in commands for side in SIDES]
+            for name, side, harts, processes in order[::-1] if number % 2 == 1 else order:
                 guests[name, harts].settle()
-                value = throughput(guests[name, harts], kind, harts, UNITS[kind][name])
-                samples[kind][name].setdefault(harts, []).append(value)
-                note(f"round {number + 1}: {kind:<8}{name:<5}{harts} harts {value:10.1f} units/s")
+                units = UNITS[kind][name] * harts // processes if processes > harts else UNITS[kind][name]
+                value = throughput(guests[name, harts], kind, processes, units)
+                samples[kind][name].setdefault(side, []).append(value)
+                note(f"round {number + 1}: {kind:<8}{name:<5}{harts} harts, {processes} processes {value:10.1f} units/s")
     finally:
         for guest in guests.values():
             guest.close()
@@ -74,11 +78,12 @@ def boots(commands, n_runs):
 
 def print_tables(result):
     print("\nThroughput, units of work a second on the guest's clock, medians; ratios with their extremes:")
-    print(f"  {'':<9}{'':<6}" + "".join(f"{h:>9} h" for h in HARTS) + f"{'2 h / 1 h':>14}{'':<12}{'8 h / 2 h':>13}")
+    print(f"  {'':<9}{'':<6}" + "".join(f"{name + ' h':>11}" for name, _, _ in SIDES)
+          + f"{'2 h / 1 h':>14}{'':<12}{'8 h / 2x8 h':>13}{'':<12}{'8 h / 2 h':>13}")
     for kind, sides in result["kinds"].items():
         for name, r in sides.items():
-            print(f"  {kind:<9}{name:<6}" + "".join(f"{r[str(h)]['median']:11.1f}" for h in HARTS),
-                  table.with_spread(r["2/1"]), table.with_spread(r["8/2"]))
+            print(f"  {kind:<9}{name:<6}" + "".join(f"{r[side]['median']:11.1f}" for side, _, _ in SIDES),
+                  table.with_spread(r["2/1"]), table.with_spread(r["8/2x8"]), table.with_spread(r["8/2"]))
     for name, r in result.get("boot", {}).items():
         print(f"  boot to power-off, CPU: {name:<5} 1 hart {r['1']['median']:.3f} s, 2 harts {r['2']['median']:.3f} s,",
               table.with_spread(r["2/1"]))
@@ -101,7 +106,8 @@ def main():
     for number in range(n_runs):
         one_round(commands, initrd, kinds, number, samples)
     result["kinds"] = {
-        kind: {name: {**{str(h): summary(by[h]) for h in HARTS}, "2/1": ratio(by, 2, 1), "8/2": ratio(by, 8, 2)}
+        kind: {name: {**{side: summary(values) for side, values in by.items()},
+                      **{f"{a}/{b}": ratio(by, a, b) for a, b in (("2", "1"), ("8", "2x8"), ("8", "2"))}}
                for name, by in sides.items()}
         for kind, sides in samples.items()}
     print_tables(result)
