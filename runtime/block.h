@@ -10,6 +10,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "backend-x86_64/x64.h"
@@ -46,6 +47,8 @@ struct block {
     const uint8_t *cold;       /* the part of the code that seldom runs, apart from the rest */
     uint32_t cold_bytes;
 };
+
+_Static_assert(offsetof(struct block, next_in_page) <= X64_LINE, "one line");
 
 struct block_table;
 struct hart;

@@ -315,12 +315,14 @@ struct block *fetch_block(struct hart *h)
     const uint32_t mode = mmu_code_mode(h->mmu);
 
     DCHECK((mode & ~IR_MODE_WINDOW) == h->config.guest->mode_key(s));
-    struct window w = {
-        .h = h, .gva = align_down(s->pc, PAGE_SIZE), .gpa = align_down(gpa, PAGE_SIZE)};
-    struct block *b = block_find(h->tc->blocks, gpa, mode, gpa2_of, &w);
+    struct window w = {.h = h,
+                       .gva = align_down(s->pc, PAGE_SIZE),
+                       .gpa = align_down(gpa, PAGE_SIZE),
+                       .partial = !mmu_fetched_whole(h->mmu, s->pc)};
+    struct block *b;
 
-    w.partial = !mmu_fetched_whole(h->mmu, s->pc);
     w.single = w.partial || turns_are_last(h);
+    b = block_find(h->tc->blocks, gpa, mode, gpa2_of, &w);
 
     /* Another block, where an interrupt came in between: then that one gets cells early. */
     if (s->is_hot && b) {

@@ -32,15 +32,15 @@ struct tcache {
      * `making` and `evaluated`. Translated code and look-ups go without. It and the epoch have a
      * line each of the host's caches: all harts read what is below whenever they come round their
      * loop. */
-    _Alignas(64) pthread_mutex_t lock;
+    _Alignas(X64_LINE) pthread_mutex_t lock;
 
     /* quiesce.c */
-    _Alignas(64) _Atomic uint64_t epoch;
-    _Alignas(64) pthread_mutex_t stop_lock; /* held while the world is stopped */
-    _Atomic uint32_t stopping;              /* 1: harts wait here */
-    struct hart *stopped_by;                /* stop_lock */
-    _Atomic uint64_t word_waiters;          /* bit n: hart n sleeps in hart_sleep_on_word() */
-    _Atomic unsigned n_wraps;               /* of the salts: each hart follows in quiesce_enter() */
+    _Alignas(X64_LINE) _Atomic uint64_t epoch;
+    _Alignas(X64_LINE) pthread_mutex_t stop_lock; /* held while the world is stopped */
+    _Atomic uint32_t stopping;                    /* 1: harts wait here */
+    struct hart *stopped_by;                      /* stop_lock */
+    _Atomic uint64_t word_waiters;                /* bit n: hart n sleeps in hart_sleep_on_word() */
+    _Atomic unsigned n_wraps; /* of the salts: each hart follows in quiesce_enter() */
 
     struct turns turns; /* config.turns */
     struct proc *proc;  /* config.n_procs of them */

@@ -269,15 +269,19 @@ void mmu_switch(struct mmu *m, uint64_t space_key, uint32_t asid, uint64_t data_
 void mmu_pause(struct mmu *m)
 {
     if (m->windows)
-        m->ran_ns = window_clock() - m->sampled_at;
+        m->paused_at = window_clock();
 }
 
 void mmu_resume(struct mmu *m)
 {
     const struct setting set = m->now;
 
-    if (m->windows)
-        m->sampled_at = window_clock() - m->ran_ns;
+    if (m->windows) {
+        const uint64_t away = window_clock() - m->paused_at;
+
+        m->away_ns += away;
+        m->sampled_at += away;
+    }
     if (m->common->n_users > 1)
         enter_setting(m, &set);
 }

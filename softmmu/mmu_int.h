@@ -214,8 +214,8 @@ struct mmu {
 
     unsigned n_windows, next_idle;
     uint64_t sampled_at, sampled_blocks, sampled_faults;
-    uint64_t ran_ns;   /* from sampled_at until it paused */
-    uint64_t n_faults; /* page faults of the guest's */
+    uint64_t paused_at, away_ns; /* how long it has paused, ever */
+    uint64_t n_faults;           /* page faults of the guest's */
     struct earned earned[N_EARNED];
 
     struct common own_common, *common;

@@ -9,8 +9,9 @@
  *                    took in that time would have to be mapped again, and counts against it. Or as
  *                    soon as it is seen in code in which windows have earned before what it has
  *                    not yet earned itself (earned.c)
- *   loses it         when changing mappings took more than a credit and 1/RATE of the time in use,
- * and the next one takes BACKOFF times as long; or when nobody has used it for IDLE_MS
+ *   loses it         when changing mappings took more than a credit and 1/RATE of the time in which
+ *                    its hart ran, and the next one takes BACKOFF times as long; or when nobody has
+ *                    used it for IDLE_MS
  *
  * The common view has one from the start, and loses it for the first of these reasons only, where
  * more than 1/RATE_COMMON of the time goes: a kernel that starts processes one after the other
@@ -33,7 +34,7 @@ enum {
     RATE = 32,
     RATE_COMMON = 8,
     BACKOFF = 8,
-    SAMPLE_MAX_MS = 10,
+    SAMPLE_MAX_MS = 10, /* between two samples; what is longer was not all spent there */
     NEED_MS = 24,
     NEED_MAX_MS = 60000,
     CREDIT_MS = 3,
@@ -148,6 +149,13 @@ static int64_t credit_of(const struct mmu *m, const struct view_slot *slot)
     return (is_common_slot(m, slot) ? CREDIT_COMMON_MS : CREDIT_MS) * (int64_t)MS;
 }
 
+/* Its hart's own, which stands while another one has the thread; what harts have in common goes by
+ * the host's. */
+static uint64_t clock_for(const struct mmu *m, const struct window *w, uint64_t now)
+{
+    return w->first ? now : now - m->away_ns;
+}
+
 bool window_give(struct mmu *m, struct view_slot *slot, uint64_t space_key, uint64_t rights)
 {
     uint64_t bound = m->guest->window_bound ? m->guest->window_bound(space_key, rights) : 0;
@@ -158,6 +166,7 @@ bool window_give(struct mmu *m, struct view_slot *slot, uint64_t space_key, uint
         return false;
     view_init(w->view);
     w->view->rights = rights;
+    w->reviewed_at = clock_for(m, w, window_clock());
     w->credit = credit_of(m, slot);
     m->stats.window_turn_ns += window_work() - from;
     slot->window = w;
@@ -190,20 +199,13 @@ void window_forget(struct mmu *m, struct view_slot *slot)
     slot->need_ns = NEED_MS * MS;
 }
 
-/* What changing its mappings may still take, when it was in use for ns since it was looked at. */
-static int64_t balance(const struct window *w, uint64_t ns, uint64_t spent)
+/* What changing the mappings of the window in force may still take. */
+static int64_t balance(const struct mmu *m, uint64_t now, uint64_t spent)
 {
-    const uint64_t rate = w->first ? RATE_COMMON : RATE;
+    const struct window *w = m->slot->window;
+    const uint64_t rate = w->first ? RATE_COMMON : RATE, ns = clock_for(m, w, now) - w->reviewed_at;
 
     return w->credit + (int64_t)(ns / rate) - (int64_t)(spent - w->spent_seen);
-}
-
-/* What is longer was not all spent in one space. */
-static uint64_t since_sample(const struct mmu *m, uint64_t now)
-{
-    const uint64_t ns = now - m->sampled_at;
-
-    return ns < SAMPLE_MAX_MS * MS ? ns : SAMPLE_MAX_MS * MS;
 }
 
 /* A window that has to go is seen to when the block that runs is left: a guest without a timer
@@ -213,7 +215,7 @@ void window_sample_soon(struct mmu *m)
     const struct window *w = m->slot->window;
 
     if (w->failed || (m->windows->policy == WINDOWS_AUTO &&
-                      balance(w, since_sample(m, window_clock()), atomic_load(&w->spent)) < 0))
+                      balance(m, window_clock(), atomic_load(&w->spent)) < 0))
         state_pend(m->s, PENDING_LEAVE);
 }
 
@@ -307,16 +309,17 @@ static void forget_earned(struct mmu *m, uint64_t code)
     earned_forget(m, m->slot->window->for_code);
 }
 
-static void review(struct mmu *m, uint64_t since)
+static void review(struct mmu *m, uint64_t now, uint64_t since)
 {
     struct window *w = m->slot->window;
     uint64_t spent = atomic_load(&w->spent), code = code_page(m);
 
     if (code)
         earned_add(m, code, (int64_t)(since / RATE) - (int64_t)(spent - w->spent_seen));
-    w->credit = balance(w, since, spent);
+    w->credit = balance(m, now, spent);
     if (w->credit > credit_of(m, m->slot))
         w->credit = credit_of(m, m->slot);
+    w->reviewed_at = clock_for(m, w, now);
     w->spent_seen = spent;
     if (w->failed) {
         forget_earned(m, code);
@@ -352,15 +355,17 @@ void mmu_sample(struct mmu *m, uint64_t n_blocks)
 
     if (!m->windows)
         return;
-    const uint64_t now = window_clock(), since = since_sample(m, now);
+    uint64_t now = window_clock(), since = now - m->sampled_at;
     uint64_t n_new = n_blocks - m->sampled_blocks, n_faults = m->n_faults - m->sampled_faults;
 
     m->sampled_at = now;
     m->sampled_blocks = n_blocks;
     m->sampled_faults = m->n_faults;
+    if (since > SAMPLE_MAX_MS * MS)
+        since = SAMPLE_MAX_MS * MS;
     close_idle(m, now);
     if (slot->window) {
-        review(m, since);
+        review(m, now, since);
         return;
     }
     if (!m->guest->window_bound || !m->guest->window_bound(m->now.space_key, m->now.data_rights))

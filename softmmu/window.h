@@ -61,7 +61,7 @@ struct window {
     _Atomic bool failed; /* the host has refused a mapping, or the budget is spent: it has to go */
     _Atomic uint64_t spent; /* nanoseconds in which mappings were changed, ever */
     /* promote.c's, in nanoseconds. */
-    uint64_t spent_seen;
+    uint64_t spent_seen, reviewed_at; /* that: by the clock that promote.c has for it */
     int64_t credit;
     uint64_t last_used, idle_from; /* view_slot.used, and since when it is that */
     uint64_t for_code;             /* in whose account it was opened, or 0 */

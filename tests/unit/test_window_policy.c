@@ -166,13 +166,23 @@ static void supervisor_time_does_not_count(void **state)
     assert_int_equal(mmu_stats(t->mmu)->windows_opened, 0);
 }
 
-/* Harts that share a thread: 10 ms pass in which another one runs, before them 1 or none. */
-static void pause_for_long(uint64_t ran_ms)
+#define A_MS UINT64_C(1000000)
+
+/* Harts that share a thread: so long another one runs, as if all before had been earlier. */
+static void be_away_for(uint64_t ms)
 {
-    t->mmu->sampled_at = window_clock() - ran_ms * 1000000;
     mmu_pause(t->mmu);
-    t->mmu->sampled_at -= 10000000;
+    t->mmu->paused_at -= ms * A_MS;
+    t->mmu->sampled_at -= ms * A_MS;
+    if (ws->first)
+        ws->first->reviewed_at -= ms * A_MS;
     mmu_resume(t->mmu);
+}
+
+static void run_and_be_away(uint64_t ran_ms)
+{
+    t->mmu->sampled_at = window_clock() - ran_ms * A_MS;
+    be_away_for(10);
     mmu_sample(t->mmu, 0);
 }
 
@@ -181,31 +191,58 @@ static void only_the_time_in_which_the_hart_runs_counts(void **state)
     (void)state;
     enter(1, 0);
     for (unsigned i = 0; i < 200; i++)
-        pause_for_long(0);
+        run_and_be_away(0);
     assert_false(has_window());
     for (unsigned i = 0; i < 20; i++)
-        pause_for_long(1);
+        run_and_be_away(1);
     assert_false(has_window());
     for (unsigned i = 0; i < 20; i++)
-        pause_for_long(1);
+        run_and_be_away(1);
     assert_true(has_window());
 }
 
-/* 1/32 of the time, by what it was in use for: not by the clock, which hardly goes on here. */
+/* The window is in use for so long, of which some goes into changing its mappings. */
+static void change_while_in_use(uint64_t ms, uint64_t changes_us)
+{
+    ws->first->spent += changes_us * 1000;
+    ws->first->reviewed_at -= ms * A_MS;
+    t->mmu->sampled_at = window_clock() - ms * A_MS;
+    mmu_sample(t->mmu, 0);
+}
+
+/* 1/32 of the time in which the hart runs, whether it is looked at often or seldom. */
 static void changes_may_take_a_part_of_the_time(void **state)
 {
     (void)state;
     enter(1, 0);
     run_for(100);
     for (unsigned i = 0; i < 1000; i++) {
-        ws->first->spent += 30000;
-        run_for(1);
+        change_while_in_use(1, 31);
         assert_true(has_window());
     }
-    for (unsigned i = 0; i < 1000 && has_window(); i++) {
-        ws->first->spent += 40000;
-        run_for(1);
-    }
+    change_while_in_use(1000, 30000);
+    assert_true(has_window());
+    for (unsigned i = 0; i < 1000 && has_window(); i++)
+        change_while_in_use(1, 40);
+    assert_false(has_window());
+}
+
+static void what_passes_while_the_hart_is_away_pays_for_nothing(void **state)
+{
+    (void)state;
+    enter(1, 0);
+    run_for(100);
+    be_away_for(1000);
+    change_while_in_use(1, 10000);
+    assert_false(has_window());
+}
+
+static void a_new_window_has_no_time_behind_it(void **state)
+{
+    (void)state;
+    enter(1, 0);
+    run_for(100);
+    change_while_in_use(1, 10000);
     assert_false(has_window());
 }
 
@@ -633,6 +670,8 @@ int main(void)
         AUTO(supervisor_time_does_not_count),
         AUTO(only_the_time_in_which_the_hart_runs_counts),
         AUTO(changes_may_take_a_part_of_the_time),
+        AUTO(what_passes_while_the_hart_is_away_pays_for_nothing),
+        AUTO(a_new_window_has_no_time_behind_it),
         AUTO(time_in_new_code_does_not_count),
         AUTO(a_space_whose_mappings_change_is_demoted),
         AUTO(what_was_known_before_promotion_is_forgotten_at_demotion),

@@ -23,10 +23,10 @@
  *
  * fence.i has nothing to do but this: a store into code drops its blocks when it is made, and a
  * hart that has been in its run loop since is in none of them. */
+#define _GNU_SOURCE
 #include <pthread.h>
 #include <stdlib.h>
 
-#define _GNU_SOURCE
 #include "dbt/base/check.h"
 #include "dbt/base/lock.h"
 #include "dbt/base/serialize.h"
