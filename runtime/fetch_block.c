@@ -312,9 +312,8 @@ struct block *fetch_block(struct hart *h)
         take_trap(h, fault.cause, fault.tval);
         return NULL;
     }
-    const uint32_t mode = mmu_code_mode(h->mmu);
-
-    DCHECK((mode & ~IR_MODE_WINDOW) == h->config.guest->mode_key(s));
+    uint32_t guest_mode = h->config.guest->mode_key(s);
+    uint32_t mode = guest_mode | mmu_code_mode(h->mmu);
     struct window w = {.h = h,
                        .gva = align_down(s->pc, PAGE_SIZE),
                        .gpa = align_down(gpa, PAGE_SIZE),
@@ -350,8 +349,7 @@ struct block *fetch_block(struct hart *h)
         evaluate(h, &w, &job, 1);
         return NULL;
     }
-    if (h->config.evaluate_first && !w.single &&
-        !seen_before(h->tc->seen, gpa, mode & ~IR_MODE_WINDOW)) {
+    if (h->config.evaluate_first && !w.single && !seen_before(h->tc->seen, gpa, guest_mode)) {
         evaluate(h, &w, &job, IR_MAX_GUEST);
         return NULL;
     }

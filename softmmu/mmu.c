@@ -182,9 +182,10 @@ static uint64_t take_salt(struct mmu *m, const struct setting *set, const struct
 {
     struct space *sp = c->space;
     struct salt_ref *r = salt_ref_of(m, sp, high ? bit(63) : 0);
+    const uint32_t mode = set->mode | window_mode(m, set, c->slot);
     const struct salt_key key = key_of(m, set, sp, high);
     bool is_another;
-    uint64_t salt = salt_take(m, r, &key, set->fetch_rights, c->code_mode, &is_another);
+    uint64_t salt = salt_take(m, r, &key, set->fetch_rights, mode, &is_another);
 
     if (is_another) {
         m->serial++;
@@ -203,7 +204,6 @@ static void fill_combo(struct mmu *m, struct combo *c, const struct setting *set
     c->setting = *set;
     c->space = sp;
     c->slot = space_view(m, sp, set->data_rights);
-    c->code_mode = set->mode | window_mode(m, set, c->slot);
     c->salt[0] = take_salt(m, set, c, false);
     c->salt[1] = take_salt(m, set, c, true);
     c->serial = m->serial; /* last: making room may have moved it on */
@@ -224,7 +224,6 @@ static void put_in_force(struct mmu *m, const struct combo *c)
     m->now = c->setting;
     m->space = c->space;
     m->slot = c->slot;
-    m->code_mode = c->code_mode;
     m->space->used = ++m->tick;
     m->slot->used = m->tick;
     if (is_common_slot(m, m->slot) && !common_is_entered(m))

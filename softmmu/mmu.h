@@ -218,7 +218,7 @@ void mmu_set_windows(struct mmu *m, struct windows *ws);
 /* Between blocks, now and then: what runs? Gives and takes windows; salts may change. n_blocks: how
  * many the hart has made, or run for the first time, ever. */
 void mmu_sample(struct mmu *m, uint64_t n_blocks);
-/* The mode of code that runs now: the guest's key, and IR_MODE_WINDOW or not. */
+/* To be part of the mode of code that is translated now: IR_MODE_WINDOW, or 0. */
 uint32_t mmu_code_mode(const struct mmu *m);
 /* Which window the view in force has, for code that is translated now. */
 enum ir_window mmu_code_window(const struct mmu *m);

@@ -177,7 +177,6 @@ struct combo {
     uint64_t serial;
     struct space *space;
     struct view_slot *slot;
-    uint32_t code_mode; /* which the salts stand for */
     uint64_t salt[2];
 };
 
@@ -201,7 +200,6 @@ struct mmu {
     struct setting now;
     struct space *space;
     struct view_slot *slot;
-    uint32_t code_mode;
     uint64_t tick;   /* counts uses, for "least recently" */
     uint64_t serial; /* changes when a combo may point at what is gone */
 

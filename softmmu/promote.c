@@ -59,8 +59,7 @@ void mmu_set_windows(struct mmu *m, struct windows *ws)
 
 uint32_t mmu_code_mode(const struct mmu *m)
 {
-    DCHECK(m->code_mode == (m->now.mode | window_mode(m, &m->now, m->slot)));
-    return m->code_mode;
+    return window_mode(m, &m->now, m->slot);
 }
 
 uint32_t window_mode(const struct mmu *m, const struct setting *set, const struct view_slot *slot)
