@@ -19,9 +19,10 @@ OUT = RESULTS / "bench-smp"
 QEMU = "qemu-system-riscv64 -M virt -nographic -bios default -m 1G"
 # Units of work for each process, a second or so by either; of eight processes on two harts a quarter.
 UNITS = {"compute": {"dbt": 150, "qemu": 100}, "forks": {"dbt": 80, "qemu": 16}, "faults": {"dbt": 100, "qemu": 60}}
-HARTS = (1, 2, 8)
 # What is measured: a name, harts, processes.
 SIDES = (("1", 1, 1), ("2", 2, 2), ("2x8", 2, 8), ("8", 8, 8))
+HARTS = sorted({harts for _, harts, _ in SIDES})
+PAIRS = (("2", "1"), ("8", "2x8"), ("8", "2"))
 
 
 def make_initrd():
@@ -55,7 +56,7 @@ def one_round(commands, initrd, kinds, number, samples):
             order = [(name, *side) for name in commands for side in SIDES]
             for name, side, harts, processes in order[::-1] if number % 2 == 1 else order:
                 guests[name, harts].settle()
-                units = UNITS[kind][name] * harts // processes if processes > harts else UNITS[kind][name]
+                units = UNITS[kind][name] * harts // processes
                 value = throughput(guests[name, harts], kind, processes, units)
                 samples[kind][name].setdefault(side, []).append(value)
                 note(f"round {number + 1}: {kind:<8}{name:<5}{harts} harts, {processes} processes {value:10.1f} units/s")
@@ -79,11 +80,11 @@ def boots(commands, n_runs):
 def print_tables(result):
     print("\nThroughput, units of work a second on the guest's clock, medians; ratios with their extremes:")
     print(f"  {'':<9}{'':<6}" + "".join(f"{name + ' h':>11}" for name, _, _ in SIDES)
-          + f"{'2 h / 1 h':>14}{'':<12}{'8 h / 2x8 h':>13}{'':<12}{'8 h / 2 h':>13}")
+          + "  " + "".join(f"{f'{a} h / {b} h':>12}{'':<13}" for a, b in PAIRS))
     for kind, sides in result["kinds"].items():
         for name, r in sides.items():
             print(f"  {kind:<9}{name:<6}" + "".join(f"{r[side]['median']:11.1f}" for side, _, _ in SIDES),
-                  table.with_spread(r["2/1"]), table.with_spread(r["8/2x8"]), table.with_spread(r["8/2"]))
+                  *(table.with_spread(r[f"{a}/{b}"]) for a, b in PAIRS))
     for name, r in result.get("boot", {}).items():
         print(f"  boot to power-off, CPU: {name:<5} 1 hart {r['1']['median']:.3f} s, 2 harts {r['2']['median']:.3f} s,",
               table.with_spread(r["2/1"]))
@@ -107,7 +108,7 @@ def main():
         one_round(commands, initrd, kinds, number, samples)
     result["kinds"] = {
         kind: {name: {**{side: summary(values) for side, values in by.items()},
-                      **{f"{a}/{b}": ratio(by, a, b) for a, b in (("2", "1"), ("8", "2x8"), ("8", "2"))}}
+                      **{f"{a}/{b}": ratio(by, a, b) for a, b in PAIRS}}
                for name, by in sides.items()}
         for kind, sides in samples.items()}
     print_tables(result)

@@ -138,7 +138,7 @@ void mmu_destroy(struct mmu *m);
 enum { MMU_SHARERS_MAX = 64 };
 void mmu_share(struct mmu *m, struct mmu *first);
 /* The hart pauses, between blocks, and goes on, where others of those may have run since. Its
- * spaces did not: windows go by the time for which they are in use. */
+ * spaces did not: its own windows go by the time in which it runs. */
 void mmu_pause(struct mmu *m);
 void mmu_resume(struct mmu *m);
 

@@ -17,6 +17,13 @@ enum { USER = TOY_R | TOY_W | TOY_X | TOY_U };
 static struct toy *t;
 static struct windows *ws;
 static int pipe_fd[2];
+static uint64_t seed; /* below() goes on from it */
+
+static inline uint64_t below(uint64_t n)
+{
+    seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (seed >> 33) % n;
+}
 
 static inline void begin_as(enum window_policy policy, const struct mmu_guest *guest)
 {

@@ -20,14 +20,6 @@ static struct model {
 } model[2 * N_ENDS];
 
 static struct window *w;
-static uint64_t seed;
-
-static uint64_t below(uint64_t n)
-{
-    seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-    return (seed >> 33) % n;
-}
-
 static uint64_t va_of(unsigned i)
 {
     return w->first + ((i < N_ENDS ? i : WINDOW_N_PAGES - 2 * N_ENDS + i) << PAGE_BITS);
