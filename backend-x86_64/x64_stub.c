@@ -73,15 +73,106 @@ static void leave(struct x64_code *c, enum exit_reason reason)
     x64_ret(c);
 }
 
-static void make_link(struct x64_code *c)
+static void name_exit(struct x64_code *c)
 {
     x64_mov32_mr(c, STATE_MEM(exit_index), RCX);
     x64_mov_mr(c, STATE_MEM(exit_block), RDX);
+}
+
+static void make_link(struct x64_code *c)
+{
+    name_exit(c);
     leave(c, EXIT_LINK);
+}
+
+/* The salt of the address in rax, into rbx. The field of a jump where there is none for it. */
+static uint32_t load_salt(struct x64_code *c)
+{
+    x64_mov_rr(c, RBX, RAX);
+    x64_sar_ri8(c, RBX, 39);
+    x64_add_ri(c, RBX, 1); /* 1: lower half, 0: upper half, else no canonical address */
+    x64_cmp_ri(c, RBX, 1);
+    uint32_t odd = x64_jcc(c, CC_A);
+
+    x64_xor_ri(c, RBX, 1);
+    x64_mov_rm(c, RBX, (struct x64_mem){RBP, RBX, 3, false, STATE_MEM(salt).disp});
+    return odd;
+}
+
+/* Where an array's element is of which reg holds index * 8; its two words. */
+static struct x64_mem element(size_t array, unsigned reg, unsigned word)
+{
+    struct x64_mem m = x64_state_at(array + 8 * word);
+
+    m.index = (uint8_t)reg;
+    return m;
+}
+static struct x64_mem jump_entry(size_t array, unsigned reg, unsigned word)
+{
+    struct x64_mem m = element(array, reg, word);
+
+    m.scale = 3;
+    return m;
+}
+
+/* (address >> 1 & mask) * 16 = (address & mask << 1) * 8, but for the 8. */
+static void jump_index_of(struct x64_code *c, unsigned reg, unsigned address)
+{
+    x64_mov32_rr(c, reg, address);
+    x64_and32_ri(c, reg, ((1 << JUMP_BITS) - 1) << 1);
+}
+
+/* A jump to rax that the jump cache does not know: by the page that it leads to, which is known,
+ * and the physical cache, from where it comes into the other one. runtime/jumps.c has the other
+ * half of the order: who drops the block empties the one, then looks into the other, with a fence
+ * between, as here. Keeps rax where it falls through, and page_va, by which the run loop finds the
+ * target. */
+static void look_up_page(struct x64_code *c)
+{
+    enum { JUMP = offsetof(struct cpu_state, jump), PHYS = offsetof(struct cpu_state, phys_jump) };
+    enum { PAGE = offsetof(struct cpu_state, code_page) };
+    uint32_t odd = load_salt(c);
+
+    x64_xor_rr(c, RBX, RAX); /* the tag */
+    x64_mov_rr(c, R12, RBX);
+    x64_and_ri(c, R12, -PAGE_SIZE);
+    x64_mov32_rr(c, RDX, RAX);
+    x64_shr32_ri8(c, RDX, PAGE_BITS - 4);
+    x64_and32_ri(c, RDX, ((1 << CODE_PAGE_BITS) - 1) << 4);
+    x64_cmp_rm(c, R12, element(PAGE, RDX, 0));
+    uint32_t no_page = x64_jcc(c, CC_NE);
+
+    x64_mov32_rr(c, R13, RAX);
+    x64_and32_ri(c, R13, PAGE_SIZE - 1);
+    x64_or_rm(c, R13, element(PAGE, RDX, 1)); /* the physical tag */
+    jump_index_of(c, RDX, R13);
+    x64_cmp_rm(c, R13, jump_entry(PHYS, RDX, 0));
+    uint32_t no_block = x64_jcc(c, CC_NE);
+
+    x64_mov_rm(c, RCX, jump_entry(PHYS, RDX, 1));
+    jump_index_of(c, R12, RAX);
+    x64_mov_mr(c, jump_entry(JUMP, R12, 1), RCX);
+    x64_mov_rr(c, RDX, RBX);
+    x64_xchg_mr(c, jump_entry(JUMP, R12, 0), RDX); /* and a fence */
+    jump_index_of(c, RDX, R13);
+    x64_cmp_rm(c, R13, jump_entry(PHYS, RDX, 0));
+    uint32_t dropped = x64_jcc(c, CC_NE);
+
+    x64_and_ri(c, RAX, -PAGE_SIZE);
+    x64_and_ri(c, RBX, -PAGE_SIZE);
+    x64_mov_mr(c, STATE_MEM(page_va), RAX);
+    x64_mov_mr(c, STATE_MEM(page_tag), RBX);
+    x64_enc_r(c, false, 0, 0, 0xff, 4, RCX, false, false); /* jmp rcx */
+    x64_fix(c, dropped, x64_at(c));
+    x64_mov_mi(c, jump_entry(JUMP, R12, 0), JUMP_EMPTY);
+    x64_fix(c, odd, x64_at(c));
+    x64_fix(c, no_page, x64_at(c));
+    x64_fix(c, no_block, x64_at(c));
 }
 
 static void make_lookup(struct x64_code *c)
 {
+    look_up_page(c);
     x64_mov_mr(c, STATE_MEM(pc), RAX);
     leave(c, EXIT_LOOKUP);
 }
@@ -91,15 +182,8 @@ static void make_lookup(struct x64_code *c)
 static void look_up(struct x64_code *c)
 {
     struct x64_mem entry = x64_state_at(offsetof(struct cpu_state, jump));
+    uint32_t odd = load_salt(c);
 
-    x64_mov_rr(c, RBX, RAX);
-    x64_sar_ri8(c, RBX, 39);
-    x64_add_ri(c, RBX, 1); /* 1: lower half, 0: upper half, else no canonical address */
-    x64_cmp_ri(c, RBX, 1);
-    uint32_t odd = x64_jcc(c, CC_A);
-
-    x64_xor_ri(c, RBX, 1);
-    x64_mov_rm(c, RBX, (struct x64_mem){RBP, RBX, 3, false, STATE_MEM(salt).disp});
     x64_xor_rr(c, RBX, RAX);
     x64_mov32_rr(c, R12, RAX);
     x64_and32_ri(c, R12, ((1 << JUMP_BITS) - 1) << 1);
@@ -124,9 +208,22 @@ static void make_lookup_any(struct x64_code *c)
     make_lookup(c);
 }
 
+/* An exit that was linked for another process, perhaps one that has ended: it is left to the
+ * caches, since most are passed a few times only, but for every 64th, which is more likely one that
+ * is passed often. */
 static void make_lookup_link(struct x64_code *c)
 {
+    enum { RELINK = 64 };
+
+    x64_sub_mi(c, STATE_MEM(until_relink), 1);
+    uint32_t relink = x64_jcc(c, CC_S);
+
     look_up(c);
+    name_exit(c);
+    look_up_page(c);
+    leave(c, EXIT_LINK);
+    x64_fix(c, relink, x64_at(c));
+    x64_mov_mi(c, STATE_MEM(until_relink), RELINK - 1);
     make_link(c);
 }
 

@@ -159,26 +159,11 @@ static void unlink_exit(struct block_table *t, struct block_exit *e)
     unpatch(t, e);
 }
 
-/* The index is made of bits 1..13 of the virtual address; bits 12 and 13 are those
- * of a page that we do not know. The entry's hart may be writing it: it asks `dropped` behind that
- * (dispatch.c), and we set that before we look here. */
-static void forget_in_jump_cache(struct cpu_state *s, const struct block *b)
-{
-    unsigned low = jump_index(b->gpa & (PAGE_SIZE - 1));
-
-    for (unsigned page = 0; page < (1u << JUMP_BITS); page += PAGE_SIZE / 2) {
-        struct jump_entry *e = &s->jump[page | low];
-
-        if (__atomic_load_n(&e->code, __ATOMIC_RELAXED) == b->code)
-            __atomic_store_n(&e->tag, JUMP_EMPTY, __ATOMIC_RELAXED);
-    }
-}
-
 void block_drop(struct block_table *t, struct block *b)
 {
     if (b->dropped)
         return;
-    atomic_store(&b->dropped, true); /* and a fence: see forget_in_jump_cache() */
+    atomic_store(&b->dropped, true); /* and a fence: see jumps_forget() */
     remove_from_hash(t, b);
     remove_from_page(t, b, b->gpa);
     if (b->gpa2 && b->gpa2 >> PAGE_BITS != b->gpa >> PAGE_BITS)
@@ -194,7 +179,7 @@ void block_drop(struct block_table *t, struct block *b)
         if (b->exit[k].to)
             unlink_exit(t, &b->exit[k]);
     for (unsigned k = 0; b->code && k < t->tc->n_harts; k++)
-        forget_in_jump_cache(t->tc->hart[k]->s, b);
+        jumps_forget(t->tc->hart[k]->s, b);
     t->stats.dropped++;
     log_line(LOG_cache, "drop %" PRIx64 " mode %x", b->gpa, b->mode);
 }

@@ -325,23 +325,6 @@ void log_exec(const struct hart *h, uint64_t gpa)
         log_line(LOG_exec, "exec %016" PRIx64 " (physical %" PRIx64 ")", h->s->pc, gpa);
 }
 
-/* Another hart may drop b meanwhile and clear the entry: it sets `dropped` first, then looks here;
- * we write, then look there. One of us sees the other. */
-static void note_jump(struct hart *h, const struct block *b)
-{
-    struct cpu_state *s = h->s;
-    struct jump_entry *e = &s->jump[jump_index(s->pc)];
-    uint64_t tag = s->pc ^ s->salt[s->pc >> 63];
-
-    if (__atomic_load_n(&e->tag, __ATOMIC_RELAXED) == tag && e->code == b->code)
-        return;
-    __atomic_store_n(&e->code, b->code, __ATOMIC_RELAXED);
-    __atomic_store_n(&e->tag, tag, __ATOMIC_SEQ_CST);
-    stress_pause(&h->stress);
-    if (atomic_load(&b->dropped))
-        __atomic_store_n(&e->tag, JUMP_EMPTY, __ATOMIC_RELAXED);
-}
-
 static enum exit_reason run(struct hart *h, struct block *b)
 {
     struct cpu_state *s = h->s;
@@ -352,7 +335,7 @@ static enum exit_reason run(struct hart *h, struct block *b)
     if (h->tc->config.engine == ENGINE_CHECK)
         return check_run(h->check, b);
     if (!h->config.no_links && jump_is_tagged(s->pc))
-        note_jump(h, b);
+        jumps_note(h, b);
     return h->tc->stubs.enter(s, b->code);
 }
 

@@ -5,6 +5,7 @@
 
 #include "dbt/base/tsan.h"
 #include "runtime/hart.h"
+#include "runtime/jumps.h"
 #include "runtime/proc.h"
 #include "runtime/rewrite.h"
 #include "runtime/seen.h"
@@ -81,6 +82,7 @@ struct hart {
     /* The direct exit that led here, to be linked to the block that is found next. */
     struct block_exit *link_from;
     uint64_t link_generation;
+    struct jump_modes modes; /* jumps.c */
     struct hart_stats stats;
 };
 

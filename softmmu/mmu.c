@@ -54,8 +54,7 @@ struct mmu *mmu_create(struct cpu_state *s, struct phys *phys, struct track *tra
     m->salts = salts ? salts : salts_create(1);
     salt_init(&m->high, 0);
     common_init(m);
-    for (unsigned i = 0; i < 1u << JUMP_BITS; i++)
-        s->jump[i].tag = JUMP_EMPTY;
+    state_empty_jumps(s);
     s->mmu = m;
     mmu_refresh(m); /* no translation, rights 0, until the guest says more */
     return m;

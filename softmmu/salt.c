@@ -255,8 +255,7 @@ void mmu_begin_anew(struct mmu *m)
     forget_ref(&m->high);
     fetches_forget(&m->high_fetches, true);
     m->serial++;
-    for (unsigned i = 0; i < 1u << JUMP_BITS; i++)
-        m->s->jump[i].tag = JUMP_EMPTY;
+    state_empty_jumps(m->s);
     m->s->returns_stale = 1;
 }
 

@@ -19,17 +19,28 @@ enum {
     STATE_N_REGS = 64,     /* 0..31 integer, 32..63 floating point (raw bits) */
     STATE_FP = 32,         /* index of the first floating-point register */
     STATE_N_HELPERS = 128, /* ir_helper.def's rows, then the front end's */
-    JUMP_BITS = 13,        /* the jump cache: 2^13 entries, index = va bits 1..13 */
+    JUMP_BITS = 13,        /* the jump caches: 2^13 entries, index = address bits 1..13 */
+    CODE_PAGE_BITS = 8,    /* code pages that are known: index = va bits 12..19 */
+    JUMP_MODE_BIT = 56,    /* of a key: above physical addresses (privileged spec., 12.4.1) */
     PAGE_BITS = 12,
     PAGE_SIZE = 1 << PAGE_BITS,
 };
 
-/* A block that may be entered at a guest virtual address. tag = va ^ salt. */
+/* A block that may be entered at a guest virtual address: tag = va ^ salt. In the physical jump
+ * cache, from a code page: tag = its key + the offset in it. */
 struct jump_entry {
     uint64_t tag;
     const void *code;
 };
-#define JUMP_EMPTY UINT64_C(1) /* no tag has bit 0 set; mmu_create fills the cache with it */
+#define JUMP_EMPTY UINT64_C(1) /* no tag has bit 0 set; state_empty_jumps() fills all with it */
+
+/* A page from which code was entered under tag = its va ^ salt, and all of which may be fetched.
+ * Who jumps into it for the first time from then on is where the physical jump cache says. key: its
+ * physical address, and from JUMP_MODE_BIT on a number for the mode of what is entered there. */
+struct code_page {
+    uint64_t tag;
+    uint64_t key;
+};
 
 /* Bits of cpu_state.pending. Any of them makes a block leave at its entry, or before its first
  * access, if it looks: soon one does (x64_exit.onward). Set by state_pend(), and by hart_kick(). */
@@ -142,6 +153,11 @@ struct cpu_state {
     _Bool (*slow_store)(struct cpu_state *s, uint64_t va, uint8_t aux, uint64_t value);
     const void *helper[STATE_N_HELPERS];
     struct jump_entry jump[1 << JUMP_BITS];
+    struct jump_entry phys_jump[1 << JUMP_BITS];
+    struct code_page code_page[1 << CODE_PAGE_BITS];
+    /* Jumps out of a page that were linked under another tag may be left to the jump cache until
+     * this is below 0: then the run loop links the next one. */
+    int64_t until_relink;
 
     /* How often a block (of a few, where there are more of them) may run until it is taken for hot,
      * and translated again with cells: it then leaves at its entry, with `is_hot` set. */
@@ -195,7 +211,20 @@ static inline _Bool jump_is_tagged(uint64_t va)
     return (((va >> 39) + 1) & 0x1ffffff) <= 1;
 }
 
-static inline unsigned jump_index(uint64_t va)
+static inline unsigned jump_index(uint64_t address)
 {
-    return (unsigned)(va >> 1) & ((1u << JUMP_BITS) - 1);
+    return (unsigned)(address >> 1) & ((1u << JUMP_BITS) - 1);
+}
+static inline unsigned code_page_index(uint64_t va)
+{
+    return (unsigned)(va >> PAGE_BITS) & ((1u << CODE_PAGE_BITS) - 1);
+}
+
+/* Nothing is known of where to jump. Its hart's thread, or nobody runs it. */
+static inline void state_empty_jumps(struct cpu_state *s)
+{
+    for (unsigned i = 0; i < 1u << JUMP_BITS; i++)
+        s->jump[i].tag = s->phys_jump[i].tag = JUMP_EMPTY;
+    for (unsigned i = 0; i < 1u << CODE_PAGE_BITS; i++)
+        s->code_page[i].tag = JUMP_EMPTY;
 }

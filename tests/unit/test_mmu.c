@@ -50,7 +50,9 @@ static void a_new_mmu_is_ready(void **state)
     assert_ptr_equal(t->s.mmu, t->mmu);
     assert_true(t->s.salt[0] != 0 && t->s.salt[1] != 0);
     for (unsigned i = 0; i < 1u << JUMP_BITS; i++)
-        assert_int_equal(t->s.jump[i].tag, JUMP_EMPTY);
+        assert_true(t->s.jump[i].tag == JUMP_EMPTY && t->s.phys_jump[i].tag == JUMP_EMPTY);
+    for (unsigned i = 0; i < 1u << CODE_PAGE_BITS; i++)
+        assert_int_equal(t->s.code_page[i].tag, JUMP_EMPTY);
     /* A view of zero pages hits nowhere, at address 0 neither. */
     for (uint64_t page = 0; page < TLB_SIZE; page++)
         assert_true(toy_hits_none(t, page << 12));
@@ -979,9 +981,11 @@ static void ids_begin_anew(void **state)
     last = t->s.salt[0];
     assert_int_equal(last >> 40, SALT_IDS - 2);
     t->s.jump[7] = (struct jump_entry){0x1234 ^ last, &wraps};
+    t->s.code_page[7].tag = 0x7000 ^ last;
     toy_enter(t, 4, 0);
     assert_int_equal(wraps, 1);
     assert_int_equal(t->s.jump[7].tag, JUMP_EMPTY);
+    assert_int_equal(t->s.code_page[7].tag, JUMP_EMPTY);
     assert_int_equal(t->s.salt[0] >> 40, 1);
     toy_enter(t, 2, 0); /* its old id is not believed */
     assert_true(t->s.salt[0] >> 40 < 10);

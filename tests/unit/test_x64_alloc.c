@@ -65,8 +65,7 @@ static int set_up(void **state)
     assert_non_null(view);
     for (unsigned k = 0; k < TLB_SIZE; k++)
         view->load[k].tag = view->store[k].tag = TLB_EMPTY;
-    for (unsigned k = 0; k < 1u << JUMP_BITS; k++)
-        got.s.jump[k].tag = JUMP_EMPTY;
+    state_empty_jumps(&got.s);
     assert_int_equal(syscall(SYS_arch_prctl, ARCH_SET_GS, view), 0);
     return 0;
 }

@@ -45,7 +45,7 @@ struct seen {
     unsigned taken[2][6]; /* exit_if: leaves the page, condition */
     unsigned exit[4];     /* enum exit_reason */
     unsigned linked, unlinked, cell_hit, cell_stale, cell_empty;
-    unsigned jump_hit, jump_miss, jump_alias;
+    unsigned jump_hit, jump_miss, jump_alias, jump_by_page, relinked;
     unsigned plain;  /* blocks that were left at their start */
     unsigned faults; /* stores that the signal handler sent to their slow path */
     unsigned entry_pending;
@@ -160,8 +160,7 @@ static int set_up(void **state)
     for (unsigned k = 0; k < TLB_SIZE; k++)
         rig.view->load[k].tag = rig.view->store[k].tag = TLB_EMPTY;
     map_world();
-    for (unsigned k = 0; k < 1 << JUMP_BITS; k++)
-        got.s.jump[k] = (struct jump_entry){JUMP_EMPTY, NULL};
+    state_empty_jumps(&got.s);
 
     block.n = sizeof landing_ir / sizeof landing_ir[0];
     memcpy(block.insn, landing_ir, sizeof landing_ir);
@@ -321,22 +320,46 @@ static void link_exits(struct ir_random *r, uint8_t *done)
     }
 }
 
-/* Puts the place where the block goes into the jump cache, or its neighbour. True: the
- * cache must be seen to hold it. */
-static bool plant_jump(struct ir_random *r, uint64_t pc)
-{
-    unsigned how = ir_random_below(r, 4);
-    uint64_t tag = tag_of(&got.s, pc);
+/* Where the block goes is known, or its neighbour is. */
+enum plant { BY_VA, BY_VA_OTHER, BY_PAGE, BY_PAGE_OTHER, BY_GPA_OTHER, BY_NOTHING, N_PLANTS };
 
-    if (how < 2)
-        got.s.jump[jump_index(pc)] =
-            (struct jump_entry){how == 0 ? tag : tag ^ UINT64_C(1) << 20, rig.rx + LANDING_AT};
-    return how == 0 && jump_is_tagged(pc);
+/* The page of pc is planted at a key of any mode, and what is at pc in it. */
+static void plant_page(struct ir_random *r, enum plant how, uint64_t pc)
+{
+    uint64_t page = pc & ~(uint64_t)(PAGE_SIZE - 1), tag = tag_of(&got.s, page);
+    uint64_t key = ir_random_next(r) & ~(uint64_t)(PAGE_SIZE - 1), at = key | (pc ^ page);
+
+    got.s.code_page[code_page_index(pc)] =
+        (struct code_page){how == BY_PAGE_OTHER ? tag ^ UINT64_C(1) << 40 : tag, key};
+    got.s.phys_jump[jump_index(at)] = (struct jump_entry){
+        how == BY_GPA_OTHER ? at ^ UINT64_C(1) << JUMP_MODE_BIT : at, rig.rx + LANDING_AT};
 }
 
-static void forget_jump(uint64_t pc)
+/* True: it must be seen that it is known. */
+static bool plant_jump(struct ir_random *r, enum plant how, uint64_t pc)
 {
-    got.s.jump[jump_index(pc)] = (struct jump_entry){JUMP_EMPTY, NULL};
+    uint64_t tag = tag_of(&got.s, pc);
+
+    if (how == BY_VA || how == BY_VA_OTHER)
+        got.s.jump[jump_index(pc)] =
+            (struct jump_entry){how == BY_VA ? tag : tag ^ UINT64_C(1) << 20, rig.rx + LANDING_AT};
+    else if (how != BY_NOTHING)
+        plant_page(r, how, pc);
+    return (how == BY_VA || how == BY_PAGE) && jump_is_tagged(pc);
+}
+
+/* What was found by its page is known by its address from then on; what was not found is not. */
+static bool is_noted(enum plant how, uint64_t pc, bool found)
+{
+    const struct jump_entry *e = &got.s.jump[jump_index(pc)];
+
+    if (how == BY_VA || how == BY_VA_OTHER)
+        return true;
+    seen.jump_by_page += found;
+    if (found ? e->tag != tag_of(&got.s, pc) || e->code != rig.rx + LANDING_AT
+              : e->tag != JUMP_EMPTY)
+        return wrong("the jump cache does not have what was found by its page");
+    return true;
 }
 
 /* Must the block arrive in another one, for the way in which it is known to leave? */
@@ -359,7 +382,7 @@ static bool must_arrive(enum exit_reason reason, const uint8_t *done, bool in_ca
     }
     switch (done[expected.s.exit_index]) {
     case 1: seen.cell_hit++; return true;
-    case 2: seen.cell_stale++; return in_cache;
+    case 2: seen.cell_stale++; return in_cache && start.s.until_relink > 0;
     default: seen.cell_empty++; return false; /* it is linked first */
     }
 }
@@ -763,16 +786,37 @@ static bool same_reservation(void)
            wrong("reservation");
 }
 
+/* Is it the exit of a page that was linked under another tag? */
+static bool is_stale(enum exit_reason want, const uint8_t *done)
+{
+    return want == EXIT_LINK && rig.unit->exit[expected.s.exit_index].cell &&
+           done[expected.s.exit_index] == 2;
+}
+
+/* Each of those counts down to the one that is linked anew. */
+static bool has_counted(enum exit_reason want, const uint8_t *done)
+{
+    const bool stale = is_stale(want, done);
+    const bool relinked = stale && start.s.until_relink == 0;
+
+    seen.relinked += relinked;
+    return got.s.until_relink == (relinked ? 63 : start.s.until_relink - stale) ||
+           wrong("until_relink");
+}
+
 /* From one random state. */
 static bool same_from_a_state(struct ir_random *r)
 {
     uint8_t done[X64_MAX_EXITS];
     bool empty_cells = random_cells(r), slow = random_view(r) && empty_cells, arrives;
+    const enum plant how = (enum plant)ir_random_below(r, N_PLANTS);
     enum exit_reason want, reason;
 
     random_state(r);
+    start.s.until_relink = ir_random_below(r, 4);
     ir_world_copy(&expected, &start);
     ir_world_copy(&got, &start);
+    got.s.until_relink = start.s.until_relink;
     x64_init_state(&got.s, &rig.stubs, &layout, ir_world_helpers, ir_world_n_helpers);
     ir_world_clobber(&got.s);
     got.s.plain = 0;
@@ -781,13 +825,17 @@ static bool same_from_a_state(struct ir_random *r)
     random_reservation(r);
     link_exits(r, done);
     want = run_eval();
-    arrives = must_arrive(want, done, plant_jump(r, expected.s.pc));
+    arrives = must_arrive(want, done, plant_jump(r, how, expected.s.pc));
     seen.entry_pending += start.s.pending != 0;
     reason = run_host();
-    forget_jump(expected.s.pc);
+    const bool looked_up = want == EXIT_LOOKUP || is_stale(want, done);
+    bool noted = is_noted(how, expected.s.pc, arrives && looked_up && got.s.plain != PLAIN_START);
+    bool same;
+
+    state_empty_jumps(&got.s);
     if (got.s.plain == PLAIN_START)
-        return same_at_its_start(reason);
-    bool same = same_way_out(want, &reason, arrives);
+        return noted && same_at_its_start(reason);
+    same = same_way_out(want, &reason, arrives) && noted && has_counted(want, done);
 
     expected.s.mxcsr &= ~(uint32_t)MXCSR_DENORMAL;
     got.s.mxcsr &= ~(uint32_t)MXCSR_DENORMAL;
@@ -871,6 +919,7 @@ static void everything_was_seen(void **state)
         assert_true(seen.exit[k] > 0);
     assert_true(seen.linked && seen.unlinked && seen.cell_hit && seen.cell_stale);
     assert_true(seen.cell_empty && seen.jump_hit && seen.jump_miss && seen.jump_alias);
+    assert_true(seen.jump_by_page && seen.relinked);
     assert_true(seen.faults && seen.entry_pending && seen.plain);
     assert_true(seen.filled[0] && seen.filled[1] && seen.worn);
 }
