@@ -116,23 +116,27 @@ static struct x64_mem jump_entry(size_t array, unsigned reg, unsigned word)
 }
 
 /* (address >> 1 & mask) * 16 = (address & mask << 1) * 8, but for the 8. */
-static void jump_index_of(struct x64_code *c, unsigned reg, unsigned address)
+static void jump_index_of(struct x64_code *c, unsigned reg, unsigned address, unsigned bits)
 {
     x64_mov32_rr(c, reg, address);
-    x64_and32_ri(c, reg, ((1 << JUMP_BITS) - 1) << 1);
+    x64_and32_ri(c, reg, ((1 << bits) - 1) << 1);
 }
 
-/* A jump to rax that the jump cache does not know: by the page that it leads to, which is known,
- * and the physical cache, from where it comes into the other one. runtime/jumps.c has the other
- * half of the order: who drops the block empties the one, then looks into the other, with a fence
- * between, as here. Keeps rax where it falls through, and page_va, by which the run loop finds the
- * target. */
+/* A jump to rax, of the lower half, that the jump cache does not know: by the page that it leads
+ * to, which is known, and the physical cache, from where it comes into the other one.
+ * runtime/jumps.c has the other half of the order: who drops the block empties the one, then looks
+ * into the other, with a fence between, as here. Keeps rax where it falls through, and page_va, by
+ * which the run loop finds the target. */
 static void look_up_page(struct x64_code *c)
 {
     enum { JUMP = offsetof(struct cpu_state, jump), PHYS = offsetof(struct cpu_state, phys_jump) };
     enum { PAGE = offsetof(struct cpu_state, code_page) };
-    uint32_t odd = load_salt(c);
 
+    x64_mov_rr(c, RBX, RAX);
+    x64_shr_ri8(c, RBX, 39);
+    uint32_t not_lower = x64_jcc(c, CC_NE);
+
+    x64_mov_rm(c, RBX, STATE_MEM(salt[0]));
     x64_xor_rr(c, RBX, RAX); /* the tag */
     x64_mov_rr(c, R12, RBX);
     x64_and_ri(c, R12, -PAGE_SIZE);
@@ -145,16 +149,16 @@ static void look_up_page(struct x64_code *c)
     x64_mov32_rr(c, R13, RAX);
     x64_and32_ri(c, R13, PAGE_SIZE - 1);
     x64_or_rm(c, R13, element(PAGE, RDX, 1)); /* the physical tag */
-    jump_index_of(c, RDX, R13);
+    jump_index_of(c, RDX, R13, PHYS_JUMP_BITS);
     x64_cmp_rm(c, R13, jump_entry(PHYS, RDX, 0));
     uint32_t no_block = x64_jcc(c, CC_NE);
 
     x64_mov_rm(c, RCX, jump_entry(PHYS, RDX, 1));
-    jump_index_of(c, R12, RAX);
+    jump_index_of(c, R12, RAX, JUMP_BITS);
     x64_mov_mr(c, jump_entry(JUMP, R12, 1), RCX);
     x64_mov_rr(c, RDX, RBX);
     x64_xchg_mr(c, jump_entry(JUMP, R12, 0), RDX); /* and a fence */
-    jump_index_of(c, RDX, R13);
+    jump_index_of(c, RDX, R13, PHYS_JUMP_BITS);
     x64_cmp_rm(c, R13, jump_entry(PHYS, RDX, 0));
     uint32_t dropped = x64_jcc(c, CC_NE);
 
@@ -165,7 +169,7 @@ static void look_up_page(struct x64_code *c)
     x64_enc_r(c, false, 0, 0, 0xff, 4, RCX, false, false); /* jmp rcx */
     x64_fix(c, dropped, x64_at(c));
     x64_mov_mi(c, jump_entry(JUMP, R12, 0), JUMP_EMPTY);
-    x64_fix(c, odd, x64_at(c));
+    x64_fix(c, not_lower, x64_at(c));
     x64_fix(c, no_page, x64_at(c));
     x64_fix(c, no_block, x64_at(c));
 }

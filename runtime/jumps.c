@@ -33,14 +33,16 @@ static bool number_of(struct jump_modes *m, uint32_t mode, uint64_t *number)
     return true;
 }
 
-/* One that is dropped may be of a page that cannot be fetched as a whole (fetch_block.c), and one
+/* A kernel's salts last: it hardly ever finds by the page what it does not find by the address. One
+ * that is dropped may be of a page that cannot be fetched as a whole (fetch_block.c), and one
  * that straddles needs the next page, too. */
 static bool note_page(struct hart *h, const struct block *b, uint64_t *key)
 {
     struct cpu_state *s = h->s;
     uint64_t page_va = s->pc & ~(uint64_t)(PAGE_SIZE - 1), number;
 
-    if (b->gpa2 || atomic_load(&b->dropped) || !number_of(&h->modes, b->mode, &number))
+    if (page_va >> 63 || b->gpa2 || atomic_load(&b->dropped) ||
+        !number_of(&h->modes, b->mode, &number))
         return false;
     *key = (b->gpa & ~(uint64_t)(PAGE_SIZE - 1)) | number << JUMP_MODE_BIT;
     s->code_page[code_page_index(page_va)] =
@@ -58,7 +60,7 @@ void jumps_note(struct hart *h, const struct block *b)
 
     put(by_va, s->pc ^ s->salt[s->pc >> 63], b);
     if (note_page(h, b, &key)) {
-        by_gpa = &s->phys_jump[jump_index(b->gpa)];
+        by_gpa = &s->phys_jump[phys_jump_index(b->gpa)];
         put(by_gpa, key | (b->gpa & (PAGE_SIZE - 1)), b);
     }
     stress_pause(&h->stress);
@@ -73,14 +75,14 @@ void jumps_note(struct hart *h, const struct block *b)
  * then looks whether it still has there what it copied. So it does not, or we find the copy. */
 static void forget_by_gpa(struct cpu_state *s, const struct block *b)
 {
-    struct jump_entry *e = &s->phys_jump[jump_index(b->gpa)];
+    struct jump_entry *e = &s->phys_jump[phys_jump_index(b->gpa)];
 
     if (__atomic_load_n(&e->code, __ATOMIC_RELAXED) == b->code)
         empty(e);
 }
 
-/* The index is made of bits 1..13 of the virtual address; bits 12 and 13 are those of a page that
- * we do not know. */
+/* The index is made of bits 1..14 of the virtual address; bits 12 to 14 are those of a page that we
+ * do not know. */
 static void forget_by_va(struct cpu_state *s, const struct block *b)
 {
     unsigned low = jump_index(b->gpa & (PAGE_SIZE - 1));

@@ -19,7 +19,8 @@ enum {
     STATE_N_REGS = 64,     /* 0..31 integer, 32..63 floating point (raw bits) */
     STATE_FP = 32,         /* index of the first floating-point register */
     STATE_N_HELPERS = 128, /* ir_helper.def's rows, then the front end's */
-    JUMP_BITS = 13,        /* the jump caches: 2^13 entries, index = address bits 1..13 */
+    JUMP_BITS = 14,        /* the jump cache: 2^14 entries, index = va bits 1..14 */
+    PHYS_JUMP_BITS = 13,   /* the physical one: index = address bits 1..13 */
     CODE_PAGE_BITS = 8,    /* code pages that are known: index = va bits 12..19 */
     JUMP_MODE_BIT = 56,    /* of a key: above physical addresses (privileged spec., 12.4.1) */
     PAGE_BITS = 12,
@@ -153,7 +154,7 @@ struct cpu_state {
     _Bool (*slow_store)(struct cpu_state *s, uint64_t va, uint8_t aux, uint64_t value);
     const void *helper[STATE_N_HELPERS];
     struct jump_entry jump[1 << JUMP_BITS];
-    struct jump_entry phys_jump[1 << JUMP_BITS];
+    struct jump_entry phys_jump[1 << PHYS_JUMP_BITS];
     struct code_page code_page[1 << CODE_PAGE_BITS];
     /* Jumps out of a page that were linked under another tag may be left to the jump cache until
      * this is below 0: then the run loop links the next one. */
@@ -211,9 +212,13 @@ static inline _Bool jump_is_tagged(uint64_t va)
     return (((va >> 39) + 1) & 0x1ffffff) <= 1;
 }
 
-static inline unsigned jump_index(uint64_t address)
+static inline unsigned jump_index(uint64_t va)
 {
-    return (unsigned)(address >> 1) & ((1u << JUMP_BITS) - 1);
+    return (unsigned)(va >> 1) & ((1u << JUMP_BITS) - 1);
+}
+static inline unsigned phys_jump_index(uint64_t gpa)
+{
+    return (unsigned)(gpa >> 1) & ((1u << PHYS_JUMP_BITS) - 1);
 }
 static inline unsigned code_page_index(uint64_t va)
 {
@@ -224,7 +229,9 @@ static inline unsigned code_page_index(uint64_t va)
 static inline void state_empty_jumps(struct cpu_state *s)
 {
     for (unsigned i = 0; i < 1u << JUMP_BITS; i++)
-        s->jump[i].tag = s->phys_jump[i].tag = JUMP_EMPTY;
+        s->jump[i].tag = JUMP_EMPTY;
+    for (unsigned i = 0; i < 1u << PHYS_JUMP_BITS; i++)
+        s->phys_jump[i].tag = JUMP_EMPTY;
     for (unsigned i = 0; i < 1u << CODE_PAGE_BITS; i++)
         s->code_page[i].tag = JUMP_EMPTY;
 }

@@ -66,7 +66,7 @@ static const void *by_page(uint64_t va)
     uint64_t page = va & ~(uint64_t)(PAGE_SIZE - 1);
     const struct code_page *p = &hart.s->code_page[code_page_index(va)];
     uint64_t tag = p->key | (va ^ page);
-    const struct jump_entry *e = &hart.s->phys_jump[jump_index(tag)];
+    const struct jump_entry *e = &hart.s->phys_jump[phys_jump_index(tag)];
 
     if (p->tag != (page ^ hart.s->salt[va >> 63]))
         return NULL;
@@ -84,7 +84,7 @@ static void a_block_is_found_both_ways(void **state)
     assert_ptr_equal(by_va(VA), b.code);
     assert_ptr_equal(by_page(VA), b.code);
     assert_ptr_equal(by_va(HIGH), there.code);
-    assert_ptr_equal(by_page(HIGH), there.code);
+    assert_null(by_page(HIGH)); /* a kernel's: its salts last */
     assert_null(by_page(VA + 2));
     assert_null(by_page(VA + 0x1000));
 }

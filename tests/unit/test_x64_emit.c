@@ -331,7 +331,7 @@ static void plant_page(struct ir_random *r, enum plant how, uint64_t pc)
 
     got.s.code_page[code_page_index(pc)] =
         (struct code_page){how == BY_PAGE_OTHER ? tag ^ UINT64_C(1) << 40 : tag, key};
-    got.s.phys_jump[jump_index(at)] = (struct jump_entry){
+    got.s.phys_jump[phys_jump_index(at)] = (struct jump_entry){
         how == BY_GPA_OTHER ? at ^ UINT64_C(1) << JUMP_MODE_BIT : at, rig.rx + LANDING_AT};
 }
 
@@ -345,7 +345,7 @@ static bool plant_jump(struct ir_random *r, enum plant how, uint64_t pc)
             (struct jump_entry){how == BY_VA ? tag : tag ^ UINT64_C(1) << 20, rig.rx + LANDING_AT};
     else if (how != BY_NOTHING)
         plant_page(r, how, pc);
-    return (how == BY_VA || how == BY_PAGE) && jump_is_tagged(pc);
+    return jump_is_tagged(pc) && (how == BY_VA || (how == BY_PAGE && !(pc >> 63)));
 }
 
 /* What was found by its page is known by its address from then on; what was not found is not. */
