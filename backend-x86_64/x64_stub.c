@@ -99,27 +99,44 @@ static uint32_t load_salt(struct x64_code *c)
     return odd;
 }
 
-/* Where an array's element is of which reg holds index * 8; its two words. */
-static struct x64_mem element(size_t array, unsigned reg, unsigned word)
+/* [reg << scale] in an array of the state's; `word` of an element. */
+static struct x64_mem element(size_t array, unsigned reg, unsigned scale, unsigned word)
 {
     struct x64_mem m = x64_state_at(array + 8 * word);
 
     m.index = (uint8_t)reg;
-    return m;
-}
-static struct x64_mem jump_entry(size_t array, unsigned reg, unsigned word)
-{
-    struct x64_mem m = element(array, reg, word);
-
-    m.scale = 3;
+    m.scale = (uint8_t)scale;
     return m;
 }
 
-/* (address >> 1 & mask) * 16 = (address & mask << 1) * 8, but for the 8. */
+/* (address >> 1 & mask) * 16 = (address & mask << 1) * 8, but for the 8, which is a scale of 3. */
 static void jump_index_of(struct x64_code *c, unsigned reg, unsigned address, unsigned bits)
 {
     x64_mov32_rr(c, reg, address);
     x64_and32_ri(c, reg, ((1 << bits) - 1) << 1);
+}
+
+/* The physical tag of rax, whose tag is in rbx, into r13, and where its entry is into rdx. The
+ * field of a jump where nothing is known of the page. Loses r12. */
+static uint32_t find_by_page(struct x64_code *c)
+{
+    enum { PAGE = offsetof(struct cpu_state, code_page) };
+
+    x64_mov_rr(c, R12, RBX);
+    x64_and_ri(c, R12, -PAGE_SIZE);
+    x64_mov32_rr(c, RDX, RAX);
+    x64_shr32_ri8(c, RDX, PAGE_BITS - 4);
+    x64_and32_ri(c, RDX, ((1 << CODE_PAGE_BITS) - 1) << 4);
+    x64_cmp_rm(c, R12, element(PAGE, RDX, 0, 0));
+    uint32_t no_page = x64_jcc(c, CC_NE);
+
+    x64_mov32_rr(c, R13, RAX);
+    x64_and32_ri(c, R13, PAGE_SIZE - 1);
+    x64_or_rm(c, R13, element(PAGE, RDX, 0, 1));
+    jump_index_of(c, RDX, R13, PHYS_JUMP_BITS);
+    x64_shl_ri8(c, RDX, 3);
+    x64_add_rm(c, RDX, STATE_MEM(phys_jump));
+    return no_page;
 }
 
 /* A jump to rax, of the lower half, that the jump cache does not know: by the page that it leads
@@ -129,46 +146,34 @@ static void jump_index_of(struct x64_code *c, unsigned reg, unsigned address, un
  * which the run loop finds the target. */
 static void look_up_page(struct x64_code *c)
 {
-    enum { JUMP = offsetof(struct cpu_state, jump), PHYS = offsetof(struct cpu_state, phys_jump) };
-    enum { PAGE = offsetof(struct cpu_state, code_page) };
+    enum { JUMP = offsetof(struct cpu_state, jump) };
 
     x64_mov_rr(c, RBX, RAX);
     x64_shr_ri8(c, RBX, 39);
     uint32_t not_lower = x64_jcc(c, CC_NE);
 
     x64_mov_rm(c, RBX, STATE_MEM(salt[0]));
-    x64_xor_rr(c, RBX, RAX); /* the tag */
-    x64_mov_rr(c, R12, RBX);
-    x64_and_ri(c, R12, -PAGE_SIZE);
-    x64_mov32_rr(c, RDX, RAX);
-    x64_shr32_ri8(c, RDX, PAGE_BITS - 4);
-    x64_and32_ri(c, RDX, ((1 << CODE_PAGE_BITS) - 1) << 4);
-    x64_cmp_rm(c, R12, element(PAGE, RDX, 0));
-    uint32_t no_page = x64_jcc(c, CC_NE);
+    x64_xor_rr(c, RBX, RAX);
+    uint32_t no_page = find_by_page(c);
 
-    x64_mov32_rr(c, R13, RAX);
-    x64_and32_ri(c, R13, PAGE_SIZE - 1);
-    x64_or_rm(c, R13, element(PAGE, RDX, 1)); /* the physical tag */
-    jump_index_of(c, RDX, R13, PHYS_JUMP_BITS);
-    x64_cmp_rm(c, R13, jump_entry(PHYS, RDX, 0));
+    x64_cmp_rm(c, R13, x64_mem(RDX, 0));
     uint32_t no_block = x64_jcc(c, CC_NE);
 
-    x64_mov_rm(c, RCX, jump_entry(PHYS, RDX, 1));
+    x64_mov_rm(c, RCX, x64_mem(RDX, 8));
     jump_index_of(c, R12, RAX, JUMP_BITS);
-    x64_mov_mr(c, jump_entry(JUMP, R12, 1), RCX);
-    x64_mov_rr(c, RDX, RBX);
-    x64_xchg_mr(c, jump_entry(JUMP, R12, 0), RDX); /* and a fence */
-    jump_index_of(c, RDX, R13, PHYS_JUMP_BITS);
-    x64_cmp_rm(c, R13, jump_entry(PHYS, RDX, 0));
+    x64_mov_mr(c, element(JUMP, R12, 3, 1), RCX);
+    x64_xchg_mr(c, element(JUMP, R12, 3, 0), RBX); /* and a fence */
+    x64_cmp_rm(c, R13, x64_mem(RDX, 0));
     uint32_t dropped = x64_jcc(c, CC_NE);
 
     x64_and_ri(c, RAX, -PAGE_SIZE);
-    x64_and_ri(c, RBX, -PAGE_SIZE);
+    x64_mov_rm(c, RBX, STATE_MEM(salt[0]));
+    x64_xor_rr(c, RBX, RAX);
     x64_mov_mr(c, STATE_MEM(page_va), RAX);
     x64_mov_mr(c, STATE_MEM(page_tag), RBX);
     x64_enc_r(c, false, 0, 0, 0xff, 4, RCX, false, false); /* jmp rcx */
     x64_fix(c, dropped, x64_at(c));
-    x64_mov_mi(c, jump_entry(JUMP, R12, 0), JUMP_EMPTY);
+    x64_mov_mi(c, element(JUMP, R12, 3, 0), JUMP_EMPTY);
     x64_fix(c, not_lower, x64_at(c));
     x64_fix(c, no_page, x64_at(c));
     x64_fix(c, no_block, x64_at(c));

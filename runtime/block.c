@@ -178,8 +178,8 @@ void block_drop(struct block_table *t, struct block *b)
     for (unsigned k = 0; k < b->n_exits; k++)
         if (b->exit[k].to)
             unlink_exit(t, &b->exit[k]);
-    for (unsigned k = 0; b->code && k < t->tc->n_harts; k++)
-        jumps_forget(t->tc->hart[k]->s, b);
+    if (b->code)
+        jumps_forget(t->tc, b);
     t->stats.dropped++;
     log_line(LOG_cache, "drop %" PRIx64 " mode %x", b->gpa, b->mode);
 }

@@ -109,6 +109,7 @@ struct hart *hart_create(struct cpu_state *s, struct tcache *t, const struct har
     if (t->config.engine == ENGINE_CHECK)
         h->check = check_create(h);
     stress_init(&h->stress, t->config.stress_seed, h->n);
+    jumps_join(h);
     t->hart[t->n_harts++] = h;
     proc_join(h);
     return h;

@@ -43,8 +43,10 @@ struct tcache {
     _Atomic uint64_t word_waiters;                /* bit n: hart n sleeps in hart_sleep_on_word() */
     _Atomic unsigned n_wraps; /* of the salts: each hart follows in quiesce_enter() */
 
-    struct turns turns; /* config.turns */
-    struct proc *proc;  /* config.n_procs of them */
+    struct turns turns;       /* config.turns */
+    struct proc *proc;        /* config.n_procs of them */
+    struct phys_jumps *jumps; /* jumps.c; n_jumps of them: hart n's is the one n mod this */
+    unsigned n_jumps;
 };
 
 /* The pages that a hart reads to make a block. While they are here they count as code, so that
@@ -82,7 +84,6 @@ struct hart {
     /* The direct exit that led here, to be linked to the block that is found next. */
     struct block_exit *link_from;
     uint64_t link_generation;
-    struct jump_modes modes; /* jumps.c */
     struct hart_stats stats;
 };
 

@@ -2,8 +2,42 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
 
+#include "dbt/base/check.h"
 #include "runtime/hart_int.h"
+
+enum { N_MODES = 1 << 8 };
+
+/* Of a host thread. All zeros: no tag is 0, since no key is. */
+struct phys_jumps {
+    struct jump_entry entry[1 << PHYS_JUMP_BITS];
+    uint32_t mode[N_MODES]; /* what the numbers in keys stand for; [0] is none */
+    unsigned n_modes;
+};
+
+void jumps_init(struct tcache *t)
+{
+    t->n_jumps = t->config.n_procs ? t->config.n_procs : t->config.n_harts;
+    t->jumps = calloc(t->n_jumps, sizeof *t->jumps);
+    CHECK(t->jumps && "memory for the jump caches");
+}
+
+void jumps_fini(struct tcache *t)
+{
+    free(t->jumps);
+}
+
+static struct phys_jumps *jumps_of(const struct hart *h)
+{
+    return &h->tc->jumps[h->n % h->tc->n_jumps];
+}
+
+void jumps_join(struct hart *h)
+{
+    h->s->phys_jump = jumps_of(h)->entry;
+}
 
 static void put(struct jump_entry *e, uint64_t tag, const struct block *b)
 {
@@ -18,36 +52,38 @@ static void empty(struct jump_entry *e)
     __atomic_store_n(&e->tag, JUMP_EMPTY, __ATOMIC_SEQ_CST);
 }
 
-/* False: there are more modes than numbers. A guest has a few, of all that there may be. */
-static bool number_of(struct jump_modes *m, uint32_t mode, uint64_t *number)
+/* 0: there are more modes than numbers. A guest has a few, of all that there may be. */
+static uint64_t number_of(struct phys_jumps *j, uint32_t mode)
 {
-    unsigned i = 0;
-
-    while (i < m->n && m->mode[i] != mode)
-        i++;
-    if (i == JUMP_MODES)
-        return false;
-    if (i == m->n)
-        m->mode[m->n++] = mode;
-    *number = i;
-    return true;
+    for (unsigned i = 1; i <= j->n_modes; i++)
+        if (j->mode[i] == mode)
+            return i;
+    if (j->n_modes + 1 == N_MODES)
+        return 0;
+    j->mode[++j->n_modes] = mode;
+    return j->n_modes;
 }
 
-/* A kernel's salts last: it hardly ever finds by the page what it does not find by the address. One
- * that is dropped may be of a page that cannot be fetched as a whole (fetch_block.c), and one
- * that straddles needs the next page, too. */
-static bool note_page(struct hart *h, const struct block *b, uint64_t *key)
+/* A block that is dropped may be of a page that cannot be fetched as a whole (fetch_block.c), and
+ * one that straddles needs the next page, too. */
+static struct jump_entry *note_page(struct hart *h, const struct block *b)
 {
+    struct phys_jumps *j = jumps_of(h);
     struct cpu_state *s = h->s;
     uint64_t page_va = s->pc & ~(uint64_t)(PAGE_SIZE - 1), number;
 
-    if (page_va >> 63 || b->gpa2 || atomic_load(&b->dropped) ||
-        !number_of(&h->modes, b->mode, &number))
-        return false;
-    *key = (b->gpa & ~(uint64_t)(PAGE_SIZE - 1)) | number << JUMP_MODE_BIT;
-    s->code_page[code_page_index(page_va)] =
-        (struct code_page){page_va ^ s->salt[page_va >> 63], *key};
-    return true;
+    if (page_va >> 63 || b->gpa2 || atomic_load(&b->dropped))
+        return NULL;
+    number = number_of(j, b->mode);
+    if (!number)
+        return NULL;
+    struct code_page *p = &s->code_page[code_page_index(page_va)];
+    struct jump_entry *e = &j->entry[phys_jump_index(b->gpa)];
+
+    p->tag = page_va ^ s->salt[0];
+    p->key = (b->gpa & ~(uint64_t)(PAGE_SIZE - 1)) | number << JUMP_MODE_BIT;
+    put(e, p->key | (b->gpa & (PAGE_SIZE - 1)), b);
+    return e;
 }
 
 /* Another hart may drop b meanwhile and clear the entries: it sets `dropped` first, then looks
@@ -55,14 +91,10 @@ static bool note_page(struct hart *h, const struct block *b, uint64_t *key)
 void jumps_note(struct hart *h, const struct block *b)
 {
     struct cpu_state *s = h->s;
-    struct jump_entry *by_va = &s->jump[jump_index(s->pc)], *by_gpa = NULL;
-    uint64_t key;
+    struct jump_entry *by_va = &s->jump[jump_index(s->pc)], *by_gpa;
 
     put(by_va, s->pc ^ s->salt[s->pc >> 63], b);
-    if (note_page(h, b, &key)) {
-        by_gpa = &s->phys_jump[phys_jump_index(b->gpa)];
-        put(by_gpa, key | (b->gpa & (PAGE_SIZE - 1)), b);
-    }
+    by_gpa = note_page(h, b);
     stress_pause(&h->stress);
     if (!atomic_load(&b->dropped))
         return;
@@ -71,11 +103,11 @@ void jumps_note(struct hart *h, const struct block *b)
         empty(by_gpa);
 }
 
-/* The physical cache first, and behind that a fence: code copies from it into the other one, and
- * then looks whether it still has there what it copied. So it does not, or we find the copy. */
-static void forget_by_gpa(struct cpu_state *s, const struct block *b)
+/* The physical caches first, and behind that a fence: code copies from there into the other one,
+ * and then looks whether it still has there what it copied. So it does not, or we find the copy. */
+static void forget_by_gpa(struct phys_jumps *j, const struct block *b)
 {
-    struct jump_entry *e = &s->phys_jump[phys_jump_index(b->gpa)];
+    struct jump_entry *e = &j->entry[phys_jump_index(b->gpa)];
 
     if (__atomic_load_n(&e->code, __ATOMIC_RELAXED) == b->code)
         empty(e);
@@ -95,8 +127,10 @@ static void forget_by_va(struct cpu_state *s, const struct block *b)
     }
 }
 
-void jumps_forget(struct cpu_state *s, const struct block *b)
+void jumps_forget(struct tcache *t, const struct block *b)
 {
-    forget_by_gpa(s, b);
-    forget_by_va(s, b);
+    for (unsigned k = 0; k < t->n_jumps; k++)
+        forget_by_gpa(&t->jumps[k], b);
+    for (unsigned k = 0; k < t->n_harts; k++)
+        forget_by_va(t->hart[k]->s, b);
 }

@@ -92,6 +92,7 @@ struct tcache *tcache_create(struct phys *phys, const struct tcache_config *conf
         t->proc = calloc(config->n_procs, sizeof *t->proc);
         CHECK(t->proc && "memory for the processors");
     }
+    jumps_init(t);
     turns_init(t);
     CHECK((config->turns || config->engine != ENGINE_CHECK || t->config.n_harts == 1) &&
           "between two runs of a block no other hart stores");
@@ -138,6 +139,7 @@ void tcache_destroy(struct tcache *t)
     free(t->proc);
     pthread_mutex_destroy(&t->stop_lock);
     pthread_mutex_destroy(&t->lock);
+    jumps_fini(t);
     free(t);
 }
 

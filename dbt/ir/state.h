@@ -27,17 +27,19 @@ enum {
     PAGE_SIZE = 1 << PAGE_BITS,
 };
 
-/* A block that may be entered at a guest virtual address: tag = va ^ salt. In the physical jump
- * cache, from a code page: tag = its key + the offset in it. */
+/* A block that may be entered: tag = va ^ salt in the jump cache of virtual addresses, and
+ * code_page.key
+ * + the offset in the page in that of physical ones. */
 struct jump_entry {
     uint64_t tag;
     const void *code;
 };
-#define JUMP_EMPTY UINT64_C(1) /* no tag has bit 0 set; state_empty_jumps() fills all with it */
+#define JUMP_EMPTY                                                                                 \
+    UINT64_C(1) /* no tag has bit 0 set; state_empty_jumps() fills the cache with it */
 
 /* A page from which code was entered under tag = its va ^ salt, and all of which may be fetched.
  * Who jumps into it for the first time from then on is where the physical jump cache says. key: its
- * physical address, and from JUMP_MODE_BIT on a number for the mode of what is entered there. */
+ * physical address, and from JUMP_MODE_BIT on a number, not 0, for the mode of what is entered. */
 struct code_page {
     uint64_t tag;
     uint64_t key;
@@ -154,7 +156,7 @@ struct cpu_state {
     _Bool (*slow_store)(struct cpu_state *s, uint64_t va, uint8_t aux, uint64_t value);
     const void *helper[STATE_N_HELPERS];
     struct jump_entry jump[1 << JUMP_BITS];
-    struct jump_entry phys_jump[1 << PHYS_JUMP_BITS];
+    struct jump_entry *phys_jump; /* 1 << PHYS_JUMP_BITS; the run loop's (runtime/jumps.h) */
     struct code_page code_page[1 << CODE_PAGE_BITS];
     /* Jumps out of a page that were linked under another tag may be left to the jump cache until
      * this is below 0: then the run loop links the next one. */
@@ -225,13 +227,11 @@ static inline unsigned code_page_index(uint64_t va)
     return (unsigned)(va >> PAGE_BITS) & ((1u << CODE_PAGE_BITS) - 1);
 }
 
-/* Nothing is known of where to jump. Its hart's thread, or nobody runs it. */
+/* Nothing is known under any salt of where to jump. Its hart's thread, or nobody runs it. */
 static inline void state_empty_jumps(struct cpu_state *s)
 {
     for (unsigned i = 0; i < 1u << JUMP_BITS; i++)
         s->jump[i].tag = JUMP_EMPTY;
-    for (unsigned i = 0; i < 1u << PHYS_JUMP_BITS; i++)
-        s->phys_jump[i].tag = JUMP_EMPTY;
     for (unsigned i = 0; i < 1u << CODE_PAGE_BITS; i++)
         s->code_page[i].tag = JUMP_EMPTY;
 }

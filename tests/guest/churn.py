@@ -36,9 +36,9 @@ from debian import Guest
 PACKAGES = "gcc libc6-dev make"
 MIB = 1 << 20
 EVERY = 10  # seconds
-# softmmu/window.c: 2^38 bytes and guards of 3 MiB, a list of 4 bytes a page, and one of each page of RAM's.
+# softmmu/windows.c: 2^38 bytes and guards of 3 MiB, a list of 4 bytes a page, and one of 8 for each of RAM's.
 RAM_BYTES = 1 << 30
-WINDOW_BYTES = (1 << 38) + (3 << 20) + (1 << 28) + RAM_BYTES // 1024
+WINDOW_BYTES = (1 << 38) + (3 << 20) + (1 << 28) + RAM_BYTES // 512
 SPACE_SLACK = 512 * MIB
 MAPPINGS_SLACK = 64
 OF_A_WINDOW = 4  # mappings that it reserves; the host joins them with their neighbours'

@@ -20,14 +20,18 @@ enum { MODE = 0xc1, OFFSET = 0x120 };
 /* ---- Noting and forgetting --------------------------------------------------------------------
  */
 
+static struct tcache tc;
 static struct hart hart;
 
 static int set_up(void **state)
 {
     (void)state;
-    hart = (struct hart){.s = calloc(1, sizeof(struct cpu_state))};
+    hart = (struct hart){.tc = &tc, .s = calloc(1, sizeof(struct cpu_state))};
     assert_non_null(hart.s);
     state_empty_jumps(hart.s);
+    tc = (struct tcache){.config.n_harts = 1, .hart = {&hart}, .n_harts = 1};
+    jumps_init(&tc);
+    jumps_join(&hart);
     hart.s->salt[0] = UINT64_C(5) << 40;
     hart.s->salt[1] = UINT64_C(6) << 40;
     return 0;
@@ -36,6 +40,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
+    jumps_fini(&tc);
     free(hart.s);
     return 0;
 }
@@ -61,16 +66,21 @@ static const void *by_va(uint64_t va)
     return e->tag == (va ^ hart.s->salt[va >> 63]) ? e->code : NULL;
 }
 
-static const void *by_page(uint64_t va)
+static const void *by_page_of(const struct cpu_state *s, uint64_t va)
 {
     uint64_t page = va & ~(uint64_t)(PAGE_SIZE - 1);
-    const struct code_page *p = &hart.s->code_page[code_page_index(va)];
+    const struct code_page *p = &s->code_page[code_page_index(va)];
     uint64_t tag = p->key | (va ^ page);
-    const struct jump_entry *e = &hart.s->phys_jump[phys_jump_index(tag)];
+    const struct jump_entry *e = &s->phys_jump[phys_jump_index(tag)];
 
-    if (p->tag != (page ^ hart.s->salt[va >> 63]))
+    if (p->tag != (page ^ s->salt[va >> 63]))
         return NULL;
     return e->tag == tag ? e->code : NULL;
+}
+
+static const void *by_page(uint64_t va)
+{
+    return by_page_of(hart.s, va);
 }
 
 static void a_block_is_found_both_ways(void **state)
@@ -151,29 +161,62 @@ static void what_is_dropped_is_forgotten(void **state)
     c.code++;
     note(&b, VA);
     note(&b, VA + 0x1000);
-    jumps_forget(hart.s, &c);
+    jumps_forget(&tc, &c);
     assert_ptr_equal(by_page(VA), b.code);
-    jumps_forget(hart.s, &b);
+    jumps_forget(&tc, &b);
     assert_null(by_va(VA));
     assert_null(by_va(VA + 0x1000));
     assert_null(by_page(VA));
     note(&c, VA);
-    jumps_forget(hart.s, &b);
+    jumps_forget(&tc, &b);
     assert_ptr_equal(by_va(VA), c.code);
     assert_ptr_equal(by_page(VA), c.code);
 }
 
 static void more_modes_than_numbers(void **state)
 {
+    enum { NUMBERS = 255 };
+
     (void)state;
-    for (uint32_t mode = 0; mode < JUMP_MODES + 3; mode++) {
+    for (uint32_t mode = 0; mode < NUMBERS + 3; mode++) {
         struct block b = block_at(GPA, mode);
 
         hart.s->salt[0] = (UINT64_C(100) + mode) << 40;
         note(&b, VA);
         assert_ptr_equal(by_va(VA), b.code);
-        assert_ptr_equal(by_page(VA), mode < JUMP_MODES ? b.code : NULL);
+        assert_ptr_equal(by_page(VA), mode < NUMBERS ? b.code : NULL);
     }
+}
+
+/* What one hart has entered the others of its thread find, when they know the page; those of other
+ * threads do not, and each forgets. */
+static void harts_of_a_thread_find_alike(void **state)
+{
+    struct block b = block_at(GPA, MODE), c = block_at(GPA + 0x40, MODE);
+    struct tcache three = {.config = {.n_harts = 3, .n_procs = 2}};
+    struct hart h[3];
+
+    (void)state;
+    jumps_init(&three);
+    for (unsigned n = 0; n < 3; n++) {
+        h[n] = (struct hart){.tc = &three, .n = n, .s = calloc(1, sizeof(struct cpu_state))};
+        assert_non_null(h[n].s);
+        state_empty_jumps(h[n].s);
+        h[n].s->salt[0] = UINT64_C(5) << 40;
+        jumps_join(&h[n]);
+        three.hart[three.n_harts++] = &h[n];
+        h[n].s->pc = VA + (n == 0 ? 0 : 0x40);
+        jumps_note(&h[n], n == 0 ? &b : &c);
+    }
+    assert_ptr_equal(by_page_of(h[2].s, VA), b.code);
+    assert_null(by_page_of(h[1].s, VA));
+    assert_ptr_equal(by_page_of(h[1].s, VA + 0x40), c.code);
+    jumps_forget(&three, &c);
+    for (unsigned n = 0; n < 3; n++) {
+        assert_null(by_page_of(h[n].s, VA + 0x40));
+        free(h[n].s);
+    }
+    jumps_fini(&three);
 }
 
 /* ---- Code that jumps --------------------------------------------------------------------------
@@ -301,6 +344,7 @@ int main(void)
         NOTING(one_that_is_dropped_is_not_noted),
         NOTING(what_is_dropped_is_forgotten),
         NOTING(more_modes_than_numbers),
+        cmocka_unit_test(harts_of_a_thread_find_alike),
         cmocka_unit_test(a_new_process_asks_once_for_each_page),
         cmocka_unit_test(another_page_at_that_address_is_another),
         cmocka_unit_test(what_was_written_anew_is_run_anew),

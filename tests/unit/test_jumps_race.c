@@ -40,6 +40,7 @@ static const struct x64_mmu_layout layout = {
 static struct x64_stubs stubs;
 static const uint8_t *code_rx;
 static uint8_t *code_rw;
+static struct tcache tc;
 static struct hart hart;
 static struct block block;
 static _Atomic unsigned round_begun, round_entered, round_ended;
@@ -85,8 +86,11 @@ static int set_up(void **state)
     close(fd);
     x64_make_stubs(&stubs, code_rw, code_rx, STUB_BYTES, &layout, 16);
     put_code();
-    hart.s = calloc(1, sizeof *hart.s);
+    hart = (struct hart){.tc = &tc, .s = calloc(1, sizeof *hart.s)};
     assert_non_null(hart.s);
+    tc = (struct tcache){.config.n_harts = 1, .hart = {&hart}, .n_harts = 1};
+    jumps_init(&tc);
+    jumps_join(&hart);
     x64_init_state(hart.s, &stubs, &layout, NULL, 0);
     state_empty_jumps(hart.s);
     hart.s->salt[0] = UINT64_C(5) << 40;
@@ -97,6 +101,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
+    jumps_fini(&tc);
     free(hart.s);
     munmap(code_rw, CODE_BYTES);
     munmap((void *)(uintptr_t)code_rx, CODE_BYTES);
@@ -158,7 +163,7 @@ static void what_is_dropped_meanwhile_does_not_stay(void **state)
         wait_until(&round_entered, k);
         spend(k % 64);
         atomic_store(&block.dropped, true);
-        jumps_forget(hart.s, &block);
+        jumps_forget(&tc, &block);
         wait_until(&round_ended, k);
         n_left += __atomic_load_n(&by_va->tag, __ATOMIC_RELAXED) != JUMP_EMPTY;
     }

@@ -51,8 +51,6 @@ static void a_new_mmu_is_ready(void **state)
     assert_true(t->s.salt[0] != 0 && t->s.salt[1] != 0);
     for (unsigned i = 0; i < 1u << JUMP_BITS; i++)
         assert_int_equal(t->s.jump[i].tag, JUMP_EMPTY);
-    for (unsigned i = 0; i < 1u << PHYS_JUMP_BITS; i++)
-        assert_int_equal(t->s.phys_jump[i].tag, JUMP_EMPTY);
     for (unsigned i = 0; i < 1u << CODE_PAGE_BITS; i++)
         assert_int_equal(t->s.code_page[i].tag, JUMP_EMPTY);
     /* A view of zero pages hits nowhere, at address 0 neither. */

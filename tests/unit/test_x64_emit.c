@@ -58,6 +58,7 @@ struct rig {
     struct x64_stubs stubs;
     struct x64_emitter *emitter;
     struct mmu_view *view;
+    struct jump_entry phys_jump[1 << PHYS_JUMP_BITS];
     uint8_t *open, *closed; /* got.mem's pages once more, not writable in `closed` */
     const struct x64_unit *unit;
 };
@@ -331,7 +332,7 @@ static void plant_page(struct ir_random *r, enum plant how, uint64_t pc)
 
     got.s.code_page[code_page_index(pc)] =
         (struct code_page){how == BY_PAGE_OTHER ? tag ^ UINT64_C(1) << 40 : tag, key};
-    got.s.phys_jump[phys_jump_index(at)] = (struct jump_entry){
+    rig.phys_jump[phys_jump_index(at)] = (struct jump_entry){
         how == BY_GPA_OTHER ? at ^ UINT64_C(1) << JUMP_MODE_BIT : at, rig.rx + LANDING_AT};
 }
 
@@ -817,6 +818,7 @@ static bool same_from_a_state(struct ir_random *r)
     ir_world_copy(&expected, &start);
     ir_world_copy(&got, &start);
     got.s.until_relink = start.s.until_relink;
+    got.s.phys_jump = rig.phys_jump;
     x64_init_state(&got.s, &rig.stubs, &layout, ir_world_helpers, ir_world_n_helpers);
     ir_world_clobber(&got.s);
     got.s.plain = 0;
