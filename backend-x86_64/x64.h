@@ -106,9 +106,9 @@ struct x64_unit {
 
 enum x64_stub {
     X64_STUB_LINK,        /* ecx exit index, rdx block: EXIT_LINK */
-    X64_STUB_LOOKUP,      /* rax target: EXIT_LOOKUP */
-    X64_STUB_LOOKUP_ANY,  /* rax target: jump cache, else EXIT_LOOKUP */
-    X64_STUB_LOOKUP_LINK, /* rax target, ecx, rdx: jump cache, else EXIT_LINK */
+    X64_STUB_LOOKUP,      /* rax target: by its page (runtime/jumps.h), else EXIT_LOOKUP */
+    X64_STUB_LOOKUP_ANY,  /* rax target: jump cache, else the same */
+    X64_STUB_LOOKUP_LINK, /* rax target, ecx, rdx: both, else, or now and then, EXIT_LINK */
     X64_STUB_PENDING,     /* eax offset from page_va: EXIT_PENDING */
     X64_STUB_TRAP,        /* exit_cause, exit_tval, insn_off are set */
     X64_STUB_LOAD,        /* rax va, slow_info (x64_info): rax value */

@@ -85,20 +85,6 @@ static void make_link(struct x64_code *c)
     leave(c, EXIT_LINK);
 }
 
-/* The salt of the address in rax, into rbx. The field of a jump where there is none for it. */
-static uint32_t load_salt(struct x64_code *c)
-{
-    x64_mov_rr(c, RBX, RAX);
-    x64_sar_ri8(c, RBX, 39);
-    x64_add_ri(c, RBX, 1); /* 1: lower half, 0: upper half, else no canonical address */
-    x64_cmp_ri(c, RBX, 1);
-    uint32_t odd = x64_jcc(c, CC_A);
-
-    x64_xor_ri(c, RBX, 1);
-    x64_mov_rm(c, RBX, (struct x64_mem){RBP, RBX, 3, false, STATE_MEM(salt).disp});
-    return odd;
-}
-
 /* [reg << scale] in an array of the state's; `word` of an element. */
 static struct x64_mem element(size_t array, unsigned reg, unsigned scale, unsigned word)
 {
@@ -190,23 +176,26 @@ static void make_lookup(struct x64_code *c)
  * and r12 are free at an exit. Falls through on a miss. */
 static void look_up(struct x64_code *c)
 {
-    struct x64_mem entry = x64_state_at(offsetof(struct cpu_state, jump));
-    uint32_t odd = load_salt(c);
+    enum { JUMP = offsetof(struct cpu_state, jump) };
 
+    x64_mov_rr(c, RBX, RAX);
+    x64_sar_ri8(c, RBX, 39);
+    x64_add_ri(c, RBX, 1); /* 1: lower half, 0: upper half, else no canonical address */
+    x64_cmp_ri(c, RBX, 1);
+    uint32_t odd = x64_jcc(c, CC_A);
+
+    x64_xor_ri(c, RBX, 1);
+    x64_mov_rm(c, RBX, (struct x64_mem){RBP, RBX, 3, false, STATE_MEM(salt).disp});
     x64_xor_rr(c, RBX, RAX);
-    x64_mov32_rr(c, R12, RAX);
-    x64_and32_ri(c, R12, ((1 << JUMP_BITS) - 1) << 1);
-    entry.index = R12;
-    entry.scale = 3;
-    x64_cmp_rm(c, RBX, entry);
+    jump_index_of(c, R12, RAX, JUMP_BITS);
+    x64_cmp_rm(c, RBX, element(JUMP, R12, 3, 0));
     uint32_t miss = x64_jcc(c, CC_NE);
 
     x64_and_ri(c, RAX, -PAGE_SIZE);
     x64_and_ri(c, RBX, -PAGE_SIZE);
     x64_mov_mr(c, STATE_MEM(page_va), RAX);
     x64_mov_mr(c, STATE_MEM(page_tag), RBX);
-    entry.disp += 8;
-    x64_jmp_m(c, entry);
+    x64_jmp_m(c, element(JUMP, R12, 3, 1));
     x64_fix(c, miss, x64_at(c));
     x64_fix(c, odd, x64_at(c));
 }

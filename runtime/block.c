@@ -241,27 +241,36 @@ static uint32_t entry_by(const struct block_exit *e, const struct block *to)
     return e->at.onward && (fp_in || !to->touches_fp) ? to->onward : 0;
 }
 
-void block_link(struct block_table *t, struct block_exit *e, struct block *to,
-                const struct page_cell *cell, const struct hart *self)
+/* Who has compared the old tag goes where the jump leads, which is right for the old one and for
+ * the new one. */
+static void set_tag(struct block_table *t, struct block_exit *e, uint64_t page_tag)
+{
+    struct page_cell *c =
+        (struct page_cell *)(void *)(cache_rw_of(t->cache, e->from->code) + e->at.cell);
+
+    __atomic_store_n(&c->page_tag, page_tag, __ATOMIC_RELEASE);
+}
+
+void block_link(struct block_table *t, struct block_exit *e, struct block *to, uint64_t page_tag,
+                const struct hart *self)
 {
     const uint8_t *code = e->from->code;
     uint8_t *rw = cache_rw_of(t->cache, code);
 
-    if (e->to)
-        unlink_exit(t, e);
-    if (e->at.cell && e->epoch && !quiesce_is_over(t->tc, self, e->epoch))
-        return;
-    x64_patch(rw + e->at.jump, code + e->at.jump, to->code + entry_by(e, to));
-    if (e->at.cell) {
-        struct page_cell *c = (struct page_cell *)(void *)(rw + e->at.cell);
+    const bool is_there = e->at.cell && e->to == to;
 
-        c->next_va = cell->next_va;
-        c->next_tag = cell->next_tag;
-        __atomic_store_n(&c->page_tag, cell->page_tag, __ATOMIC_RELEASE);
+    if (e->to && !is_there)
+        unlink_exit(t, e);
+    if (!is_there) {
+        if (e->at.cell && e->epoch && !quiesce_is_over(t->tc, self, e->epoch))
+            return;
+        x64_patch(rw + e->at.jump, code + e->at.jump, to->code + entry_by(e, to));
+        e->to = to;
+        e->next_in = to->incoming;
+        to->incoming = e;
     }
-    e->to = to;
-    e->next_in = to->incoming;
-    to->incoming = e;
+    if (e->at.cell)
+        set_tag(t, e, page_tag);
     t->stats.links++;
     log_line(LOG_cache, "link %" PRIx64 " to %" PRIx64, e->from->gpa, to->gpa);
 }

@@ -90,11 +90,11 @@ bool block_would_drop(struct block_table *t, uint64_t gpa, uint64_t len_bytes);
 
 bool block_page_has_code(const struct block_table *t, uint64_t gpa);
 
-/* Points exit e at `to`. cell: for an exit that leaves the page, under which tag; such an exit is
- * linked anew only when no other hart can be in the middle of its old link, else nothing is done.
- * self: whose loop this is. */
-void block_link(struct block_table *t, struct block_exit *e, struct block *to,
-                const struct page_cell *cell, const struct hart *self);
+/* Points exit e at `to`. page_tag: under which tag, for an exit that leaves the page; such an exit
+ * is linked to another block only when no other hart can be in the middle of its old link, else
+ * nothing is done but unlinking it. self: whose loop this is. */
+void block_link(struct block_table *t, struct block_exit *e, struct block *to, uint64_t page_tag,
+                const struct hart *self);
 /* Unlinks every link that crosses a page: the tags have begun anew. The world is stopped. */
 void block_unlink_cells(struct block_table *t);
 

@@ -309,14 +309,12 @@ static void link_exit(struct hart *h, struct block *b)
     struct cpu_state *s = h->s;
     struct block_exit *e = h->link_from;
     uint64_t next_va = s->pc & ~(uint64_t)(PAGE_SIZE - 1);
-    const struct page_cell cell = {
-        .page_tag = s->page_tag, .next_va = next_va, .next_tag = next_va ^ s->salt[next_va >> 63]};
 
     h->link_from = NULL;
     stress_pause(&h->stress);
     tcache_lock(h->tc);
     if (may_link(h, e, b, next_va))
-        block_link(h->tc->blocks, e, b, &cell, h);
+        block_link(h->tc->blocks, e, b, s->page_tag, h);
     tcache_unlock(h->tc);
 }
 

@@ -1,4 +1,4 @@
-/* Where code is. The run loop asks for every block that the jump cache does not
+/* Where code is. The run loop asks for every block that the jump caches do not
  * know, so the answers are kept, a page each, beside the TLB. Those of the upper half are one table
  * for all spaces, as the salts are, while what is fetched there is global: a process that is new
  * finds the kernel's. */

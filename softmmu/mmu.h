@@ -127,7 +127,8 @@ struct track;
 struct windows;
 
 /* phys, track, salts and guest are borrowed; salts NULL: its own, of one hart. Sets s->mmu, s->view
- * and the salts, and empties the jump cache. NULL when the host refuses the memory. */
+ * and the salts, and empties the jump caches (state_empty_jumps). NULL when the host refuses the
+ * memory. */
 struct mmu *mmu_create(struct cpu_state *s, struct phys *phys, struct track *track,
                        struct salts *salts, const struct mmu_guest *guest);
 void mmu_destroy(struct mmu *m);
@@ -163,9 +164,9 @@ void mmu_set_limit(struct mmu *m);
 
 /* wrapped is called when the salts run out, after 2^24 of them. May come under mmu_switch,
  * mmu_fence and mmu_fetch, that is while a helper of a running block runs. One hart: they have
- * begun anew, and the jump cache has been emptied; the owner must empty every page_cell too before
- * a block is entered or linked again (so: set PENDING_LEAVE or PENDING_EVENT, then drop the links).
- * Several: they run low; the owner stops the world soon, empties every page_cell and calls
+ * begun anew, and the jump caches have been emptied; the owner must empty every page_cell too
+ * before a block is entered or linked again (so: set PENDING_LEAVE or PENDING_EVENT, then drop the
+ * links). Several: they run low; the owner stops the world soon, empties every page_cell and calls
  * salts_begin_anew(). */
 void mmu_set_salt_wrap(struct mmu *m, void (*wrapped)(void *arg), void *arg);
 

@@ -120,15 +120,10 @@ static void land(struct x64_emitter *x, bool far)
 
 /* ---- Direct exits ------------------------------------------------------------------------ */
 
-/* A rip-relative operand whose rel32 is filled when the cell is placed. */
-static uint32_t load_cell(struct x64_emitter *x, unsigned reg, bool compare)
+/* Gives the rel32 of the operand, which is filled when the cell is placed. */
+static uint32_t compare_cell(struct x64_emitter *x, unsigned reg)
 {
-    struct x64_mem later = x64_mem(X64_RIP, 0);
-
-    if (compare)
-        x64_cmp_rm(&x->c, reg, later);
-    else
-        x64_mov_rm(&x->c, reg, later);
+    x64_cmp_rm(&x->c, reg, x64_mem(X64_RIP, 0));
     return x64_at(&x->c) - 4;
 }
 
@@ -143,7 +138,7 @@ static void cold_unguarded(struct x64_emitter *x, const struct x64_cold *k)
     x64_add_ri(c, RAX, e->target);
     name_exit(x, (unsigned)k->imm);
     x64_mov_imm(c, RBX, PAGE_CELL_EMPTY);
-    uint32_t cell = load_cell(x, RBX, true);
+    uint32_t cell = compare_cell(x, RBX);
     uint32_t never = x64_jcc(c, CC_E);
 
     if (k->aux == IR_CALLS) {
@@ -158,14 +153,7 @@ static void cold_unguarded(struct x64_emitter *x, const struct x64_cold *k)
     x64_align(c, 8, 0);
     e->cell = x64_at(c);
     x64_u64(c, PAGE_CELL_EMPTY);
-    x64_u64(c, 0);
-    x64_u64(c, 0);
-    /* Now the three references to the cell can be filled. */
-    for (unsigned f = 0; f < 3; f++) {
-        uint32_t at = (uint32_t)(f == 0 ? (uint32_t)k->disp : f == 1 ? k->info : k->back);
-
-        x64_fix(c, at, e->cell + 8 * f);
-    }
+    x64_fix(c, (uint32_t)k->disp, e->cell);
     x64_fix(c, cell, e->cell);
 }
 
@@ -186,19 +174,18 @@ static void guarded_jump(struct x64_emitter *x, unsigned n, uint8_t flow)
     struct x64_code *c = &x->c;
 
     x64_mov_rm(c, RAX, STATE_MEM(page_tag));
-    uint32_t tag = load_cell(x, RAX, true);
+    uint32_t tag = compare_cell(x, RAX);
     struct x64_cold *k = x64_cold_add(x, cold_unguarded, x64_jcc(c, CC_NE));
-    uint32_t next_va = load_cell(x, RCX, false);
 
+    x64_mov_rm(c, RCX, STATE_MEM(page_va));
+    x64_xor_rr(c, RAX, RCX); /* the salt */
+    x64_add_ri(c, RCX, x->unit.exit[n].target & -PAGE_SIZE);
     x64_mov_mr(c, STATE_MEM(page_va), RCX);
-    uint32_t next_tag = load_cell(x, RDX, false);
-
-    x64_mov_mr(c, STATE_MEM(page_tag), RDX);
+    x64_xor_rr(c, RAX, RCX);
+    x64_mov_mr(c, STATE_MEM(page_tag), RAX);
     x->unit.exit[n].jump = flow == IR_CALLS ? x64_call_patchable(c) : x64_jmp_patchable(c);
     k->imm = n;
     k->disp = (int32_t)tag;
-    k->info = next_va;
-    k->back = next_tag;
     k->aux = flow;
     k->landing = x64_at(c);
     x64_cold_add(x, cold_late, x->unit.exit[n].jump)->imm = n;

@@ -22,7 +22,7 @@ enum {
     JUMP_BITS = 14,        /* the jump cache: 2^14 entries, index = va bits 1..14 */
     PHYS_JUMP_BITS = 13,   /* the physical one: index = address bits 1..13 */
     CODE_PAGE_BITS = 8,    /* code pages that are known: index = va bits 12..19 */
-    JUMP_MODE_BIT = 56,    /* of a key: above physical addresses (privileged spec., 12.4.1) */
+    JUMP_MODE_BIT = 56,    /* of a key: above Sv39's physical addresses */
     PAGE_BITS = 12,
     PAGE_SIZE = 1 << PAGE_BITS,
 };
@@ -66,17 +66,15 @@ enum {
 /* Why translated code (or the evaluator) came back. `pc` is valid after each. */
 enum exit_reason {
     EXIT_LINK,    /* a direct exit that is not linked: exit_block, exit_index say which */
-    EXIT_LOOKUP,  /* an indirect jump that missed in the jump cache; pc is the target */
+    EXIT_LOOKUP,  /* an indirect jump that missed in the jump caches; pc is the target */
     EXIT_PENDING, /* `pending` was not zero; pc is the block's start, or where it goes on */
     EXIT_TRAP,    /* the guest raised exit_cause, exit_tval at pc */
 };
 
-/* A link across pages, in the data behind a block's code: good as long as the
- * hart's page_tag is the one it was made under. */
+/* A link across pages, in the data behind a block's code: good as long as the hart's page_tag is
+ * the one it was made under. The next page is as far away under any. */
 struct page_cell {
     uint64_t page_tag; /* of the page that jumps; PAGE_CELL_EMPTY before it is linked */
-    uint64_t next_va;  /* page_va and page_tag of the page jumped to */
-    uint64_t next_tag;
 };
 #define PAGE_CELL_EMPTY UINT64_C(1) /* no page_tag has bit 0 set */
 
@@ -158,7 +156,7 @@ struct cpu_state {
     struct jump_entry jump[1 << JUMP_BITS];
     struct jump_entry *phys_jump; /* 1 << PHYS_JUMP_BITS; the run loop's (runtime/jumps.h) */
     struct code_page code_page[1 << CODE_PAGE_BITS];
-    /* Jumps out of a page that were linked under another tag may be left to the jump cache until
+    /* Jumps out of a page that were linked under another tag may be left to the jump caches until
      * this is below 0: then the run loop links the next one. */
     int64_t until_relink;
 

@@ -317,6 +317,44 @@ static void another_page_at_that_address_is_another(void **state)
     end(t);
 }
 
+/* The exit of the only block at gpa. */
+static const struct block_exit *exit_at(struct toy_hart *t, uint64_t gpa)
+{
+    const struct block *b = block_find(t->world->hart->tc->blocks, gpa, TOY_MODE_KEY, NULL, NULL);
+
+    assert_non_null(b);
+    return &b->exit[0];
+}
+
+/* A link over pages that another process has made, of the same program: soon it is this one's, and
+ * it was never unlinked. */
+static void another_process_takes_a_link_over(void **state)
+{
+    struct toy_hart *t = begin();
+    uint64_t at = CODE;
+
+    (void)state;
+    TOY(t, at, ADDI, 1, 1, 1);
+    TOY(t, at, JMP, 0, 0, (0x2000 - 0x1004) / 2);
+    at = PAGE;
+    TOY(t, at, BNE, 1, 2, -0x1000 / 2);
+    TOY(t, at, STOP, 0, 0, 0);
+    t->s.reg[2] = 1000;
+    for (unsigned n = 0; n < 3; n++) {
+        uint64_t root = new_process(t, n, PAGE);
+
+        t->s.reg[1] = 0;
+        assert_true(run_in(t, root) < 10);
+        assert_int_equal(t->s.reg[1], 1000);
+        const struct block_exit *e = exit_at(t, CODE);
+        const struct page_cell *cell = (const void *)(e->from->code + e->at.cell);
+
+        assert_true(e->at.cell && e->to == exit_at(t, PAGE)->from && e->epoch == 0);
+        assert_int_equal(cell->page_tag, 0x1000 ^ t->s.salt[0]);
+    }
+    end(t);
+}
+
 /* By the page, where its jump cache was of a process before, and where it is of this one. */
 static void what_was_written_anew_is_run_anew(void **state)
 {
@@ -347,6 +385,7 @@ int main(void)
         cmocka_unit_test(harts_of_a_thread_find_alike),
         cmocka_unit_test(a_new_process_asks_once_for_each_page),
         cmocka_unit_test(another_page_at_that_address_is_another),
+        cmocka_unit_test(another_process_takes_a_link_over),
         cmocka_unit_test(what_was_written_anew_is_run_anew),
     };
 

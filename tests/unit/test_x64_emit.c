@@ -304,7 +304,6 @@ static void link_exits(struct ir_random *r, uint8_t *done)
 
     for (unsigned n = 0; n < rig.unit->n_exits; n++) {
         const struct x64_exit *e = &rig.unit->exit[n];
-        uint64_t target = start.s.page_va + (uint64_t)(int64_t)e->target;
         struct page_cell *cell = (struct page_cell *)(void *)(code + e->cell);
 
         assert_int_equal(e->cell == 0, e->target >= 0 && e->target < PAGE_SIZE);
@@ -316,8 +315,6 @@ static void link_exits(struct ir_random *r, uint8_t *done)
         if (!e->cell)
             continue;
         cell->page_tag = start.s.page_tag ^ (done[n] == 2 ? UINT64_C(1) << 41 : 0);
-        cell->next_va = target & ~(uint64_t)(PAGE_SIZE - 1);
-        cell->next_tag = tag_of(&start.s, cell->next_va);
     }
 }
 

@@ -186,7 +186,7 @@ static int64_t entry(struct toy_hart *t, struct block_exit *e, struct block *to)
     const struct tcache *tc = t->world->hart->tc;
     int32_t rel;
 
-    block_link(tc->blocks, e, to, NULL, t->world->hart);
+    block_link(tc->blocks, e, to, 0, t->world->hart);
     memcpy(&rel, cache_rw_of(tc->cache, e->from->code) + e->at.jump, sizeof rel);
     return e->from->code + e->at.jump + 4 + rel - to->code;
 }
