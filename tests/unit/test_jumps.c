@@ -59,11 +59,16 @@ static void note(struct block *b, uint64_t va)
 }
 
 /* What code would find for va: what x64_stub.c does. */
+static const void *by_va_of(const struct cpu_state *s, uint64_t va)
+{
+    const struct jump_entry *e = &s->jump[jump_index(va)];
+
+    return e->tag == (va ^ s->salt[va >> 63]) ? e->code : NULL;
+}
+
 static const void *by_va(uint64_t va)
 {
-    const struct jump_entry *e = &hart.s->jump[jump_index(va)];
-
-    return e->tag == (va ^ hart.s->salt[va >> 63]) ? e->code : NULL;
+    return by_va_of(hart.s, va);
 }
 
 static const void *by_page_of(const struct cpu_state *s, uint64_t va)
@@ -211,9 +216,11 @@ static void harts_of_a_thread_find_alike(void **state)
     assert_ptr_equal(by_page_of(h[2].s, VA), b.code);
     assert_null(by_page_of(h[1].s, VA));
     assert_ptr_equal(by_page_of(h[1].s, VA + 0x40), c.code);
+    assert_ptr_equal(by_va_of(h[2].s, VA + 0x40), c.code);
     jumps_forget(&three, &c);
     for (unsigned n = 0; n < 3; n++) {
         assert_null(by_page_of(h[n].s, VA + 0x40));
+        assert_null(by_va_of(h[n].s, VA + 0x40));
         free(h[n].s);
     }
     jumps_fini(&three);
