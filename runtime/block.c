@@ -257,7 +257,7 @@ void block_link(struct block_table *t, struct block_exit *e, struct block *to, u
     const uint8_t *code = e->from->code;
     uint8_t *rw = cache_rw_of(t->cache, code);
 
-    const bool is_there = e->at.cell && e->to == to;
+    const bool is_there = e->to && e->to == to && e->at.cell;
 
     if (e->to && !is_there)
         unlink_exit(t, e);
