@@ -55,7 +55,7 @@ struct x64_cold {
     uint32_t landing;      /* call: what follows it */
     uint32_t site;         /* offset of the instruction that may fault, else 0 */
     uint32_t site_of_load; /* atomic: of another before it, else 0 */
-    uint32_t info;         /* memory access: see x64_info() */
+    uint32_t info;         /* memory access: see x64_info(); exit: the rel32 field of its cell */
     uint32_t hit; /* of one that has a cell: where it goes on with an addend in rcx; else 0 */
     uint16_t cell;
     uint16_t xmm_live; /* registers that must survive a call */

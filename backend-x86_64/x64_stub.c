@@ -58,7 +58,7 @@ static void make_enter(struct x64_code *c)
     start_returns(c);
     x64_mov_rr(c, RAX, RSI);
     load_pins(c);
-    x64_enc_r(c, false, 0, 0, 0xff, 4, RAX, false, false); /* jmp rax */
+    x64_jmp_r(c, RAX);
 }
 
 static void leave(struct x64_code *c, enum exit_reason reason)
@@ -157,7 +157,7 @@ static void look_up_page(struct x64_code *c)
     x64_xor_rr(c, RBX, RAX);
     x64_mov_mr(c, STATE_MEM(page_va), RAX);
     x64_mov_mr(c, STATE_MEM(page_tag), RBX);
-    x64_enc_r(c, false, 0, 0, 0xff, 4, RCX, false, false); /* jmp rcx */
+    x64_jmp_r(c, RCX);
     x64_fix(c, dropped, x64_at(c));
     x64_mov_mi(c, element(JUMP, R12, 3, 0), JUMP_EMPTY);
     x64_fix(c, not_lower, x64_at(c));
@@ -326,7 +326,7 @@ static void call(struct x64_code *c, bool fp)
     x64_mov32_mi(c, STATE_MEM(returns_stale), 0);
     x64_pop(c, RCX);
     x64_mov_rm(c, RSP, STATE_MEM(returns));
-    x64_enc_r(c, false, 0, 0, 0xff, 4, RCX, false, false); /* jmp rcx */
+    x64_jmp_r(c, RCX);
 }
 
 static void make_load(struct x64_code *c)

@@ -132,6 +132,14 @@ static void remove_from_hash(struct block_table *t, struct block *b)
     atomic_store_explicit(at, next_of(b), memory_order_release);
 }
 
+static void set_tag(struct block_table *t, struct block_exit *e, uint64_t page_tag)
+{
+    uint8_t *rw = cache_rw_of(t->cache, e->from->code);
+    struct page_cell *cell = (struct page_cell *)(void *)(rw + e->at.cell);
+
+    __atomic_store_n(&cell->page_tag, page_tag, __ATOMIC_RELEASE);
+}
+
 /* Points e's jump back at its own stub. The cell goes first: while it is empty the
  * jump behind it is not reached. */
 static void unpatch(struct block_table *t, struct block_exit *e)
@@ -140,9 +148,7 @@ static void unpatch(struct block_table *t, struct block_exit *e)
     uint8_t *rw = cache_rw_of(t->cache, code);
 
     if (e->at.cell) {
-        struct page_cell *cell = (struct page_cell *)(void *)(rw + e->at.cell);
-
-        __atomic_store_n(&cell->page_tag, PAGE_CELL_EMPTY, __ATOMIC_RELEASE);
+        set_tag(t, e, PAGE_CELL_EMPTY);
         e->epoch = quiesce_begin(t->tc);
     }
     x64_patch(rw + e->at.jump, code + e->at.jump, code + e->at.stub);
@@ -241,27 +247,17 @@ static uint32_t entry_by(const struct block_exit *e, const struct block *to)
     return e->at.onward && (fp_in || !to->touches_fp) ? to->onward : 0;
 }
 
-/* Who has compared the old tag goes where the jump leads, which is right for the old one and for
- * the new one. */
-static void set_tag(struct block_table *t, struct block_exit *e, uint64_t page_tag)
-{
-    struct page_cell *c =
-        (struct page_cell *)(void *)(cache_rw_of(t->cache, e->from->code) + e->at.cell);
-
-    __atomic_store_n(&c->page_tag, page_tag, __ATOMIC_RELEASE);
-}
-
 void block_link(struct block_table *t, struct block_exit *e, struct block *to, uint64_t page_tag,
                 const struct hart *self)
 {
     const uint8_t *code = e->from->code;
     uint8_t *rw = cache_rw_of(t->cache, code);
-
+    /* Then it needs another tag only: who has compared the old one goes where both lead. */
     const bool is_there = e->to && e->to == to && e->at.cell;
 
-    if (e->to && !is_there)
-        unlink_exit(t, e);
     if (!is_there) {
+        if (e->to)
+            unlink_exit(t, e);
         if (e->at.cell && e->epoch && !quiesce_is_over(t->tc, self, e->epoch))
             return;
         x64_patch(rw + e->at.jump, code + e->at.jump, to->code + entry_by(e, to));

@@ -288,14 +288,13 @@ static bool serve_pending(struct hart *h)
 }
 
 /* The exit's block is there as long as the generation is what it was. */
-static bool may_link(const struct hart *h, const struct block_exit *e, const struct block *b,
-                     uint64_t next_va)
+static bool may_link(const struct hart *h, const struct block_exit *e, const struct block *b)
 {
     if (h->link_generation != cache_generation(h->tc->cache) || e->from->dropped ||
         e->from->mode != b->mode)
         return false;
     /* A guard holds the salt of the half that jumps; the other half may have changed. */
-    if (b->dropped || (h->s->page_va ^ next_va) >> 63)
+    if (b->dropped || (h->s->page_va ^ h->s->pc) >> 63)
         return false;
     /* An exit without a guard vouches for the physical page that its block is in. A block
      * that straddles has bytes of another one too; and the page may have been mapped
@@ -306,15 +305,13 @@ static bool may_link(const struct hart *h, const struct block_exit *e, const str
 /* Links the exit that led here to b, which is at s->pc. */
 static void link_exit(struct hart *h, struct block *b)
 {
-    struct cpu_state *s = h->s;
     struct block_exit *e = h->link_from;
-    uint64_t next_va = s->pc & ~(uint64_t)(PAGE_SIZE - 1);
 
     h->link_from = NULL;
     stress_pause(&h->stress);
     tcache_lock(h->tc);
-    if (may_link(h, e, b, next_va))
-        block_link(h->tc->blocks, e, b, s->page_tag, h);
+    if (may_link(h, e, b))
+        block_link(h->tc->blocks, e, b, h->s->page_tag, h);
     tcache_unlock(h->tc);
 }
 

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "dbt/base/bits.h"
 #include "dbt/base/check.h"
 #include "runtime/hart_int.h"
 
@@ -70,7 +71,7 @@ static struct jump_entry *note_page(struct hart *h, const struct block *b)
 {
     struct phys_jumps *j = jumps_of(h);
     struct cpu_state *s = h->s;
-    uint64_t page_va = s->pc & ~(uint64_t)(PAGE_SIZE - 1), number;
+    uint64_t page_va = align_down(s->pc, PAGE_SIZE), number;
 
     if (page_va >> 63 || b->gpa2 || atomic_load(&b->dropped))
         return NULL;
@@ -81,7 +82,7 @@ static struct jump_entry *note_page(struct hart *h, const struct block *b)
     struct jump_entry *e = &j->entry[phys_jump_index(b->gpa)];
 
     p->tag = page_va ^ s->salt[0];
-    p->key = (b->gpa & ~(uint64_t)(PAGE_SIZE - 1)) | number << JUMP_MODE_BIT;
+    p->key = align_down(b->gpa, PAGE_SIZE) | number << JUMP_MODE_BIT;
     put(e, p->key | (b->gpa & (PAGE_SIZE - 1)), b);
     return e;
 }

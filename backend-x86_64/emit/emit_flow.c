@@ -153,7 +153,7 @@ static void cold_unguarded(struct x64_emitter *x, const struct x64_cold *k)
     x64_align(c, 8, 0);
     e->cell = x64_at(c);
     x64_u64(c, PAGE_CELL_EMPTY);
-    x64_fix(c, (uint32_t)k->disp, e->cell);
+    x64_fix(c, k->info, e->cell);
     x64_fix(c, cell, e->cell);
 }
 
@@ -185,7 +185,7 @@ static void guarded_jump(struct x64_emitter *x, unsigned n, uint8_t flow)
     x64_mov_mr(c, STATE_MEM(page_tag), RAX);
     x->unit.exit[n].jump = flow == IR_CALLS ? x64_call_patchable(c) : x64_jmp_patchable(c);
     k->imm = n;
-    k->disp = (int32_t)tag;
+    k->info = tag;
     k->aux = flow;
     k->landing = x64_at(c);
     x64_cold_add(x, cold_late, x->unit.exit[n].jump)->imm = n;

@@ -27,15 +27,13 @@ enum {
     PAGE_SIZE = 1 << PAGE_BITS,
 };
 
-/* A block that may be entered: tag = va ^ salt in the jump cache of virtual addresses, and
- * code_page.key
- * + the offset in the page in that of physical ones. */
+/* A block that may be entered. Its tag is va ^ salt in the jump cache, and in the physical one the
+ * key of its code page, with the offset in that page in the low bits. */
 struct jump_entry {
     uint64_t tag;
     const void *code;
 };
-#define JUMP_EMPTY                                                                                 \
-    UINT64_C(1) /* no tag has bit 0 set; state_empty_jumps() fills the cache with it */
+#define JUMP_EMPTY UINT64_C(1) /* no tag has bit 0 set */
 
 /* A page from which code was entered under tag = its va ^ salt, and all of which may be fetched.
  * Who jumps into it for the first time from then on is where the physical jump cache says. key: its

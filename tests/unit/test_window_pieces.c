@@ -20,6 +20,7 @@ static struct model {
 } model[2 * N_ENDS];
 
 static struct window *w;
+
 static uint64_t va_of(unsigned i)
 {
     return w->first + ((i < N_ENDS ? i : WINDOW_N_PAGES - 2 * N_ENDS + i) << PAGE_BITS);
