@@ -17,8 +17,8 @@ from lib.stats import ratio, summary
 
 OUT = RESULTS / "bench-smp"
 QEMU = "qemu-system-riscv64 -M virt -nographic -bios default -m 1G"
-# Units of work for each process, a second or so by either; of eight processes on two harts a quarter.
-UNITS = {"compute": {"dbt": 150, "qemu": 100}, "forks": {"dbt": 80, "qemu": 16}, "faults": {"dbt": 100, "qemu": 60}}
+KINDS = ("compute", "forks", "faults")
+MS = 1500  # a measurement's length
 # What is measured: a name, harts, processes.
 SIDES = (("1", 1, 1), ("2", 2, 2), ("2x8", 2, 8), ("8", 8, 8))
 HARTS = sorted({harts for _, harts, _ in SIDES})
@@ -36,14 +36,14 @@ def make_initrd():
     return OUT / "initrd"
 
 
-def throughput(guest, kind, processes, units):
+def throughput(guest, kind, processes):
     """Units a second, all processes together."""
-    guest.process.stdin.write(f"{kind} {processes} {units}\n".encode())
+    guest.process.stdin.write(f"{kind} {processes} {MS}\n".encode())
     guest.process.stdin.flush()
     before, match = guest.wait_for(rf"bench: status (\d+) of {kind}\n")
     if match[1] != "0" or "work: " not in before:
         die(f"{kind} under {guest.name} ended with status {match[1]}; see {guest.log.name}")
-    return processes * units * 1e9 / int(before.split("work: ")[1].split()[0])
+    return float(before.split("work: ")[1].split()[0])
 
 
 def one_round(commands, initrd, kinds, number, samples):
@@ -56,8 +56,7 @@ def one_round(commands, initrd, kinds, number, samples):
             order = [(name, *side) for name in commands for side in SIDES]
             for name, side, harts, processes in order[::-1] if number % 2 == 1 else order:
                 guests[name, harts].settle()
-                units = UNITS[kind][name] * harts // processes
-                value = throughput(guests[name, harts], kind, processes, units)
+                value = throughput(guests[name, harts], kind, processes)
                 samples[kind][name].setdefault(side, []).append(value)
                 note(f"round {number + 1}: {kind:<8}{name:<5}{harts} harts, {processes} processes {value:10.1f} units/s")
     finally:
@@ -92,10 +91,10 @@ def print_tables(result):
 
 def main():
     n_runs = int(os.environ.get("RUNS", 5))
-    kinds = os.environ.get("KERNELS", "").split() or list(UNITS)
-    unknown = [kind for kind in kinds if kind not in UNITS]
+    kinds = os.environ.get("KERNELS", "").split() or list(KINDS)
+    unknown = [kind for kind in kinds if kind not in KINDS]
     if unknown:
-        die(f"no work '{unknown[0]}'; there is: {' '.join(UNITS)}")
+        die(f"no work '{unknown[0]}'; there is: {' '.join(KINDS)}")
     commands = {"dbt": os.environ.get("DBT", str(TOP / "dbt-run")), "qemu": os.environ.get("QEMU", QEMU)}
     subprocess.run([str(TOP / "scripts/deps.sh"), "build", "bench"], check=True)
     subprocess.run([str(TOP / "scripts/fetch-guest.sh")], check=True)

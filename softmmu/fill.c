@@ -136,34 +136,47 @@ static bool is_wanted(struct window *w, uint64_t va)
     return window_covers(w, va) && !window_has(w, va, false) && !window_shuns(w, va);
 }
 
-static bool has(const struct run *r, uint64_t va)
+/* Is the page at va of one piece with the run, which begins before it or just behind it? */
+static bool belongs(struct mmu *m, const struct run *r, uint64_t va)
 {
-    return va - r->va < (uint64_t)r->n << PAGE_BITS;
+    struct peeked p;
+
+    return is_wanted(m->slot->window, va) && peek(m, va, &p) &&
+           page_of(p.map.gpa) - r->gpa == va - r->va && p.write == r->write &&
+           p.map.page_len == r->leaf_len;
 }
 
-/* The page of va, and those around it that the guest has touched: it will again. Of a kernel's,
- * which are stacks for the most part, those that make one piece with it: each costs a system call,
- * on each hart, and what is below a stack's first page is seldom used. */
+/* The page of va, and those around it that make one piece with it. A kernel's pages are stacks for
+ * the most part: each piece costs a system call, on each host thread, and what is below a stack's
+ * first page is seldom used. */
+static void map_piece(struct mmu *m, uint64_t va, const struct peeked *of)
+{
+    unsigned below = (unsigned)(va >> PAGE_BITS) % AROUND, above = AROUND - 1 - below;
+    struct run run = {.n = 0};
+
+    add(m, &run, page_of(va), of);
+    for (; below > 0 && belongs(m, &run, run.va - PAGE_SIZE); below--) {
+        run.va -= PAGE_SIZE;
+        run.gpa -= PAGE_SIZE;
+        run.n++;
+    }
+    for (; above > 0 && belongs(m, &run, run.va + ((uint64_t)run.n << PAGE_BITS)); above--)
+        run.n++;
+    flush(m, &run);
+}
+
+/* The page of va, and those around it that the guest has touched: it will again. */
 static void map_around(struct mmu *m, uint64_t va)
 {
-    const bool in_one = is_common_slot(m, m->slot);
     struct window *w = m->slot->window;
-    uint64_t at = m->stress ? page_of(va) : align_down(va, AROUND << PAGE_BITS);
-    unsigned n = m->stress ? 1 : AROUND; /* an end would be 0 where the addresses end */
+    uint64_t at = align_down(va, AROUND << PAGE_BITS);
     struct run run = {.n = 0};
     struct peeked p;
 
-    for (; n > 0 && !w->failed; n--, at += PAGE_SIZE)
-        if ((at == page_of(va) || is_wanted(w, at)) && peek(m, at, &p)) {
-            if (in_one && run.n && !continues(&run, at, &p)) {
-                if (has(&run, va))
-                    break;
-                run.n = 0;
-            }
+    for (unsigned n = AROUND; n > 0 && !w->failed; n--, at += PAGE_SIZE)
+        if ((at == page_of(va) || is_wanted(w, at)) && peek(m, at, &p))
             add(m, &run, at, &p);
-        }
-    if (!in_one || has(&run, va))
-        flush(m, &run);
+    flush(m, &run);
 }
 
 /* --stress=table: the windows hold the last few pages only. */
@@ -237,6 +250,23 @@ void window_fill(struct mmu *m, const struct mmu_view *known)
 
 /* ---- A fault -------------------------------------------------------------------------------- */
 
+/* What is there at va, and the window lacks. */
+static void map(struct mmu *m, uint64_t va, const struct peeked *p)
+{
+    struct run alone = {.n = 0};
+
+    if (m->stress) {
+        stress_map(m, va);
+        add(m, &alone, page_of(va), p);
+        flush(m, &alone);
+    } else if (!map_leaf(m, va, p)) {
+        if (is_common_slot(m, m->slot))
+            map_piece(m, va, p);
+        else
+            map_around(m, va);
+    }
+}
+
 static enum mmu_window_fault fill(struct mmu *m, uint64_t va, enum mmu_access access)
 {
     struct window *w = m->slot->window;
@@ -261,10 +291,7 @@ static enum mmu_window_fault fill(struct mmu *m, uint64_t va, enum mmu_access ac
     if (window_shuns(w, va))
         return WINDOW_SHUNNED;
     note_peeked(m, va);
-    if (m->stress)
-        stress_map(m, va);
-    if (m->stress || !map_leaf(m, va, &p))
-        map_around(m, va);
+    map(m, va, &p);
     return w->failed ? WINDOW_REFUSED : as_it_was ? WINDOW_MAPPED : WINDOW_UPDATED;
 }
 

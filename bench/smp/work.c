@@ -1,6 +1,8 @@
-/* Work for N processes at once: each does so many units, and the time until all have is printed.
+/* Work for N processes at once: each does units until MS milliseconds have passed, one at least,
+ * and the sum of what they did in a second is printed. A unit is finished: who takes longer than
+ * the others counts by his own time, so none is measured while others have nothing to do.
  *
- *      work compute|forks|faults|pipes N UNITS */
+ *      work compute|forks|faults N MS */
 #define _GNU_SOURCE
 #include <inttypes.h>
 #include <stdint.h>
@@ -12,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PAGE = 4096, FAULTS = 512, LOOPS = 2000000, WORDS = 4096 };
+enum { PAGE = 4096, FAULTS = 512, LOOPS = 2000000, WORDS = 4096, PROCESSES = 64 };
 
 static const char *self_path;
 
@@ -76,11 +78,25 @@ static uint64_t now_ns(void)
     return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
+/* Units a second. */
+static double rate_until(void (*unit)(void), uint64_t start, uint64_t end)
+{
+    uint64_t n = 0, now;
+
+    do {
+        unit();
+        n++;
+        now = now_ns();
+    } while (now < end);
+    return (double)n * 1e9 / (double)(now - start);
+}
+
 int main(int n_args, char **args)
 {
     void (*unit)(void) = NULL;
-    int n, units, bad = 0;
-    uint64_t start;
+    double *rate, sum = 0;
+    uint64_t start, end;
+    int n, bad = 0;
 
     if (n_args < 4)
         return 0;
@@ -88,15 +104,18 @@ int main(int n_args, char **args)
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
         if (strcmp(kinds[i].name, args[1]) == 0)
             unit = kinds[i].unit;
-    if (!unit)
-        return 2;
     n = atoi(args[2]);
-    units = atoi(args[3]);
+    if (!unit || n < 1 || n > PROCESSES)
+        return 2;
+    rate = mmap(NULL, PROCESSES * sizeof *rate, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+                -1, 0);
+    if (rate == MAP_FAILED)
+        return 1;
     start = now_ns();
+    end = start + (uint64_t)atoi(args[3]) * 1000000;
     for (int i = 0; i < n; i++)
         if (fork() == 0) {
-            for (int k = 0; k < units; k++)
-                unit();
+            rate[i] = rate_until(unit, start, end);
             _exit(0);
         }
     for (int i = 0; i < n; i++) {
@@ -105,6 +124,8 @@ int main(int n_args, char **args)
         wait(&status);
         bad |= status != 0;
     }
-    printf("work: %" PRIu64 " ns\n", now_ns() - start);
+    for (int i = 0; i < n; i++)
+        sum += rate[i];
+    printf("work: %.3f units a second\n", sum);
     return bad;
 }
