@@ -97,6 +97,8 @@ static bool walk(struct mmu *m, uint64_t gva, uint64_t *gpa, struct mmu_fault *f
         }
         if (map.page_len > PAGE_SIZE)
             again |= salt_note_leaf(m, salt_ref_of(m, m->space, gva), gva, map.page_len);
+        if (is_for_all(m, gva))
+            again |= leaves_note(m, &m->high, gva, rights, &map);
     } while (again);
     /* Two bytes: the smallest instruction, and no finer does protection go. */
     if (!m->guest->allowed(m->s, map.gpa, 2, MMU_FETCH, rights, &whole_page))

@@ -30,9 +30,9 @@ static bool peek(struct mmu *m, uint64_t va, struct peeked *p)
     const uint64_t rights = m->now.data_rights;
     bool whole = false;
 
-    if (!window_covers(m->slot->window, va) || !m->guest->peek(m->s, va, rights, &p->map) ||
-        !p->map.read || (is_common_slot(m, m->slot) && !p->map.global) ||
-        !phys_is_ram(m->phys, p->map.gpa, 1) ||
+    if (!window_covers(m->slot->window, va) ||
+        !m->guest->peek(m->s, va, MMU_LOAD, rights, &p->map) || !p->map.read ||
+        (is_common_slot(m, m->slot) && !p->map.global) || !phys_is_ram(m->phys, p->map.gpa, 1) ||
         !m->guest->allowed(m->s, p->map.gpa, 1, MMU_LOAD, rights, &whole) || !whole)
         return false;
     p->write =
@@ -350,7 +350,7 @@ static bool is_clean(struct mmu *m, uint64_t va)
     struct mmu_map map;
 
     return window_covers(m->slot->window, va) &&
-           !(m->guest->peek(m->s, va, m->now.data_rights, &map) && map.write);
+           !(m->guest->peek(m->s, va, MMU_LOAD, m->now.data_rights, &map) && map.write);
 }
 
 bool mmu_window_is_clean(struct mmu *m, uint64_t va, unsigned len)

@@ -193,11 +193,24 @@ static uint64_t take_salt(struct mmu *m, const struct setting *set, const struct
     return salt;
 }
 
+/* All was fenced. What is fetched for all spaces may stay as it was, where a walk leads to it now.
+ * Not before the hart may make one: a page table that is not in force says nothing. */
+static void settle_high(struct mmu *m)
+{
+    m->high_in_doubt = false;
+    if (leaves_stand(m, &m->high))
+        return;
+    fetches_forget(&m->high_fetches, true);
+    salt_leave(&m->high, m->high_moment, true);
+}
+
 /* Finds or makes all that the setting leads to. */
 static void fill_combo(struct mmu *m, struct combo *c, const struct setting *set)
 {
     struct space *sp;
 
+    if (m->high_in_doubt && set->space_key)
+        settle_high(m);
     salt_reserve(m);
     sp = space_get(m, set->space_key, set->asid);
     c->setting = *set;

@@ -90,8 +90,9 @@ struct mmu_guest {
      * checks nothing about physical memory but its own page-table reads. */
     bool (*walk)(struct cpu_state *s, uint64_t gva, enum mmu_access access, uint64_t rights,
                  struct mmu_map *map, struct mmu_fault *fault);
-    /* The same for a load, when nothing must be set for it; changes nothing. */
-    bool (*peek)(struct cpu_state *s, uint64_t gva, uint64_t rights, struct mmu_map *map);
+    /* The same when nothing must be set for it; changes nothing. NULL: it cannot be told. */
+    bool (*peek)(struct cpu_state *s, uint64_t gva, enum mmu_access access, uint64_t rights,
+                 struct mmu_map *map);
     /* Do all spaces of such a key have the same global pages in their upper halves, and little else
      * that may be accessed in these rights? One answer for one value of rights only, and one way of
      * translating. NULL: none has. */

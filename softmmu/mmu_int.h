@@ -34,6 +34,7 @@ enum {
     SALT_IDS = 1 << 24,
     SALT_MARGIN = 1 << 16, /* several harts: ids that are left when the world is asked to stop */
     N_SETS = 256,
+    N_LEAVES = 128,
     N_FENCED = 64,
     N_DOMAINS = 64,
     DOMAIN_BYTES = 1024,
@@ -57,11 +58,21 @@ struct salt_key {
     enum salt_half { SALT_LOW = 1, SALT_HIGH, SALT_HIGH_OF_ALL } half; /* 0: no key */
 };
 
+/* leaves.c. A leaf: its first addresses, its length, and the rights in which it was fetched. */
+struct leaf {
+    uint64_t va, gpa, len, rights;
+};
+struct leaves {
+    unsigned n;
+    bool incomplete; /* there were more */
+    struct leaf leaf[N_LEAVES];
+};
+
 /* The salt ids of half a space, for all harts. A generation is left as a whole: whatever was
  * entered in a jump cache or linked under its ids is dead from then on. `fetched` (a Bloom filter
  * of page addresses) and `huge` cover every page fetched under the newest generation. With one hart
  * `huge` outlives it, since fetch_entry does not say how far its leaf reaches: it is cleared with
- * the entries. */
+ * the entries. So do `leaves`. */
 struct salt_set {
     struct salt_key key;         /* salts.lock, as all that is not atomic */
     _Atomic uint64_t generation; /* unique among all sets, ever */
@@ -73,6 +84,7 @@ struct salt_set {
     unsigned n, next; /* in use; the next to replace when all are */
     _Atomic uint64_t huge_first, huge_last;
     _Atomic uint64_t fetched[BLOOM_BITS / 64];
+    struct leaves *leaves; /* of SALT_HIGH_OF_ALL, else NULL */
 };
 
 struct salts {
@@ -226,6 +238,8 @@ struct mmu {
     bool own_salts; /* made here: nobody shares them */
     uint32_t domain;
     struct salt_ref high;
+    bool high_in_doubt;   /* all was fenced: before it is used, its leaves are walked to again */
+    uint64_t high_moment; /* of that fence */
     struct fetches high_fetches; /* of spaces without their own: all global */
     struct fenced fenced[2];     /* by bit 63 */
 
@@ -394,6 +408,20 @@ static inline bool salt_is_newest(const struct salt_ref *r)
 }
 /* The number of what these bytes say. */
 uint32_t salts_domain(struct salts *s, const void *bytes, size_t len);
+
+/* ---- leaves.c ---------------------------------------------------------------------- */
+
+struct leaves *leaves_create(void);
+void leaves_clear(struct leaves *l);
+/* Code at va was walked to. True when its leaf is news, and the walk has to be made again. */
+bool leaves_note(struct mmu *m, const struct salt_ref *r, uint64_t va, uint64_t rights,
+                 const struct mmu_map *map);
+/* After stores to the page table: may the page of va, or its leaf, have been fetched, by any hart,
+ * under the ids of this one? */
+bool leaves_may_have(struct mmu *m, const struct salt_ref *r, uint64_t va);
+/* The same: does all that was fetched there lie where it did, by a walk that the hart may make now?
+ * False where nobody knows. */
+bool leaves_stand(struct mmu *m, const struct salt_ref *r);
 
 /* ---- access.c ----------------------------------------------------------------------- */
 

@@ -36,6 +36,7 @@ struct salts *salts_create(unsigned n_harts)
 
 void salts_destroy(struct salts *s)
 {
+    salts_begin_anew(s); /* for the leaves */
     pthread_mutex_destroy(&s->lock);
     free(s);
 }
@@ -137,8 +138,11 @@ static void begin_generation(struct salts *s, struct salt_set *set, bool forget)
     atomic_store(&set->generation, atomic_fetch_add(&s->generation, 1) + 1);
     for (unsigned i = 0; i < BLOOM_BITS / 64; i++)
         atomic_store_explicit(&set->fetched[i], 0, memory_order_relaxed);
-    if (forget || s->n_harts > 1)
+    if (forget || s->n_harts > 1) {
         clear_huge(set);
+        if (set->leaves)
+            leaves_clear(set->leaves);
+    }
     set->n = set->next = 0;
 }
 
@@ -159,6 +163,8 @@ static struct salt_set *find_set(struct salts *s, const struct salt_key *key)
     if (s->n_sets < N_SETS)
         oldest = &s->set[s->n_sets++];
     oldest->key = *key;
+    free(oldest->leaves);
+    oldest->leaves = key->half == SALT_HIGH_OF_ALL ? leaves_create() : NULL;
     begin_generation(s, oldest, true);
     return oldest;
 }
@@ -228,6 +234,8 @@ void salt_reserve(struct mmu *m)
 
 void salts_begin_anew(struct salts *s)
 {
+    for (unsigned i = 0; i < s->n_sets; i++)
+        free(s->set[i].leaves);
     s->n_sets = 0;
     memset(s->set, 0, sizeof s->set);
     s->next_id = FIRST_ID;

@@ -378,11 +378,13 @@ void mmu_fence_since(struct mmu *m, uint64_t moment, bool all_va, uint64_t va, b
     }
     common_fence(m, all_va, va, all_asid, asid);
     if (all_asid && all_va) {
-        fetches_forget(&m->high_fetches, true);
-        salt_leave(&m->high, moment, true);
+        if (!m->high_in_doubt || m->high_moment < moment)
+            m->high_moment = moment;
+        m->high_in_doubt = true;
     } else if (all_asid && va >> 63) {
         fetches_fence_page(&m->high_fetches, va, true);
-        refresh |= fence_salts(&m->high, va, moment);
+        if (leaves_may_have(m, &m->high, va))
+            refresh |= fence_salts(&m->high, va, moment);
     }
     if (refresh)
         mmu_refresh(m);

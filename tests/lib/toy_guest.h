@@ -105,13 +105,13 @@ static inline bool toy_allowed(struct cpu_state *s, uint64_t gpa, unsigned len,
     return gpa + len <= t->forbidden || gpa >= end;
 }
 
-/* A walk for a load sets nothing here. */
-static inline bool toy_peek_map(struct cpu_state *s, uint64_t gva, uint64_t rights,
-                                struct mmu_map *map)
+/* But for stores nothing is set here. */
+static inline bool toy_peek_map(struct cpu_state *s, uint64_t gva, enum mmu_access access,
+                                uint64_t rights, struct mmu_map *map)
 {
     struct mmu_fault fault;
 
-    return toy_walk(s, gva, MMU_LOAD, rights, map, &fault);
+    return toy_walk(s, gva, access, rights, map, &fault);
 }
 
 static inline uint64_t toy_window_bound(uint64_t space_key, uint64_t rights)

@@ -449,15 +449,15 @@ static void test_peek_changes_nothing(void **state)
 
     r->h->menvcfg = RV_ENVCFG_ADUE;
     rig_poke64(r, leaf, pte(FRAME, V | R | W | U));
-    assert_false(rv_peek(&r->h->s, VA, RV_U, &map));
+    assert_false(rv_peek(&r->h->s, VA, MMU_LOAD, RV_U, &map));
     assert_int_equal(rig_peek64(r, leaf), pte(FRAME, V | R | W | U));
     rig_poke64(r, leaf, pte(FRAME, V | R | W | U | A));
-    assert_true(rv_peek(&r->h->s, VA, RV_U, &map));
+    assert_true(rv_peek(&r->h->s, VA, MMU_LOAD, RV_U, &map));
     assert_true(map.read && !map.write);
-    assert_false(rv_peek(&r->h->s, VA, RV_S, &map));
+    assert_false(rv_peek(&r->h->s, VA, MMU_LOAD, RV_S, &map));
     assert_int_equal(rig_peek64(r, leaf), pte(FRAME, V | R | W | U | A));
     rig_poke64(r, leaf, pte(FRAME, V | R | W | U | A | D));
-    assert_true(rv_peek(&r->h->s, VA, RV_U, &map));
+    assert_true(rv_peek(&r->h->s, VA, MMU_LOAD, RV_U, &map));
     assert_true(map.read && map.write && map.gpa == (FRAME | (VA & 0xfff)));
 }
 

@@ -148,7 +148,8 @@ void rv_pmpaddr_write(struct rv_hart *h, unsigned i, uint64_t v);
 bool rv_walk(struct cpu_state *s, uint64_t gva, enum mmu_access access, uint64_t rights,
              struct mmu_map *map, struct mmu_fault *fault);
 /* As mmu_guest.peek, shares_view, shares_code, walks_alike and window_bound. */
-bool rv_peek(struct cpu_state *s, uint64_t gva, uint64_t rights, struct mmu_map *map);
+bool rv_peek(struct cpu_state *s, uint64_t gva, enum mmu_access access, uint64_t rights,
+             struct mmu_map *map);
 bool rv_shares_view(uint64_t space_key, uint64_t rights);
 bool rv_shares_code(uint64_t space_key, uint64_t rights);
 bool rv_walks_alike(struct cpu_state *a, struct cpu_state *b, uint64_t gva);

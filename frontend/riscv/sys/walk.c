@@ -227,10 +227,11 @@ bool rv_walk(struct cpu_state *s, uint64_t gva, enum mmu_access access, uint64_t
     return walk(&w, map, fault);
 }
 
-bool rv_peek(struct cpu_state *s, uint64_t gva, uint64_t rights, struct mmu_map *map)
+bool rv_peek(struct cpu_state *s, uint64_t gva, enum mmu_access access, uint64_t rights,
+             struct mmu_map *map)
 {
     struct walk w = {
-        .h = (struct rv_hart *)s, .gva = gva, .access = MMU_LOAD, .rights = rights, .peeks = true};
+        .h = (struct rv_hart *)s, .gva = gva, .access = access, .rights = rights, .peeks = true};
     struct mmu_fault fault;
 
     return walk(&w, map, &fault);

@@ -1,0 +1,117 @@
+/* Leaves of the page table through which code of the upper half was fetched, by any hart, in the
+ * newest generation of a set that is for all spaces. A kernel fences all addresses when it has
+ * given back some pages of data, and what it runs is mapped as before: the few leaves of it can be
+ * walked to again, where a new generation would make all harts enter and link everything anew.
+ *
+ * Who fetches walks, notes the leaf, and walks again if that was news. Who fences has stored to the
+ * page table, then reads the notes. Both have the lock in between, so either the second walk sees
+ * what was stored, or the fence sees the note. */
+#include "softmmu/mmu_int.h"
+
+#include <stdlib.h>
+
+#include "dbt/base/check.h"
+
+struct leaves *leaves_create(void)
+{
+    struct leaves *l = calloc(1, sizeof *l);
+
+    CHECK(l && "memory for the leaves of a kernel's code");
+    return l;
+}
+
+void leaves_clear(struct leaves *l)
+{
+    l->n = 0;
+    l->incomplete = false;
+}
+
+/* The leaf that map is of. */
+static struct leaf leaf_of(uint64_t va, uint64_t rights, const struct mmu_map *map)
+{
+    const uint64_t first = align_down(va, map->page_len);
+
+    return (struct leaf){
+        .va = first, .gpa = map->gpa - (va - first), .len = map->page_len, .rights = rights};
+}
+
+static bool same_leaf(const struct leaf *a, const struct leaf *b)
+{
+    return a->va == b->va && a->gpa == b->gpa && a->len == b->len && a->rights == b->rights;
+}
+
+/* Its notes are those of the generation that the hart is in. */
+static bool is_for(const struct salt_ref *r)
+{
+    return r->set && r->set->leaves && r->set->generation == r->generation;
+}
+
+/* True when the leaf was not there. */
+static bool add(struct leaves *l, const struct leaf *leaf)
+{
+    for (unsigned i = 0; i < l->n; i++)
+        if (same_leaf(&l->leaf[i], leaf))
+            return false;
+    if (l->n < N_LEAVES)
+        l->leaf[l->n++] = *leaf;
+    else if (l->incomplete)
+        return false;
+    else
+        l->incomplete = true;
+    return true;
+}
+
+bool leaves_note(struct mmu *m, const struct salt_ref *r, uint64_t va, uint64_t rights,
+                 const struct mmu_map *map)
+{
+    const struct leaf leaf = leaf_of(va, rights, map);
+    bool is_news;
+
+    pthread_mutex_lock(&m->salts->lock);
+    is_news = is_for(r) && add(r->set->leaves, &leaf);
+    pthread_mutex_unlock(&m->salts->lock);
+    return is_news;
+}
+
+bool leaves_may_have(struct mmu *m, const struct salt_ref *r, uint64_t va)
+{
+    bool may = true;
+
+    pthread_mutex_lock(&m->salts->lock);
+    if (is_for(r) && !r->set->leaves->incomplete) {
+        const struct leaves *l = r->set->leaves;
+
+        may = false;
+        for (unsigned i = 0; i < l->n; i++)
+            may |= va - l->leaf[i].va < l->leaf[i].len;
+    }
+    pthread_mutex_unlock(&m->salts->lock);
+    return may;
+}
+
+static bool stands(struct mmu *m, const struct leaf *leaf)
+{
+    struct mmu_map map;
+
+    if (!m->guest->peek(m->s, leaf->va, MMU_FETCH, leaf->rights, &map) || !map.global)
+        return false;
+    const struct leaf now = leaf_of(leaf->va, leaf->rights, &map);
+
+    return same_leaf(leaf, &now);
+}
+
+bool leaves_stand(struct mmu *m, const struct salt_ref *r)
+{
+    struct leaves l = {.incomplete = true};
+
+    if (!m->guest->peek)
+        return false;
+    pthread_mutex_lock(&m->salts->lock);
+    if (is_for(r))
+        l = *r->set->leaves;
+    pthread_mutex_unlock(&m->salts->lock);
+    for (unsigned i = 0; i < l.n; i++)
+        if (!stands(m, &l.leaf[i]))
+            return false;
+    return !l.incomplete;
+}
