@@ -313,6 +313,18 @@ static void after_a_fence_it_keeps_what_that_hart_walks_to(void **state)
     t = hart[0];
 }
 
+/* What the tables have was walked to when all walked alike. */
+static void what_is_mapped_at_a_fault_may_be_foreign(void **state)
+{
+    (void)state;
+    toy_touch(resume(0), KERNEL);
+    alike = false;
+    hart[0]->map[0].gpa = AT(9);
+    load_in_window(0, KERNEL);
+    assert_false(is_mapped_for(1, KERNEL));
+    t = hart[0];
+}
+
 /* What the window is filled with, when it is given anew, was walked to when it is filled. */
 static void what_it_is_filled_with_may_be_foreign(void **state)
 {
@@ -417,6 +429,7 @@ int main(void)
         TEST(one_window_serves_all, begin_windows),
         TEST(but_not_who_would_walk_elsewhere, begin_windows),
         TEST(after_a_fence_it_keeps_what_that_hart_walks_to, begin_windows),
+        TEST(what_is_mapped_at_a_fault_may_be_foreign, begin_windows),
         TEST(what_it_is_filled_with_may_be_foreign, begin_auto),
         TEST(who_comes_back_finds_it_gone, begin_windows),
         LAST(who_comes_back_finds_it_gone, begin_windows),

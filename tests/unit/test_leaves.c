@@ -284,7 +284,7 @@ static void who_lags_behind_leaves(void **state)
 
 static void other_maps_and_fences(void)
 {
-    move(KERNEL);
+    move(SECOND);
     fence_all(b);
 }
 
@@ -295,7 +295,7 @@ static void a_fence_between_walk_and_note(void **state)
 
     (void)state;
     before_leaf = other_maps_and_fences;
-    assert_int_equal(fetch(a, HIGH), TOY_RAM + LEN);
+    assert_int_equal(fetch(a, OTHER), TOY_RAM + 2 * LEN);
     assert_int_equal(salt(b), old); /* it has found no note */
 }
 

@@ -173,6 +173,33 @@ static void neighbours_come_along_in_one_piece(void **state)
     assert_true(can_read(KERNEL));
 }
 
+/* As many as lie in the same 64 KiB. */
+static void no_more_than_sixteen_come_along(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 34; i++)
+        toy_add(t, 0, KERNEL + i * 0x1000, GPA + i * 0x1000, 0x1000, ALL);
+    toy_enter(t, 1, 0);
+    assert_int_equal(load_faults(KERNEL + 0x10000), WINDOW_MAPPED);
+    for (unsigned i = 0; i < 34; i++)
+        assert_int_equal(can_read(KERNEL + i * 0x1000), i >= 16 && i < 32);
+    assert_int_equal(load_faults(KERNEL + 0xf000), WINDOW_MAPPED);
+    assert_true(can_read(KERNEL));
+}
+
+static void a_clean_neighbour_does_not_come_along_to_be_written(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 4; i++)
+        toy_add(t, 0, KERNEL + i * 0x1000, GPA + i * 0x1000, 0x1000, i % 2 ? ALL : ALL | TOY_DIRTY);
+    toy_enter(t, 1, 0);
+    assert_int_equal(store_faults(KERNEL + 0x2000), WINDOW_MAPPED);
+    assert_true(can_write(KERNEL + 0x2000));
+    assert_false(can_write(KERNEL + 0x1000) || can_write(KERNEL + 0x3000));
+    assert_int_equal(load_faults(KERNEL + 0x1000), WINDOW_MAPPED);
+    assert_false(can_write(KERNEL + 0x1000) || can_read(KERNEL));
+}
+
 static void only_global_pages_are_mapped(void **state)
 {
     struct toy_map *p;
@@ -731,6 +758,8 @@ int main(void)
         ALWAYS(without_a_window_sum_has_no_code_for_one),
         AUTO(it_is_there_from_the_start),
         ALWAYS(neighbours_come_along_in_one_piece),
+        ALWAYS(no_more_than_sixteen_come_along),
+        ALWAYS(a_clean_neighbour_does_not_come_along_to_be_written),
         ALWAYS(only_global_pages_are_mapped),
         ALWAYS(a_users_page_is_not_the_kernels),
         ALWAYS(what_is_mapped_serves_all_spaces),
