@@ -26,6 +26,19 @@ static size_t domain(struct cpu_state *s, uint8_t *out)
     return 1;
 }
 
+/* The last look finds hart 0's page table changed. */
+static unsigned looks_left;
+
+static bool look(struct cpu_state *s, uint64_t gva, enum mmu_access access, uint64_t rights,
+                 struct mmu_map *map)
+{
+    if (looks_left && --looks_left == 0) {
+        alike = false;
+        hart[0]->map[0].gpa = AT(9);
+    }
+    return toy_peek_map(s, gva, access, rights, map);
+}
+
 static struct mmu_guest shared_kernel;
 
 static struct toy *add_hart(void)
@@ -46,6 +59,8 @@ static int begin_harts(enum window_policy policy)
     shared_kernel = toy_kernel;
     shared_kernel.walks_alike = walks_alike;
     shared_kernel.domain = domain;
+    shared_kernel.peek = look;
+    looks_left = 0;
     alike = true;
     memset(protection, 0, sizeof protection);
     salts = salts_create(N);
@@ -313,14 +328,16 @@ static void after_a_fence_it_keeps_what_that_hart_walks_to(void **state)
     t = hart[0];
 }
 
-/* What the tables have was walked to when all walked alike. */
+/* Another page table's entry changes between the walk that the tables were filled by and the look
+ * by which the page is mapped. */
 static void what_is_mapped_at_a_fault_may_be_foreign(void **state)
 {
     (void)state;
-    toy_touch(resume(0), KERNEL);
-    alike = false;
-    hart[0]->map[0].gpa = AT(9);
-    load_in_window(0, KERNEL);
+    resume(0);
+    looks_left = 2; /* the first is before the walk */
+    load_faults(KERNEL);
+    assert_int_equal(looks_left, 0);
+    assert_true(is_mapped_for(0, KERNEL));
     assert_false(is_mapped_for(1, KERNEL));
     t = hart[0];
 }
