@@ -383,8 +383,10 @@ void mmu_fence_since(struct mmu *m, uint64_t moment, bool all_va, uint64_t va, b
         m->high_in_doubt = true;
     } else if (all_asid && va >> 63) {
         fetches_fence_page(&m->high_fetches, va, true);
-        if (leaves_may_have(m, &m->high, va))
-            refresh |= fence_salts(&m->high, va, moment);
+        if (salt_may_have_fetched(&m->high, va) && leaves_may_have(m, &m->high, va)) {
+            salt_leave(&m->high, moment, false);
+            refresh = true;
+        }
     }
     if (refresh)
         mmu_refresh(m);
