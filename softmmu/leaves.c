@@ -26,10 +26,12 @@ void leaves_clear(struct leaves *l)
     l->incomplete = false;
 }
 
-/* The leaf that map is of. */
+/* The leaf that map is of. One of 64 KiB (Svnapot) has as many entries, which need not say the same
+ * any more: so of what is small each page is noted, and walked to by its own. */
 static struct leaf leaf_of(uint64_t va, uint64_t rights, const struct mmu_map *map)
 {
-    const uint64_t first = align_down(va, map->page_len);
+    const uint64_t part = map->page_len < MIDDLE_BYTES ? PAGE_SIZE : map->page_len;
+    const uint64_t first = align_down(va, part);
 
     return (struct leaf){
         .va = first, .gpa = map->gpa - (va - first), .len = map->page_len, .rights = rights};
@@ -83,7 +85,7 @@ bool leaves_may_have(struct mmu *m, const struct salt_ref *r, uint64_t va)
 
         may = false;
         for (unsigned i = 0; i < l->n; i++)
-            may |= va - l->leaf[i].va < l->leaf[i].len;
+            may |= va - align_down(l->leaf[i].va, l->leaf[i].len) < l->leaf[i].len;
     }
     pthread_mutex_unlock(&m->salts->lock);
     return may;

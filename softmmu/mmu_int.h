@@ -58,7 +58,8 @@ struct salt_key {
     enum salt_half { SALT_LOW = 1, SALT_HIGH, SALT_HIGH_OF_ALL } half; /* 0: no key */
 };
 
-/* leaves.c. A leaf: its first addresses, its length, and the rights in which it was fetched. */
+/* leaves.c. A leaf, or a page of one below 2 MiB: the first addresses, the leaf's length, and the
+ * rights in which it was fetched. */
 struct leaf {
     uint64_t va, gpa, len, rights;
 };

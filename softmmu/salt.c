@@ -6,6 +6,8 @@
  * time, if it forgets the fetches it remembers from before; and a fence, which forbids what was
  * walked before it, makes a hart leave for a generation begun after the fence. One that another
  * hart has begun meanwhile will do: so harts that all fence (a kernel's remote fence) meet again.
+ * A hart that finds all that was fetched where it was, by walks behind the fence, may stay
+ * (leaves.c).
  */
 #define _GNU_SOURCE
 #include "softmmu/mmu_int.h"

@@ -1,6 +1,6 @@
 /* Work for N processes at once: each does units until MS milliseconds have passed, one at least,
- * and the sum of what they did in a second is printed. A unit is finished: who takes longer than
- * the others counts by his own time, so none is measured while others have nothing to do.
+ * and the sum of what they did in a second is printed. Each finishes its last unit and counts by
+ * its own time, so that it matters little who comes last.
  *
  *      work compute|forks|faults N MS */
 #define _GNU_SOURCE
@@ -113,16 +113,19 @@ int main(int n_args, char **args)
         return 1;
     start = now_ns();
     end = start + (uint64_t)atoi(args[3]) * 1000000;
-    for (int i = 0; i < n; i++)
-        if (fork() == 0) {
+    for (int i = 0; i < n; i++) {
+        pid_t child = fork();
+
+        if (child == 0) {
             rate[i] = rate_until(unit, start, end);
             _exit(0);
         }
+        bad |= child < 0;
+    }
     for (int i = 0; i < n; i++) {
         int status;
 
-        wait(&status);
-        bad |= status != 0;
+        bad |= wait(&status) < 0 || status != 0;
     }
     for (int i = 0; i < n; i++)
         sum += rate[i];

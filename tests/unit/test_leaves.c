@@ -169,7 +169,7 @@ static void what_the_other_has_fetched_counts(void **state)
     assert_int_not_equal(salt(a), old);
 }
 
-/* By page's end only, without the right, of another length, or not for all spaces. */
+/* It may not be fetched, is not for all spaces, is half as long, or is not there. */
 static void a_leaf_that_has_changed_goes(void **state)
 {
     static const unsigned without[] = {TOY_X, TOY_G};
@@ -278,7 +278,7 @@ static void who_lags_behind_leaves(void **state)
     mmu_fence(a->mmu, false, HIGH, true, 0);
     assert_int_not_equal(salt(a), old);
     assert_int_equal(salt(b), old);
-    fence_all(b); /* its notes are gone */
+    mmu_fence(b->mmu, false, OTHER, true, 0); /* its notes are gone */
     assert_int_not_equal(salt(b), old);
 }
 
@@ -318,6 +318,68 @@ static void what_is_remembered_stays_noted(void **state)
     assert_int_equal(fetch(a, HIGH + 0x5000), TOY_RAM + LEN + 0x5000);
 }
 
+/* In doubt, and told of a fence that was made before another hart's newest generation was begun. */
+static void a_fence_heard_of_late_does_not_undo_a_later_one(void **state)
+{
+    (void)state;
+    fetch(b, HIGH);
+    toy_enter(a, 0, 0);
+    uint64_t early = mmu_moment(b->mmu);
+
+    mmu_fence(b->mmu, false, HIGH, true, 0);
+    fetch(b, HIGH);
+    move(KERNEL);
+    fence_all(a);
+    mmu_fence_since(a->mmu, early, true, 0, true, 0);
+    toy_enter(a, 1, 3);
+    assert_int_not_equal(salt(a), salt(b));
+}
+
+/* And the doubt is over then. */
+static void alone_it_is_noted_anew(void **state)
+{
+    uint64_t old;
+
+    (void)state;
+    fetch(a, HIGH);
+    move(KERNEL);
+    fence_all(a);
+    fetch(a, HIGH);
+    old = salt(a);
+    fence_all(a);
+    assert_int_equal(salt(a), old);
+    unsigned walks = a->walks;
+
+    toy_enter(a, 2, 4);
+    toy_enter(a, 1, 3);
+    assert_int_equal(a->walks, walks);
+}
+
+/* Of a leaf of sixteen entries, as Svnapot has them, one says something else now. */
+static void each_page_of_a_small_leaf_is_walked_to(void **state)
+{
+    const uint64_t small = OTHER + 0x10000;
+    uint64_t old;
+
+    (void)state;
+    map_both(small, TOY_RAM, 0x10000, ALL);
+    fetch(a, small);
+    fetch(a, small + 0x5000);
+    old = salt(a);
+    fence_all(a);
+    assert_int_equal(salt(a), old);
+    mmu_fence(a->mmu, false, small + 0x9000, true, 0); /* which the leaf covers */
+    assert_int_not_equal(salt(a), old);
+    fetch(a, small);
+    fetch(a, small + 0x5000);
+    old = salt(a);
+    /* The toy takes the first of its mappings that fits. */
+    a->map[a->n_maps++] = a->map[0];
+    a->map[0] = (struct toy_map){.va = small + 0x5000, .gpa = TOY_RAM, .len = 0x1000, .flags = ALL};
+    fence_all(a);
+    assert_int_not_equal(salt(a), old);
+}
+
 static void a_new_beginning_knows_nothing(void **state)
 {
     uint64_t old;
@@ -353,6 +415,9 @@ int main(void)
         TEST(who_lags_behind_leaves),
         TEST(a_fence_between_walk_and_note),
         ALONE(what_is_remembered_stays_noted),
+        TEST(a_fence_heard_of_late_does_not_undo_a_later_one),
+        ALONE(alone_it_is_noted_anew),
+        TEST(each_page_of_a_small_leaf_is_walked_to),
         TEST(a_new_beginning_knows_nothing),
     };
 

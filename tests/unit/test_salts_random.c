@@ -218,6 +218,13 @@ static bool run(unsigned h, unsigned i)
     return may_lead_to(h, i, gpa - offset);
 }
 
+/* No id is given twice. */
+static void run_low(struct salts *salts, uint32_t next_id)
+{
+    if (salts->next_id < next_id)
+        salts->next_id = next_id;
+}
+
 static bool step(void)
 {
     unsigned h = below(w.n_harts), i = below(N_MAPS), what = below(100);
@@ -235,7 +242,7 @@ static bool step(void)
     else if (what == 45)
         mmu_refresh(w.hart[h]->mmu);
     else if (what == 46 && w.n_harts == 1 && below(10) == 0)
-        w.hart[h]->mmu->salts->next_id = SALT_IDS - 1 - below(6);
+        run_low(w.hart[h]->mmu->salts, SALT_IDS - 1 - below(6));
     else
         return run(h, i);
     return true;

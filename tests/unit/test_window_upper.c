@@ -187,6 +187,17 @@ static void no_more_than_sixteen_come_along(void **state)
     assert_true(can_read(KERNEL));
 }
 
+/* A fence drops leaves, so that each page is to be known as of its own. */
+static void a_neighbour_of_another_leaf_does_not_come_along(void **state)
+{
+    (void)state;
+    toy_add(t, 0, KERNEL, GPA, 0x1000, ALL);
+    toy_add(t, 0, KERNEL + 0x1000, GPA + 0x1000, 0xf000, ALL);
+    toy_enter(t, 1, 0);
+    assert_int_equal(load_faults(KERNEL), WINDOW_MAPPED);
+    assert_true(can_read(KERNEL) && !can_read(KERNEL + 0x1000));
+}
+
 static void a_clean_neighbour_does_not_come_along_to_be_written(void **state)
 {
     (void)state;
@@ -759,6 +770,7 @@ int main(void)
         AUTO(it_is_there_from_the_start),
         ALWAYS(neighbours_come_along_in_one_piece),
         ALWAYS(no_more_than_sixteen_come_along),
+        ALWAYS(a_neighbour_of_another_leaf_does_not_come_along),
         ALWAYS(a_clean_neighbour_does_not_come_along_to_be_written),
         ALWAYS(only_global_pages_are_mapped),
         ALWAYS(a_users_page_is_not_the_kernels),
