@@ -106,7 +106,8 @@ struct tcache *tcache_create(struct phys *phys, const struct tcache_config *conf
     t->salts = salts_create(t->config.n_harts);
     t->reserve = config->translate.strict_lrsc ? reserve_create(t->config.n_harts) : NULL;
     t->track = track_create(phys, on_write, t);
-    t->windows = windows_create(phys, t->track, policy_of(config), t->config.n_harts);
+    t->windows = windows_create(phys, t->track, policy_of(config), t->config.n_harts,
+                                t->config.n_procs ? t->config.n_procs : t->config.n_harts);
     t->cache = make_cache(t, e);
     if (!t->cache)
         goto fail;

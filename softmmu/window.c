@@ -404,8 +404,9 @@ static void drop_small_locked(struct window *w)
 static bool costs_too_much(struct window *w)
 {
     const struct windows *ws = w->all;
+    const uint64_t share = w->first ? ws->pieces_of_kernel : ws->pieces_of_one;
 
-    if (w->pieces < ws->pieces_of_one && ws->stats.mappings + 2 <= WINDOWS_PIECES_MAX)
+    if (w->pieces < share && ws->stats.mappings + 2 <= WINDOWS_PIECES_MAX)
         return false;
     uint64_t now = window_clock();
 

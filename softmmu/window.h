@@ -75,7 +75,7 @@ struct windows {
     struct track *track;
     enum window_policy policy;
     unsigned n_ever, max_of_hart;
-    uint64_t pieces_of_one; /* more than a window should need */
+    uint64_t pieces_of_one, pieces_of_kernel; /* more than a window should need */
     struct window *first;
     struct windows_stats stats; /* .open, .mappings: of all that there are */
     _Atomic uint8_t *writable;  /* by page of RAM: some window may map it so */

@@ -46,7 +46,7 @@ static void release(void *p, uint64_t bytes)
 /* ---- All windows ------------------------------------------------------------------------ */
 
 struct windows *windows_create(struct phys *phys, struct track *track, enum window_policy policy,
-                               unsigned n_harts)
+                               unsigned n_harts, unsigned n_threads)
 {
     struct windows *ws = calloc(1, sizeof *ws);
 
@@ -57,6 +57,7 @@ struct windows *windows_create(struct phys *phys, struct track *track, enum wind
     ws->policy = phys->ram_len >> PAGE_BITS < WINDOW_RAM_PAGES_MAX ? policy : WINDOWS_OFF;
     ws->max_of_hart = MAX_WINDOWS / n_harts;
     ws->pieces_of_one = WINDOWS_PIECES_MAX / n_harts / 2;
+    ws->pieces_of_kernel = WINDOWS_PIECES_MAX / n_threads / 2;
     ws->writable = calloc(phys->ram_len >> PAGE_BITS, 1);
     CHECK(ws->writable && "memory for the windows");
     track_set_protected(track, window_protect, ws);

@@ -28,7 +28,7 @@ static inline uint64_t below(uint64_t n)
 static inline void begin_as(enum window_policy policy, const struct mmu_guest *guest)
 {
     t = toy_create_sharing(NULL, guest);
-    ws = windows_create(&t->phys, t->track, policy, 1);
+    ws = windows_create(&t->phys, t->track, policy, 1, 1);
     mmu_set_windows(t->mmu, ws);
 }
 

@@ -65,7 +65,7 @@ static int begin_harts(enum window_policy policy)
     memset(protection, 0, sizeof protection);
     salts = salts_create(N);
     hart[0] = t = toy_create_sharing(salts, &shared_kernel);
-    ws = windows_create(&t->phys, t->track, policy, N);
+    ws = windows_create(&t->phys, t->track, policy, N, 1);
     mmu_set_windows(t->mmu, ws);
     for (unsigned k = 1; k < N; k++)
         hart[k] = add_hart();

@@ -499,7 +499,7 @@ static void with_windows(enum window_policy policy, void (*f)(struct windows *ws
     void *unused = NULL;
 
     setup(&unused);
-    ws = windows_create(&t->phys, t->track, policy, 1);
+    ws = windows_create(&t->phys, t->track, policy, 1, 1);
     mmu_set_windows(t->mmu, ws);
     add_pages();
     f(ws);
