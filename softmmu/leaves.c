@@ -26,9 +26,9 @@ void leaves_clear(struct leaves *l)
     l->incomplete = false;
 }
 
-/* The leaf that map is of. One of 64 KiB (Svnapot) has as many entries, which need not say the same
+/* The leaf that map is of. One of 64 KiB (Svnapot) has sixteen entries, which need not say the same
  * any more: so of what is small each page is noted, and walked to by its own. */
-static struct leaf leaf_of(uint64_t va, uint64_t rights, const struct mmu_map *map)
+static struct leaf noted_leaf(uint64_t va, uint64_t rights, const struct mmu_map *map)
 {
     const uint64_t part = map->page_len < MIDDLE_BYTES ? PAGE_SIZE : map->page_len;
     const uint64_t first = align_down(va, part);
@@ -66,7 +66,7 @@ static bool add(struct leaves *l, const struct leaf *leaf)
 bool leaves_note(struct mmu *m, const struct salt_ref *r, uint64_t va, uint64_t rights,
                  const struct mmu_map *map)
 {
-    const struct leaf leaf = leaf_of(va, rights, map);
+    const struct leaf leaf = noted_leaf(va, rights, map);
     bool is_news;
 
     pthread_mutex_lock(&m->salts->lock);
@@ -97,7 +97,7 @@ static bool stands(struct mmu *m, const struct leaf *leaf)
 
     if (!m->guest->peek(m->s, leaf->va, MMU_FETCH, leaf->rights, &map) || !map.global)
         return false;
-    const struct leaf now = leaf_of(leaf->va, leaf->rights, &map);
+    const struct leaf now = noted_leaf(leaf->va, leaf->rights, &map);
 
     return same_leaf(leaf, &now);
 }

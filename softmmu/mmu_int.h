@@ -89,7 +89,7 @@ struct salt_set {
 };
 
 struct salts {
-    pthread_mutex_t lock; /* innermost but for nothing: no other is taken under it */
+    pthread_mutex_t lock; /* innermost: nothing is called under it but the allocator */
     unsigned n_harts;
     _Atomic uint64_t generation; /* the last that was begun */
     _Atomic uint32_t next_id;

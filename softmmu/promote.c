@@ -167,6 +167,8 @@ bool window_give(struct mmu *m, struct view_slot *slot, uint64_t space_key, uint
     w->view->rights = rights;
     w->reviewed_at = clock_for(m, w, window_clock());
     w->credit = credit_of(m, slot);
+    if (is_common_slot(m, slot))
+        w->share = m->windows->pieces_of_common;
     m->stats.window_turn_ns += window_work() - from;
     slot->window = w;
     slot->view = w->view;

@@ -283,9 +283,9 @@ void view_fence_page(struct view_slot *slot, uint64_t va, bool global_too)
 }
 
 /* True when the hart must leave the generation. */
-static bool fence_salts(struct salt_ref *r, uint64_t va, uint64_t moment)
+static bool fence_salts(struct mmu *m, struct salt_ref *r, uint64_t va, uint64_t moment)
 {
-    if (!salt_may_have_fetched(r, va))
+    if (!salt_may_have_fetched(r, va) || !leaves_may_have(m, r, va))
         return false;
     salt_leave(r, moment, false);
     return true;
@@ -309,7 +309,7 @@ static bool fence_page(struct mmu *m, struct space *sp, uint64_t va, bool global
     struct salt_ref *r = salt_ref_of(m, sp, va);
 
     if (r != &m->high)
-        return fence_salts(r, va, moment);
+        return fence_salts(m, r, va, moment);
     salt_leave(&sp->high, moment, false); /* should it get its own */
     return false;
 }
@@ -383,10 +383,7 @@ void mmu_fence_since(struct mmu *m, uint64_t moment, bool all_va, uint64_t va, b
         m->high_in_doubt = true;
     } else if (all_asid && va >> 63) {
         fetches_fence_page(&m->high_fetches, va, true);
-        if (salt_may_have_fetched(&m->high, va) && leaves_may_have(m, &m->high, va)) {
-            salt_leave(&m->high, moment, false);
-            refresh = true;
-        }
+        refresh |= fence_salts(m, &m->high, va, moment);
     }
     if (refresh)
         mmu_refresh(m);

@@ -404,9 +404,10 @@ static void drop_small_locked(struct window *w)
 static bool costs_too_much(struct window *w)
 {
     const struct windows *ws = w->all;
-    const uint64_t share = w->first ? ws->pieces_of_kernel : ws->pieces_of_one;
+    const bool plenty = ws->stats.mappings < WINDOWS_PIECES_MAX / 2;
 
-    if (w->pieces < share && ws->stats.mappings + 2 <= WINDOWS_PIECES_MAX)
+    if (w->pieces < (plenty ? w->share : ws->pieces_of_one) &&
+        ws->stats.mappings + 2 <= WINDOWS_PIECES_MAX)
         return false;
     uint64_t now = window_clock();
 

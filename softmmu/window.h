@@ -57,6 +57,7 @@ struct window {
     uint64_t n_used;            /* bits of used[] */
     struct range large;         /* of leaves larger than 2 MiB, from the first to the last */
     uint64_t pieces;            /* host mappings that it costs */
+    uint64_t share;             /* and may cost while there are plenty: pieces_of_one or _common */
     uint64_t dropped_at;        /* when pages went because it cost too many */
     _Atomic bool failed; /* the host has refused a mapping, or the budget is spent: it has to go */
     _Atomic uint64_t spent; /* nanoseconds in which mappings were changed, ever */
@@ -75,7 +76,8 @@ struct windows {
     struct track *track;
     enum window_policy policy;
     unsigned n_ever, max_of_hart;
-    uint64_t pieces_of_one, pieces_of_kernel; /* more than a window should need */
+    /* Host mappings, more than a window should need; and than the common view's should. */
+    uint64_t pieces_of_one, pieces_of_common;
     struct window *first;
     struct windows_stats stats; /* .open, .mappings: of all that there are */
     _Atomic uint8_t *writable;  /* by page of RAM: some window may map it so */

@@ -57,7 +57,7 @@ struct windows *windows_create(struct phys *phys, struct track *track, enum wind
     ws->policy = phys->ram_len >> PAGE_BITS < WINDOW_RAM_PAGES_MAX ? policy : WINDOWS_OFF;
     ws->max_of_hart = MAX_WINDOWS / n_harts;
     ws->pieces_of_one = WINDOWS_PIECES_MAX / n_harts / 2;
-    ws->pieces_of_kernel = WINDOWS_PIECES_MAX / n_threads / 2;
+    ws->pieces_of_common = WINDOWS_PIECES_MAX / n_threads / 2;
     ws->writable = calloc(phys->ram_len >> PAGE_BITS, 1);
     CHECK(ws->writable && "memory for the windows");
     track_set_protected(track, window_protect, ws);
@@ -133,6 +133,7 @@ struct window *window_open(struct windows *ws, uint64_t bound)
         return NULL;
     w->all = ws;
     w->pieces = WINDOW_PIECES_MIN;
+    w->share = ws->pieces_of_one;
     range_clear(&w->large);
     w->base = reserve_aligned(RESERVED_BYTES, origin_at(bound >> 63));
     w->page = reserve(WINDOW_N_PAGES * sizeof *w->page, PROT_READ | PROT_WRITE);

@@ -20,8 +20,8 @@ enum window_policy {
 };
 
 /* phys and track are borrowed; track tells it of pages that become code from now on. Before the
- * first hart is made. n_threads: on which the harts run; those of one have a kernel's window in
- * common. */
+ * first hart is made. n_threads: on which the harts run; those of one have the common view's window
+ * in common. */
 struct windows *windows_create(struct phys *phys, struct track *track, enum window_policy policy,
                                unsigned n_harts, unsigned n_threads);
 /* When the MMUs that use it are gone, and before track. */

@@ -288,6 +288,8 @@ static bool is_mapped_for(unsigned k, uint64_t va)
 static void one_window_serves_all(void **state)
 {
     (void)state;
+    assert_int_equal(kernel_window()->share, ws->pieces_of_common);
+    assert_true(ws->pieces_of_common > ws->pieces_of_one);
     load_in_window(0, KERNEL);
     for (unsigned k = 0; k < N; k++)
         assert_true(is_mapped_for(k, KERNEL));

@@ -13,6 +13,7 @@
 #include "dbt/base/clock.h"
 #include "runtime/hart_int.h"
 #include "runtime/quiesce.h"
+#include "softmmu/window.h"
 #include "tests/lib/toy_isa.h"
 
 #define CODE (TOY_RAM + 0x10000)
@@ -424,9 +425,19 @@ static void guests_keep_apart(void **state)
     end();
 }
 
+/* They have one window of the kernel's. */
+static void windows_are_counted_by_threads(void **state)
+{
+    begin(state);
+    assert_int_equal(hart[0]->tc->windows->pieces_of_common, WINDOWS_PIECES_MAX / 2);
+    assert_int_equal(hart[0]->tc->windows->pieces_of_one, WINDOWS_PIECES_MAX / 2 / N);
+    end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(windows_are_counted_by_threads),
         cmocka_unit_test(those_who_yield_go_round),
         cmocka_unit_test(alone_it_goes_on),
         cmocka_unit_test(all_who_are_kicked_come_to_run),

@@ -223,7 +223,7 @@ static void so_it_does_for_the_lower_half(void **state)
 static void pages_mapped_one_by_one_go_when_they_cost_too_much(void **state)
 {
     (void)state;
-    ws->pieces_of_kernel = 100;
+    w->share = 100;
     map(N_MIDDLE, 0, N_MIDDLE, true, MIB2);
     become_code(7); /* splits it, and it stays all the same */
     map(2 * N_ENDS - N_MIDDLE, 0, N_MIDDLE, true, MIB2);
@@ -242,20 +242,25 @@ static void pages_mapped_one_by_one_go_when_they_cost_too_much(void **state)
     }
 }
 
-/* A user's window has a hart's share of the budget, a kernel's a thread's. */
+/* A user's window has a hart's share of the budget, the common view's a thread's, while there are
+ * plenty. */
 static void each_has_its_share(void **state)
 {
     struct windows *of_many = windows_create(&t->phys, t->track, WINDOWS_ALWAYS, 8, 2);
 
     (void)state;
     assert_int_equal(of_many->pieces_of_one, 2000);
-    assert_int_equal(of_many->pieces_of_kernel, 8000);
+    assert_int_equal(of_many->pieces_of_common, 8000);
     windows_destroy(of_many);
     track_set_protected(t->track, window_protect, ws);
     ws->pieces_of_one = 100;
     for (unsigned i = 0; i < 140; i += 2)
         map(i, 1000 + i, 1, true, PAGE_SIZE);
     assert_int_equal(w->n_pages, 70);
+    ws->stats.mappings += 16000; /* another's: half is gone */
+    map(201, 500, 1, true, PAGE_SIZE);
+    assert_int_equal(w->n_pages, 1);
+    ws->stats.mappings -= 16000;
     enter(1, 0);
     w = t->mmu->slot->window;
     assert_int_equal(w->first, 0);
@@ -270,7 +275,7 @@ static void they_do_not_go_at_each_page(void **state)
     unsigned n = 0;
 
     (void)state;
-    ws->pieces_of_kernel = 100;
+    w->share = 100;
     w->dropped_at = window_clock(); /* just now */
     for (unsigned i = 0; i < 400; i += 2) {
         map(i, 1000 + i, 1, true, PAGE_SIZE);
@@ -288,7 +293,7 @@ static void they_do_not_go_at_each_page(void **state)
 static void leaves_of_64k_stay(void **state)
 {
     (void)state;
-    ws->pieces_of_kernel = 20;
+    w->share = 20;
     map(0, 0, 16, true, 16 * PAGE_SIZE);
     for (unsigned i = 0; i < 40; i += 2)
         map(N_MIDDLE + i, 1000 + i, 1, true, PAGE_SIZE);
