@@ -45,8 +45,8 @@ struct tcache {
 
     struct turns turns;       /* config.turns */
     struct proc *proc;        /* config.n_procs of them */
-    struct phys_jumps *jumps; /* jumps.c; n_jumps of them: hart n's is the one n mod this */
-    unsigned n_jumps;
+    unsigned n_threads;       /* of the host's: hart n runs on the one n mod this */
+    struct phys_jumps *jumps; /* jumps.c; one a thread */
 };
 
 /* The pages that a hart reads to make a block. While they are here they count as code, so that

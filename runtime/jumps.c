@@ -20,8 +20,7 @@ struct phys_jumps {
 
 void jumps_init(struct tcache *t)
 {
-    t->n_jumps = t->config.n_procs ? t->config.n_procs : t->config.n_harts;
-    t->jumps = calloc(t->n_jumps, sizeof *t->jumps);
+    t->jumps = calloc(t->n_threads, sizeof *t->jumps);
     CHECK(t->jumps && "memory for the jump caches");
 }
 
@@ -32,7 +31,7 @@ void jumps_fini(struct tcache *t)
 
 static struct phys_jumps *jumps_of(const struct hart *h)
 {
-    return &h->tc->jumps[h->n % h->tc->n_jumps];
+    return &h->tc->jumps[h->n % h->tc->n_threads];
 }
 
 void jumps_join(struct hart *h)
@@ -130,7 +129,7 @@ static void forget_by_va(struct cpu_state *s, const struct block *b)
 
 void jumps_forget(struct tcache *t, const struct block *b)
 {
-    for (unsigned k = 0; k < t->n_jumps; k++)
+    for (unsigned k = 0; k < t->n_threads; k++)
         forget_by_gpa(&t->jumps[k], b);
     for (unsigned k = 0; k < t->n_harts; k++)
         forget_by_va(t->hart[k]->s, b);

@@ -84,6 +84,7 @@ struct tcache *tcache_create(struct phys *phys, const struct tcache_config *conf
     t->config.translate.host_code = config->engine != ENGINE_INTERP;
     t->phys = phys;
     t->config.n_harts = config->n_harts ? config->n_harts : 1;
+    t->n_threads = t->config.n_procs ? t->config.n_procs : t->config.n_harts;
     t->config.translate.one_hart = t->config.n_harts == 1;
     t->epoch = 1;
     if (config->n_procs) {
@@ -106,8 +107,7 @@ struct tcache *tcache_create(struct phys *phys, const struct tcache_config *conf
     t->salts = salts_create(t->config.n_harts);
     t->reserve = config->translate.strict_lrsc ? reserve_create(t->config.n_harts) : NULL;
     t->track = track_create(phys, on_write, t);
-    t->windows = windows_create(phys, t->track, policy_of(config), t->config.n_harts,
-                                t->config.n_procs ? t->config.n_procs : t->config.n_harts);
+    t->windows = windows_create(phys, t->track, policy_of(config), t->config.n_harts, t->n_threads);
     t->cache = make_cache(t, e);
     if (!t->cache)
         goto fail;

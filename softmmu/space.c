@@ -285,7 +285,7 @@ void view_fence_page(struct view_slot *slot, uint64_t va, bool global_too)
 /* True when the hart must leave the generation. */
 static bool fence_salts(struct mmu *m, struct salt_ref *r, uint64_t va, uint64_t moment)
 {
-    if (!salt_may_have_fetched(r, va) || !leaves_may_have(m, r, va))
+    if (!salt_may_have_fetched(r, va) || (r == &m->high && !leaves_may_have(m, r, va)))
         return false;
     salt_leave(r, moment, false);
     return true;

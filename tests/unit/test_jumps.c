@@ -29,7 +29,7 @@ static int set_up(void **state)
     hart = (struct hart){.tc = &tc, .s = calloc(1, sizeof(struct cpu_state))};
     assert_non_null(hart.s);
     state_empty_jumps(hart.s);
-    tc = (struct tcache){.config.n_harts = 1, .hart = {&hart}, .n_harts = 1};
+    tc = (struct tcache){.n_threads = 1, .hart = {&hart}, .n_harts = 1};
     jumps_init(&tc);
     jumps_join(&hart);
     hart.s->salt[0] = UINT64_C(5) << 40;
@@ -198,7 +198,7 @@ static void more_modes_than_numbers(void **state)
 static void harts_of_a_thread_find_alike(void **state)
 {
     struct block b = block_at(GPA, MODE), c = block_at(GPA + 0x40, MODE);
-    struct tcache three = {.config = {.n_harts = 3, .n_procs = 2}};
+    struct tcache three = {.n_threads = 2};
     struct hart h[3];
 
     (void)state;

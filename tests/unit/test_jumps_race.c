@@ -93,7 +93,7 @@ static int set_up(void **state)
     put_code();
     hart = (struct hart){.tc = &tc, .s = calloc(1, sizeof *hart.s)};
     assert_non_null(hart.s);
-    tc = (struct tcache){.config.n_harts = 1, .hart = {&hart}, .n_harts = 1};
+    tc = (struct tcache){.n_threads = 1, .hart = {&hart}, .n_harts = 1};
     jumps_init(&tc);
     jumps_join(&hart);
     x64_init_state(hart.s, &stubs, &layout, NULL, 0);

@@ -47,8 +47,10 @@ static void move(unsigned i)
         mapping(h, i)->gpa += LEN;
 }
 
-static void begin(struct salts *of)
+static int begin(struct salts *of)
 {
+    salts = of;
+    before_leaf = NULL;
     a = toy_create_sharing(of, &guest);
     b = toy_create_sharing(of, &guest);
     map_both(HIGH, TOY_RAM, LEN, ALL);
@@ -57,25 +59,20 @@ static void begin(struct salts *of)
     toy_enter(b, 1, 3);
     toy_enter(a, 2, 4); /* it follows b */
     toy_enter(a, 1, 3);
+    return 0;
 }
 
 static int setup(void **state)
 {
     (void)state;
-    salts = salts_create(2);
-    before_leaf = NULL;
-    begin(salts);
-    return 0;
+    return begin(salts_create(2));
 }
 
 /* Each has salts of its own. */
 static int setup_alone(void **state)
 {
     (void)state;
-    salts = NULL;
-    before_leaf = NULL;
-    begin(NULL);
-    return 0;
+    return begin(NULL);
 }
 
 static int teardown(void **state)

@@ -40,14 +40,7 @@ second:
     trap_to caught
     allow_all
     fence.i
-    paging_on
-    li t0, MSTATUS_MPP
-    csrc mstatus, t0
-    li t0, MSTATUS_MPP_S
-    csrs mstatus, t0
-    la t0, third
-    csrw mepc, t0
-    mret
+    go_on_in_supervisor third
 third:
     li s6, 10
 1:  li t0, Q

@@ -80,14 +80,7 @@ second:
     trap_to caught
     allow_all
     fence.i
-    paging_on
-    li t0, MSTATUS_MPP
-    csrc mstatus, t0
-    li t0, MSTATUS_MPP_S
-    csrs mstatus, t0
-    la t0, third
-    csrw mepc, t0
-    mret
+    go_on_in_supervisor third
 third:
     la s5, turn
     li s8, 0            // the last move that it has fenced for
