@@ -151,6 +151,15 @@ static void find_place(struct hart *h, const struct x64_unit *u, const struct x6
     cache_skip(h->tc->cache, h->n, lead);
 }
 
+static unsigned n_accesses(const struct ir_block *ir)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < ir->n; i++)
+        n += (ir_ops[ir->insn[i].op].flags & (LOAD | STORE)) != 0;
+    return n < UINT8_MAX ? n : UINT8_MAX;
+}
+
 /* The block in the hart's segment of the cache, not yet known to anybody nor its host code
  * committed, or NULL when that is full. */
 static struct block *place(struct hart *h, const struct translate_job *job,
@@ -160,7 +169,11 @@ static struct block *place(struct hart *h, const struct translate_job *job,
 
     if (!b)
         return NULL;
-    *b = (struct block){.gpa = ir->gpa, .mode = ir->mode, .len_bytes = ir->len_bytes};
+    *b = (struct block){.gpa = ir->gpa,
+                        .mode = ir->mode,
+                        .len_bytes = ir->len_bytes,
+                        .n_insns = (uint8_t)ir->n_guest,
+                        .n_accesses = (uint8_t)n_accesses(ir)};
     if (h->tc->config.engine != ENGINE_JIT && !keep_ir(h, b, ir))
         return NULL;
     if (h->tc->config.engine != ENGINE_INTERP) {
@@ -354,4 +367,20 @@ struct block *fetch_block(struct hart *h)
         return NULL;
     }
     return translate(h, &w, &job);
+}
+
+static bool no_gpa2(void *arg, uint64_t *gpa2)
+{
+    (void)arg;
+    (void)gpa2;
+    return false;
+}
+
+struct mmu_density hart_density(const struct hart *h)
+{
+    const uint64_t gpa = mmu_fetched(h->mmu, h->s->pc);
+    const uint32_t mode = h->config.guest->mode_key(h->s) | mmu_code_mode(h->mmu);
+    const struct block *b = gpa ? block_find(h->tc->blocks, gpa, mode, no_gpa2, NULL) : NULL;
+
+    return b ? (struct mmu_density){b->n_accesses, b->n_insns} : (struct mmu_density){0, 0};
 }

@@ -136,6 +136,9 @@ void log_exec(const struct hart *h, uint64_t gpa);
 /* The block at s->pc, translated if need be. NULL: a fetch fault was delivered, or the block ran
  * for the first time, and has run. */
 struct block *fetch_block(struct hart *h);
+/* How often the block at s->pc reaches memory, if there is one that lies in one page. Where a hart
+ * is kept from going on it is a loop that has turned, mostly, or what leads there. */
+struct mmu_density hart_density(const struct hart *h);
 /* Nobody enters it from now on. Takes the cache's lock. */
 void hart_drop_block(struct hart *h, struct block *b);
 

@@ -132,6 +132,13 @@ uint64_t fetched_page(const struct mmu *m, uint64_t va)
     return e ? page_of(e->gpa) : 0;
 }
 
+uint64_t mmu_fetched(const struct mmu *m, uint64_t gva)
+{
+    const uint64_t page = fetched_page(m, gva);
+
+    return page ? page | (gva & (PAGE_SIZE - 1)) : 0;
+}
+
 bool mmu_fetch(struct mmu *m, uint64_t gva, uint64_t *gpa, struct mmu_fault *fault)
 {
     const struct fetch_entry *e = find(m, gva);

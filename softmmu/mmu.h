@@ -217,9 +217,15 @@ void mmu_drop_cell(struct mmu *m, unsigned cell);
 
 /* Borrowed; before the first run. */
 void mmu_set_windows(struct mmu *m, struct windows *ws);
+/* How often code reaches memory: of so many of the guest's instructions so many. 0 of 0: it is not
+ * known. */
+struct mmu_density {
+    unsigned n_accesses, n_insns;
+};
+
 /* Between blocks, now and then: what runs? Gives and takes windows; salts may change. n_blocks: how
  * many the hart has made, or run for the first time, ever. */
-void mmu_sample(struct mmu *m, uint64_t n_blocks);
+void mmu_sample(struct mmu *m, uint64_t n_blocks, struct mmu_density code);
 /* To be part of the mode of code that is translated now: IR_MODE_WINDOW, or 0. */
 uint32_t mmu_code_mode(const struct mmu *m);
 /* Which window the view in force has, for code that is translated now. */
@@ -289,6 +295,10 @@ void mmu_probe_cbo(struct cpu_state *s, uint64_t gva);
  * Instruction fetches need RAM. Notes that the page was fetched under the current salt; may
  * change s->salt and s->page_tag (README.md, "Salts"), so tags are made after it, not before. */
 bool mmu_fetch(struct mmu *m, uint64_t gva, uint64_t *gpa, struct mmu_fault *fault);
+
+/* What mmu_fetch() found for gva before and still knows, 0 when it knows nothing. Changes nothing.
+ */
+uint64_t mmu_fetched(const struct mmu *m, uint64_t gva);
 
 /* Of an address that mmu_fetch() just found: does physical protection allow all of its page,
  * so that what is fetched beside it needs no asking? */

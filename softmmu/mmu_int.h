@@ -112,9 +112,10 @@ struct view_slot {
     struct mmu_view *view; /* NULL until first used; the window's, or the pool's */
     struct mmu_view *pool; /* NULL until it is wanted; then this slot's for good */
     struct window *window; /* or NULL */
-    uint64_t ran_ns;       /* since it has been without one, seen by samples; less what fences
-                            * would have cost one (window_would_drop) */
+    uint64_t ran_ns;       /* since it has been without one, seen by samples */
     uint64_t need_ns;      /* how long it must run to get one */
+    uint64_t saving_ns;    /* what one would have saved meanwhile, less what fences would have cost
+                            * it (window_would_drop) */
     uint64_t n_fills;      /* since such a fence, of pages that the guest had */
     bool live;
     uint64_t used;

@@ -4,11 +4,12 @@
  * known only afterwards. So (WINDOWS_AUTO):
  *
  *   gets a window    when it was found running for slot.need_ns, and would have saved by one what
- *                    it will cost as far as the TLB tells, from which it is filled: 1/RATE of the
- *                    time, and the walks for what the TLB had lost. What fences of all addresses
- *                    took in that time would have to be mapped again, and counts against it. Or as
- *                    soon as it is seen in code in which windows have earned before what it has
- *                    not yet earned itself (earned.c)
+ *                    it will cost as far as the TLB tells, from which it is filled, and what
+ *                    windows in this code have cost too much before (earned.c): a part of the time,
+ *                    by how often the code that was found running reaches memory, and the walks for
+ *                    what the TLB had lost. What fences of all addresses took in that time would
+ *                    have to be mapped again, and counts against it. Or as soon as it is seen in
+ *                    code in which windows have earned before what it has not yet earned itself
  *   loses it         when changing mappings took more than a credit and 1/RATE of the time in which
  *                    its hart ran, and the next one takes BACKOFF times as long; or when nobody has
  *                    used it for IDLE_MS
@@ -31,11 +32,14 @@
 #define US UINT64_C(1000)
 #define MS UINT64_C(1000000)
 enum {
-    RATE = 32,
+    RATE = 32,        /* also what one saves in code of which nothing is known */
+    RATE_MOST = 4,    /* what it saves where the guest hardly does anything but reach memory */
+    ACCESS_INSNS = 2, /* an access through the tables costs half an instruction more, measured */
     RATE_COMMON = 8,
     BACKOFF = 8,
     SAMPLE_MAX_MS = 10, /* between two samples; what is longer was not all spent there */
-    NEED_MS = 24,
+    NEED_MS = 6,        /* two looks at it, in Linux */
+    NEED_AGAIN_MS = 24, /* and BACKOFF times as long where one has failed */
     NEED_MAX_MS = 60000,
     CREDIT_MS = 3,
     CREDIT_COMMON_MS = 50, /* all that a kernel has translated would go with it */
@@ -113,7 +117,7 @@ static void take_away(struct mmu *m, struct view_slot *slot, const char *why)
     slot->view = slot->pool;
     view_clear(slot); /* no fence has come here since it was in use */
     slot->view->rights = w->view->rights;
-    slot->ran_ns = 0;
+    slot->ran_ns = slot->saving_ns = 0;
     earned_add(m, w->for_code, (int64_t)(w->spent_seen - atomic_load(&w->spent)));
     slot_owner(m, slot)->n_windows--;
     slot_changed(m, slot);
@@ -176,8 +180,10 @@ bool window_give(struct mmu *m, struct view_slot *slot, uint64_t space_key, uint
     slot_owner(m, slot)->n_windows++;
     slot_changed(m, slot);
     m->stats.windows_opened++;
-    log_line(LOG_mmu, "mmu: window %u for space %" PRIx64 " after %" PRIu64 " ms", w->n, space_key,
-             slot->ran_ns / MS);
+    log_line(LOG_mmu,
+             "mmu: window %u for space %" PRIx64 " after %" PRIu64
+             " ms, in which it would have saved %" PRIu64 " us",
+             w->n, space_key, slot->ran_ns / MS, slot->saving_ns / US);
     return true;
 }
 
@@ -186,9 +192,9 @@ bool window_give(struct mmu *m, struct view_slot *slot, uint64_t space_key, uint
 void window_would_drop(struct view_slot *slot)
 {
     uint64_t n = slot->n_fills < 2 * TLB_SIZE ? slot->n_fills : 2 * TLB_SIZE; /* at once */
-    uint64_t ns = n * REFILL_NS * RATE;
+    uint64_t ns = n * REFILL_NS;
 
-    slot->ran_ns -= ns < slot->ran_ns ? ns : slot->ran_ns;
+    slot->saving_ns -= ns < slot->saving_ns ? ns : slot->saving_ns;
     slot->n_fills = 0;
 }
 
@@ -196,7 +202,7 @@ void window_forget(struct mmu *m, struct view_slot *slot)
 {
     if (slot->window)
         take_away(m, slot, "its space is recycled");
-    slot->ran_ns = 0;
+    slot->ran_ns = slot->saving_ns = 0;
     slot->need_ns = NEED_MS * MS;
 }
 
@@ -218,6 +224,17 @@ void window_sample_soon(struct mmu *m)
     if (w->failed || (m->windows->policy == WINDOWS_AUTO &&
                       balance(m, window_clock(), atomic_load(&w->spent)) < 0))
         state_pend(m->s, PENDING_LEAVE);
+}
+
+/* Of `ns` in which such code ran: what a window saves, or would have saved. It is a guess: code
+ * that waits for arithmetic saves nothing, and a list's elements three times as much. */
+static uint64_t saving_of(uint64_t ns, struct mmu_density code)
+{
+    if (!code.n_insns)
+        return ns / RATE;
+    uint64_t saving = ns * code.n_accesses / (ACCESS_INSNS * code.n_insns);
+
+    return saving < ns / RATE_MOST ? saving : ns / RATE_MOST;
 }
 
 /* ---- Sampling -------------------------------------------------------------------------------- */
@@ -281,7 +298,7 @@ static uint64_t code_page(const struct mmu *m)
  * more where one has failed. */
 static void promote_early(struct mmu *m, uint64_t code, uint64_t cost)
 {
-    const uint64_t own = m->slot->ran_ns / RATE;
+    const uint64_t own = m->slot->saving_ns;
     const int64_t lent = cost > own ? (int64_t)(cost - own) : 0;
 
     if (m->slot->need_ns > NEED_MS * MS || earned_of(m, code) < lent)
@@ -310,13 +327,18 @@ static void forget_earned(struct mmu *m, uint64_t code)
     earned_forget(m, m->slot->window->for_code);
 }
 
-static void review(struct mmu *m, uint64_t now, uint64_t since)
+static uint64_t at_least_again(uint64_t need_ns)
+{
+    return need_ns > NEED_AGAIN_MS * MS ? need_ns : NEED_AGAIN_MS * MS;
+}
+
+static void review(struct mmu *m, uint64_t now, uint64_t saving)
 {
     struct window *w = m->slot->window;
     uint64_t spent = atomic_load(&w->spent), code = code_page(m);
 
     if (code)
-        earned_add(m, code, (int64_t)(since / RATE) - (int64_t)(spent - w->spent_seen));
+        earned_add(m, code, (int64_t)saving - (int64_t)(spent - w->spent_seen));
     w->credit = balance(m, now, spent);
     if (w->credit > credit_of(m, m->slot))
         w->credit = credit_of(m, m->slot);
@@ -327,7 +349,7 @@ static void review(struct mmu *m, uint64_t now, uint64_t since)
         demote(m, "it needs more host mappings than there are", NEED_MAX_MS * MS);
     } else if (w->credit < 0 && m->windows->policy == WINDOWS_AUTO) {
         forget_earned(m, code);
-        demote(m, "its mappings change too often", m->slot->need_ns * BACKOFF);
+        demote(m, "its mappings change too often", BACKOFF * at_least_again(m->slot->need_ns));
     }
 }
 
@@ -350,7 +372,7 @@ static void close_idle(struct mmu *m, uint64_t now)
     }
 }
 
-void mmu_sample(struct mmu *m, uint64_t n_blocks)
+void mmu_sample(struct mmu *m, uint64_t n_blocks, struct mmu_density code)
 {
     struct view_slot *slot = m->slot;
 
@@ -366,7 +388,7 @@ void mmu_sample(struct mmu *m, uint64_t n_blocks)
         since = SAMPLE_MAX_MS * MS;
     close_idle(m, now);
     if (slot->window) {
-        review(m, now, since);
+        review(m, now, saving_of(since, code));
         return;
     }
     if (!m->guest->window_bound || !m->guest->window_bound(m->now.space_key, m->now.data_rights))
@@ -374,17 +396,20 @@ void mmu_sample(struct mmu *m, uint64_t n_blocks)
     if (n_new * BLOCK_US * US > since / 8)
         return; /* it is still coming to code that it has not run before */
     slot->ran_ns += since;
+    slot->saving_ns += saving_of(since, code);
     if (n_faults * GROW_US * US > since / 8)
         return; /* and to pages */
-    const uint64_t code = code_page(m);
+    const uint64_t page = code_page(m);
+    const int64_t earned = earned_of(m, page);
+    const uint64_t debt = earned < 0 ? (uint64_t)-earned : 0;
     const bool due = slot->ran_ns >= slot->need_ns;
 
-    if (!due && earned_of(m, code) <= 0)
+    if (!due && earned <= 0)
         return;
     const uint64_t cost = cost_of_window(m);
 
-    if (due && slot->ran_ns / RATE + slot->n_fills * FILL_NS >= cost)
+    if (due && slot->saving_ns + slot->n_fills * FILL_NS >= cost + debt)
         promote(m, cost);
     else
-        promote_early(m, code, cost);
+        promote_early(m, page, cost);
 }

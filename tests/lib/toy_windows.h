@@ -91,13 +91,20 @@ static inline struct window *kernel_window(void)
     return t->mmu->common->slot.window;
 }
 
+static const struct mmu_density unknown_code;
+
 /* As samples see it. */
-static inline void run_for(uint64_t ms)
+static inline void run_code(uint64_t ms, struct mmu_density code)
 {
     for (uint64_t i = 0; i < ms; i++) {
         t->mmu->sampled_at = window_clock() - 1000000;
-        mmu_sample(t->mmu, 0);
+        mmu_sample(t->mmu, 0, code);
     }
+}
+
+static inline void run_for(uint64_t ms)
+{
+    run_code(ms, unknown_code);
 }
 
 /* Where the window in force has va. */

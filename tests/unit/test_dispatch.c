@@ -111,6 +111,34 @@ static void a_loop_runs_linked(void **state)
     end(t);
 }
 
+/* By it a window is given sooner or later (softmmu/promote.c). */
+static void a_block_knows_how_often_it_reaches_memory(void **state)
+{
+    struct toy_hart *t = begin(state);
+    uint64_t at = CODE, stop;
+
+    TOY(t, at, LD, 3, 4, 0);
+    TOY(t, at, ST, 3, 4, 8);
+    TOY(t, at, ST, 3, 4, 16);
+    TOY(t, at, ADDI, 1, 1, 1);
+    stop = loop_back(t, at, 1, 2, CODE);
+    at = stop;
+    TOY(t, at, STOP, 0, 0, 0);
+    t->s.reg[2] = 10;
+    t->s.reg[4] = DATA;
+    t->s.pc = CODE;
+    assert_int_equal(hart_density(t->world->hart).n_insns, 0);
+    toy_run(t, CODE);
+    t->s.pc = CODE;
+    assert_int_equal(hart_density(t->world->hart).n_insns, 5);
+    assert_int_equal(hart_density(t->world->hart).n_accesses, 3);
+    t->s.pc = stop;
+    assert_int_equal(hart_density(t->world->hart).n_accesses, 0);
+    t->s.pc = CODE + 4;
+    assert_int_equal(hart_density(t->world->hart).n_insns, 0);
+    end(t);
+}
+
 static void no_links_means_none(void **state)
 {
     const struct toy_config config = {
@@ -1020,6 +1048,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         EACH(a_loop_runs_linked),
+        EACH(a_block_knows_how_often_it_reaches_memory),
         EACH(no_links_means_none),
         EACH(one_instruction_a_block),
         EACH(pages_are_linked_to_pages),

@@ -450,7 +450,7 @@ static void random_guest_step(void)
         break;
     case 3: track_protect(t->track, gpa); break;
     case 4: track_wrote(t->track, gpa, 8); break;
-    case 5: mmu_sample(t->mmu, 0); break;
+    case 5: mmu_sample(t->mmu, 0, unknown_code); break;
     case 6 ... 8: go(); break;
     case 9 ... 12: fault_page(va, below(2)); break;
     default: access_page(va, below(2));

@@ -54,7 +54,7 @@ static void what_the_tables_lose_again_and_again_counts(void **state)
     run_for(1);
     assert_true(has_window());
     ws->first->failed = true;
-    mmu_sample(t->mmu, 0);
+    mmu_sample(t->mmu, 0, unknown_code);
     assert_false(has_window());
     assert_int_equal(t->mmu->slot->n_fills, 0);
 }
@@ -150,7 +150,7 @@ static void where_host_mappings_were_missing_the_next_takes_long(void **state)
     enter(1, 0);
     run_for(100);
     ws->first->failed = true;
-    mmu_sample(t->mmu, 0);
+    mmu_sample(t->mmu, 0, unknown_code);
     assert_false(has_window());
     run_for(50000);
     assert_false(has_window());
@@ -183,7 +183,7 @@ static void run_and_be_away(uint64_t ran_ms)
 {
     t->mmu->sampled_at = window_clock() - ran_ms * A_MS;
     be_away_for(10);
-    mmu_sample(t->mmu, 0);
+    mmu_sample(t->mmu, 0, unknown_code);
 }
 
 static void only_the_time_in_which_the_hart_runs_counts(void **state)
@@ -193,10 +193,10 @@ static void only_the_time_in_which_the_hart_runs_counts(void **state)
     for (unsigned i = 0; i < 200; i++)
         run_and_be_away(0);
     assert_false(has_window());
-    for (unsigned i = 0; i < 20; i++)
+    for (unsigned i = 0; i < 12; i++)
         run_and_be_away(1);
     assert_false(has_window());
-    for (unsigned i = 0; i < 20; i++)
+    for (unsigned i = 0; i < 12; i++)
         run_and_be_away(1);
     assert_true(has_window());
 }
@@ -207,7 +207,7 @@ static void change_while_in_use(uint64_t ms, uint64_t changes_us)
     ws->first->spent += changes_us * 1000;
     ws->first->reviewed_at -= ms * A_MS;
     t->mmu->sampled_at = window_clock() - ms * A_MS;
-    mmu_sample(t->mmu, 0);
+    mmu_sample(t->mmu, 0, unknown_code);
 }
 
 /* 1/32 of the time in which the hart runs, whether it is looked at often or seldom. */
@@ -252,7 +252,7 @@ static void time_in_new_code_does_not_count(void **state)
     enter(1, 0);
     for (unsigned i = 0; i < 200; i++) {
         t->mmu->sampled_at = window_clock() - 1000000;
-        mmu_sample(t->mmu, UINT64_C(100) * i);
+        mmu_sample(t->mmu, UINT64_C(100) * i, unknown_code);
     }
     assert_false(has_window());
 }
@@ -267,7 +267,7 @@ static void a_space_whose_mappings_change_is_demoted(void **state)
     for (unsigned i = 0; i < 4000 && has_window(); i++) {
         store_faults(LOW);
         mmu_fence(t->mmu, false, LOW, true, 0);
-        mmu_sample(t->mmu, 0);
+        mmu_sample(t->mmu, 0, unknown_code);
     }
     assert_false(has_window());
     assert_int_equal(mmu_stats(t->mmu)->windows_closed, 1);
@@ -277,6 +277,43 @@ static void a_space_whose_mappings_change_is_demoted(void **state)
     run_for(100); /* next time it takes longer */
     assert_false(has_window());
     run_for(1000);
+    assert_true(has_window());
+}
+
+#define OF_FOUR ((struct mmu_density){1, 4})
+
+/* An eighth of its time would be saved, where 1/32 is as good a guess where nothing is known. */
+static void code_that_reaches_memory_often_gets_one_sooner(void **state)
+{
+    (void)state;
+    enter(1, 0);
+    run_code(5, OF_FOUR); /* one look or two might hit anything */
+    assert_false(has_window());
+    run_code(5, OF_FOUR);
+    assert_true(has_window());
+    enter(2, 0);
+    run_for(10);
+    assert_false(has_window());
+}
+
+static void code_that_reaches_no_memory_gets_none(void **state)
+{
+    (void)state;
+    enter(1, 0);
+    run_code(10000, (struct mmu_density){0, 10});
+    assert_false(has_window());
+}
+
+/* More accesses than instructions: bytes of a pair, or what a pass has added. */
+static void no_code_is_thought_to_save_more_than_a_quarter(void **state)
+{
+    (void)state;
+    toy_add(t, 1, LOW, GPA, LARGE, USER | TOY_DIRTY);
+    enter(1, 0);
+    load_pages(LARGE);
+    run_code(8, (struct mmu_density){20, 10});
+    assert_false(has_window());
+    run_code(12, (struct mmu_density){20, 10});
     assert_true(has_window());
 }
 
@@ -292,7 +329,7 @@ static void what_was_known_before_promotion_is_forgotten_at_demotion(void **stat
     p->gpa = GPA + 0x1000;
     mmu_fence(t->mmu, false, LOW, true, 0);
     ws->first->failed = true;
-    mmu_sample(t->mmu, 0);
+    mmu_sample(t->mmu, 0, unknown_code);
     assert_false(has_window());
     mmu_store(&t->s, LOW, IR_64, 2);
     assert_int_equal(toy_peek(t, GPA), 1);
@@ -313,7 +350,7 @@ static void without_host_mappings_it_ends_without_harm(void **state)
     assert_false(can_read(LOW));
     assert_int_equal(store_faults(LOW), WINDOW_REFUSED);
     ws->stats.mappings -= (1 << 20) - ws->first->pieces;
-    mmu_sample(t->mmu, 0);
+    mmu_sample(t->mmu, 0, unknown_code);
     assert_false(has_window());
 }
 
@@ -325,11 +362,11 @@ static void a_window_that_nobody_uses_goes(void **state)
     assert_non_null(ws->first);
     toy_enter(t, 3, 0);
     for (unsigned i = 0; i < 2 * t->mmu->n_spaces; i++)
-        mmu_sample(t->mmu, 0);
+        mmu_sample(t->mmu, 0, unknown_code);
     assert_non_null(ws->first);
     ws->first->idle_from -= UINT64_C(20000000000);
     for (unsigned i = 0; i < 2 * t->mmu->n_spaces; i++)
-        mmu_sample(t->mmu, 0);
+        mmu_sample(t->mmu, 0, unknown_code);
     assert_null(ws->first);
 }
 
@@ -357,7 +394,7 @@ static void earn(void)
     toy_add(t, 0, CODE + 0x1000, SAME_PLACE, 0x1000, USER);
     toy_add(t, 0, LOW, GPA, 0x20000, USER | TOY_DIRTY);
     enter_running(1, CODE);
-    run_for(20);
+    run_for(10);
     assert_false(has_window());
     run_for(400);
     assert_true(has_window());
@@ -439,7 +476,7 @@ static void where_one_has_failed_the_next_takes_long(void **state)
     (void)state;
     earn();
     ws->first->failed = true;
-    mmu_sample(t->mmu, 0);
+    mmu_sample(t->mmu, 0, unknown_code);
     assert_false(has_window());
     enter_running(2, CODE);
     run_for(10);
@@ -528,7 +565,7 @@ static void what_was_overdrawn_is_owed(void **state)
     (void)state;
     earn();
     atomic_fetch_add(&t->mmu->slot->window->spent, 25000000);
-    mmu_sample(t->mmu, 0);
+    mmu_sample(t->mmu, 0, unknown_code);
     assert_false(has_window());
     assert_in_range(-earned_of(t->mmu, CODE_GPA), 1, 25000000);
     for (uint64_t key = 2; key < 20; key++) {
@@ -539,6 +576,20 @@ static void what_was_overdrawn_is_owed(void **state)
 }
 
 /* One that fails in other code than it was opened for. */
+/* What is owed is paid by the next that runs there, before it has a window by its own time. */
+static void debts_are_paid_by_those_that_run_for_long_too(void **state)
+{
+    (void)state;
+    toy_add(t, 0, CODE, CODE_GPA, 0x1000, USER);
+    earned_add(t->mmu, CODE_GPA, 1); /* the page has an account */
+    earned_add(t->mmu, CODE_GPA, -(int64_t)(10 * A_MS));
+    enter_running(1, CODE);
+    run_code(60, OF_FOUR);
+    assert_false(has_window());
+    run_code(60, OF_FOUR);
+    assert_true(has_window());
+}
+
 static void neither_code_has_earned_where_one_has_failed(void **state)
 {
     (void)state;
@@ -552,7 +603,7 @@ static void neither_code_has_earned_where_one_has_failed(void **state)
     assert_true(earned_of(t->mmu, CODE_GPA) > 0);
     enter_running(2, CODE + 0x1000);
     atomic_fetch_add(&t->mmu->slot->window->spent, 1000000000);
-    mmu_sample(t->mmu, 0);
+    mmu_sample(t->mmu, 0, unknown_code);
     assert_false(has_window());
     assert_int_equal(earned_of(t->mmu, CODE_GPA), 0);
 }
@@ -674,6 +725,9 @@ int main(void)
         AUTO(a_new_window_has_no_time_behind_it),
         AUTO(time_in_new_code_does_not_count),
         AUTO(a_space_whose_mappings_change_is_demoted),
+        AUTO(code_that_reaches_memory_often_gets_one_sooner),
+        AUTO(code_that_reaches_no_memory_gets_none),
+        AUTO(no_code_is_thought_to_save_more_than_a_quarter),
         AUTO(what_was_known_before_promotion_is_forgotten_at_demotion),
         AUTO(without_host_mappings_it_ends_without_harm),
         AUTO(a_window_that_nobody_uses_goes),
@@ -688,6 +742,7 @@ int main(void)
         AUTO(the_time_of_the_process_itself_counts),
         AUTO(walks_alone_bring_none_early),
         AUTO(what_was_overdrawn_is_owed),
+        AUTO(debts_are_paid_by_those_that_run_for_long_too),
         AUTO(neither_code_has_earned_where_one_has_failed),
         AUTO(the_code_lends_what_the_process_lacks),
         AUTO(what_was_earned_counts_for_a_large_one),

@@ -624,7 +624,7 @@ static void one_whose_mappings_change_all_the_time_goes(void **state)
         store_faults(KERNEL);
         mmu_fence(t->mmu, false, KERNEL, true, 0);
         memset(kernel_window()->churn, 0, sizeof kernel_window()->churn);
-        mmu_sample(t->mmu, 0);
+        mmu_sample(t->mmu, 0, unknown_code);
     }
     assert_null(kernel_window());
     assert_true(i > 1000); /* not soon: all that the kernel has translated goes with it */
@@ -637,7 +637,7 @@ static void one_whose_mappings_change_all_the_time_goes(void **state)
     /* It comes back, with what was known, and global pages only. */
     for (unsigned ms = 0; ms < 2000 && !kernel_window(); ms++) {
         t->mmu->sampled_at = window_clock() - 1000000;
-        mmu_sample(t->mmu, 0);
+        mmu_sample(t->mmu, 0, unknown_code);
     }
     assert_non_null(kernel_window());
     assert_int_equal(mmu_code_window(t->mmu), IR_WINDOW_UPPER);
@@ -671,7 +671,7 @@ static void one_that_has_to_go_is_looked_at_without_a_timer(void **state)
     kernel_window()->failed = true;
     store_faults(KERNEL);
     assert_true(is_left());
-    mmu_sample(t->mmu, 0);
+    mmu_sample(t->mmu, 0, unknown_code);
     assert_null(kernel_window());
 }
 
@@ -698,10 +698,10 @@ static void without_host_mappings_it_ends_without_harm(void **state)
     assert_false(can_read(KERNEL));
     ws->stats.mappings -= 1 << 20;
     enter(1, 0);
-    mmu_sample(t->mmu, 0); /* not in force */
+    mmu_sample(t->mmu, 0, unknown_code); /* not in force */
     assert_non_null(kernel_window());
     toy_enter(t, 2, 0);
-    mmu_sample(t->mmu, 0);
+    mmu_sample(t->mmu, 0, unknown_code);
     assert_null(kernel_window());
     assert_int_equal(mmu_code_mode(t->mmu), 0);
     mmu_store(&t->s, KERNEL, IR_64, 9);
@@ -748,7 +748,7 @@ static void a_host_without_mappings_takes_pages_away_all_the_same(void **state)
         while (n > 0)
             munmap(at[--n], 0x1000);
         assert_true(failed && !any);
-        mmu_sample(t->mmu, 0);
+        mmu_sample(t->mmu, 0, unknown_code);
         assert_null(kernel_window());
         assert_int_equal(ws->stats.mappings, 0);
         t->mmu->common->slot.need_ns = 0;
