@@ -252,6 +252,7 @@ const struct x64_unit *x64_emit(struct x64_emitter *x, const struct ir_block *b,
         .start = room->hot, .p = room->hot, .end = room->hot + room->hot_bytes, .full = false};
     x->b = b;
     x->n_cold = 0;
+    x->unit.n_lookups = 0;
     x->unit.n_exits = x->unit.n_map = x->unit.n_sites = x->unit.n_pairs = 0;
     x->unit.cold_at = x->unit.cold_bytes = 0;
     x->insn_off = b->start;

@@ -36,7 +36,8 @@ struct block {
     uint32_t loop, onward; /* as x64_unit has them */
     bool touches_fp;
     _Atomic bool dropped;
-    uint8_t n_insns, n_accesses; /* the guest's, and how many of memory, 255 or more: 255 */
+    uint8_t n_insns;               /* the guest's */
+    uint8_t n_accesses, n_lookups; /* to memory, and by the table; 255 or more: 255 */
     struct block *_Atomic next_hash;
     struct block *next_in_page[2];
     struct block_exit *incoming;

@@ -151,13 +151,18 @@ static void find_place(struct hart *h, const struct x64_unit *u, const struct x6
     cache_skip(h->tc->cache, h->n, lead);
 }
 
-static unsigned n_accesses(const struct ir_block *ir)
+static uint8_t at_most_255(unsigned n)
+{
+    return (uint8_t)(n < UINT8_MAX ? n : UINT8_MAX);
+}
+
+static uint8_t n_accesses(const struct ir_block *ir)
 {
     unsigned n = 0;
 
     for (unsigned i = 0; i < ir->n; i++)
         n += (ir_ops[ir->insn[i].op].flags & (LOAD | STORE)) != 0;
-    return n < UINT8_MAX ? n : UINT8_MAX;
+    return at_most_255(n);
 }
 
 /* The block in the hart's segment of the cache, not yet known to anybody nor its host code
@@ -173,7 +178,7 @@ static struct block *place(struct hart *h, const struct translate_job *job,
                         .mode = ir->mode,
                         .len_bytes = ir->len_bytes,
                         .n_insns = (uint8_t)ir->n_guest,
-                        .n_accesses = (uint8_t)n_accesses(ir)};
+                        .n_accesses = n_accesses(ir)};
     if (h->tc->config.engine != ENGINE_JIT && !keep_ir(h, b, ir))
         return NULL;
     if (h->tc->config.engine != ENGINE_INTERP) {
@@ -188,6 +193,7 @@ static struct block *place(struct hart *h, const struct translate_job *job,
         b->loop = u->loop;
         b->onward = u->onward;
         b->touches_fp = u->touches_fp;
+        b->n_lookups = at_most_255(u->n_lookups);
     }
     return b;
 }
@@ -382,5 +388,6 @@ struct mmu_density hart_density(const struct hart *h)
     const uint32_t mode = h->config.guest->mode_key(h->s) | mmu_code_mode(h->mmu);
     const struct block *b = gpa ? block_find(h->tc->blocks, gpa, mode, no_gpa2, NULL) : NULL;
 
-    return b ? (struct mmu_density){b->n_accesses, b->n_insns} : (struct mmu_density){0, 0};
+    return b ? (struct mmu_density){b->n_insns, b->n_accesses, b->n_lookups}
+             : (struct mmu_density){.n_insns = 0};
 }

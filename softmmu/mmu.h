@@ -217,10 +217,10 @@ void mmu_drop_cell(struct mmu *m, unsigned cell);
 
 /* Borrowed; before the first run. */
 void mmu_set_windows(struct mmu *m, struct windows *ws);
-/* How often code reaches memory: of so many of the guest's instructions so many. 0 of 0: it is not
- * known. */
+/* How often code reaches memory: accesses in so many of the guest's instructions, and those among
+ * them that ask the table each time. No instructions: it is not known. */
 struct mmu_density {
-    unsigned n_accesses, n_insns;
+    unsigned n_insns, n_accesses, n_lookups;
 };
 
 /* Between blocks, now and then: what runs? Gives and takes windows; salts may change. n_blocks: how

@@ -385,6 +385,7 @@ static struct x64_mem look_up_alone(struct x64_emitter *x, const struct ir_insn 
 
     if (wants_cell(x))
         return look_up_cell(x, base, (int32_t)in->imm, size, store, how, miss);
+    x->unit.n_lookups++;
     return x64_look_up(x, base, (int32_t)in->imm, size,
                        store ? x->layout.store_off : x->layout.load_off, miss);
 }

@@ -558,7 +558,7 @@ static void lose_under_stress(struct windows *ws)
     enter_user(1, 5);
     for (unsigned ms = 0; ms < 2000 && !t->mmu->slot->window; ms++) {
         t->mmu->sampled_at = window_clock() - 1000000;
-        mmu_sample(t->mmu, 0, (struct mmu_density){0, 0});
+        mmu_sample(t->mmu, 0, (struct mmu_density){.n_insns = 0});
     }
     assert_non_null(t->mmu->slot->window);
     toy_enter(t, 1, 5);

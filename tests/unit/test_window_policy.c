@@ -280,7 +280,7 @@ static void a_space_whose_mappings_change_is_demoted(void **state)
     assert_true(has_window());
 }
 
-#define OF_FOUR ((struct mmu_density){1, 4})
+#define OF_FOUR ((struct mmu_density){4, 1, 0})
 
 /* An eighth of its time would be saved, where 1/32 is as good a guess where nothing is known. */
 static void code_that_reaches_memory_often_gets_one_sooner(void **state)
@@ -296,11 +296,22 @@ static void code_that_reaches_memory_often_gets_one_sooner(void **state)
     assert_false(has_window());
 }
 
+static void look_ups_in_the_table_count_for_more(void **state)
+{
+    (void)state;
+    enter(1, 0);
+    run_code(10, (struct mmu_density){12, 1, 0});
+    assert_false(has_window());
+    enter(2, 0);
+    run_code(10, (struct mmu_density){12, 1, 1});
+    assert_true(has_window());
+}
+
 static void code_that_reaches_no_memory_gets_none(void **state)
 {
     (void)state;
     enter(1, 0);
-    run_code(10000, (struct mmu_density){0, 10});
+    run_code(10000, (struct mmu_density){10, 0, 0});
     assert_false(has_window());
 }
 
@@ -311,9 +322,9 @@ static void no_code_is_thought_to_save_more_than_a_quarter(void **state)
     toy_add(t, 1, LOW, GPA, LARGE, USER | TOY_DIRTY);
     enter(1, 0);
     load_pages(LARGE);
-    run_code(8, (struct mmu_density){20, 10});
+    run_code(8, (struct mmu_density){10, 20, 0});
     assert_false(has_window());
-    run_code(12, (struct mmu_density){20, 10});
+    run_code(12, (struct mmu_density){10, 20, 0});
     assert_true(has_window());
 }
 
@@ -726,6 +737,7 @@ int main(void)
         AUTO(time_in_new_code_does_not_count),
         AUTO(a_space_whose_mappings_change_is_demoted),
         AUTO(code_that_reaches_memory_often_gets_one_sooner),
+        AUTO(look_ups_in_the_table_count_for_more),
         AUTO(code_that_reaches_no_memory_gets_none),
         AUTO(no_code_is_thought_to_save_more_than_a_quarter),
         AUTO(what_was_known_before_promotion_is_forgotten_at_demotion),
