@@ -132,6 +132,15 @@ uint64_t fetched_page(const struct mmu *m, uint64_t va)
     return e ? page_of(e->gpa) : 0;
 }
 
+unsigned fetches_n_known(const struct fetches *f)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < N_FETCH / 64; i++)
+        n += (unsigned)__builtin_popcountll(f->filled[i]);
+    return n;
+}
+
 uint64_t mmu_fetched(const struct mmu *m, uint64_t gva)
 {
     const uint64_t page = fetched_page(m, gva);

@@ -29,6 +29,7 @@ enum {
     N_COMBOS = 64,
     N_FETCH = 256,
     N_EARNED = 256,
+    N_CODE = 16,
     CHUNK = 64, /* entries for a bit of mmu_view.touched, and for a word of load_filled[] */
     BLOOM_BITS = 8192,
     SALT_IDS = 1 << 24,
@@ -117,6 +118,8 @@ struct view_slot {
     uint64_t saving_ns;    /* what one would have saved meanwhile, less what fences would have cost
                             * it (window_would_drop) */
     uint64_t n_fills;      /* since such a fence, of pages that the guest had */
+    uint64_t code[N_CODE]; /* physical pages that samples have found running, */
+    unsigned next_code;    /* and where the next is put */
     bool live;
     uint64_t used;
     struct range huge[2]; /* of huge leaves cached, by bit 63 */
@@ -279,6 +282,8 @@ void fetches_forget(struct fetches *f, bool global_too);
 void fetches_fence_page(struct fetches *f, uint64_t va, bool global_too);
 /* The physical page of va, if it is known as fetched in the rights that are in force; else 0. */
 uint64_t fetched_page(const struct mmu *m, uint64_t va);
+/* Of how many pages does it know where they are? About: at most N_FETCH. */
+unsigned fetches_n_known(const struct fetches *f);
 
 /* ---- mmu.c ------------------------------------------------------------------------ */
 

@@ -46,7 +46,8 @@ enum {
     CREDIT_MS = 3,
     CREDIT_COMMON_MS = 50, /* all that a kernel has translated would go with it */
     IDLE_MS = 10000,
-    OPEN_US = 500, /* with the translation of what runs there */
+    OPEN_US = 500,
+    CODE_US = 50, /* to translate what runs of a page of code anew, or what was displaced by that */
     /* To map a page, and pages that follow each other; to unmap them when the process ends, or to
      * take the right to store away when they become code. Those that are written count twice. */
     PAGE_US = 2,
@@ -228,11 +229,33 @@ void window_sample_soon(struct mmu *m)
         state_pend(m->s, PENDING_LEAVE);
 }
 
-/* Of `ns` in which such code ran: what a window saves, or would have saved. It is a guess: code
- * that waits for arithmetic saves nothing, and a list's elements three times as much. */
-static uint64_t saving_of(uint64_t ns, struct mmu_density code)
+/* The physical page of the code that runs, 0 when it is not known, or a kernel's: that has one
+ * window, for all spaces. */
+static uint64_t code_page(const struct mmu *m)
 {
-    if (!code.n_insns)
+    uint64_t pc = m->s->pc;
+
+    return pc >> 63 ? 0 : fetched_page(m, pc);
+}
+
+/* Was the code's page found running not long ago, too? */
+static bool runs_again(struct view_slot *slot, uint64_t page)
+{
+    for (unsigned i = 0; i < N_CODE; i++)
+        if (slot->code[i] == page)
+            return true;
+    slot->code[slot->next_code++ % N_CODE] = page;
+    return false;
+}
+
+/* Of `ns` in which such code ran: what a window saves, or would have saved. It is a guess: code
+ * that waits for arithmetic saves nothing, and a list's elements three times as much. A compiler,
+ * which is found in another page each time, waits for its own code: it saves next to nothing, and
+ * has what it runs translated once more. */
+static uint64_t saving_of(struct view_slot *slot, uint64_t page, uint64_t ns,
+                          struct mmu_density code)
+{
+    if (!page || !runs_again(slot, page) || !code.n_insns)
         return ns / RATE;
     uint64_t halves = code.n_accesses + (uint64_t)(LOOKUP_HALVES - 1) * code.n_lookups;
     uint64_t saving = ns * halves / (2 * code.n_insns);
@@ -258,10 +281,10 @@ static void add_cost(void *arg, const struct tlb_entry *e)
     c->last = e;
 }
 
-/* What it will cost, by what the tables know. */
+/* What it will cost, by what the tables know, and the code that it has run. */
 static uint64_t cost_of_window(struct mmu *m)
 {
-    struct cost cost = {.us = OPEN_US};
+    struct cost cost = {.us = OPEN_US + (uint64_t)fetches_n_known(&m->space->fetches) * CODE_US};
 
     view_each_known(m->slot->view, NULL, add_cost, &cost);
     return cost.us * US;
@@ -285,15 +308,6 @@ static void promote(struct mmu *m, uint64_t cost)
      * what nobody measures: the opening, the closing, new code. */
     w->spent_seen = atomic_load(&w->spent);
     w->credit = credit_of(m, slot) + (int64_t)cost;
-}
-
-/* The physical page of the code that runs, 0 when it is not known, or a kernel's: that has one
- * window, for all spaces. */
-static uint64_t code_page(const struct mmu *m)
-{
-    uint64_t pc = m->s->pc;
-
-    return pc >> 63 ? 0 : fetched_page(m, pc);
 }
 
 /* Where windows have earned in this code what the space cannot pay by itself yet, by the time that
@@ -335,23 +349,23 @@ static uint64_t at_least_again(uint64_t need_ns)
     return need_ns > NEED_AGAIN_MS * MS ? need_ns : NEED_AGAIN_MS * MS;
 }
 
-static void review(struct mmu *m, uint64_t now, uint64_t saving)
+static void review(struct mmu *m, uint64_t now, uint64_t page, uint64_t saving)
 {
     struct window *w = m->slot->window;
-    uint64_t spent = atomic_load(&w->spent), code = code_page(m);
+    uint64_t spent = atomic_load(&w->spent);
 
-    if (code)
-        earned_add(m, code, (int64_t)saving - (int64_t)(spent - w->spent_seen));
+    if (page)
+        earned_add(m, page, (int64_t)saving - (int64_t)(spent - w->spent_seen));
     w->credit = balance(m, now, spent);
     if (w->credit > credit_of(m, m->slot))
         w->credit = credit_of(m, m->slot);
     w->reviewed_at = clock_for(m, w, now);
     w->spent_seen = spent;
     if (w->failed) {
-        forget_earned(m, code);
+        forget_earned(m, page);
         demote(m, "it needs more host mappings than there are", NEED_MAX_MS * MS);
     } else if (w->credit < 0 && m->windows->policy == WINDOWS_AUTO) {
-        forget_earned(m, code);
+        forget_earned(m, page);
         demote(m, "its mappings change too often", BACKOFF * at_least_again(m->slot->need_ns));
     }
 }
@@ -390,8 +404,10 @@ void mmu_sample(struct mmu *m, uint64_t n_blocks, struct mmu_density code)
     if (since > SAMPLE_MAX_MS * MS)
         since = SAMPLE_MAX_MS * MS;
     close_idle(m, now);
+    const uint64_t page = code_page(m), saving = saving_of(slot, page, since, code);
+
     if (slot->window) {
-        review(m, now, saving_of(since, code));
+        review(m, now, page, saving);
         return;
     }
     if (!m->guest->window_bound || !m->guest->window_bound(m->now.space_key, m->now.data_rights))
@@ -399,10 +415,9 @@ void mmu_sample(struct mmu *m, uint64_t n_blocks, struct mmu_density code)
     if (n_new * BLOCK_US * US > since / 8)
         return; /* it is still coming to code that it has not run before */
     slot->ran_ns += since;
-    slot->saving_ns += saving_of(since, code);
+    slot->saving_ns += saving;
     if (n_faults * GROW_US * US > since / 8)
         return; /* and to pages */
-    const uint64_t page = code_page(m);
     const int64_t earned = earned_of(m, page);
     const uint64_t debt = earned < 0 ? (uint64_t)-earned : 0;
     const bool due = slot->ran_ns >= slot->need_ns;

@@ -272,13 +272,48 @@ void window_drop_page(struct window *w, uint64_t va)
     pthread_mutex_unlock(&w->all->lock);
 }
 
+static uint64_t *leaf_word(struct window *w, uint64_t i)
+{
+    return &w->of_one_leaf[i / PAGES_MIDDLE / 64];
+}
+
+static uint64_t leaf_bit(uint64_t i)
+{
+    return bit(i / PAGES_MIDDLE % 64);
+}
+
+/* 2 MiB that were of one leaf when they were checked last, and in which nothing was mapped since:
+ * is that leaf where it was, writable, so that no entry can claim too much? A kernel maps all RAM
+ * by such leaves, and fences all addresses hundreds of times while Debian boots. */
+static bool stands_by_leaf(struct window *w, uint64_t first,
+                           bool (*now)(void *arg, uint64_t va, struct window_leaf *leaf), void *arg)
+{
+    struct window_leaf l;
+    uint64_t i = first;
+
+    if (!(*leaf_word(w, first) & leaf_bit(first)))
+        return false;
+    while (i < first + PAGES_MIDDLE && !w->page[i])
+        i++;
+    if (i == first + PAGES_MIDDLE || !now(arg, address_of(w, i), &l) || !l.write ||
+        l.len_bytes < MIDDLE_BYTES || leaf_of(w->page[i]) != leaf_of_len(l.len_bytes) ||
+        !maps(w->page[i], (l.gpa - w->all->phys->ram_gpa) >> PAGE_BITS))
+        return false;
+    if (leaf_of_len(l.len_bytes) == LEAF_LARGE)
+        range_add_leaf(&w->large, address_of(w, i), l.len_bytes);
+    return true;
+}
+
 /* Is what is mapped in the 2 MiB from page `first` on as the page table says now? */
 static bool stands(struct window *w, uint64_t first,
                    bool (*now)(void *arg, uint64_t va, struct window_leaf *leaf), void *arg)
 {
     const struct phys *phys = w->all->phys;
     struct window_leaf l;
+    bool one_leaf = true;
 
+    if (stands_by_leaf(w, first, now, arg))
+        return true;
     for (uint64_t i = first, n; i < first + PAGES_MIDDLE; i += n) {
         uint64_t va = address_of(w, i), number;
 
@@ -290,6 +325,8 @@ static bool stands(struct window *w, uint64_t first,
         number = (l.gpa - phys->ram_gpa) >> PAGE_BITS;
         if (l.len_bytes >= MIDDLE_BYTES)
             n = first + PAGES_MIDDLE - i;
+        else
+            one_leaf = false;
         if (leaf_of_len(l.len_bytes) == LEAF_LARGE)
             range_add_leaf(&w->large, va, l.len_bytes);
         for (uint64_t k = 0; k < n; k++) {
@@ -300,6 +337,8 @@ static bool stands(struct window *w, uint64_t first,
                 return false;
         }
     }
+    if (one_leaf)
+        *leaf_word(w, first) |= leaf_bit(first);
     return true;
 }
 
@@ -375,6 +414,7 @@ static bool map_run_locked(struct window *w, uint64_t i, uint64_t number, uint64
         w->n_pages += w->page[i + k] == 0;
         note_where(w, i + k, number + k);
         w->page[i + k] = entry_of(number + k, leaf, write);
+        *leaf_word(w, i + k) &= ~leaf_bit(i + k);
         w->n_used += !is_used(w, i + k);
         w->used[(i + k) >> WINDOW_CHUNK_BITS >> 6] |= bit((i + k) >> WINDOW_CHUNK_BITS & 63);
         if (write)

@@ -4,7 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "dbt/base/bits.h"
 #include "dbt/base/log.h"
 
 /* One argument, taken apart: `--name=value`. */
@@ -195,12 +197,27 @@ static bool settle(struct options *o, struct err *e)
     return option_settle_console(o, e) && option_attach_drives(o, e) && option_attach_nets(o, e);
 }
 
+uint64_t cli_cache_size(uint64_t host_bytes)
+{
+    const uint64_t most = UINT64_C(1) << 30, least = UINT64_C(64) << 20, part = host_bytes / 8;
+
+    return part > most ? most : part < least ? least : align_down(part, 4096);
+}
+
+/* 0 where the host does not say. */
+static uint64_t host_memory(void)
+{
+    const long pages = sysconf(_SC_PHYS_PAGES), bytes = sysconf(_SC_PAGESIZE);
+
+    return pages > 0 && bytes > 0 ? (uint64_t)pages * (uint64_t)bytes : 0;
+}
+
 int cli_parse(struct options *o, int argc, char **argv, struct err *e)
 {
     *o = (struct options){
         .machine = {.ram_len = UINT64_C(1) << 30, .n_harts = 1, .serial = "mon:stdio"},
         .windows = WINDOWS_AUTO,
-        .cache_size = UINT64_C(256) << 20,
+        .cache_size = cli_cache_size(host_memory()),
         .filter_last = UINT64_MAX,
     };
     if (!rv_model_parse(&o->machine.model, "default", e))

@@ -167,6 +167,7 @@ static void a_page_for_loads_needs_no_right_to_store(void **state)
     assert_false(can_write(KERNEL));
 }
 
+/* At the first fence behind its mapping, or at one that comes later. */
 static void a_leaf_that_has_changed_goes(void **state)
 {
     static void (*const change[])(struct toy_map * p) = {move, make_read_only, make_local,
@@ -176,13 +177,18 @@ static void a_leaf_that_has_changed_goes(void **state)
     for (uint64_t len = MIB2; len <= 2 * MIB2; len += MIB2) {
         struct toy_map *p = toy_add(t, 0, LARGE + 16 * len, TOY_RAM + MIB2, len, ALL | TOY_DIRTY);
 
-        for (unsigned i = 0; i < sizeof change / sizeof change[0]; i++) {
+        for (unsigned i = 0; i < 2 * sizeof change / sizeof change[0]; i++) {
             const struct toy_map before = *p;
 
             toy_enter(t, 1, 5);
             store_faults(p->va);
             assert_true(can_write(p->va + 0x3000));
-            change[i](p);
+            for (unsigned k = 0; k < 2 * (i % 2); k++) {
+                fence_all();
+                toy_enter(t, 1, 5);
+                assert_true(can_write(p->va + 0x3000));
+            }
+            change[i / 2](p);
             fence_all();
             assert_false(can_read(p->va) || can_read(p->va + 0x3000));
             *p = before;
@@ -195,6 +201,50 @@ static void a_leaf_that_has_changed_goes(void **state)
         assert_false(can_read(p->va + 0x3000));
         t->forbidden_len = 0;
     }
+}
+
+/* What is known of 2 MiB says nothing of the next. */
+static void beside_a_leaf_pages_are_asked_about(void **state)
+{
+    (void)state;
+    toy_add(t, 0, LARGE, TOY_RAM, MIB2, ALL | TOY_DIRTY);
+    struct toy_map *p = toy_add(t, 0, LARGE + MIB2 + 0x3000, GPA, 0x1000, ALL);
+
+    toy_enter(t, 1, 5);
+    store_faults(LARGE);
+    store_faults(p->va);
+    for (unsigned i = 0; i < 2; i++) {
+        fence_all();
+        toy_enter(t, 1, 5);
+        assert_true(can_write(LARGE) && can_write(p->va));
+    }
+    move(p);
+    fence_all();
+    assert_true(can_write(LARGE));
+    assert_false(can_read(p->va));
+}
+
+/* The leaf was elsewhere for a moment, with no fence, when one of its pages was mapped. */
+static void a_page_that_came_since_is_asked_about(void **state)
+{
+    (void)state;
+    struct toy_map *p = toy_add(t, 0, LARGE, TOY_RAM + MIB2, MIB2, ALL | TOY_DIRTY);
+
+    toy_enter(t, 1, 5);
+    forbid_stores_to_a_part(p); /* pages are mapped one by one */
+    store_faults(LARGE + 0x3000);
+    t->forbidden_len = 0;
+    fence_all();
+    toy_enter(t, 1, 5);
+    assert_true(can_write(LARGE + 0x3000));
+    forbid_stores_to_a_part(p);
+    move(p);
+    store_faults(LARGE + 0x100000);
+    assert_true(can_write(LARGE + 0x3000) && can_write(LARGE + 0x100000));
+    p->gpa -= 0x2000;
+    t->forbidden_len = 0;
+    fence_all();
+    assert_false(can_read(LARGE + 0x100000));
 }
 
 /* The same addresses lead to the same bytes, but a fence of one page would take away too little. */
@@ -270,6 +320,8 @@ int main(void)
         TEST(what_is_empty_is_forgotten),
         TEST(a_page_for_loads_needs_no_right_to_store),
         TEST(a_leaf_that_has_changed_goes),
+        TEST(beside_a_leaf_pages_are_asked_about),
+        TEST(a_page_that_came_since_is_asked_about),
         TEST(a_leaf_of_another_size_goes),
         TEST(larger_leaves_are_still_known),
         TEST(code_is_as_read_only_as_before),
