@@ -272,26 +272,27 @@ void window_drop_page(struct window *w, uint64_t va)
     pthread_mutex_unlock(&w->all->lock);
 }
 
-static uint64_t *leaf_word(struct window *w, uint64_t i)
+static uint64_t *checked_word(struct window *w, uint64_t i)
 {
-    return &w->of_one_leaf[i / PAGES_MIDDLE / 64];
+    return &w->checked[i / PAGES_MIDDLE / 64];
 }
 
-static uint64_t leaf_bit(uint64_t i)
+static uint64_t checked_bit(uint64_t i)
 {
     return bit(i / PAGES_MIDDLE % 64);
 }
 
-/* 2 MiB that were of one leaf when they were checked last, and in which nothing was mapped since:
- * is that leaf where it was, writable, so that no entry can claim too much? A kernel maps all RAM
- * by such leaves, and fences all addresses hundreds of times while Debian boots. */
+/* Of 2 MiB in which nothing was mapped since they were checked last: is what is mapped there of one
+ * leaf, as its first page is, and is that where it was, and writable, so that no entry can claim
+ * too much? A kernel maps all RAM by such leaves, and fences all addresses thousands of times while
+ * Debian boots. */
 static bool stands_by_leaf(struct window *w, uint64_t first,
                            bool (*now)(void *arg, uint64_t va, struct window_leaf *leaf), void *arg)
 {
     struct window_leaf l;
     uint64_t i = first;
 
-    if (!(*leaf_word(w, first) & leaf_bit(first)))
+    if (!(*checked_word(w, first) & checked_bit(first)))
         return false;
     while (i < first + PAGES_MIDDLE && !w->page[i])
         i++;
@@ -310,7 +311,6 @@ static bool stands(struct window *w, uint64_t first,
 {
     const struct phys *phys = w->all->phys;
     struct window_leaf l;
-    bool one_leaf = true;
 
     if (stands_by_leaf(w, first, now, arg))
         return true;
@@ -325,8 +325,6 @@ static bool stands(struct window *w, uint64_t first,
         number = (l.gpa - phys->ram_gpa) >> PAGE_BITS;
         if (l.len_bytes >= MIDDLE_BYTES)
             n = first + PAGES_MIDDLE - i;
-        else
-            one_leaf = false;
         if (leaf_of_len(l.len_bytes) == LEAF_LARGE)
             range_add_leaf(&w->large, va, l.len_bytes);
         for (uint64_t k = 0; k < n; k++) {
@@ -337,8 +335,7 @@ static bool stands(struct window *w, uint64_t first,
                 return false;
         }
     }
-    if (one_leaf)
-        *leaf_word(w, first) |= leaf_bit(first);
+    *checked_word(w, first) |= checked_bit(first);
     return true;
 }
 
@@ -414,7 +411,7 @@ static bool map_run_locked(struct window *w, uint64_t i, uint64_t number, uint64
         w->n_pages += w->page[i + k] == 0;
         note_where(w, i + k, number + k);
         w->page[i + k] = entry_of(number + k, leaf, write);
-        *leaf_word(w, i + k) &= ~leaf_bit(i + k);
+        *checked_word(w, i + k) &= ~checked_bit(i + k);
         w->n_used += !is_used(w, i + k);
         w->used[(i + k) >> WINDOW_CHUNK_BITS >> 6] |= bit((i + k) >> WINDOW_CHUNK_BITS & 63);
         if (write)
