@@ -528,7 +528,8 @@ static void where_one_has_failed_the_next_takes_long(void **state)
     ws->first->failed = true;
     mmu_sample(t->mmu, 0, unknown_code);
     assert_false(has_window());
-    enter_running(2, CODE + 0x1000);
+    assert_int_equal(earned_of(t->mmu, CODE_GPA), 0);
+    enter_running(2, CODE);
     run_for(10);
     assert_false(has_window());
 }
