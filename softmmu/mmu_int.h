@@ -118,8 +118,11 @@ struct view_slot {
     uint64_t saving_ns;    /* what one would have saved meanwhile, less what fences would have cost
                             * it (window_would_drop) */
     uint64_t n_fills;      /* since such a fence, of pages that the guest had */
-    uint64_t code[N_CODE]; /* physical pages that samples have found running, */
-    unsigned next_code;    /* and where the next is put */
+    struct sampled_code {
+        uint64_t page;     /* physical, found running by a sample */
+        uint64_t saved_ns; /* what the first such would have saved, not yet counted */
+    } code[N_CODE];
+    unsigned next_code; /* where the next is put */
     bool live;
     uint64_t used;
     struct range huge[2]; /* of huge leaves cached, by bit 63 */

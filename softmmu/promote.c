@@ -24,6 +24,7 @@
 #include "softmmu/mmu_int.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "dbt/base/check.h"
 #include "dbt/base/log.h"
@@ -206,6 +207,7 @@ void window_forget(struct mmu *m, struct view_slot *slot)
     if (slot->window)
         take_away(m, slot, "its space is recycled");
     slot->ran_ns = slot->saving_ns = 0;
+    memset(slot->code, 0, sizeof slot->code);
     slot->need_ns = NEED_MS * MS;
 }
 
@@ -229,6 +231,8 @@ void window_sample_soon(struct mmu *m)
         state_pend(m->s, PENDING_LEAVE);
 }
 
+/* ---- Sampling -------------------------------------------------------------------------------- */
+
 /* The physical page of the code that runs, 0 when it is not known, or a kernel's: that has one
  * window, for all spaces. */
 static uint64_t code_page(const struct mmu *m)
@@ -238,24 +242,11 @@ static uint64_t code_page(const struct mmu *m)
     return pc >> 63 ? 0 : fetched_page(m, pc);
 }
 
-/* Was the code's page found running not long ago, too? */
-static bool runs_again(struct view_slot *slot, uint64_t page)
-{
-    for (unsigned i = 0; i < N_CODE; i++)
-        if (slot->code[i] == page)
-            return true;
-    slot->code[slot->next_code++ % N_CODE] = page;
-    return false;
-}
-
 /* Of `ns` in which such code ran: what a window saves, or would have saved. It is a guess: code
- * that waits for arithmetic saves nothing, and a list's elements three times as much. A compiler,
- * which is found in another page each time, waits for its own code: it saves next to nothing, and
- * has what it runs translated once more. */
-static uint64_t saving_of(struct view_slot *slot, uint64_t page, uint64_t ns,
-                          struct mmu_density code)
+ * that waits for arithmetic saves nothing, and a list's elements three times as much. */
+static uint64_t guess(uint64_t ns, struct mmu_density code)
 {
-    if (!page || !runs_again(slot, page) || !code.n_insns)
+    if (!code.n_insns)
         return ns / RATE;
     uint64_t halves = code.n_accesses + (uint64_t)(LOOKUP_HALVES - 1) * code.n_lookups;
     uint64_t saving = ns * halves / (2 * code.n_insns);
@@ -263,7 +254,28 @@ static uint64_t saving_of(struct view_slot *slot, uint64_t page, uint64_t ns,
     return saving < ns / RATE_MOST ? saving : ns / RATE_MOST;
 }
 
-/* ---- Sampling -------------------------------------------------------------------------------- */
+/* That is counted where the code's page is found running again. A compiler, which is found in
+ * another page each time, waits for its own code: it saves next to nothing, and has what it runs
+ * translated once more. */
+static uint64_t saving_of(struct view_slot *slot, uint64_t page, uint64_t ns,
+                          struct mmu_density code)
+{
+    uint64_t saving = guess(ns, code);
+
+    if (!page)
+        return ns / RATE;
+    for (unsigned i = 0; i < N_CODE; i++) {
+        if (slot->code[i].page == page) {
+            saving += slot->code[i].saved_ns;
+            slot->code[i].saved_ns = 0;
+            return saving;
+        }
+    }
+    const uint64_t now = saving < ns / RATE ? saving : ns / RATE;
+
+    slot->code[slot->next_code++ % N_CODE] = (struct sampled_code){page, saving - now};
+    return now;
+}
 
 struct cost {
     uint64_t us;
