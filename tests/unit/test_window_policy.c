@@ -367,6 +367,21 @@ static void much_code_makes_one_dear(void **state)
     assert_true(has_window());
 }
 
+/* Two looks 10 ms apart, and a window that costs what both are worth, and neither alone. */
+static void the_first_look_counts_behind_the_second(void **state)
+{
+    (void)state;
+    add_code(70);
+    for (unsigned i = 0; i < 70; i++)
+        enter_running(1, CODE + i * UINT64_C(0x1000));
+    for (unsigned i = 0; i < 2; i++) {
+        assert_false(has_window());
+        t->mmu->sampled_at = window_clock() - 10 * A_MS;
+        mmu_sample(t->mmu, 0, (struct mmu_density){10, 10, 0});
+    }
+    assert_true(has_window());
+}
+
 /* More accesses than instructions: bytes of a pair, or what a pass has added. */
 static void no_code_is_thought_to_save_more_than_a_quarter(void **state)
 {
@@ -781,6 +796,7 @@ int main(void)
         AUTO(code_that_reaches_no_memory_gets_none),
         AUTO(code_that_is_always_elsewhere_waits_for_itself),
         AUTO(much_code_makes_one_dear),
+        AUTO(the_first_look_counts_behind_the_second),
         AUTO(no_code_is_thought_to_save_more_than_a_quarter),
         AUTO(what_was_known_before_promotion_is_forgotten_at_demotion),
         AUTO(without_host_mappings_it_ends_without_harm),
