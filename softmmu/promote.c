@@ -48,7 +48,8 @@ enum {
     CREDIT_COMMON_MS = 50, /* all that a kernel has translated would go with it */
     IDLE_MS = 10000,
     OPEN_US = 500,
-    CODE_US = 50, /* to translate what runs of a page of code anew, or what was displaced by that */
+    CODE_US = 50,   /* to translate what runs of a page of code anew, or what that displaces */
+    CODE_ONCE = 32, /* so many pages any program runs, for the most part once, when it starts */
     /* To map a page, and pages that follow each other; to unmap them when the process ends, or to
      * take the right to store away when they become code. Those that are written count twice. */
     PAGE_US = 2,
@@ -296,7 +297,8 @@ static void add_cost(void *arg, const struct tlb_entry *e)
 /* What it will cost, by what the tables know, and the code that it has run. */
 static uint64_t cost_of_window(struct mmu *m)
 {
-    struct cost cost = {.us = OPEN_US + (uint64_t)fetches_n_known(&m->space->fetches) * CODE_US};
+    const unsigned code = fetches_n_known(&m->space->fetches);
+    struct cost cost = {.us = OPEN_US + (code > CODE_ONCE ? (code - CODE_ONCE) * CODE_US : 0)};
 
     view_each_known(m->slot->view, NULL, add_cost, &cost);
     return cost.us * US;

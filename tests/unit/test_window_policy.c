@@ -346,6 +346,9 @@ static void code_that_is_always_elsewhere_waits_for_itself(void **state)
     (void)state;
     add_code(N);
     for (unsigned n = N; n >= N - 1; n--) {
+        toy_add(t, n, LOW, GPA, LARGE, USER | TOY_DIRTY);
+        enter(n, 0);
+        load_pages(LARGE);
         for (unsigned i = 0; i < 40; i++) {
             enter_running(n, CODE + i % n * UINT64_C(0x1000));
             run_code(1, OF_FOUR);
@@ -371,8 +374,8 @@ static void much_code_makes_one_dear(void **state)
 static void the_first_look_counts_behind_the_second(void **state)
 {
     (void)state;
-    add_code(70);
-    for (unsigned i = 0; i < 70; i++)
+    add_code(100);
+    for (unsigned i = 0; i < 100; i++)
         enter_running(1, CODE + i * UINT64_C(0x1000));
     for (unsigned i = 0; i < 2; i++) {
         assert_false(has_window());
@@ -712,7 +715,7 @@ static void the_code_lends_what_the_process_lacks(void **state)
     enter_running(1, CODE);
     run_for(1);
     assert_true(has_window());
-    assert_in_range(earned_of(t->mmu, CODE_GPA), 300000, 430000);
+    assert_in_range(earned_of(t->mmu, CODE_GPA), 350000, 480000);
 }
 
 /* One that has run for long enough, and has much mapped. */
