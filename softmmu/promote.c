@@ -185,10 +185,8 @@ bool window_give(struct mmu *m, struct view_slot *slot, uint64_t space_key, uint
     slot_owner(m, slot)->n_windows++;
     slot_changed(m, slot);
     m->stats.windows_opened++;
-    log_line(LOG_mmu,
-             "mmu: window %u for space %" PRIx64 " after %" PRIu64
-             " ms, in which it would have saved %" PRIu64 " us",
-             w->n, space_key, slot->ran_ns / MS, slot->saving_ns / US);
+    log_line(LOG_mmu, "mmu: window %u for space %" PRIx64 " after %" PRIu64 " ms", w->n, space_key,
+             slot->ran_ns / MS);
     return true;
 }
 
@@ -317,6 +315,8 @@ static void promote(struct mmu *m, uint64_t cost)
     CHECK(m->slot == slot);
     struct window *w = slot->window;
 
+    log_line(LOG_mmu, "mmu: window %u: would have saved %" PRIu64 " us, and costs %" PRIu64, w->n,
+             slot->saving_ns / US, cost / US);
     window_fill(m, known);
     /* Is paid for, by the time before or by what was earned; and what the estimate has more is for
      * what nobody measures: the opening, the closing, new code. */
