@@ -277,7 +277,8 @@ static bool serve_pending(struct hart *h)
             wait_for_interrupt(h);
         else if (p & PENDING_REST)
             ev->rest(ev->arg);
-        mmu_sample(h->mmu, h->stats.translated + h->stats.evaluated, hart_density(h));
+        if (mmu_has_windows(h->mmu))
+            mmu_sample(h->mmu, h->stats.translated + h->stats.evaluated, hart_density(h));
         wild_look_again(h, clock_ns(CLOCK_MONOTONIC));
         if (atomic_load(&s->pending) & PENDING_IRQ && h->config.guest->interrupt(s)) {
             h->link_from = NULL;

@@ -4,15 +4,17 @@
  *
  * Each page has an account, in nanoseconds that may be spent on windows:
  *
- *   earns     what a window's credit earns by the time that is spent there (promote.c), less what
+ *   earns     what a window saves by the time that is spent there, by promote.c's guess, less what
  *             changing the window's mappings took
  *   pays      what a window costs that is given to a space because it runs the page, less what the
  *             space has earned by running without one
  *
- * So windows that come early cost no more than a fixed part of the time that windows have served
- * before, whoever shares the page: a library's page in which short processes are seen as well pays
- * for a few of them and is poor. What a window took more than there was is a debt. An account is
- * lost when its page is given to another, which has to earn more than is left there. */
+ * So windows that come early cost no more than those that served before have saved, as far as the
+ * guess is right, whoever shares the page: a library's page in which short processes are seen as
+ * well pays for a few of them and is poor. What a window took more than there was is a debt: no
+ * window is given there until those that run without one have paid it, by what one would save. An
+ * account is lost when its page is given to another, which has to earn more than is left there.
+ * Page 0, which stands for "not known", has none. */
 #include "softmmu/mmu_int.h"
 
 static struct earned *account(struct mmu *m, uint64_t gpa)
@@ -26,13 +28,15 @@ int64_t earned_of(struct mmu *m, uint64_t gpa)
 {
     const struct earned *e = account(m, gpa);
 
-    return e->page == page_of(gpa) ? e->ns : 0;
+    return gpa && e->page == page_of(gpa) ? e->ns : 0;
 }
 
 void earned_add(struct mmu *m, uint64_t gpa, int64_t ns)
 {
     struct earned *e = account(m, gpa);
 
+    if (!gpa)
+        return;
     if (e->page != page_of(gpa)) {
         if (ns <= 0)
             return;

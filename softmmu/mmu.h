@@ -223,6 +223,8 @@ struct mmu_density {
     unsigned n_insns, n_accesses, n_lookups;
 };
 
+/* Are there windows, so that samples are wanted? */
+bool mmu_has_windows(const struct mmu *m);
 /* Between blocks, now and then: what runs? Gives and takes windows; salts may change. n_blocks: how
  * many the hart has made, or run for the first time, ever. */
 void mmu_sample(struct mmu *m, uint64_t n_blocks, struct mmu_density code);

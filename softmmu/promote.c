@@ -11,8 +11,8 @@
  *                    have to be mapped again, and counts against it. Or as soon as it is seen in
  *                    code in which windows have earned before what it has not yet earned itself
  *   loses it         when changing mappings took more than a credit and 1/RATE of the time in which
- *                    its hart ran, and the next one takes BACKOFF times as long; or when nobody has
- *                    used it for IDLE_MS
+ *                    its hart ran, and the next one takes BACKOFF times as long; when nobody has
+ *                    used it for IDLE_MS; or when its hart has as many as it may
  *
  * The common view has one from the start, and loses it for the first of these reasons only, where
  * more than 1/RATE_COMMON of the time goes: a kernel that starts processes one after the other
@@ -64,6 +64,11 @@ void mmu_set_windows(struct mmu *m, struct windows *ws)
 {
     m->windows = ws->policy == WINDOWS_OFF ? NULL : ws;
     mmu_refresh(m);
+}
+
+bool mmu_has_windows(const struct mmu *m)
+{
+    return m->windows != NULL;
 }
 
 uint32_t mmu_code_mode(const struct mmu *m)
@@ -123,6 +128,7 @@ static void take_away(struct mmu *m, struct view_slot *slot, const char *why)
     view_clear(slot); /* no fence has come here since it was in use */
     slot->view->rights = w->view->rights;
     slot->ran_ns = slot->saving_ns = 0;
+    memset(slot->code, 0, sizeof slot->code);
     earned_add(m, w->for_code, (int64_t)(w->spent_seen - atomic_load(&w->spent)));
     slot_owner(m, slot)->n_windows--;
     slot_changed(m, slot);
@@ -149,6 +155,9 @@ static bool make_room(struct mmu *m)
     if (!oldest)
         return false;
     take_away(m, oldest, "another needs its place");
+    /* Else there may be more spaces than windows, each of which takes another's in its turn. */
+    if (oldest->need_ns < NEED_AGAIN_MS * MS)
+        oldest->need_ns = NEED_AGAIN_MS * MS;
     return true;
 }
 
@@ -259,10 +268,10 @@ static uint64_t guess(uint64_t ns, struct mmu_density code)
 static uint64_t saving_of(struct view_slot *slot, uint64_t page, uint64_t ns,
                           struct mmu_density code)
 {
-    uint64_t saving = guess(ns, code);
-
     if (!page)
         return ns / RATE;
+    uint64_t saving = guess(ns, code);
+
     for (unsigned i = 0; i < N_CODE; i++) {
         if (slot->code[i].page == page) {
             saving += slot->code[i].saved_ns;
@@ -270,10 +279,10 @@ static uint64_t saving_of(struct view_slot *slot, uint64_t page, uint64_t ns,
             return saving;
         }
     }
-    const uint64_t now = saving < ns / RATE ? saving : ns / RATE;
+    const uint64_t at_once = saving < ns / RATE ? saving : ns / RATE;
 
-    slot->code[slot->next_code++ % N_CODE] = (struct sampled_code){page, saving - now};
-    return now;
+    slot->code[slot->next_code++ % N_CODE] = (struct sampled_code){page, saving - at_once};
+    return at_once;
 }
 
 struct cost {
@@ -295,7 +304,8 @@ static void add_cost(void *arg, const struct tlb_entry *e)
 /* What it will cost, by what the tables know, and the code that it has run. */
 static uint64_t cost_of_window(struct mmu *m)
 {
-    const unsigned code = fetches_n_known(&m->space->fetches);
+    /* A kernel's is translated for windows anyway: it had one from the start. */
+    const unsigned code = is_common_slot(m, m->slot) ? 0 : fetches_n_known(&m->space->fetches);
     struct cost cost = {.us = OPEN_US + (code > CODE_ONCE ? (code - CODE_ONCE) * CODE_US : 0)};
 
     view_each_known(m->slot->view, NULL, add_cost, &cost);
@@ -358,7 +368,7 @@ static void forget_earned(struct mmu *m, uint64_t code)
     earned_forget(m, m->slot->window->for_code);
 }
 
-static uint64_t at_least_again(uint64_t need_ns)
+static uint64_t need_again(uint64_t need_ns)
 {
     return need_ns > NEED_AGAIN_MS * MS ? need_ns : NEED_AGAIN_MS * MS;
 }
@@ -380,7 +390,7 @@ static void review(struct mmu *m, uint64_t now, uint64_t page, uint64_t saving)
         demote(m, "it needs more host mappings than there are", NEED_MAX_MS * MS);
     } else if (w->credit < 0 && m->windows->policy == WINDOWS_AUTO) {
         forget_earned(m, page);
-        demote(m, "its mappings change too often", BACKOFF * at_least_again(m->slot->need_ns));
+        demote(m, "its mappings change too often", BACKOFF * need_again(m->slot->need_ns));
     }
 }
 
@@ -403,6 +413,15 @@ static void close_idle(struct mmu *m, uint64_t now)
     }
 }
 
+/* What windows have overdrawn in this code is paid by those that run there without one. */
+static void pay_debt(struct mmu *m, uint64_t page, uint64_t saving)
+{
+    const int64_t owed = -earned_of(m, page);
+
+    if (owed > 0)
+        earned_add(m, page, owed < (int64_t)saving ? owed : (int64_t)saving);
+}
+
 void mmu_sample(struct mmu *m, uint64_t n_blocks, struct mmu_density code)
 {
     struct view_slot *slot = m->slot;
@@ -418,18 +437,21 @@ void mmu_sample(struct mmu *m, uint64_t n_blocks, struct mmu_density code)
     if (since > SAMPLE_MAX_MS * MS)
         since = SAMPLE_MAX_MS * MS;
     close_idle(m, now);
-    const uint64_t page = code_page(m), saving = saving_of(slot, page, since, code);
+    const uint64_t page = code_page(m);
 
     if (slot->window) {
-        review(m, now, page, saving);
+        review(m, now, page, saving_of(slot, page, since, code));
         return;
     }
     if (!m->guest->window_bound || !m->guest->window_bound(m->now.space_key, m->now.data_rights))
         return;
     if (n_new * BLOCK_US * US > since / 8)
         return; /* it is still coming to code that it has not run before */
+    const uint64_t saving = saving_of(slot, page, since, code);
+
     slot->ran_ns += since;
     slot->saving_ns += saving;
+    pay_debt(m, page, saving);
     if (n_faults * GROW_US * US > since / 8)
         return; /* and to pages */
     const int64_t earned = earned_of(m, page);
@@ -440,8 +462,10 @@ void mmu_sample(struct mmu *m, uint64_t n_blocks, struct mmu_density code)
         return;
     const uint64_t cost = cost_of_window(m);
 
-    if (due && slot->saving_ns + slot->n_fills * FILL_NS >= cost + debt)
+    if (due && slot->saving_ns + slot->n_fills * FILL_NS >= cost + debt) {
+        pay_debt(m, page, debt);
         promote(m, cost);
-    else
+    } else {
         promote_early(m, page, cost);
+    }
 }

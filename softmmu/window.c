@@ -272,27 +272,26 @@ void window_drop_page(struct window *w, uint64_t va)
     pthread_mutex_unlock(&w->all->lock);
 }
 
-static uint64_t *checked_word(struct window *w, uint64_t i)
+static uint64_t *leaf_word(struct window *w, uint64_t i)
 {
-    return &w->checked[i / PAGES_MIDDLE / 64];
+    return &w->of_one_leaf[i / PAGES_MIDDLE / 64];
 }
 
-static uint64_t checked_bit(uint64_t i)
+static uint64_t leaf_bit(uint64_t i)
 {
     return bit(i / PAGES_MIDDLE % 64);
 }
 
-/* Of 2 MiB in which nothing was mapped since they were checked last: is what is mapped there of one
- * leaf, as its first page is, and is that where it was, and writable, so that no entry can claim
- * too much? A kernel maps all RAM by such leaves, and fences all addresses thousands of times while
- * Debian boots. */
+/* Of 2 MiB that were of one leaf when they were checked last, and in which nothing was mapped
+ * since: is that leaf where it was, and writable, so that no entry can claim too much? A kernel
+ * maps all RAM by such leaves, and fences all addresses thousands of times while Debian boots. */
 static bool stands_by_leaf(struct window *w, uint64_t first,
                            bool (*now)(void *arg, uint64_t va, struct window_leaf *leaf), void *arg)
 {
     struct window_leaf l;
     uint64_t i = first;
 
-    if (!(*checked_word(w, first) & checked_bit(first)))
+    if (!(*leaf_word(w, first) & leaf_bit(first)))
         return false;
     while (i < first + PAGES_MIDDLE && !w->page[i])
         i++;
@@ -310,6 +309,7 @@ static bool stands(struct window *w, uint64_t first,
                    bool (*now)(void *arg, uint64_t va, struct window_leaf *leaf), void *arg)
 {
     const struct phys *phys = w->all->phys;
+    bool any = false, of_one_leaf = false;
     struct window_leaf l;
 
     if (stands_by_leaf(w, first, now, arg))
@@ -325,6 +325,8 @@ static bool stands(struct window *w, uint64_t first,
         number = (l.gpa - phys->ram_gpa) >> PAGE_BITS;
         if (l.len_bytes >= MIDDLE_BYTES)
             n = first + PAGES_MIDDLE - i;
+        of_one_leaf = !any && l.len_bytes >= MIDDLE_BYTES;
+        any = true;
         if (leaf_of_len(l.len_bytes) == LEAF_LARGE)
             range_add_leaf(&w->large, va, l.len_bytes);
         for (uint64_t k = 0; k < n; k++) {
@@ -335,7 +337,8 @@ static bool stands(struct window *w, uint64_t first,
                 return false;
         }
     }
-    *checked_word(w, first) |= checked_bit(first);
+    if (of_one_leaf)
+        *leaf_word(w, first) |= leaf_bit(first);
     return true;
 }
 
@@ -411,7 +414,7 @@ static bool map_run_locked(struct window *w, uint64_t i, uint64_t number, uint64
         w->n_pages += w->page[i + k] == 0;
         note_where(w, i + k, number + k);
         w->page[i + k] = entry_of(number + k, leaf, write);
-        *checked_word(w, i + k) &= ~checked_bit(i + k);
+        *leaf_word(w, i + k) &= ~leaf_bit(i + k);
         w->n_used += !is_used(w, i + k);
         w->used[(i + k) >> WINDOW_CHUNK_BITS >> 6] |= bit((i + k) >> WINDOW_CHUNK_BITS & 63);
         if (write)

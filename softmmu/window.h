@@ -68,8 +68,8 @@ struct window {
     uint64_t for_code;             /* in whose account it was opened, or 0 */
     struct window_churn churn[WINDOW_N_CHURN];
     uint64_t used[WINDOW_N_CHUNKS / 64];
-    /* By 2 MiB: all that is mapped there was as the page table says when it was last checked. */
-    uint64_t checked[WINDOW_N_PAGES / PAGES_MIDDLE / 64];
+    /* By 2 MiB: all that is mapped there is of one leaf of as much or more (window_check). */
+    uint64_t of_one_leaf[WINDOW_N_PAGES / PAGES_MIDDLE / 64];
 };
 
 struct windows {

@@ -199,7 +199,7 @@ static bool settle(struct options *o, struct err *e)
 
 uint64_t cli_cache_size(uint64_t host_bytes)
 {
-    const uint64_t most = UINT64_C(1) << 30, least = UINT64_C(64) << 20, part = host_bytes / 8;
+    const uint64_t most = UINT64_C(512) << 20, least = UINT64_C(64) << 20, part = host_bytes / 8;
 
     return part > most ? most : part < least ? least : align_down(part, 4096);
 }

@@ -82,8 +82,9 @@ struct options {
 
 enum { CLI_RUN = -1, CLI_EXIT_OK = 0, CLI_EXIT_USAGE = 1, CLI_EXIT_HOST = 2 };
 
-/* Without --cache-size: an eighth of the host's memory, at most 1 GiB, of which what is used is
- * backed. A compiler alone is 300 MiB of code. */
+/* Without --cache-size: an eighth of the host's memory (as its kernel says, whatever a container
+ * may have), 64 to 512 MiB. What is used of it is backed, and what is known of the blocks takes as
+ * much again. A compiler alone is 300 MiB of code. */
 uint64_t cli_cache_size(uint64_t host_bytes);
 
 /* CLI_RUN: go on. CLI_EXIT_OK: all is done (--help). CLI_EXIT_USAGE: *e says why. */

@@ -46,10 +46,11 @@ IDLE = 90  # seconds: unused windows go one by one, after 10
 # By how much the second half's maximum may be above the first's: a factor, and what is added. Windows and their
 # mappings go up and down with what is compiled at the moment, up to limits that an hour comes to many times in each
 # half; a leak of one piece for each window would add thousands, hundreds of windows an hour being the least.
-# Memory of the process's own is tables and translated blocks, which have grown to what they will be when the guest
-# has run all of its programs some times; what a window needs is some 10 to 100 KiB.
+# Memory of the process's own is tables and translated blocks, which have grown to what they will be when the code cache
+# has been full once, and so it is small; what a window needs is some 10 to 100 KiB.
 HALVES = {"windows": (1.5, 8), "window_mappings": (1.5, 1000), "others": (1.5, 1000),
           "anon_kib": (1.05, 4096), "page_tables_kib": (1.25, 1024), "files": (1, 4)}
+CACHE = "128M"
 LEAST_WINDOWS = 8  # a minute: else there was no churn
 
 
@@ -145,7 +146,7 @@ def judge(count, before, samples, after, minutes):
 
 
 def run(args, more, folder):
-    term = Terminal([args.dbt, args.image, "-snapshot", "-m", f"{RAM_BYTES >> 20}M", "-smp", args.smp, "--share", f"{folder}/share,ro",
+    term = Terminal([args.dbt, args.image, "-snapshot", "-m", f"{RAM_BYTES >> 20}M", "-smp", args.smp, "--cache-size", CACHE, "--share", f"{folder}/share,ro",
                      "--monitor", f"unix:{folder}/monitor", *more])
     try:
         guest = Guest(term, args.image, folder, args.smp)

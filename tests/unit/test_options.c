@@ -21,7 +21,7 @@ static void defaults(void **state)
     assert_int_equal(cli_o.machine.firmware, FIRMWARE_AUTO);
     assert_string_equal(cli_o.machine.serial, "mon:stdio");
     assert_int_equal(cli_o.engine, ENGINE_JIT);
-    assert_in_range(cli_o.cache_size, 64 << 20, 1 << 30);
+    assert_in_range(cli_o.cache_size, 64 << 20, 512 << 20);
     assert_false(cli_o.virtual_time);
     assert_true(cli_o.filter_first == 0 && cli_o.filter_last == UINT64_MAX);
 }
@@ -33,9 +33,9 @@ static void the_code_cache_is_a_part_of_memory(void **state)
     (void)state;
     assert_int_equal(cli_cache_size(0), 64 * mib);
     assert_int_equal(cli_cache_size(512 * mib), 64 * mib);
-    assert_int_equal(cli_cache_size(4096 * mib), 512 * mib);
-    assert_int_equal(cli_cache_size(4096 * mib + 8 * 4095), 512 * mib);
-    assert_int_equal(cli_cache_size(65536 * mib), 1024 * mib);
+    assert_int_equal(cli_cache_size(2048 * mib), 256 * mib);
+    assert_int_equal(cli_cache_size(2048 * mib + 8 * 4095), 256 * mib);
+    assert_int_equal(cli_cache_size(65536 * mib), 512 * mib);
 }
 
 static void all_spellings_are_the_same(void **state)

@@ -228,6 +228,28 @@ static void beside_a_leaf_pages_are_asked_about(void **state)
     assert_false(can_read(p->va));
 }
 
+/* 64 KiB, or a page, and something else behind it: it is asked about all of it when they have
+ * become one leaf, which begins as the first of them did. */
+static void what_was_of_parts_is_asked_about_by_parts(void **state)
+{
+    (void)state;
+    for (uint64_t len = 0x1000; len <= 0x10000; len += 0xf000) {
+        const uint64_t va = LARGE + len * 0x1000;
+        struct toy_map *a = toy_add(t, 0, va, TOY_RAM + MIB2, 0x10000, ALL | TOY_DIRTY);
+        struct toy_map *b = toy_add(t, 0, va + 0x10000, GPA, len, ALL | TOY_DIRTY);
+
+        toy_enter(t, 1, 5);
+        store_faults(va);
+        store_faults(b->va);
+        fence_again();
+        assert_true(can_write(va) && can_write(b->va));
+        a->len = MIB2;
+        b->flags = 0;
+        fence_all();
+        assert_false(can_read(b->va));
+    }
+}
+
 /* The leaf was elsewhere for a moment, with no fence, when one of its pages was mapped. */
 static void a_page_that_came_since_is_asked_about(void **state)
 {
@@ -332,6 +354,7 @@ int main(void)
         TEST(a_leaf_that_has_changed_goes),
         TEST(beside_a_leaf_pages_are_asked_about),
         TEST(a_page_that_came_since_is_asked_about),
+        TEST(what_was_of_parts_is_asked_about_by_parts),
         TEST(a_leaf_of_another_size_goes),
         TEST(larger_leaves_are_still_known),
         TEST(code_is_as_read_only_as_before),

@@ -308,7 +308,7 @@ static void code_that_reaches_memory_often_gets_one_sooner(void **state)
     (void)state;
     add_code(2);
     enter_running(1, CODE);
-    run_code(5, OF_FOUR); /* one look or two might hit anything */
+    run_code(4, OF_FOUR); /* one look or two might hit anything */
     assert_false(has_window());
     run_code(5, OF_FOUR);
     assert_true(has_window());
@@ -644,7 +644,6 @@ static void what_was_overdrawn_is_owed(void **state)
     }
 }
 
-/* One that fails in other code than it was opened for. */
 /* What is owed is paid by the next that runs there, before it has a window by its own time. */
 static void debts_are_paid_by_those_that_run_for_long_too(void **state)
 {
@@ -653,12 +652,74 @@ static void debts_are_paid_by_those_that_run_for_long_too(void **state)
     earned_add(t->mmu, CODE_GPA, 1); /* the page has an account */
     earned_add(t->mmu, CODE_GPA, -(int64_t)(10 * A_MS));
     enter_running(1, CODE);
-    run_code(60, OF_FOUR);
+    run_code(30, OF_FOUR);
     assert_false(has_window());
     run_code(60, OF_FOUR);
     assert_true(has_window());
 }
 
+static void debts_are_paid_by_those_without_one(void **state)
+{
+    (void)state;
+    add_code(1);
+    earned_add(t->mmu, CODE_GPA, 1);
+    earned_add(t->mmu, CODE_GPA, -(int64_t)(10 * A_MS));
+    for (unsigned key = 1; key <= 14; key++) {
+        enter_running(key, CODE);
+        run_code(5, OF_FOUR);
+        assert_false(has_window());
+    }
+    assert_in_range(-earned_of(t->mmu, CODE_GPA), 1, 2 * A_MS);
+    enter_running(30, CODE);
+    run_code(40, OF_FOUR);
+    assert_true(has_window());
+    assert_true(earned_of(t->mmu, CODE_GPA) >= 0);
+}
+
+/* Windows that were given in code of which no page was known. */
+static void what_nobody_knows_is_no_debtor(void **state)
+{
+    (void)state;
+    earned_add(t->mmu, 0, 1);
+    earned_add(t->mmu, 0, -(int64_t)(10 * A_MS));
+    assert_int_equal(earned_of(t->mmu, 0), 0);
+    enter(1, 0);
+    run_for(40);
+    assert_true(has_window());
+}
+
+/* Samples that do not count leave nothing for those that do. */
+static void new_code_is_not_made_up_for(void **state)
+{
+    (void)state;
+    add_code(8);
+    for (unsigned i = 0; i < 16; i++) {
+        enter_running(1, CODE + i % 8 * UINT64_C(0x1000));
+        t->mmu->sampled_at = window_clock() - (i < 8 ? 10 * A_MS : A_MS);
+        mmu_sample(t->mmu, i < 8 ? 100000 * (i + 1) : 800000, (struct mmu_density){10, 10, 0});
+    }
+    assert_in_range(t->mmu->slot->saving_ns, 0, A_MS / 2);
+    assert_false(has_window());
+}
+
+/* More spaces than there may be windows, in turns, each for long enough to get one at first. */
+static void spaces_do_not_take_each_others_for_ever(void **state)
+{
+    enum { MAX = 4, N };
+
+    (void)state;
+    t->mmu->windows->max_of_hart = MAX;
+    add_code(1);
+    for (unsigned turn = 0; turn < 4; turn++) {
+        for (unsigned key = 1; key <= N; key++) {
+            enter_running(key, CODE);
+            run_code(10, OF_FOUR);
+        }
+    }
+    assert_in_range(mmu_stats(t->mmu)->windows_opened, N, 2 * N);
+}
+
+/* One that fails in other code than it was opened for. */
 static void neither_code_has_earned_where_one_has_failed(void **state)
 {
     (void)state;
@@ -816,6 +877,10 @@ int main(void)
         AUTO(walks_alone_bring_none_early),
         AUTO(what_was_overdrawn_is_owed),
         AUTO(debts_are_paid_by_those_that_run_for_long_too),
+        AUTO(debts_are_paid_by_those_without_one),
+        AUTO(what_nobody_knows_is_no_debtor),
+        AUTO(new_code_is_not_made_up_for),
+        AUTO(spaces_do_not_take_each_others_for_ever),
         AUTO(neither_code_has_earned_where_one_has_failed),
         AUTO(the_code_lends_what_the_process_lacks),
         AUTO(what_was_earned_counts_for_a_large_one),

@@ -1336,6 +1336,7 @@ static void a_cell_answers_without_the_table(void **state)
 {
     (void)state;
     emit_one_load(NULL, false);
+    assert_int_equal(rig.unit->n_lookups, 0);
     assert_int_equal(slow_load_from(IR_WORLD_VA), 0); /* fills it */
     empty_the_tables(&got.s, 0, 0, 0, 0);
     assert_int_equal(slow_load_from(IR_WORLD_VA + 8), 0);
@@ -1374,6 +1375,7 @@ static void what_is_wild_has_no_cell(void **state)
     (void)state;
     emit_one_load(&advice, false);
     assert_int_equal(asked, 0x1010);
+    assert_int_equal(rig.unit->n_lookups, 1);
     assert_int_equal(slow_load_from(IR_WORLD_VA), 0);
     empty_the_tables(&got.s, 0, 0, 0, 0);
     assert_int_equal(slow_load_from(IR_WORLD_VA), 1);
