@@ -28,7 +28,7 @@ int64_t earned_of(struct mmu *m, uint64_t gpa)
 {
     const struct earned *e = account(m, gpa);
 
-    return gpa && e->page == page_of(gpa) ? e->ns : 0;
+    return e->page == page_of(gpa) ? e->ns : 0;
 }
 
 void earned_add(struct mmu *m, uint64_t gpa, int64_t ns)
