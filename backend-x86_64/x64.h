@@ -97,8 +97,8 @@ struct x64_unit {
      * not touch floating point only where this one does not, either. */
     uint32_t onward;
     bool touches_fp;
-    unsigned
-        n_lookups; /* accesses that look themselves up in the table, alone: no cell, no window */
+    /* Accesses that look themselves up in the table, each for itself: no cell, no window. */
+    unsigned n_lookups;
     unsigned n_exits, n_map, n_sites, n_pairs; /* n_pairs: of those that there is room for */
     struct x64_exit exit[X64_MAX_EXITS];
     struct x64_map map[IR_MAX_GUEST + 1];
