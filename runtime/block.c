@@ -12,8 +12,8 @@
 #include "runtime/hart_int.h"
 #include "runtime/quiesce.h"
 
-/* More than a full cache has blocks, 700,000 or so: each step along a list would be one more miss
- * of the processor's caches. gcc takes 0.93 of its time with 2^20 in place of 2^18. */
+/* More than a full cache of the default size has blocks, which is some 700,000: each step along a
+ * list would be one more miss of the processor's caches (docs/speed.md, "Jumps"). */
 enum { HASH_BITS = 20 };
 
 struct block_table {

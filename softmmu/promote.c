@@ -36,7 +36,7 @@ enum {
     RATE = 32,     /* also what one saves in code of which nothing is known */
     RATE_MOST = 4, /* what it saves where the guest hardly does anything but reach memory */
     /* Halves of an instruction's time for a look-up in the table, where a cell takes one. By the
-     * kernels of bench/: none, where they wait for arithmetic, to ten. */
+     * kernels of bench/, which have from none, where they wait for arithmetic, to ten halves. */
     LOOKUP_HALVES = 3,
     RATE_COMMON = 8,
     BACKOFF = 8,
@@ -108,6 +108,18 @@ static void forget_recent(struct mmu *m, const struct window *w)
     }
 }
 
+/* What samples have found counts from here on. */
+static void forget_samples(struct view_slot *slot)
+{
+    slot->ran_ns = slot->saving_ns = 0;
+    memset(slot->code, 0, sizeof slot->code);
+}
+
+static uint64_t need_again(uint64_t need_ns)
+{
+    return need_ns > NEED_AGAIN_MS * MS ? need_ns : NEED_AGAIN_MS * MS;
+}
+
 static void take_away(struct mmu *m, struct view_slot *slot, const char *why)
 {
     struct window *w = slot->window;
@@ -127,8 +139,7 @@ static void take_away(struct mmu *m, struct view_slot *slot, const char *why)
     slot->view = slot->pool;
     view_clear(slot); /* no fence has come here since it was in use */
     slot->view->rights = w->view->rights;
-    slot->ran_ns = slot->saving_ns = 0;
-    memset(slot->code, 0, sizeof slot->code);
+    forget_samples(slot);
     earned_add(m, w->for_code, (int64_t)(w->spent_seen - atomic_load(&w->spent)));
     slot_owner(m, slot)->n_windows--;
     slot_changed(m, slot);
@@ -156,8 +167,7 @@ static bool make_room(struct mmu *m)
         return false;
     take_away(m, oldest, "another needs its place");
     /* Else there may be more spaces than windows, each of which takes another's in its turn. */
-    if (oldest->need_ns < NEED_AGAIN_MS * MS)
-        oldest->need_ns = NEED_AGAIN_MS * MS;
+    oldest->need_ns = need_again(oldest->need_ns);
     return true;
 }
 
@@ -207,6 +217,7 @@ void window_would_drop(struct view_slot *slot)
     uint64_t ns = n * REFILL_NS;
 
     slot->saving_ns -= ns < slot->saving_ns ? ns : slot->saving_ns;
+    memset(slot->code, 0, sizeof slot->code); /* what was put off would be spared that */
     slot->n_fills = 0;
 }
 
@@ -214,8 +225,7 @@ void window_forget(struct mmu *m, struct view_slot *slot)
 {
     if (slot->window)
         take_away(m, slot, "its space is recycled");
-    slot->ran_ns = slot->saving_ns = 0;
-    memset(slot->code, 0, sizeof slot->code);
+    forget_samples(slot);
     slot->need_ns = NEED_MS * MS;
 }
 
@@ -262,9 +272,10 @@ static uint64_t guess(uint64_t ns, struct mmu_density code)
     return saving < ns / RATE_MOST ? saving : ns / RATE_MOST;
 }
 
-/* That is counted where the code's page is found running again. A compiler, which is found in
- * another page each time, waits for its own code: it saves next to nothing, and has what it runs
- * translated once more. */
+/* What of that is more than 1/RATE is counted when the code's page is found running again. A
+ * compiler, which is found in another page each time, waits for its own code: it saves next to
+ * nothing, and has what it runs translated once more. Of a kernel's code no page is known: 1/RATE.
+ */
 static uint64_t saving_of(struct view_slot *slot, uint64_t page, uint64_t ns,
                           struct mmu_density code)
 {
@@ -327,6 +338,7 @@ static void promote(struct mmu *m, uint64_t cost)
 
     log_line(LOG_mmu, "mmu: window %u: would have saved %" PRIu64 " us, and costs %" PRIu64, w->n,
              slot->saving_ns / US, cost / US);
+    memset(slot->code, 0, sizeof slot->code); /* what was put off was not saved by a window */
     window_fill(m, known);
     /* Is paid for, by the time before or by what was earned; and what the estimate has more is for
      * what nobody measures: the opening, the closing, new code. */
@@ -336,7 +348,7 @@ static void promote(struct mmu *m, uint64_t cost)
 
 /* Where windows have earned in this code what the space cannot pay by itself yet, by the time that
  * it has run: many short ones could walk for as much, and would never drain the account. Not once
- * more where one has failed. */
+ * more where one has failed, or lost its place. */
 static void promote_early(struct mmu *m, uint64_t code, uint64_t cost)
 {
     const uint64_t own = m->slot->saving_ns;
@@ -366,11 +378,6 @@ static void forget_earned(struct mmu *m, uint64_t code)
 {
     earned_forget(m, code);
     earned_forget(m, m->slot->window->for_code);
-}
-
-static uint64_t need_again(uint64_t need_ns)
-{
-    return need_ns > NEED_AGAIN_MS * MS ? need_ns : NEED_AGAIN_MS * MS;
 }
 
 static void review(struct mmu *m, uint64_t now, uint64_t page, uint64_t saving)
@@ -413,13 +420,17 @@ static void close_idle(struct mmu *m, uint64_t now)
     }
 }
 
-/* What windows have overdrawn in this code is paid by those that run there without one. */
-static void pay_debt(struct mmu *m, uint64_t page, uint64_t saving)
+/* What windows have overdrawn in this code comes first: what is left of the saving. */
+static uint64_t pay_debt(struct mmu *m, uint64_t page, uint64_t saving)
 {
     const int64_t owed = -earned_of(m, page);
 
-    if (owed > 0)
-        earned_add(m, page, owed < (int64_t)saving ? owed : (int64_t)saving);
+    if (owed <= 0)
+        return saving;
+    const uint64_t paid = (uint64_t)owed < saving ? (uint64_t)owed : saving;
+
+    earned_add(m, page, (int64_t)paid);
+    return saving - paid;
 }
 
 void mmu_sample(struct mmu *m, uint64_t n_blocks, struct mmu_density code)
@@ -447,25 +458,19 @@ void mmu_sample(struct mmu *m, uint64_t n_blocks, struct mmu_density code)
         return;
     if (n_new * BLOCK_US * US > since / 8)
         return; /* it is still coming to code that it has not run before */
-    const uint64_t saving = saving_of(slot, page, since, code);
-
     slot->ran_ns += since;
-    slot->saving_ns += saving;
-    pay_debt(m, page, saving);
+    slot->saving_ns += pay_debt(m, page, saving_of(slot, page, since, code));
     if (n_faults * GROW_US * US > since / 8)
         return; /* and to pages */
     const int64_t earned = earned_of(m, page);
-    const uint64_t debt = earned < 0 ? (uint64_t)-earned : 0;
     const bool due = slot->ran_ns >= slot->need_ns;
 
-    if (!due && earned <= 0)
+    if (earned < 0 || (!due && earned == 0))
         return;
     const uint64_t cost = cost_of_window(m);
 
-    if (due && slot->saving_ns + slot->n_fills * FILL_NS >= cost + debt) {
-        pay_debt(m, page, debt);
+    if (due && slot->saving_ns + slot->n_fills * FILL_NS >= cost)
         promote(m, cost);
-    } else {
+    else
         promote_early(m, page, cost);
-    }
 }

@@ -453,7 +453,7 @@ struct toy_hart *toy_create(const struct toy_config *config)
     struct err e;
     const struct tcache_config tc = {
         .engine = config->engine,
-        .translate = {.passes = OPT_ALL,
+        .translate = {.passes = OPT_ALL & ~config->no_passes,
                       .strict_lrsc = config->strict_lrsc,
                       .max_insns = config->max_insns ? config->max_insns : IR_MAX_GUEST,
                       .virtual_time = config->turns},

@@ -80,10 +80,11 @@ struct toy_config {
     enum engine engine;
     size_t cache_bytes; /* 0: 4 MiB in 8 segments */
     unsigned cache_segments, max_insns;
-    unsigned n_harts; /* 0: one */
-    unsigned n_procs; /* tcache_config.n_procs */
-    bool turns;       /* and instructions are counted */
-    uint64_t limit;   /* tcache_config.max_insns */
+    uint32_t no_passes; /* of enum opt_set */
+    unsigned n_harts;   /* 0: one */
+    unsigned n_procs;   /* tcache_config.n_procs */
+    bool turns;         /* and instructions are counted */
+    uint64_t limit;     /* tcache_config.max_insns */
     bool no_links, evaluate_first, strict_lrsc;
     uint64_t stress_seed; /* tcache_config.stress_seed */
 };

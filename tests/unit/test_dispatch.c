@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "dbt/opt/opt.h"
 #include "runtime/hart_int.h"
 #include "softmmu/mmu_int.h"
 #include "tests/lib/toy_isa.h"
@@ -114,7 +115,10 @@ static void a_loop_runs_linked(void **state)
 /* By it a window is given sooner or later (softmmu/promote.c). */
 static void a_block_knows_how_often_it_reaches_memory(void **state)
 {
-    struct toy_hart *t = begin(state);
+    const struct toy_config config = {.engine = engine_of(state),
+                                      .evaluate_first = evaluates_first(state),
+                                      .no_passes = OPT_cells | OPT_share};
+    struct toy_hart *t = toy_create(&config);
     uint64_t at = CODE, stop;
 
     TOY(t, at, LD, 3, 4, 0);
@@ -132,6 +136,8 @@ static void a_block_knows_how_often_it_reaches_memory(void **state)
     t->s.pc = CODE;
     assert_int_equal(hart_density(t->world->hart).n_insns, 5);
     assert_int_equal(hart_density(t->world->hart).n_accesses, 3);
+    assert_int_equal(hart_density(t->world->hart).n_lookups,
+                     engine_of(state) == ENGINE_INTERP ? 0 : 3);
     t->s.pc = stop;
     assert_int_equal(hart_density(t->world->hart).n_accesses, 0);
     t->s.pc = CODE + 4;
