@@ -11,9 +11,9 @@
  *
  * So windows that come early cost no more than those that served before have saved, as far as the
  * guess is right, whoever shares the page: a library's page in which short processes are seen as
- * well pays for a few of them and is poor. What a window took more than there was is a debt: a
- * space that is found running there gets none until it is paid, by what windows save there, and by
- * what one would save to those that run there without. A page that never earned owes nothing. An
+ * well pays for a few of them and is poor. What a window took more than there was is a debt: it
+ * is paid by what windows save there, and by what one would save to those that run there without,
+ * before they save for their own. A page that never earned owes nothing. An
  * account is lost when its page is given to another, which has to earn more than is left there.
  * Page 0, which stands for "not known", has none. */
 #include "softmmu/mmu_int.h"

@@ -462,10 +462,9 @@ void mmu_sample(struct mmu *m, uint64_t n_blocks, struct mmu_density code)
     slot->saving_ns += pay_debt(m, page, saving_of(slot, page, since, code));
     if (n_faults * GROW_US * US > since / 8)
         return; /* and to pages */
-    const int64_t earned = earned_of(m, page);
     const bool due = slot->ran_ns >= slot->need_ns;
 
-    if (earned < 0 || (!due && earned == 0))
+    if (!due && earned_of(m, page) <= 0)
         return;
     const uint64_t cost = cost_of_window(m);
 

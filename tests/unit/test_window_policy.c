@@ -651,8 +651,10 @@ static void debts_are_paid_by_those_that_run_for_long_too(void **state)
     toy_add(t, 0, CODE, CODE_GPA, 0x1000, USER);
     earned_add(t->mmu, CODE_GPA, 1); /* the page has an account */
     earned_add(t->mmu, CODE_GPA, -(int64_t)(10 * A_MS));
+    toy_add(t, 1, LOW, GPA, LARGE, USER | TOY_DIRTY);
     enter_running(1, CODE);
-    run_code(70, OF_FOUR);
+    load_pages(LARGE);
+    run_code(100, OF_FOUR);
     assert_false(has_window());
     run_code(40, OF_FOUR);
     assert_true(has_window());
