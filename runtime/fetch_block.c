@@ -384,7 +384,7 @@ static bool no_gpa2(void *arg, uint64_t *gpa2)
 
 struct mmu_density hart_density(const struct hart *h)
 {
-    const uint64_t gpa = mmu_fetched(h->mmu, h->s->pc);
+    const uint64_t gpa = mmu_sampled_code(h->mmu);
     const uint32_t mode = h->config.guest->mode_key(h->s) | mmu_code_mode(h->mmu);
     const struct block *b = gpa ? block_find(h->tc->blocks, gpa, mode, no_gpa2, NULL) : NULL;
 

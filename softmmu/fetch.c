@@ -125,13 +125,6 @@ bool mmu_fetched_whole(const struct mmu *m, uint64_t gva)
     return find(m, gva) != NULL;
 }
 
-uint64_t fetched_page(const struct mmu *m, uint64_t va)
-{
-    const struct fetch_entry *e = find(m, va);
-
-    return e ? page_of(e->gpa) : 0;
-}
-
 unsigned fetches_n_known(const struct fetches *f)
 {
     unsigned n = 0;
@@ -141,11 +134,12 @@ unsigned fetches_n_known(const struct fetches *f)
     return n;
 }
 
-uint64_t mmu_fetched(const struct mmu *m, uint64_t gva)
+uint64_t mmu_sampled_code(const struct mmu *m)
 {
-    const uint64_t page = fetched_page(m, gva);
+    const uint64_t pc = m->s->pc;
+    const struct fetch_entry *e = pc >> 63 ? NULL : find(m, pc);
 
-    return page ? page | (gva & (PAGE_SIZE - 1)) : 0;
+    return e ? page_of(e->gpa) | (pc & (PAGE_SIZE - 1)) : 0;
 }
 
 bool mmu_fetch(struct mmu *m, uint64_t gva, uint64_t *gpa, struct mmu_fault *fault)

@@ -225,6 +225,9 @@ struct mmu_density {
 
 /* Are there windows, so that samples are wanted? */
 bool mmu_has_windows(const struct mmu *m);
+/* The physical address of the code at s->pc, for its density. 0: no fetch is known to have come
+ * there, or it is a kernel's, which has one window for all spaces. Changes nothing. */
+uint64_t mmu_sampled_code(const struct mmu *m);
 /* Between blocks, now and then: what runs? Gives and takes windows; salts may change. n_blocks: how
  * many the hart has made, or run for the first time, ever. */
 void mmu_sample(struct mmu *m, uint64_t n_blocks, struct mmu_density code);
@@ -297,10 +300,6 @@ void mmu_probe_cbo(struct cpu_state *s, uint64_t gva);
  * Instruction fetches need RAM. Notes that the page was fetched under the current salt; may
  * change s->salt and s->page_tag (README.md, "Salts"), so tags are made after it, not before. */
 bool mmu_fetch(struct mmu *m, uint64_t gva, uint64_t *gpa, struct mmu_fault *fault);
-
-/* What mmu_fetch() found for gva before and still knows, 0 when it knows nothing. Changes nothing.
- */
-uint64_t mmu_fetched(const struct mmu *m, uint64_t gva);
 
 /* Of an address that mmu_fetch() just found: does physical protection allow all of its page,
  * so that what is fetched beside it needs no asking? */

@@ -283,8 +283,6 @@ static inline unsigned fetch_index(uint64_t va)
 void fetches_forget(struct fetches *f, bool global_too);
 /* Forgets the page of va, or its leaf. */
 void fetches_fence_page(struct fetches *f, uint64_t va, bool global_too);
-/* The physical page of va, if it is known as fetched in the rights that are in force; else 0. */
-uint64_t fetched_page(const struct mmu *m, uint64_t va);
 /* Of how many pages does it know where they are? About: at most N_FETCH. */
 unsigned fetches_n_known(const struct fetches *f);
 

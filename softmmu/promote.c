@@ -251,15 +251,6 @@ void window_sample_soon(struct mmu *m)
 
 /* ---- Sampling -------------------------------------------------------------------------------- */
 
-/* The physical page of the code that runs, 0 when it is not known, or a kernel's: that has one
- * window, for all spaces. */
-static uint64_t code_page(const struct mmu *m)
-{
-    uint64_t pc = m->s->pc;
-
-    return pc >> 63 ? 0 : fetched_page(m, pc);
-}
-
 /* Of `ns` in which such code ran: what a window saves, or would have saved. It is a guess: code
  * that waits for arithmetic saves nothing, and a list's elements three times as much. */
 static uint64_t guess(uint64_t ns, struct mmu_density code)
@@ -338,7 +329,7 @@ static void promote(struct mmu *m, uint64_t cost)
 
     log_line(LOG_mmu, "mmu: window %u: would have saved %" PRIu64 " us, and costs %" PRIu64, w->n,
              slot->saving_ns / US, cost / US);
-    memset(slot->code, 0, sizeof slot->code); /* what was put off was not saved by a window */
+    forget_samples(slot); /* what was put off was not saved by a window */
     window_fill(m, known);
     /* Is paid for, by the time before or by what was earned; and what the estimate has more is for
      * what nobody measures: the opening, the closing, new code. */
@@ -448,7 +439,7 @@ void mmu_sample(struct mmu *m, uint64_t n_blocks, struct mmu_density code)
     if (since > SAMPLE_MAX_MS * MS)
         since = SAMPLE_MAX_MS * MS;
     close_idle(m, now);
-    const uint64_t page = code_page(m);
+    const uint64_t page = page_of(mmu_sampled_code(m));
 
     if (slot->window) {
         review(m, now, page, saving_of(slot, page, since, code));

@@ -300,6 +300,12 @@ static void add_code(unsigned n)
     toy_add(t, 0, CODE, CODE_GPA, n * UINT64_C(0x1000), USER);
 }
 
+static void run_pages(unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        enter_running(1, CODE + i * UINT64_C(0x1000));
+}
+
 #define OF_FOUR ((struct mmu_density){4, 1, 0})
 
 /* An eighth of its time would be saved, where 1/32 is as good a guess where nothing is known. */
@@ -362,8 +368,7 @@ static void much_code_makes_one_dear(void **state)
 {
     (void)state;
     add_code(200);
-    for (unsigned i = 0; i < 200; i++)
-        enter_running(1, CODE + i * UINT64_C(0x1000));
+    run_pages(200);
     run_code(60, OF_FOUR);
     assert_false(has_window());
     run_code(60, OF_FOUR);
@@ -375,12 +380,10 @@ static void the_first_look_counts_behind_the_second(void **state)
 {
     (void)state;
     add_code(100);
-    for (unsigned i = 0; i < 100; i++)
-        enter_running(1, CODE + i * UINT64_C(0x1000));
+    run_pages(100);
     for (unsigned i = 0; i < 2; i++) {
         assert_false(has_window());
-        t->mmu->sampled_at = window_clock() - 10 * A_MS;
-        mmu_sample(t->mmu, 0, (struct mmu_density){10, 10, 0});
+        run_code(10, (struct mmu_density){10, 10, 0});
     }
     assert_true(has_window());
 }
@@ -458,7 +461,7 @@ static void a_window_that_nobody_uses_goes(void **state)
 /* A process that runs the code for so long that windows have earned some milliseconds there. */
 static void earn(void)
 {
-    toy_add(t, 0, CODE, CODE_GPA, 0x1000, USER);
+    add_code(1);
     toy_add(t, 0, CODE + 0x1000, SAME_PLACE, 0x1000, USER);
     toy_add(t, 0, LOW, GPA, 0x20000, USER | TOY_DIRTY);
     enter_running(1, CODE);
@@ -589,7 +592,7 @@ static int64_t earned_in_a_sample(void)
 
 static void run_pieces_until_promoted(void)
 {
-    toy_add(t, 0, CODE, CODE_GPA, 0x1000, USER);
+    add_code(1);
     enter_running(1, CODE);
     load_pieces();
     for (unsigned i = 0; i < 1000 && !has_window(); i++)
@@ -644,13 +647,18 @@ static void what_was_overdrawn_is_owed(void **state)
     }
 }
 
+static void owe_10_ms(uint64_t gpa)
+{
+    earned_add(t->mmu, gpa, 1); /* the page has an account */
+    earned_add(t->mmu, gpa, -(int64_t)(10 * A_MS));
+}
+
 /* What is owed is paid by the next that runs there, before it has a window by its own time. */
 static void debts_are_paid_by_those_that_run_for_long_too(void **state)
 {
     (void)state;
-    toy_add(t, 0, CODE, CODE_GPA, 0x1000, USER);
-    earned_add(t->mmu, CODE_GPA, 1); /* the page has an account */
-    earned_add(t->mmu, CODE_GPA, -(int64_t)(10 * A_MS));
+    add_code(1);
+    owe_10_ms(CODE_GPA);
     toy_add(t, 1, LOW, GPA, LARGE, USER | TOY_DIRTY);
     enter_running(1, CODE);
     load_pages(LARGE);
@@ -665,8 +673,7 @@ static void debts_are_paid_by_those_without_one(void **state)
 {
     (void)state;
     add_code(1);
-    earned_add(t->mmu, CODE_GPA, 1);
-    earned_add(t->mmu, CODE_GPA, -(int64_t)(10 * A_MS));
+    owe_10_ms(CODE_GPA);
     for (unsigned key = 1; key <= 14; key++) {
         enter_running(key, CODE);
         run_code(5, OF_FOUR);
@@ -683,8 +690,7 @@ static void debts_are_paid_by_those_without_one(void **state)
 static void what_nobody_knows_is_no_debtor(void **state)
 {
     (void)state;
-    earned_add(t->mmu, 0, 1);
-    earned_add(t->mmu, 0, -(int64_t)(10 * A_MS));
+    owe_10_ms(0);
     assert_int_equal(earned_of(t->mmu, 0), 0);
     enter(1, 0);
     run_for(40);
@@ -745,7 +751,7 @@ static void neither_code_has_earned_where_one_has_failed(void **state)
 static void the_time_of_the_process_itself_counts(void **state)
 {
     (void)state;
-    toy_add(t, 0, CODE, CODE_GPA, 0x1000, USER);
+    add_code(1);
     earned_add(t->mmu, CODE_GPA, 300000);
     enter_running(1, CODE);
     run_for(5); /* which are 160 us more */
@@ -758,7 +764,7 @@ static void the_time_of_the_process_itself_counts(void **state)
 static void walks_alone_bring_none_early(void **state)
 {
     (void)state;
-    toy_add(t, 0, CODE, CODE_GPA, 0x1000, USER);
+    add_code(1);
     earned_add(t->mmu, CODE_GPA, 1);
     enter_running(1, CODE);
     t->mmu->slot->n_fills = 100000; /* 6 ms of walks */
@@ -772,7 +778,7 @@ static void walks_alone_bring_none_early(void **state)
 static void the_code_lends_what_the_process_lacks(void **state)
 {
     (void)state;
-    toy_add(t, 0, CODE, CODE_GPA, 0x1000, USER);
+    add_code(1);
     enter(1, 0);
     run_for(12); /* 375 us of 500 */
     earned_add(t->mmu, CODE_GPA, 490000);
@@ -787,7 +793,7 @@ static void what_was_earned_counts_for_a_large_one(void **state)
 {
     (void)state;
     enter_large(1);
-    toy_add(t, 0, CODE, CODE_GPA, 0x1000, USER);
+    add_code(1);
     enter_running(1, CODE);
     run_for(1);
     assert_false(has_window());
