@@ -248,6 +248,16 @@ static void pass(struct hart *h)
         state_pend(h->s, atomic_exchange(&h->kicks, 0));
 }
 
+static void sample(struct hart *h)
+{
+    const struct hart_events *ev = &h->config.events;
+    const uint64_t ns =
+        mmu_sample(h->mmu, h->stats.translated + h->stats.evaluated, hart_density(h));
+
+    if (ns && ev->sample_after)
+        ev->sample_after(ev->arg, ns);
+}
+
 /* False: the run is over. */
 static bool serve_pending(struct hart *h)
 {
@@ -278,7 +288,7 @@ static bool serve_pending(struct hart *h)
         else if (p & PENDING_REST)
             ev->rest(ev->arg);
         if (mmu_has_windows(h->mmu))
-            mmu_sample(h->mmu, h->stats.translated + h->stats.evaluated, hart_density(h));
+            sample(h);
         wild_look_again(h, clock_ns(CLOCK_MONOTONIC));
         if (atomic_load(&s->pending) & PENDING_IRQ && h->config.guest->interrupt(s)) {
             h->link_from = NULL;

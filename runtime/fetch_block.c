@@ -388,6 +388,9 @@ struct mmu_density hart_density(const struct hart *h)
     const uint32_t mode = h->config.guest->mode_key(h->s) | mmu_code_mode(h->mmu);
     const struct block *b = gpa ? block_find(h->tc->blocks, gpa, mode, no_gpa2, NULL) : NULL;
 
-    return b ? (struct mmu_density){b->n_insns, b->n_accesses, b->n_lookups}
-             : (struct mmu_density){.n_insns = 0};
+    if (!b)
+        return (struct mmu_density){.n_insns = 0};
+    return (struct mmu_density){
+        b->n_insns, b->n_accesses, b->n_lookups,
+        block_find(h->tc->blocks, gpa, mode | IR_MODE_WINDOW, no_gpa2, NULL) != NULL};
 }

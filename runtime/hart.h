@@ -29,6 +29,9 @@ struct hart_events {
     /* PENDING_YIELD was set where harts share processors: to call hart_yield(), now or at a better
      * moment. NULL: there are none. */
     void (*yield)(void *arg);
+    /* The hart wants to be asked to poll in `ns` from now, if it still runs then; an earlier wish
+     * of its stands. NULL: it is asked seldom enough. */
+    void (*sample_after)(void *arg, uint64_t ns);
     void *arg;
 };
 

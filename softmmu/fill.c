@@ -190,9 +190,10 @@ static void stress_map(struct mmu *m, uint64_t va)
 }
 
 void view_each_known(const struct mmu_view *v, const struct window *w,
-                     void (*f)(void *arg, const struct tlb_entry *e), void *arg)
+                     void (*f)(void *arg, const struct tlb_entry *e, unsigned flags), void *arg)
 {
     const struct tlb_entry *table[2] = {v->store, v->load};
+    const uint8_t *flags[2] = {v->store_flags, v->load_flags};
     const uint64_t *filled[2] = {v->store_filled, v->load_filled};
 
     for (unsigned k = 0; k < 2; k++) {
@@ -200,13 +201,23 @@ void view_each_known(const struct mmu_view *v, const struct window *w,
             unsigned n = (unsigned)__builtin_ctzll(touched);
 
             for (uint64_t left = filled[k][n]; left; left &= left - 1) {
-                const struct tlb_entry *e = &table[k][n * CHUNK + (unsigned)__builtin_ctzll(left)];
+                const unsigned i = n * CHUNK + (unsigned)__builtin_ctzll(left);
+                const struct tlb_entry *e = &table[k][i];
 
                 if ((!w || window_covers(w, e->tag)) && e->tag != TLB_EMPTY)
-                    f(arg, e);
+                    f(arg, e, flags[k][i]);
             }
         }
     }
+}
+
+unsigned view_n_loads(const struct mmu_view *v)
+{
+    unsigned sum = 0;
+
+    for (uint64_t touched = v->touched; touched; touched &= touched - 1)
+        sum += (unsigned)__builtin_popcountll(v->load_filled[__builtin_ctzll(touched)]);
+    return sum;
 }
 
 struct filling {
@@ -215,8 +226,9 @@ struct filling {
     struct run run;
 };
 
-static void map_known(void *arg, const struct tlb_entry *e)
+static void map_known(void *arg, const struct tlb_entry *e, unsigned flags)
 {
+    (void)flags;
     struct filling *f = arg;
     struct mmu *m = f->m;
     struct window *w = f->w;

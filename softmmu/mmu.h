@@ -221,6 +221,7 @@ void mmu_set_windows(struct mmu *m, struct windows *ws);
  * them that ask the table each time. No instructions: it is not known. */
 struct mmu_density {
     unsigned n_insns, n_accesses, n_lookups;
+    bool is_made; /* the code is there for windows, too */
 };
 
 /* Are there windows, so that samples are wanted? */
@@ -229,8 +230,9 @@ bool mmu_has_windows(const struct mmu *m);
  * there, or it is a kernel's, which has one window for all spaces. Changes nothing. */
 uint64_t mmu_sampled_code(const struct mmu *m);
 /* Between blocks, now and then: what runs? Gives and takes windows; salts may change. n_blocks: how
- * many the hart has made, or run for the first time, ever. */
-void mmu_sample(struct mmu *m, uint64_t n_blocks, struct mmu_density code);
+ * many the hart has made, or run for the first time, ever. In how many ns of this code the next
+ * look is wanted; 0: when it comes. */
+uint64_t mmu_sample(struct mmu *m, uint64_t n_blocks, struct mmu_density code);
 /* To be part of the mode of code that is translated now: IR_MODE_WINDOW, or 0. */
 uint32_t mmu_code_mode(const struct mmu *m);
 /* Which window the view in force has, for code that is translated now. */

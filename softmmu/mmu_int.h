@@ -123,6 +123,9 @@ struct view_slot {
         uint64_t saved_ns; /* what the first such would have saved, not yet counted */
     } code[N_CODE];
     unsigned next_code; /* where the next is put */
+    uint64_t n_samples; /* samples since the space was taken */
+    /* Samples that count, and those that found code which is there for windows, too. */
+    uint64_t n_code, n_made;
     bool live;
     uint64_t used;
     struct range huge[2]; /* of huge leaves cached, by bit 63 */
@@ -360,7 +363,9 @@ void window_sample_soon(struct mmu *m);
 /* Calls f for each entry of a page of the window's (NULL: of any) that the view's tables have, in
  * an order that has neighbours behind each other. Pages that are written have two. */
 void view_each_known(const struct mmu_view *v, const struct window *w,
-                     void (*f)(void *arg, const struct tlb_entry *e), void *arg);
+                     void (*f)(void *arg, const struct tlb_entry *e, unsigned flags), void *arg);
+/* How many entries for loads it has. */
+unsigned view_n_loads(const struct mmu_view *v);
 /* Maps in the window in force what `known` has of it; what that takes is spent. */
 void window_fill(struct mmu *m, const struct mmu_view *known);
 /* After a fence of all addresses: the window in force keeps what is as it was. */
@@ -374,6 +379,8 @@ void window_recheck(struct mmu *m);
 /* The account of the physical page of gpa. ns: less than 0 for what was spent. */
 int64_t earned_of(struct mmu *m, uint64_t gpa);
 void earned_add(struct mmu *m, uint64_t gpa, int64_t ns);
+/* Takes it from the account, which is opened for that where its place is empty. gpa: not 0. */
+void earned_lend(struct mmu *m, uint64_t gpa, int64_t ns);
 void earned_forget(struct mmu *m, uint64_t gpa);
 
 /* ---- cell.c ------------------------------------------------------------------------ */

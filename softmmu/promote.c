@@ -33,27 +33,34 @@
 #define US UINT64_C(1000)
 #define MS UINT64_C(1000000)
 enum {
+    N_MIDDLE = 64,
     RATE = 32,     /* also what one saves in code of which nothing is known */
     RATE_MOST = 4, /* what it saves where the guest hardly does anything but reach memory */
     /* Halves of an instruction's time for a look-up in the table, where a cell takes one. By the
      * kernels of bench/, which have from none, where they wait for arithmetic, to ten halves. */
     LOOKUP_HALVES = 3,
+    LOADS_NEAR = 1024, /* so many entries are likely to be in the host's nearest cache */
+    LOOKUP_HALVES_FAR = 8,
     RATE_COMMON = 8,
     BACKOFF = 8,
     SAMPLE_MAX_MS = 10, /* between two samples; what is longer was not all spent there */
-    NEED_MS = 6,        /* two looks at it, in Linux */
+    /* The first looks come a millisecond apart, so many as many times as far apart. */
+    SAMPLES_AS_OFTEN = 8,
+    NEED_MS = 3,
+    HOPE = 2,           /* who has run for so long will do so for as long again, as a rule */
     NEED_AGAIN_MS = 24, /* and BACKOFF times as long where one has failed */
     NEED_MAX_MS = 60000,
     CREDIT_MS = 3,
     CREDIT_COMMON_MS = 50, /* all that a kernel has translated would go with it */
     IDLE_MS = 10000,
     OPEN_US = 500,
-    CODE_US = 50,   /* to translate what runs of a page of code anew, or what that displaces */
+    CODE_US = 200,  /* to translate what runs of a page of code anew, and what that displaces */
     CODE_ONCE = 32, /* so many pages any program runs, for the most part once, when it starts */
     /* To map a page, and pages that follow each other; to unmap them when the process ends, or to
      * take the right to store away when they become code. Those that are written count twice. */
     PAGE_US = 2,
     PIECE_US = 2,
+    MIDDLE_US = 30,  /* 2 MiB of a huge leaf */
     GROW_US = 10,    /* a page fault of the guest's: two of the host's, and a page mapped alone */
     BLOCK_US = 5,    /* to make a new block and to run it for the first time, about */
     FILL_NS = 60,    /* a walk, and the way there and back, at least */
@@ -112,6 +119,7 @@ static void forget_recent(struct mmu *m, const struct window *w)
 static void forget_samples(struct view_slot *slot)
 {
     slot->ran_ns = slot->saving_ns = 0;
+    slot->n_code = slot->n_made = 0;
     memset(slot->code, 0, sizeof slot->code);
 }
 
@@ -226,6 +234,7 @@ void window_forget(struct mmu *m, struct view_slot *slot)
     if (slot->window)
         take_away(m, slot, "its space is recycled");
     forget_samples(slot);
+    slot->n_samples = 0;
     slot->need_ns = NEED_MS * MS;
 }
 
@@ -253,11 +262,12 @@ void window_sample_soon(struct mmu *m)
 
 /* Of `ns` in which such code ran: what a window saves, or would have saved. It is a guess: code
  * that waits for arithmetic saves nothing, and a list's elements three times as much. */
-static uint64_t guess(uint64_t ns, struct mmu_density code)
+static uint64_t guess(const struct mmu_view *v, uint64_t ns, struct mmu_density code)
 {
     if (!code.n_insns)
         return ns / RATE;
-    uint64_t halves = code.n_accesses + (uint64_t)(LOOKUP_HALVES - 1) * code.n_lookups;
+    const uint64_t lookup = view_n_loads(v) > LOADS_NEAR ? LOOKUP_HALVES_FAR : LOOKUP_HALVES;
+    uint64_t halves = code.n_accesses + (lookup - 1) * code.n_lookups;
     uint64_t saving = ns * halves / (2 * code.n_insns);
 
     return saving < ns / RATE_MOST ? saving : ns / RATE_MOST;
@@ -272,7 +282,7 @@ static uint64_t saving_of(struct view_slot *slot, uint64_t page, uint64_t ns,
 {
     if (!page)
         return ns / RATE;
-    uint64_t saving = guess(ns, code);
+    uint64_t saving = guess(slot->view, ns, code);
 
     for (unsigned i = 0; i < N_CODE; i++) {
         if (slot->code[i].page == page) {
@@ -290,25 +300,56 @@ static uint64_t saving_of(struct view_slot *slot, uint64_t page, uint64_t ns,
 struct cost {
     uint64_t us;
     const struct tlb_entry *last;
+    uint64_t middle[N_MIDDLE]; /* 2 MiB of huge leaves that are counted, by their address | 1 */
 };
 
+/* A huge leaf is mapped 2 MiB at a time. */
+static void add_middle(struct cost *c, uint64_t va)
+{
+    const uint64_t middle = align_down(va, MIDDLE_BYTES) | 1;
+    uint64_t *seen = &c->middle[va / MIDDLE_BYTES % N_MIDDLE];
+
+    if (*seen != middle)
+        c->us += MIDDLE_US;
+    *seen = middle;
+}
+
 /* Pages that follow each other in both address spaces are one piece. */
-static void add_cost(void *arg, const struct tlb_entry *e)
+static void add_cost(void *arg, const struct tlb_entry *e, unsigned flags)
 {
     struct cost *c = arg;
 
+    if (flags & TLB_HUGE) {
+        add_middle(c, e->tag);
+        return;
+    }
     c->us += PAGE_US;
     if (!c->last || e->tag != c->last->tag + PAGE_SIZE || e->addend != c->last->addend)
         c->us += PIECE_US;
     c->last = e;
 }
 
+/* Pages of code that will be translated once more, beyond what any program has. A kernel's is
+ * translated for windows anyway: it had one from the start. */
+static unsigned much_code(const struct mmu *m)
+{
+    const unsigned n = is_common_slot(m, m->slot) ? 0 : fetches_n_known(&m->space->fetches);
+
+    return n > CODE_ONCE ? n - CODE_ONCE : 0;
+}
+
+/* As much of it as samples did not find there already. */
+static uint64_t cost_of_code(const struct mmu *m)
+{
+    const struct view_slot *slot = m->slot;
+
+    return slot->n_code ? much_code(m) * CODE_US * (slot->n_code - slot->n_made) / slot->n_code : 0;
+}
+
 /* What it will cost, by what the tables know, and the code that it has run. */
 static uint64_t cost_of_window(struct mmu *m)
 {
-    /* A kernel's is translated for windows anyway: it had one from the start. */
-    const unsigned code = is_common_slot(m, m->slot) ? 0 : fetches_n_known(&m->space->fetches);
-    struct cost cost = {.us = OPEN_US + (code > CODE_ONCE ? (code - CODE_ONCE) * CODE_US : 0)};
+    struct cost cost = {.us = OPEN_US + cost_of_code(m)};
 
     view_each_known(m->slot->view, NULL, add_cost, &cost);
     return cost.us * US;
@@ -337,21 +378,27 @@ static void promote(struct mmu *m, uint64_t cost)
     w->credit = credit_of(m, slot) + (int64_t)cost;
 }
 
+static int64_t rest_of(uint64_t cost, uint64_t own)
+{
+    return cost > own ? (int64_t)(cost - own) : 0;
+}
+
+/* The code owes what it is lent, until windows have earned that in it. */
+static void promote_by_loan(struct mmu *m, uint64_t code, uint64_t cost, int64_t lent)
+{
+    promote(m, cost);
+    if (!m->slot->window || !code || !lent)
+        return;
+    m->slot->window->for_code = code;
+    earned_lend(m, code, lent);
+}
+
 /* Where windows have earned in this code what the space cannot pay by itself yet, by the time that
  * it has run: many short ones could walk for as much, and would never drain the account. Not once
  * more where one has failed, or lost its place. */
-static void promote_early(struct mmu *m, uint64_t code, uint64_t cost)
+static bool may_be_early(struct mmu *m, uint64_t code, int64_t lent)
 {
-    const uint64_t own = m->slot->saving_ns;
-    const int64_t lent = cost > own ? (int64_t)(cost - own) : 0;
-
-    if (m->slot->need_ns > NEED_MS * MS || earned_of(m, code) < lent)
-        return;
-    promote(m, cost);
-    if (!m->slot->window)
-        return;
-    m->slot->window->for_code = code;
-    earned_add(m, code, -lent);
+    return m->slot->need_ns <= NEED_MS * MS && earned_of(m, code) >= lent;
 }
 
 /* Between blocks only. The slot in force is taken into use anew, without its window. */
@@ -424,12 +471,16 @@ static uint64_t pay_debt(struct mmu *m, uint64_t page, uint64_t saving)
     return saving - paid;
 }
 
-void mmu_sample(struct mmu *m, uint64_t n_blocks, struct mmu_density code)
+static bool may_have_one(const struct mmu *m)
+{
+    const struct mmu_guest *g = m->guest;
+
+    return g->window_bound && g->window_bound(m->now.space_key, m->now.data_rights);
+}
+
+static void look_at(struct mmu *m, uint64_t n_blocks, struct mmu_density code)
 {
     struct view_slot *slot = m->slot;
-
-    if (!m->windows)
-        return;
     uint64_t now = window_clock(), since = now - m->sampled_at;
     uint64_t n_new = n_blocks - m->sampled_blocks, n_faults = m->n_faults - m->sampled_faults;
 
@@ -445,11 +496,13 @@ void mmu_sample(struct mmu *m, uint64_t n_blocks, struct mmu_density code)
         review(m, now, page, saving_of(slot, page, since, code));
         return;
     }
-    if (!m->guest->window_bound || !m->guest->window_bound(m->now.space_key, m->now.data_rights))
+    if (!may_have_one(m))
         return;
     if (n_new * BLOCK_US * US > since / 8)
         return; /* it is still coming to code that it has not run before */
     slot->ran_ns += since;
+    slot->n_code++;
+    slot->n_made += code.is_made;
     slot->saving_ns += pay_debt(m, page, saving_of(slot, page, since, code));
     if (n_faults * GROW_US * US > since / 8)
         return; /* and to pages */
@@ -457,10 +510,25 @@ void mmu_sample(struct mmu *m, uint64_t n_blocks, struct mmu_density code)
 
     if (!due && earned_of(m, page) <= 0)
         return;
-    const uint64_t cost = cost_of_window(m);
+    const uint64_t cost = cost_of_window(m), own = slot->saving_ns + slot->n_fills * FILL_NS;
+    const int64_t rest = rest_of(cost, slot->saving_ns);
 
-    if (due && slot->saving_ns + slot->n_fills * FILL_NS >= cost)
-        promote(m, cost);
-    else
-        promote_early(m, page, cost);
+    if (due && own >= cost / (page && !much_code(m) ? HOPE : 1))
+        promote_by_loan(m, page, cost, rest_of(cost, own));
+    else if (may_be_early(m, page, rest))
+        promote_by_loan(m, page, cost, rest);
+}
+
+uint64_t mmu_sample(struct mmu *m, uint64_t n_blocks, struct mmu_density code)
+{
+    if (!m->windows)
+        return 0;
+    look_at(m, n_blocks, code);
+    struct view_slot *slot = m->slot;
+
+    if (slot->window || m->windows->policy != WINDOWS_AUTO || !may_have_one(m))
+        return 0;
+    const uint64_t ms = 1 + slot->n_samples++ / SAMPLES_AS_OFTEN;
+
+    return (ms < SAMPLE_MAX_MS ? ms : SAMPLE_MAX_MS) * MS;
 }

@@ -141,6 +141,7 @@ static struct hart_config make_config(struct machine_hart *h)
                    .wait = hart_wait,
                    .rest = hart_rest,
                    .yield = h->m->n_procs ? hart_give_way : NULL,
+                   .sample_after = hart_sample_after,
                    .arg = h},
         .no_links = run->no_links,
         .evaluate_first = run->evaluate_first,

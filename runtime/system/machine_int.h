@@ -21,7 +21,7 @@ struct machine_monitor {
 
 /* What a hart waits for: its CLINT timer, its supervisor timer (Sstc, SBI), and the end of its
  * slice (machine_slice.c). The others are hart 0's alone: the RTC's alarm, HTIF's poll. */
-enum { TIMER_CLINT, TIMER_STIME, TIMER_SLICE, TIMER_RTC, TIMER_HTIF, N_TIMERS };
+enum { TIMER_CLINT, TIMER_STIME, TIMER_SLICE, TIMER_SAMPLE, TIMER_RTC, TIMER_HTIF, N_TIMERS };
 enum { NS_PER_TICK = 100, HTIF_TICKS = 10000 };
 
 /* One hart: a guest CPU, its thread (which it may share), and the host's timer that wakes it. Hart
@@ -126,6 +126,8 @@ void hart_bring_deadline(struct machine_hart *h, unsigned timer, uint64_t ticks)
 void hart_serve_timers(struct machine_hart *h);
 /* The hart's thread, from events.wait. */
 void hart_wait(void *arg);
+/* events.sample_after. */
+void hart_sample_after(void *arg, uint64_t ns);
 /* The hart's thread, rv_hart.spins and events.rest. */
 void hart_spins(void *arg, enum rv_spin what);
 void hart_rest(void *arg);

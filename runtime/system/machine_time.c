@@ -155,6 +155,7 @@ static void timer_due(struct machine_hart *h, unsigned timer)
     case TIMER_CLINT: board_timer(&m->board, BOARD_TIMER_HART + h->index); break;
     case TIMER_STIME: rv_timer_tick(&h->cpu); break;
     case TIMER_SLICE: hart_slice_due(h); break;
+    case TIMER_SAMPLE: break; /* that the loop comes round is all */
     case TIMER_RTC: board_timer(&m->board, BOARD_TIMER_RTC); break;
     case TIMER_HTIF:
         board_poll_htif(&m->board);
@@ -185,6 +186,13 @@ void hart_serve_timers(struct machine_hart *h)
     pthread_mutex_unlock(&h->timers_lock);
 }
 
+void hart_sample_after(void *arg, uint64_t ns)
+{
+    struct machine_hart *h = arg;
+
+    hart_bring_deadline(h, TIMER_SAMPLE, ticks_of(h) + ns / NS_PER_TICK);
+}
+
 /* ---- Sleep ----------------------------------------------------------------------------------- */
 
 /* How long a hart that waits for another one's fence looks before it sleeps: a hart that runs
@@ -211,6 +219,7 @@ void hart_wait(void *arg)
     struct machine_hart *h = arg;
 
     pthread_mutex_lock(&h->timers_lock);
+    h->deadline[TIMER_SAMPLE] = UINT64_MAX;        /* nothing runs that could be looked at */
     uint64_t at = earliest_locked(h, TIMER_SLICE); /* who sleeps has none */
     pthread_mutex_unlock(&h->timers_lock);
 

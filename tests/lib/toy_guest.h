@@ -26,6 +26,8 @@ enum { TOY_PAGE_FAULT = 100, TOY_ACCESS_FAULT = 200, TOY_MISALIGNED = 300 }; /* 
 
 /* What a mapping allows, as page tables say it. */
 enum { TOY_R = 1, TOY_W = 2, TOY_X = 4, TOY_U = 8, TOY_G = 16, TOY_DIRTY = 32 };
+/* By leaves of 4 KiB, not by one of its length. */
+enum { TOY_SMALL = 64 };
 
 struct toy_map {
     uint64_t key, va, gpa, len; /* key 0: of every space */
@@ -79,7 +81,7 @@ static inline bool toy_walk(struct cpu_state *s, uint64_t gva, enum mmu_access a
             p->flags |= TOY_DIRTY;
         *map = (struct mmu_map){
             .gpa = p->gpa + (gva - p->va),
-            .page_len = p->len,
+            .page_len = p->flags & TOY_SMALL ? 4096 : p->len,
             .read = (p->flags & TOY_R) && data_ok && !t->uncached,
             .write = (p->flags & TOY_W) && (p->flags & TOY_DIRTY) && data_ok && !t->uncached,
             .global = (p->flags & TOY_G) != 0,

@@ -235,7 +235,7 @@ static void build(struct ir_block *b, const struct cpu_state *s, uint64_t gpa, u
     bool ended = false;
 
     (void)s;
-    CHECK(mode == TOY_MODE_KEY);
+    CHECK((mode & ~(uint32_t)IR_MODE_WINDOW) == TOY_MODE_KEY);
     b->gpa = gpa;
     b->start = off;
     b->mode = mode;

@@ -136,6 +136,7 @@ static void a_block_knows_how_often_it_reaches_memory(void **state)
     t->s.pc = CODE;
     assert_int_equal(hart_density(t->world->hart).n_insns, 5);
     assert_int_equal(hart_density(t->world->hart).n_accesses, 3);
+    assert_false(hart_density(t->world->hart).is_made);
     assert_int_equal(hart_density(t->world->hart).n_lookups,
                      engine_of(state) == ENGINE_INTERP ? 0 : 3);
     t->s.pc = stop;

@@ -99,11 +99,33 @@ static void a_deadline_that_is_moved_out_is_kept(void **state)
     end(t, &h);
 }
 
+/* What has passed of a wish is not waited for anew; in sleep nothing runs that could be looked at.
+ */
+static void a_sample_comes_when_it_was_first_wanted_but_not_in_sleep(void **state)
+{
+    static struct machine m;
+    static struct machine_hart h;
+    struct toy_hart *t = begin(&m, &h, 1);
+    const uint64_t now = machine_ticks(&m);
+
+    (void)state;
+    hart_sample_after(&h, 5 * MS * NS_PER_TICK);
+    hart_sample_after(&h, 1000 * MS * NS_PER_TICK);
+    run_until_due(t, &h, TIMER_SAMPLE);
+    assert_in_range(machine_ticks(&m), now + 5 * MS, now + 900 * MS);
+    hart_sample_after(&h, 1000 * MS * NS_PER_TICK);
+    hart_set_deadline(&h, TIMER_STIME, 0); /* which ends it at once */
+    hart_wait(&h);
+    assert_int_equal(h.deadline[TIMER_SAMPLE], UINT64_MAX);
+    end(t, &h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_alarm_that_comes_early_is_set_again),
         cmocka_unit_test(a_deadline_that_is_moved_out_is_kept),
+        cmocka_unit_test(a_sample_comes_when_it_was_first_wanted_but_not_in_sleep),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
