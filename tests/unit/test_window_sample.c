@@ -1,4 +1,5 @@
-/* runtime and softmmu: a hart asks for samples, and says what it knows of the code that they find. */
+/* runtime and softmmu: a hart asks for samples, and says what it knows of the code that they find.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
