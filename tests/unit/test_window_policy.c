@@ -407,8 +407,10 @@ static void samples_are_wanted_while_there_is_no_window(void **state)
     }
     assert_int_equal(sum, 8 * A_MS);
     assert_int_equal(last, 10 * A_MS);
-    enter_running(2, CODE);
-    assert_int_equal(sample(none), A_MS);
+    for (unsigned key = 2; key < 200; key++) { /* one of them in its place */
+        enter_running(key, CODE);
+        assert_int_equal(sample(none), A_MS);
+    }
     run_code(10, OF_FOUR);
     assert_true(has_window());
     assert_int_equal(sample(OF_FOUR), 0);
