@@ -409,6 +409,7 @@ static void samples_are_wanted_while_there_is_no_window(void **state)
     assert_int_equal(last, 10 * A_MS);
     for (unsigned key = 2; key < 200; key++) { /* one of them in its place */
         enter_running(key, CODE);
+        t->mmu->space->n_own = 1; /* as one that is used */
         assert_int_equal(sample(none), A_MS);
     }
     run_code(10, OF_FOUR);
