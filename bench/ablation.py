@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """What each pass and switch is worth: `make bench-ablation`; see bench/README.md.
 
-    [RUNS=3] [KERNELS=compute] [DBT=./dbt-run] [WITHOUT="fold cse"] bench/ablation.py
+    [RUNS=3] [PASSES=1] [KERNELS=compute] [DBT=./dbt-run] [WITHOUT="fold cse"] bench/ablation.py
 
 Every kernel runs in dbt as it is and in one dbt for each thing switched off, all interleaved.
-WITHOUT chooses among the switches. The table says how many times longer a kernel takes without.
+WITHOUT chooses among the switches; PASSES is how often a kernel runs in each of RUNS boots. The
+table says how many times longer a kernel takes without.
 """
 import os
 import re
@@ -38,6 +39,7 @@ def variants(words):
 
 def main():
     n_runs = int(os.environ.get("RUNS", 3))
+    n_passes = int(os.environ.get("PASSES", 1))
     kernels = chosen(os.environ.get("KERNELS", ""), ("compute",))
     dbt = os.environ.get("DBT", str(TOP / "dbt-run"))
     commands = {"all": dbt, **{f"-{name}": f"{dbt} {option}" for name, option in
@@ -49,13 +51,13 @@ def main():
         return [Guest(name, command, initrd, OUT / "log" / f"{name}.txt")
                 for name, command in commands.items()]
 
-    result = {"about": about.describe(commands, n_runs)}
+    result = {"about": {**about.describe(commands, n_runs), "passes": n_passes}}
 
     def write(samples):
         result.update(stats.evaluate(samples, kernels, pairs))
         about.write_json(RESULTS / "bench-ablation.json", result)
 
-    rounds(kernels, n_runs, open_sides, write)
+    rounds(kernels, n_runs, open_sides, write, n_passes)
     print("\nTime without a pass or switch, as a multiple of the time with all:")
     table.print_ratios(result, [f"{a}/{b}" for a, b in pairs], [a for a, _ in pairs])
     print("\nout/bench-ablation.json has all values, with their extremes.")

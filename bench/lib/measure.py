@@ -18,20 +18,21 @@ def one_kernel(kernel, sides, sums):
     return costs
 
 
-def rounds(kernels, n_runs, open_sides, after_round=None):
-    """{kernel: {side: [CPU seconds, one a round]}}.
+def rounds(kernels, n_runs, open_sides, after_round=None, n_passes=1):
+    """{kernel: {side: [CPU seconds, n_passes a round]}}.
 
     open_sides(round) gives fresh sides, which run each kernel one directly after the other, so
-    that a change of the machine's speed meets all alike; the first to run changes by the round.
+    that a change of the machine's speed meets all alike; the first to run changes each time. The
+    first pass is a program's first run since the boot, whose code is still to be translated.
     """
     samples, sums = {}, {}
     for number in range(n_runs):
         where = f"round {number + 1} of {n_runs}"
         note(f"{where}: boot")
         sides = open_sides(number)
-        turn = number % len(sides)
         try:
-            for kernel in kernels:
+            for kernel, again in ((k, p) for k in kernels for p in range(n_passes)):
+                turn = (number + again) % len(sides)
                 costs = one_kernel(kernel, sides[turn:] + sides[:turn], sums)
                 note(f"{where}: {kernel:<12}" + "".join(
                     f"{side.name:>12}{costs[side.name]:8.3f}" for side in sides))

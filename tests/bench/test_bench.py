@@ -177,11 +177,11 @@ class Rounds(unittest.TestCase):
         def close(self):
             self.calls.append(f"close {self.name}")
 
-    def measure(self, values, n_runs):
+    def measure(self, values, n_runs, **more):
         calls = []
         with contextlib.redirect_stderr(io.StringIO()):
             samples = measure.rounds(["k"], n_runs, lambda _: [
-                self.Side(name, value, calls) for name, value in values.items()])
+                self.Side(name, value, calls) for name, value in values.items()], **more)
         return samples, calls
 
     def test_interleaved_and_turned(self):
@@ -189,6 +189,11 @@ class Rounds(unittest.TestCase):
         self.assertEqual(samples, {"k": {"a": [1.0, 1.0], "b": [1.0, 1.0]}})
         self.assertEqual(calls, ["a k", "b k", "close a", "close b",
                                  "b k", "a k", "close a", "close b"])
+
+    def test_each_pass_is_turned_and_counts(self):
+        samples, calls = self.measure({"a": "1", "b": "1"}, 1, n_passes=2)
+        self.assertEqual(samples, {"k": {"a": [1.0, 1.0], "b": [1.0, 1.0]}})
+        self.assertEqual(calls, ["a k", "b k", "b k", "a k", "close a", "close b"])
 
     def test_a_wrong_result_is_refused(self):
         with self.assertRaisesRegex(SystemExit, "k under b computed 2"):
