@@ -287,7 +287,7 @@ static bool serve_pending(struct hart *h)
             wait_for_interrupt(h);
         else if (p & PENDING_REST)
             ev->rest(ev->arg);
-        if (mmu_has_windows(h->mmu))
+        if (mmu_wants_sample(h->mmu))
             sample(h);
         wild_look_again(h, clock_ns(CLOCK_MONOTONIC));
         if (atomic_load(&s->pending) & PENDING_IRQ && h->config.guest->interrupt(s)) {

@@ -224,8 +224,8 @@ struct mmu_density {
     bool is_made; /* the code is there for windows, too */
 };
 
-/* Are there windows, so that samples are wanted? */
-bool mmu_has_windows(const struct mmu *m);
+/* Between blocks: is it time for mmu_sample()? */
+bool mmu_wants_sample(const struct mmu *m);
 /* The physical address of the code at s->pc, for its density. 0: no fetch is known to have come
  * there, or it is a kernel's, which has one window for all spaces. Changes nothing. */
 uint64_t mmu_sampled_code(const struct mmu *m);

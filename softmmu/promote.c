@@ -43,7 +43,8 @@ enum {
     LOOKUP_HALVES_FAR = 8,
     RATE_COMMON = 8,
     BACKOFF = 8,
-    SAMPLE_MAX_MS = 10, /* between two samples; what is longer was not all spent there */
+    SAMPLE_MIN_US = 200, /* a guest that writes code comes to where they are taken all the time */
+    SAMPLE_MAX_MS = 10,  /* between two samples; what is longer was not all spent there */
     /* The first looks come a millisecond apart, so many as many times as far apart. */
     SAMPLES_AS_OFTEN = 8,
     NEED_MS = 3,
@@ -73,9 +74,9 @@ void mmu_set_windows(struct mmu *m, struct windows *ws)
     mmu_refresh(m);
 }
 
-bool mmu_has_windows(const struct mmu *m)
+bool mmu_wants_sample(const struct mmu *m)
 {
-    return m->windows != NULL;
+    return m->windows && (m->sample_soon || window_clock() - m->sampled_at >= SAMPLE_MIN_US * US);
 }
 
 uint32_t mmu_code_mode(const struct mmu *m)
@@ -254,8 +255,10 @@ void window_sample_soon(struct mmu *m)
     const struct window *w = m->slot->window;
 
     if (w->failed || (m->windows->policy == WINDOWS_AUTO &&
-                      balance(m, window_clock(), atomic_load(&w->spent)) < 0))
+                      balance(m, window_clock(), atomic_load(&w->spent)) < 0)) {
+        m->sample_soon = true;
         state_pend(m->s, PENDING_LEAVE);
+    }
 }
 
 /* ---- Sampling -------------------------------------------------------------------------------- */
@@ -485,6 +488,7 @@ static void look_at(struct mmu *m, uint64_t n_blocks, struct mmu_density code)
     uint64_t n_new = n_blocks - m->sampled_blocks, n_faults = m->n_faults - m->sampled_faults;
 
     m->sampled_at = now;
+    m->sample_soon = false;
     m->sampled_blocks = n_blocks;
     m->sampled_faults = m->n_faults;
     if (since > SAMPLE_MAX_MS * MS)

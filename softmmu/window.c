@@ -421,6 +421,7 @@ static bool map_run_locked(struct window *w, uint64_t i, uint64_t number, uint64
             atomic_store_explicit(&ws->writable[number + k], 1, memory_order_relaxed);
     }
     count_pieces(w, i, n, before);
+    ws->stats.maps++;
     return mmap(w->origin + (i << PAGE_BITS), n << PAGE_BITS,
                 write ? PROT_READ | PROT_WRITE : PROT_READ,
                 MAP_SHARED | MAP_FIXED | (n <= POPULATE_MAX ? MAP_POPULATE : 0), ws->phys->memfd,
@@ -457,6 +458,17 @@ static bool costs_too_much(struct window *w)
     return true;
 }
 
+/* As a RAM page is mapped now: code is read-only. */
+static uint32_t wanted_entry(const struct window *w, uint64_t number, enum leaf_kind leaf,
+                             bool write)
+{
+    const struct windows *ws = w->all;
+    const uint64_t gpa = ws->phys->ram_gpa + (number << PAGE_BITS);
+
+    return entry_of(number, leaf, write && !track_is_code(ws->track, gpa));
+}
+
+/* What is there as it should be stays: of 2 MiB in which a page was code, the others. */
 bool window_map(struct window *w, uint64_t va, uint64_t gpa, unsigned n, bool write,
                 uint64_t leaf_len)
 {
@@ -475,13 +487,18 @@ bool window_map(struct window *w, uint64_t va, uint64_t gpa, unsigned n, bool wr
         range_add_leaf(&w->large, va, leaf_len);
         range_add_leaf(&w->large, va + ((uint64_t)(n - 1) << PAGE_BITS), leaf_len);
     }
-    for (unsigned i = 0, k; i < n && !w->failed; i = write ? k : n) {
-        bool may_write = write && !track_is_code(ws->track, gpa + ((uint64_t)i << PAGE_BITS));
+    for (unsigned i = 0, k; i < n && !w->failed; i = k) {
+        const uint32_t entry = wanted_entry(w, number + i, leaf, write);
+        const bool is_there = w->page[at + i] == entry;
 
-        for (k = i + 1; k < n && write; k++)
-            if (track_is_code(ws->track, gpa + ((uint64_t)k << PAGE_BITS)) == may_write)
+        for (k = i + 1; k < n; k++) {
+            const uint32_t next = wanted_entry(w, number + k, leaf, write);
+
+            if (((next ^ entry) & ENTRY_WRITE) || (w->page[at + k] == next) != is_there)
                 break;
-        w->failed = !map_run_locked(w, at + i, number + i, write ? k - i : n, may_write, leaf);
+        }
+        w->failed = !is_there &&
+                    !map_run_locked(w, at + i, number + i, k - i, (entry & ENTRY_WRITE) != 0, leaf);
     }
     if (w->failed)
         unmap_all_locked(w);

@@ -29,6 +29,7 @@ void windows_destroy(struct windows *ws);
 
 struct windows_stats {
     uint64_t open, mappings;    /* now: windows; mappings of the host's that they take, at most */
+    uint64_t maps;              /* pieces mapped, of one page or more */
     uint64_t drops, drop_ns;    /* fences that took something away */
     uint64_t protects, code_ns; /* windows in which pages that became code were made read-only */
 };

@@ -100,6 +100,7 @@ void machine_print_stats(const struct machine *m, FILE *text, FILE *json)
         {"windows_open", "windows that there are now", w.open},
         {"window_mappings", "host mappings that they take, at most", w.mappings},
         {"window_pages", "pages mapped in windows", u->window_pages},
+        {"window_maps", "pieces of such pages that were mapped by one call of the host", w.maps},
 #define WINDOW_FAULT(constant, name, help)                                                         \
     {"window_faults_" #name, "window faults: " help, u->window_faults[WINDOW_##constant]},
 #include "softmmu/window_faults.def"

@@ -419,6 +419,44 @@ static void samples_are_wanted_while_there_is_no_window(void **state)
     assert_int_equal(sample(OF_FOUR), 0);
 }
 
+/* Now and then: once in a hundred times this is not kept waiting in between. */
+static void a_sample_is_wanted_now_and_then(void **state)
+{
+    bool one_was_not = false;
+
+    (void)state;
+    enter(1, 0);
+    for (unsigned i = 0; i < 100; i++) {
+        sample(unknown_code);
+        one_was_not |= !mmu_wants_sample(t->mmu);
+    }
+    assert_true(one_was_not);
+    t->mmu->sampled_at -= A_MS;
+    assert_true(mmu_wants_sample(t->mmu));
+}
+
+static void a_sample_is_wanted_at_once_where_a_window_has_to_go(void **state)
+{
+    bool one_was_not = false;
+
+    (void)state;
+    enter(1, 0);
+    run_for(100);
+    assert_true(has_window());
+    for (unsigned i = 0; i < 100; i++) {
+        sample(unknown_code);
+        window_sample_soon(t->mmu);
+        one_was_not |= !mmu_wants_sample(t->mmu);
+    }
+    assert_true(one_was_not);
+    ws->first->failed = true;
+    t->mmu->sampled_at = window_clock();
+    window_sample_soon(t->mmu);
+    assert_true(mmu_wants_sample(t->mmu));
+    sample(unknown_code);
+    assert_false(t->mmu->sample_soon);
+}
+
 static void none_is_wanted_where_all_have_one(void **state)
 {
     (void)state;
@@ -578,6 +616,8 @@ int main(void)
         AUTO(huge_leaves_are_cheap),
         AUTO(samples_are_wanted_while_there_is_no_window),
         ALWAYS(none_is_wanted_where_all_have_one),
+        AUTO(a_sample_is_wanted_now_and_then),
+        AUTO(a_sample_is_wanted_at_once_where_a_window_has_to_go),
         AUTO(code_that_reaches_no_memory_gets_none),
         AUTO(code_that_is_always_elsewhere_waits_for_itself),
         AUTO(much_code_makes_one_dear),

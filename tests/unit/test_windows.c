@@ -375,6 +375,23 @@ static void code_is_mapped_read_only(void **state)
     assert_true(can_read(LOW + 0x1000) && !can_write(LOW + 0x1000));
 }
 
+/* What lies around stays as it is, and costs nothing. */
+static void what_was_code_is_mapped_alone(void **state)
+{
+    (void)state;
+    toy_add(t, 1, 0, TOY_RAM, MIB2, USER | TOY_DIRTY);
+    enter(1, 0);
+    for (unsigned i = 0; i < 8; i++)
+        track_protect(t->track, TOY_RAM + i * UINT64_C(0x4000));
+    assert_int_equal(store_faults(0x1000), WINDOW_MAPPED);
+    assert_int_equal(ws->stats.maps, 16); /* pages of code, and what is between them */
+    track_wrote(t->track, TOY_RAM + 0x8000, 8);
+    assert_int_equal(store_faults(0x8000), WINDOW_MAPPED);
+    assert_int_equal(ws->stats.maps, 17);
+    assert_true(can_write(0x8000) && can_write(0x9000));
+    assert_false(can_write(0xc000));
+}
+
 static void other_spaces_hear_of_code_too(void **state)
 {
     (void)state;
@@ -440,6 +457,7 @@ int main(void)
         ALWAYS(a_huge_leaf_with_a_forbidden_page_is_mapped_by_pages),
         ALWAYS(a_page_that_becomes_code_is_read_only),
         ALWAYS(code_is_mapped_read_only),
+        ALWAYS(what_was_code_is_mapped_alone),
         ALWAYS(other_spaces_hear_of_code_too),
         ALWAYS(other_harts_hear_of_code_too),
     };
