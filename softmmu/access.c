@@ -86,7 +86,7 @@ static void note_fill(struct mmu *m, uint64_t gva, const struct mmu_map *map, ui
     }
     if (map->page_len <= PAGE_SIZE)
         return;
-    *flags |= TLB_HUGE;
+    *flags |= TLB_HUGE | (map->page_len >= MIDDLE_BYTES ? TLB_MIDDLE : 0);
     range_add_leaf(&slot->huge[gva >> 63], gva, map->page_len);
 }
 

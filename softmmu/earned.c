@@ -13,11 +13,13 @@
  * guess is right, whoever shares the page: a library's page in which short processes are seen as
  * well pays for a few of them and is poor. What a window took more than there was is a debt: it
  * is paid by what windows save there, and by what one would save to those that run there without,
- * before they save for their own. Who has run for some time is lent half of what a window costs, to
- * the account of a page that has none, too, if its place is free: it will run for as long again, as
- * a rule, and where a process does not, the next one there pays. Else a page that
- * never earned owes nothing. An account is lost when its page is given to another, which has to
- * earn more than is left there. Page 0, which stands for "not known", has none. */
+ * before they save for their own.
+ *
+ * And a page that owes nothing lends half of a window to who has run for some time: he will run for
+ * as long again, as a rule, and where he does not, the next one there pays. An account is opened
+ * for that if its place is empty. Else a page that never earned owes nothing. An account is lost
+ * when its page is given to another, which has to earn more than is left there. Page 0, which
+ * stands for "not known", has none. */
 #include "softmmu/mmu_int.h"
 
 static struct earned *account(struct mmu *m, uint64_t gpa)
@@ -54,6 +56,13 @@ void earned_add(struct mmu *m, uint64_t gpa, int64_t ns)
         e->ns = EARNED_MAX_NS;
     if (e->ns < -EARNED_MAX_NS)
         e->ns = -EARNED_MAX_NS;
+}
+
+bool earned_can_lend(struct mmu *m, uint64_t gpa)
+{
+    const struct earned *e = account(m, gpa);
+
+    return e->ns >= 0 && (e->ns == 0 || e->page == page_of(gpa));
 }
 
 void earned_lend(struct mmu *m, uint64_t gpa, int64_t ns)

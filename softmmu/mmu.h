@@ -61,7 +61,7 @@ struct mmu_view {
     uint64_t window_floor;        /* or above this, if it is of the upper */
     uint64_t window_origin; /* the host address of va 0, for code that wants it in a register */
     /* What follows is for C only. */
-    uint8_t load_flags[TLB_SIZE]; /* TLB_GLOBAL, TLB_HUGE */
+    uint8_t load_flags[TLB_SIZE]; /* TLB_GLOBAL, TLB_HUGE, TLB_MIDDLE */
     uint8_t store_flags[TLB_SIZE];
     uint64_t touched;                    /* bit i: load_filled[i] or store_filled[i] is not 0 */
     uint64_t load_filled[TLB_SIZE / 64]; /* bit i % 64 of word i / 64: entry i may be live */

@@ -44,7 +44,12 @@ enum {
     N_VIEWS_OF_ALL = N_SPACES * N_VIEWS + 1,
 };
 
-enum { TLB_GLOBAL = 1, TLB_HUGE = 2 }; /* of mmu_view's flags, and of fetch_entry.gpa */
+/* TLB_HUGE: of a leaf larger than a page; TLB_MIDDLE: of one of 2 MiB or more, too. */
+enum {
+    TLB_GLOBAL = 1,
+    TLB_HUGE = 2,
+    TLB_MIDDLE = 4
+}; /* of mmu_view's flags, and of fetch_entry.gpa */
 
 /* Everything that mmu_switch was told. */
 struct setting {
@@ -123,7 +128,7 @@ struct view_slot {
         uint64_t saved_ns; /* what the first such would have saved, not yet counted */
     } code[N_CODE];
     unsigned next_code; /* where the next is put */
-    uint64_t n_samples; /* samples since the space was taken */
+    uint64_t n_samples; /* samples without a window since the space was taken */
     /* Samples that count, and those that found code which is there for windows, too. */
     uint64_t n_code, n_made;
     bool live;
@@ -235,7 +240,7 @@ struct mmu {
 
     unsigned n_windows, next_idle;
     uint64_t sampled_at, sampled_blocks, sampled_faults;
-    bool sample_soon; /* the window in force has to go */
+    bool sample_soon;            /* the window in force has to go */
     uint64_t paused_at, away_ns; /* how long it has paused, ever */
     uint64_t n_faults;           /* page faults of the guest's */
     struct earned earned[N_EARNED];
@@ -365,7 +370,7 @@ void window_sample_soon(struct mmu *m);
  * an order that has neighbours behind each other. Pages that are written have two. */
 void view_each_known(const struct mmu_view *v, const struct window *w,
                      void (*f)(void *arg, const struct tlb_entry *e, unsigned flags), void *arg);
-/* How many entries for loads it has. */
+/* How many entries for loads it has, at most. */
 unsigned view_n_loads(const struct mmu_view *v);
 /* Maps in the window in force what `known` has of it; what that takes is spent. */
 void window_fill(struct mmu *m, const struct mmu_view *known);
@@ -380,6 +385,8 @@ void window_recheck(struct mmu *m);
 /* The account of the physical page of gpa. ns: less than 0 for what was spent. */
 int64_t earned_of(struct mmu *m, uint64_t gpa);
 void earned_add(struct mmu *m, uint64_t gpa, int64_t ns);
+/* Does it owe nothing, and is there an account, or an empty place for one? */
+bool earned_can_lend(struct mmu *m, uint64_t gpa);
 /* Takes it from the account, which is opened for that where its place is empty. gpa: not 0. */
 void earned_lend(struct mmu *m, uint64_t gpa, int64_t ns);
 void earned_forget(struct mmu *m, uint64_t gpa);

@@ -8,8 +8,9 @@
  *                    windows in this code have cost too much before (earned.c): a part of the time,
  *                    by how often the code that was found running reaches memory, and the walks for
  *                    what the TLB had lost. What fences of all addresses took in that time would
- *                    have to be mapped again, and counts against it. Or as soon as it is seen in
- *                    code in which windows have earned before what it has not yet earned itself
+ *                    have to be mapped again, and counts against it. Half of the price where its
+ *                    code can be lent the rest (part_to_pay). Or as soon as it is seen in code in
+ *                    which windows have earned before what it has not yet earned itself
  *   loses it         when changing mappings took more than a credit and 1/RATE of the time in which
  *                    its hart ran, and the next one takes BACKOFF times as long; when nobody has
  *                    used it for IDLE_MS; or when its hart has as many as it may
@@ -33,7 +34,6 @@
 #define US UINT64_C(1000)
 #define MS UINT64_C(1000000)
 enum {
-    N_MIDDLE = 64,
     RATE = 32,     /* also what one saves in code of which nothing is known */
     RATE_MOST = 4, /* what it saves where the guest hardly does anything but reach memory */
     /* Halves of an instruction's time for a look-up in the table, where a cell takes one. By the
@@ -65,6 +65,7 @@ enum {
     GROW_US = 10,    /* a page fault of the guest's: two of the host's, and a page mapped alone */
     BLOCK_US = 5,    /* to make a new block and to run it for the first time, about */
     FILL_NS = 60,    /* a walk, and the way there and back, at least */
+    N_MIDDLE = 1024, /* 2 MiB of huge leaves that cost_of_window() tells apart */
     REFILL_NS = 500, /* to map a page again, AROUND at a time: 200 to 760 ns, measured */
 };
 
@@ -264,7 +265,7 @@ void window_sample_soon(struct mmu *m)
 /* ---- Sampling -------------------------------------------------------------------------------- */
 
 /* Of `ns` in which such code ran: what a window saves, or would have saved. It is a guess: code
- * that waits for arithmetic saves nothing, and a list's elements three times as much. */
+ * that waits for arithmetic saves nothing, and a list's elements save more. */
 static uint64_t guess(const struct mmu_view *v, uint64_t ns, struct mmu_density code)
 {
     if (!code.n_insns)
@@ -306,15 +307,18 @@ struct cost {
     uint64_t middle[N_MIDDLE]; /* 2 MiB of huge leaves that are counted, by their address | 1 */
 };
 
-/* A huge leaf is mapped 2 MiB at a time. */
+/* A huge leaf is mapped 2 MiB at a time. Of those that have the same place one is counted, and of
+ * the others each page as such, which is too little rather than many times too much. */
 static void add_middle(struct cost *c, uint64_t va)
 {
     const uint64_t middle = align_down(va, MIDDLE_BYTES) | 1;
     uint64_t *seen = &c->middle[va / MIDDLE_BYTES % N_MIDDLE];
 
-    if (*seen != middle)
+    if (*seen && *seen != middle)
+        c->us += PAGE_US + PIECE_US;
+    else if (!*seen)
         c->us += MIDDLE_US;
-    *seen = middle;
+    *seen = *seen ? *seen : middle;
 }
 
 /* Pages that follow each other in both address spaces are one piece. */
@@ -322,7 +326,7 @@ static void add_cost(void *arg, const struct tlb_entry *e, unsigned flags)
 {
     struct cost *c = arg;
 
-    if (flags & TLB_HUGE) {
+    if (flags & TLB_MIDDLE) {
         add_middle(c, e->tag);
         return;
     }
@@ -346,7 +350,7 @@ static uint64_t cost_of_code(const struct mmu *m)
 {
     const struct view_slot *slot = m->slot;
 
-    return slot->n_code ? much_code(m) * CODE_US * (slot->n_code - slot->n_made) / slot->n_code : 0;
+    return much_code(m) * CODE_US * (slot->n_code - slot->n_made) / slot->n_code;
 }
 
 /* What it will cost, by what the tables know, and the code that it has run. */
@@ -375,8 +379,8 @@ static void promote(struct mmu *m, uint64_t cost)
              slot->saving_ns / US, cost / US);
     forget_samples(slot); /* what was put off was not saved by a window */
     window_fill(m, known);
-    /* Is paid for, by the time before or by what was earned; and what the estimate has more is for
-     * what nobody measures: the opening, the closing, new code. */
+    /* Is paid for, by the time before, what was earned, or on credit; and what the estimate has
+     * more is for what nobody measures: the opening, the closing, new code. */
     w->spent_seen = atomic_load(&w->spent);
     w->credit = credit_of(m, slot) + (int64_t)cost;
 }
@@ -390,10 +394,20 @@ static int64_t rest_of(uint64_t cost, uint64_t own)
 static void promote_by_loan(struct mmu *m, uint64_t code, uint64_t cost, int64_t lent)
 {
     promote(m, cost);
-    if (!m->slot->window || !code || !lent)
+    if (!m->slot->window || !code)
         return;
     m->slot->window->for_code = code;
-    earned_lend(m, code, lent);
+    if (lent)
+        earned_lend(m, code, lent);
+}
+
+/* Who has run for some time in known code pays half, and is lent the rest. Not where much code has
+ * to be made once more, of which the price is a guess, nor where a window has failed before. */
+static unsigned part_to_pay(struct mmu *m, uint64_t code)
+{
+    return code && m->slot->need_ns <= NEED_MS * MS && !much_code(m) && earned_can_lend(m, code)
+               ? HOPE
+               : 1;
 }
 
 /* Where windows have earned in this code what the space cannot pay by itself yet, by the time that
@@ -517,7 +531,7 @@ static void look_at(struct mmu *m, uint64_t n_blocks, struct mmu_density code)
     const uint64_t cost = cost_of_window(m), own = slot->saving_ns + slot->n_fills * FILL_NS;
     const int64_t rest = rest_of(cost, slot->saving_ns);
 
-    if (due && own >= cost / (page && !much_code(m) ? HOPE : 1))
+    if (due && own >= cost / part_to_pay(m, page))
         promote_by_loan(m, page, cost, rest_of(cost, own));
     else if (may_be_early(m, page, rest))
         promote_by_loan(m, page, cost, rest);
@@ -530,7 +544,9 @@ uint64_t mmu_sample(struct mmu *m, uint64_t n_blocks, struct mmu_density code)
     look_at(m, n_blocks, code);
     struct view_slot *slot = m->slot;
 
-    if (slot->window || m->windows->policy != WINDOWS_AUTO || !may_have_one(m))
+    /* A kernel without its window sleeps in vain if it asks. */
+    if (slot->window || m->windows->policy != WINDOWS_AUTO || is_common_slot(m, slot) ||
+        !may_have_one(m))
         return 0;
     const uint64_t ms = 1 + slot->n_samples++ / SAMPLES_AS_OFTEN;
 

@@ -19,8 +19,9 @@ struct machine_monitor {
     unsigned hart;          /* the one that is shown: `cpu N` */
 };
 
-/* What a hart waits for: its CLINT timer, its supervisor timer (Sstc, SBI), and the end of its
- * slice (machine_slice.c). The others are hart 0's alone: the RTC's alarm, HTIF's poll. */
+/* What a hart waits for: its CLINT timer, its supervisor timer (Sstc, SBI), the end of its slice
+ * (machine_slice.c), and the next sample of what it runs (mmu_sample). The others are hart 0's
+ * alone: the RTC's alarm, HTIF's poll. */
 enum { TIMER_CLINT, TIMER_STIME, TIMER_SLICE, TIMER_SAMPLE, TIMER_RTC, TIMER_HTIF, N_TIMERS };
 enum { NS_PER_TICK = 100, HTIF_TICKS = 10000 };
 

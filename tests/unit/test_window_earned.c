@@ -192,15 +192,53 @@ static void what_was_lent_is_paid_by_the_next(void **state)
     assert_int_equal(n_samples[1], 3);
 }
 
+static void owe_10_ms(uint64_t gpa)
+{
+    earned_add(t->mmu, gpa, 1); /* the page has an account */
+    earned_add(t->mmu, gpa, -(int64_t)(10 * A_MS));
+}
+
+/* Nor is a page lent anything that owes something, by whose saving ever it would be. */
+static void who_owes_is_lent_nothing(void **state)
+{
+    (void)state;
+    add_code(1);
+    owe_10_ms(CODE_GPA);
+    enter_running(1, CODE);
+    t->mmu->slot->saving_ns = 300000; /* in other code */
+    run_code(10, OF_FOUR);
+    assert_false(has_window());
+    assert_in_range(-earned_of(t->mmu, CODE_GPA), 8 * A_MS, 10 * A_MS);
+    t->mmu->slot->saving_ns = 600000;
+    run_code(10, OF_FOUR);
+    assert_true(has_window());
+}
+
+static void a_window_is_for_the_code_that_it_was_given_in(void **state)
+{
+    (void)state;
+    add_code(1);
+    enter_running(1, CODE);
+    t->mmu->slot->saving_ns = 10 * A_MS; /* so that nothing is lent */
+    run_code(10, OF_FOUR);
+    assert_true(has_window());
+    assert_int_equal(t->mmu->slot->window->for_code, CODE_GPA);
+}
+
 /* An account in the other's place is left alone. */
 static void loans_open_accounts(void **state)
 {
     (void)state;
+    assert_true(earned_can_lend(t->mmu, CODE_GPA));
     earned_lend(t->mmu, CODE_GPA, 1000);
     assert_int_equal(earned_of(t->mmu, CODE_GPA), -1000);
+    assert_false(earned_can_lend(t->mmu, CODE_GPA) || earned_can_lend(t->mmu, SAME_PLACE));
     earned_lend(t->mmu, SAME_PLACE, 1000);
     assert_int_equal(earned_of(t->mmu, SAME_PLACE), 0);
     assert_int_equal(earned_of(t->mmu, CODE_GPA), -1000);
+    earned_add(t->mmu, CODE_GPA, 2000);
+    assert_true(earned_can_lend(t->mmu, CODE_GPA));
+    assert_false(earned_can_lend(t->mmu, SAME_PLACE));
 }
 
 /* More than there was is a debt, which time has to pay before the next comes early. */
@@ -217,12 +255,6 @@ static void what_was_overdrawn_is_owed(void **state)
         run_for(20);
         assert_false(has_window());
     }
-}
-
-static void owe_10_ms(uint64_t gpa)
-{
-    earned_add(t->mmu, gpa, 1); /* the page has an account */
-    earned_add(t->mmu, gpa, -(int64_t)(10 * A_MS));
 }
 
 /* What is owed is paid by the next that runs there, before it has a window by its own time. */
@@ -345,6 +377,7 @@ static void walks_alone_bring_none_early(void **state)
     assert_false(has_window());
     run_for(25);
     assert_true(has_window());
+    assert_true(earned_of(t->mmu, CODE_GPA) > 0); /* they pay when it is due */
 }
 
 /* What the process pays itself stays in the account. */
@@ -388,6 +421,8 @@ int main(void)
         AUTO(what_filling_took_is_paid_once),
         AUTO(a_short_one_earns_nothing),
         AUTO(what_was_lent_is_paid_by_the_next),
+        AUTO(who_owes_is_lent_nothing),
+        AUTO(a_window_is_for_the_code_that_it_was_given_in),
         AUTO(loans_open_accounts),
         AUTO(the_time_of_the_process_itself_counts),
         AUTO(walks_alone_bring_none_early),

@@ -37,11 +37,13 @@ static uint64_t window_bound(uint64_t space_key, uint64_t rights)
 }
 
 static uint64_t wanted_ns;
+static unsigned n_wanted;
 
 static void sample_after(void *arg, uint64_t ns)
 {
     (void)arg;
     wanted_ns = ns;
+    n_wanted++;
 }
 
 static struct toy_hart *begin(struct windows **ws)
@@ -60,7 +62,7 @@ static struct toy_hart *begin(struct windows **ws)
     m->guest = &ops;
     *ws = windows_create(&t->world->phys, t->world->tcache->track, WINDOWS_AUTO, 1, 1);
     mmu_set_windows(m, *ws);
-    wanted_ns = 0;
+    n_wanted = 0;
     t->world->hart->config.events.sample_after = sample_after;
     return t;
 }
@@ -88,6 +90,13 @@ static void sample(struct toy_hart *t)
     mmu_sample(m, 0, hart_density(t->world->hart));
 }
 
+static void give_window(struct toy_hart *t)
+{
+    for (unsigned i = 0; i < 100 && !mmu_code_mode(t->s.mmu); i++)
+        sample(t);
+    assert_true(mmu_code_mode(t->s.mmu));
+}
+
 static void a_hart_without_a_window_asks_for_samples(void **state)
 {
     struct windows *ws;
@@ -97,6 +106,22 @@ static void a_hart_without_a_window_asks_for_samples(void **state)
     hart_kick(t->world->hart, PENDING_EVENT);
     run(t);
     assert_int_equal(wanted_ns, A_MS);
+    end(t, ws);
+}
+
+static void one_that_has_it_does_not(void **state)
+{
+    struct windows *ws;
+    struct toy_hart *t = begin(&ws);
+
+    (void)state;
+    run(t);
+    give_window(t);
+    n_wanted = 0;
+    t->s.mmu->sampled_at -= A_MS;
+    hart_kick(t->world->hart, PENDING_EVENT);
+    run(t);
+    assert_int_equal(n_wanted, 0);
     end(t, ws);
 }
 
@@ -110,9 +135,7 @@ static void it_knows_what_is_there_for_windows(void **state)
     run(t);
     assert_int_equal(hart_density(t->world->hart).n_insns, 2);
     assert_false(hart_density(t->world->hart).is_made);
-    for (unsigned i = 0; i < 100 && !mmu_code_mode(m); i++)
-        sample(t);
-    assert_true(mmu_code_mode(m));
+    give_window(t);
     run(t);
     m->slot->window->failed = true;
     sample(t);
@@ -125,6 +148,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_hart_without_a_window_asks_for_samples),
+        cmocka_unit_test(one_that_has_it_does_not),
         cmocka_unit_test(it_knows_what_is_there_for_windows),
     };
 
