@@ -56,7 +56,7 @@ enum {
     IDLE_MS = 10000,
     OPEN_US = 500,
     CODE_US = 200,  /* to translate what runs of a page of code anew, and what that displaces */
-    CODE_ONCE = 32, /* so many pages any program runs, for the most part once, when it starts */
+    CODE_ONCE = 64, /* so many pages any program runs, for the most part once, when it starts */
     /* To map a page, and pages that follow each other; to unmap them when the process ends, or to
      * take the right to store away when they become code. Those that are written count twice. */
     PAGE_US = 2,

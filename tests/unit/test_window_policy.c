@@ -427,7 +427,7 @@ static void much_code_makes_one_dear(void **state)
     (void)state;
     add_code(200);
     run_pages(200);
-    run_code(230, OF_FOUR);
+    run_code(200, OF_FOUR);
     assert_false(has_window());
     run_code(70, OF_FOUR);
     assert_true(has_window());
@@ -537,8 +537,8 @@ static void none_is_wanted_where_all_have_one(void **state)
 static void the_first_look_counts_behind_the_second(void **state)
 {
     (void)state;
-    add_code(45);
-    run_pages(45);
+    add_code(77);
+    run_pages(77);
     for (unsigned i = 0; i < 2; i++) {
         assert_false(has_window());
         run_code(10, (struct mmu_density){10, 10, 0, false});
