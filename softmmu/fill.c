@@ -77,9 +77,14 @@ static void note_peeked(struct mmu *m, uint64_t va)
         common_note(m, va, true);
 }
 
-static void note_mapped(struct mmu *m, uint64_t n)
+static void map_pages(struct mmu *m, uint64_t va, uint64_t gpa, unsigned n, bool write,
+                      uint64_t leaf_len)
 {
-    m->stats.window_pages += n;
+    struct window *w = m->slot->window;
+    const uint64_t before = w->n_mapped;
+
+    window_map(w, va, gpa, n, write, leaf_len);
+    m->stats.window_pages += w->n_mapped - before;
 }
 
 /* A leaf of 2 MiB and more: its 2 MiB around va in one piece, where physical protection is the same
@@ -91,9 +96,7 @@ static bool map_leaf(struct mmu *m, uint64_t va, const struct peeked *p)
     if (p->map.page_len < MIDDLE_BYTES || p->write != p->map.write ||
         !allows_leaf(m, gpa, p->write))
         return false;
-    note_mapped(m, PAGES_MIDDLE);
-    window_map(m->slot->window, align_down(va, MIDDLE_BYTES), gpa, PAGES_MIDDLE, p->write,
-               p->map.page_len);
+    map_pages(m, align_down(va, MIDDLE_BYTES), gpa, PAGES_MIDDLE, p->write, p->map.page_len);
     return true;
 }
 
@@ -107,10 +110,8 @@ struct run {
 
 static void flush(struct mmu *m, struct run *r)
 {
-    if (r->n) {
-        note_mapped(m, r->n);
-        window_map(m->slot->window, r->va, r->gpa, r->n, r->write, r->leaf_len);
-    }
+    if (r->n)
+        map_pages(m, r->va, r->gpa, r->n, r->write, r->leaf_len);
     r->n = 0;
 }
 

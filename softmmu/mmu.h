@@ -224,6 +224,8 @@ struct mmu_density {
     bool is_made; /* the code is there for windows, too */
 };
 
+/* The time has come that mmu_sample() asked for. */
+void mmu_sample_due(struct mmu *m);
 /* Between blocks: is it time for mmu_sample()? */
 bool mmu_wants_sample(const struct mmu *m);
 /* The physical address of the code at s->pc, for its density. 0: no fetch is known to have come

@@ -240,7 +240,7 @@ struct mmu {
 
     unsigned n_windows, next_idle;
     uint64_t sampled_at, sampled_blocks, sampled_faults;
-    bool sample_soon;            /* the window in force has to go */
+    bool sample_soon;            /* the window in force has to go, or its time has come */
     uint64_t paused_at, away_ns; /* how long it has paused, ever */
     uint64_t n_faults;           /* page faults of the guest's */
     struct earned earned[N_EARNED];

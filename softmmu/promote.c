@@ -65,7 +65,7 @@ enum {
     GROW_US = 10,    /* a page fault of the guest's: two of the host's, and a page mapped alone */
     BLOCK_US = 5,    /* to make a new block and to run it for the first time, about */
     FILL_NS = 60,    /* a walk, and the way there and back, at least */
-    N_MIDDLE = 1024, /* 2 MiB of huge leaves that cost_of_window() tells apart */
+    N_MIDDLE = 512,  /* 2 MiB of huge leaves that cost_of_window() tells apart */
     REFILL_NS = 500, /* to map a page again, AROUND at a time: 200 to 760 ns, measured */
 };
 
@@ -73,6 +73,11 @@ void mmu_set_windows(struct mmu *m, struct windows *ws)
 {
     m->windows = ws->policy == WINDOWS_OFF ? NULL : ws;
     mmu_refresh(m);
+}
+
+void mmu_sample_due(struct mmu *m)
+{
+    m->sample_soon = true;
 }
 
 bool mmu_wants_sample(const struct mmu *m)
@@ -304,21 +309,26 @@ static uint64_t saving_of(struct view_slot *slot, uint64_t page, uint64_t ns,
 struct cost {
     uint64_t us;
     const struct tlb_entry *last;
-    uint64_t middle[N_MIDDLE]; /* 2 MiB of huge leaves that are counted, by their address | 1 */
+    uint64_t middle[N_MIDDLE][2]; /* 2 MiB of huge leaves that are counted, by address | 1 */
 };
 
-/* A huge leaf is mapped 2 MiB at a time. Of those that have the same place one is counted, and of
- * the others each page as such, which is too little rather than many times too much. */
+/* A huge leaf is mapped 2 MiB at a time. Of those that have one place two are counted as that, and
+ * all pages of a third: more than it costs, but not many times as much as without these places. */
 static void add_middle(struct cost *c, uint64_t va)
 {
     const uint64_t middle = align_down(va, MIDDLE_BYTES) | 1;
-    uint64_t *seen = &c->middle[va / MIDDLE_BYTES % N_MIDDLE];
+    uint64_t *seen = c->middle[va / MIDDLE_BYTES % N_MIDDLE];
 
-    if (*seen && *seen != middle)
-        c->us += PAGE_US + PIECE_US;
-    else if (!*seen)
-        c->us += MIDDLE_US;
-    *seen = *seen ? *seen : middle;
+    for (unsigned i = 0; i < 2; i++) {
+        if (seen[i] == middle)
+            return;
+        if (!seen[i]) {
+            seen[i] = middle;
+            c->us += MIDDLE_US;
+            return;
+        }
+    }
+    c->us += PAGE_US + PIECE_US;
 }
 
 /* Pages that follow each other in both address spaces are one piece. */
@@ -544,7 +554,7 @@ uint64_t mmu_sample(struct mmu *m, uint64_t n_blocks, struct mmu_density code)
     look_at(m, n_blocks, code);
     struct view_slot *slot = m->slot;
 
-    /* A kernel without its window sleeps in vain if it asks. */
+    /* A kernel that has lost the common one would be woken from its sleep for nothing. */
     if (slot->window || m->windows->policy != WINDOWS_AUTO || is_common_slot(m, slot) ||
         !may_have_one(m))
         return 0;

@@ -398,7 +398,7 @@ static void note_where(struct window *w, uint64_t i, uint64_t number)
         at[0] |= WHERE_OTHERS;
 }
 
-/* Pages that follow each other in both, all code or none. */
+/* Pages that follow each other in both, and may all be written or none. */
 static bool map_run_locked(struct window *w, uint64_t i, uint64_t number, uint64_t n, bool write,
                            enum leaf_kind leaf)
 {
@@ -422,6 +422,7 @@ static bool map_run_locked(struct window *w, uint64_t i, uint64_t number, uint64
     }
     count_pieces(w, i, n, before);
     ws->stats.maps++;
+    w->n_mapped += n;
     return mmap(w->origin + (i << PAGE_BITS), n << PAGE_BITS,
                 write ? PROT_READ | PROT_WRITE : PROT_READ,
                 MAP_SHARED | MAP_FIXED | (n <= POPULATE_MAX ? MAP_POPULATE : 0), ws->phys->memfd,

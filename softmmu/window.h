@@ -54,6 +54,7 @@ struct window {
     uint32_t *page;             /* by guest page: what is mapped there (window.c), 0: nothing */
     struct window_where *where; /* by page of RAM: where it is mapped, a hint (window.c) */
     uint64_t n_pages;           /* mapped */
+    uint64_t n_mapped;          /* ever: pages that stood as they should be are not counted */
     uint64_t n_used;            /* bits of used[] */
     struct range large;         /* of leaves larger than 2 MiB, from the first to the last */
     uint64_t pieces;            /* host mappings that it costs */

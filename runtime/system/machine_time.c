@@ -155,7 +155,7 @@ static void timer_due(struct machine_hart *h, unsigned timer)
     case TIMER_CLINT: board_timer(&m->board, BOARD_TIMER_HART + h->index); break;
     case TIMER_STIME: rv_timer_tick(&h->cpu); break;
     case TIMER_SLICE: hart_slice_due(h); break;
-    case TIMER_SAMPLE: break; /* that the loop comes round is all */
+    case TIMER_SAMPLE: mmu_sample_due(h->cpu.s.mmu); break;
     case TIMER_RTC: board_timer(&m->board, BOARD_TIMER_RTC); break;
     case TIMER_HTIF:
         board_poll_htif(&m->board);

@@ -19,20 +19,20 @@ static void sync_state(struct cpu_state *s)
     struct toy_hart *t = toy(s);
 
     mmu_switch(s->mmu, t->root, 0, 0, 0, TOY_MODE_KEY);
-    atomic_fetch_or(&s->pending, PENDING_IRQ);
+    state_pend(s, PENDING_IRQ);
 }
 
 static uint64_t help_wait(struct cpu_state *s, uint64_t k, uint64_t a, uint64_t b, uint64_t c)
 {
     (void)k, (void)a, (void)b, (void)c;
-    atomic_fetch_or(&s->pending, PENDING_WAIT);
+    state_pend(s, PENDING_WAIT);
     return 0;
 }
 
 static uint64_t help_pause(struct cpu_state *s, uint64_t k, uint64_t a, uint64_t b, uint64_t c)
 {
     (void)k, (void)a, (void)b, (void)c;
-    atomic_fetch_or(&s->pending, PENDING_YIELD);
+    state_pend(s, PENDING_YIELD);
     return 0;
 }
 
@@ -40,7 +40,7 @@ static uint64_t help_stop(struct cpu_state *s, uint64_t k, uint64_t a, uint64_t 
 {
     (void)k, (void)a, (void)b, (void)c;
     atomic_store(&toy(s)->world->stop, true);
-    atomic_fetch_or(&s->pending, PENDING_EVENT);
+    state_pend(s, PENDING_EVENT);
     return 0;
 }
 
@@ -65,7 +65,7 @@ static uint64_t help_ret(struct cpu_state *s, uint64_t k, uint64_t a, uint64_t b
 
     (void)a, (void)b, (void)c;
     t->masked = 0;
-    atomic_fetch_or(&s->pending, PENDING_IRQ);
+    state_pend(s, PENDING_IRQ);
     return t->epc + (uint64_t)(int64_t)(int32_t)k;
 }
 

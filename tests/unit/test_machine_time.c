@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "runtime/system/machine_int.h"
+#include "softmmu/mmu_int.h"
 #include "tests/lib/toy_isa.h"
 
 enum { LIMIT_S = 20, MS = 10000 /* ticks */ };
@@ -42,6 +43,7 @@ static struct toy_hart *begin(struct machine *m, struct machine_hart *h, unsigne
     h->tid = (pid_t)syscall(SYS_gettid);
     h->cpu.now_ticks = no_time;
     h->cpu.set_timer = set_no_timer;
+    h->cpu.s.mmu = t->s.mmu;
     host_time_begin(&m->host_time);
     host_time_set(&m->host_time, &h->cpu.s);
     h->cpu.s.tsc_mult /= slower;
@@ -99,6 +101,11 @@ static void a_deadline_that_is_moved_out_is_kept(void **state)
     end(t, &h);
 }
 
+static bool mmu_sample_is_due(const struct toy_hart *t)
+{
+    return t->s.mmu->sample_soon;
+}
+
 /* What has passed of a wish is not waited for anew; in sleep nothing runs that could be looked at.
  */
 static void a_sample_comes_when_it_was_first_wanted_but_not_in_sleep(void **state)
@@ -117,6 +124,7 @@ static void a_sample_comes_when_it_was_first_wanted_but_not_in_sleep(void **stat
     assert_int_equal(h.deadline[TIMER_SAMPLE], at);
     run_until_due(t, &h, TIMER_SAMPLE);
     assert_true(machine_ticks(&m) >= at);
+    assert_true(mmu_sample_is_due(t)); /* however short ago the last one was */
     hart_sample_after(&h, 1000 * MS * NS_PER_TICK);
     hart_set_deadline(&h, TIMER_STIME, 0); /* which ends it at once */
     hart_wait(&h);

@@ -388,6 +388,7 @@ static void what_was_code_is_mapped_alone(void **state)
     track_wrote(t->track, TOY_RAM + 0x8000, 8);
     assert_int_equal(store_faults(0x8000), WINDOW_MAPPED);
     assert_int_equal(ws->stats.maps, 17);
+    assert_int_equal(mmu_stats(t->mmu)->window_pages, PAGES_MIDDLE + 1);
     assert_true(can_write(0x8000) && can_write(0x9000));
     assert_false(can_write(0xc000));
 }
