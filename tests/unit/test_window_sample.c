@@ -46,7 +46,7 @@ static void sample_after(void *arg, uint64_t ns)
     n_wanted++;
 }
 
-static struct toy_hart *begin(struct windows **ws)
+static struct toy_hart *begin(void)
 {
     struct toy_hart *t = toy_create(&(struct toy_config){.engine = ENGINE_JIT});
     struct mmu *m = t->s.mmu;
@@ -60,18 +60,17 @@ static struct toy_hart *begin(struct windows **ws)
     ops.peek = peek;
     ops.window_bound = window_bound;
     m->guest = &ops;
-    *ws = windows_create(&t->world->phys, t->world->tcache->track, WINDOWS_AUTO, 1, 1);
-    mmu_set_windows(m, *ws);
+    t->world->tcache->windows->policy = WINDOWS_AUTO;
+    mmu_set_windows(m, t->world->tcache->windows);
     n_wanted = 0;
     t->world->hart->config.events.sample_after = sample_after;
     return t;
 }
 
-static void end(struct toy_hart *t, struct windows *ws)
+static void end(struct toy_hart *t)
 {
     alarm(0);
     toy_destroy(t);
-    windows_destroy(ws);
 }
 
 /* A load and a stop. */
@@ -99,20 +98,18 @@ static void give_window(struct toy_hart *t)
 
 static void a_hart_without_a_window_asks_for_samples(void **state)
 {
-    struct windows *ws;
-    struct toy_hart *t = begin(&ws);
+    struct toy_hart *t = begin();
 
     (void)state;
     hart_kick(t->world->hart, PENDING_EVENT);
     run(t);
     assert_int_equal(wanted_ns, A_MS);
-    end(t, ws);
+    end(t);
 }
 
 static void one_that_has_it_does_not(void **state)
 {
-    struct windows *ws;
-    struct toy_hart *t = begin(&ws);
+    struct toy_hart *t = begin();
 
     (void)state;
     run(t);
@@ -122,13 +119,12 @@ static void one_that_has_it_does_not(void **state)
     hart_kick(t->world->hart, PENDING_EVENT);
     run(t);
     assert_int_equal(n_wanted, 0);
-    end(t, ws);
+    end(t);
 }
 
 static void it_knows_what_is_there_for_windows(void **state)
 {
-    struct windows *ws;
-    struct toy_hart *t = begin(&ws);
+    struct toy_hart *t = begin();
     struct mmu *m = t->s.mmu;
 
     (void)state;
@@ -141,7 +137,7 @@ static void it_knows_what_is_there_for_windows(void **state)
     sample(t);
     assert_false(mmu_code_mode(m));
     assert_true(hart_density(t->world->hart).is_made);
-    end(t, ws);
+    end(t);
 }
 
 int main(void)
