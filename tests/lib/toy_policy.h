@@ -50,10 +50,10 @@ static inline void add_code(unsigned n)
     toy_add(t, 0, CODE, CODE_GPA, n * UINT64_C(0x1000), USER);
 }
 
-static inline void run_pages(unsigned n)
+static inline void run_pages(uint64_t key, unsigned n)
 {
     for (unsigned i = 0; i < n; i++)
-        enter_running(1, CODE + i * UINT64_C(0x1000));
+        enter_running(key, CODE + i * UINT64_C(0x1000));
 }
 
 #define OF_FOUR ((struct mmu_density){4, 1, 0, false})

@@ -294,7 +294,7 @@ static void look_ups_in_a_full_table_count_for_still_more(void **state)
     }
 }
 
-/* As unknown code in which nothing was ever found: all of what the window costs, not half. */
+/* Who runs code of which no page is known pays all. */
 static void it_pays_half_where_the_code_is_known(void **state)
 {
     (void)state;
@@ -312,32 +312,33 @@ static void it_pays_half_where_the_code_is_known(void **state)
     assert_in_range(-earned_of(t->mmu, CODE_GPA), 150000, 200000); /* it owes the rest */
 }
 
+/* 32 leaves in a row, of which a page in each `stride` bytes is loaded. */
+static void enter_with_huge_leaves(uint64_t leaf_len, uint64_t stride)
+{
+    for (unsigned i = 0; i < 32; i++)
+        toy_add(t, 0, leaf_len * i, TOY_RAM, leaf_len, USER);
+    add_code(1);
+    enter_running(1, CODE);
+    for (uint64_t at = 0; at < 32 * leaf_len; at += stride)
+        mmu_load(&t->s, at, IR_64);
+}
+
 /* 64 pieces of 2 MiB, of which each page would be one. */
 static void huge_leaves_are_cheap(void **state)
 {
     (void)state;
-    for (unsigned i = 0; i < 32; i++)
-        toy_add(t, 0, 2 * MIB2 * i, TOY_RAM, 2 * MIB2, USER);
-    add_code(1);
-    enter_running(1, CODE);
-    for (uint64_t at = 0; at < 64 * MIB2; at += 0x9000)
-        mmu_load(&t->s, at, IR_64);
+    enter_with_huge_leaves(2 * MIB2, 0x9000);
     run_code(5, OF_FOUR);
     assert_false(has_window());
     run_code(5, OF_FOUR);
     assert_true(has_window());
 }
 
-/* 128 pieces, further apart than there are places. */
+/* 128 pieces, which a table with few places would take for new ones again and again. */
 static void far_ones_are_told_apart(void **state)
 {
     (void)state;
-    for (unsigned i = 0; i < 32; i++)
-        toy_add(t, 0, 4 * MIB2 * i, TOY_RAM, 4 * MIB2, USER);
-    add_code(1);
-    enter_running(1, CODE);
-    for (uint64_t at = 0; at < 128 * MIB2; at += 0x11000)
-        mmu_load(&t->s, at, IR_64);
+    enter_with_huge_leaves(4 * MIB2, 0x11000);
     run_code(10, OF_FOUR);
     assert_false(has_window());
     run_code(10, OF_FOUR);
@@ -422,7 +423,7 @@ static void much_code_makes_one_dear(void **state)
 {
     (void)state;
     add_code(200);
-    run_pages(200);
+    run_pages(1, 200);
     run_code(200, OF_FOUR);
     assert_false(has_window());
     run_code(70, OF_FOUR);
@@ -433,13 +434,11 @@ static void code_that_is_there_for_windows_costs_nothing(void **state)
 {
     (void)state;
     add_code(200);
-    run_pages(200);
+    run_pages(1, 200);
     for (unsigned i = 0; i < 60; i++) /* half of it */
         run_code(1, (struct mmu_density){4, 1, 0, i % 2});
     assert_false(has_window());
-    enter_running(2, CODE);
-    for (unsigned i = 0; i < 200; i++)
-        enter_running(2, CODE + i * UINT64_C(0x1000));
+    run_pages(2, 200);
     run_code(20, (struct mmu_density){4, 1, 0, true});
     assert_true(has_window());
     assert_true(t->mmu->slot->n_code == 0 && t->mmu->slot->n_made == 0);
@@ -534,7 +533,7 @@ static void the_first_look_counts_behind_the_second(void **state)
 {
     (void)state;
     add_code(77);
-    run_pages(77);
+    run_pages(1, 77);
     for (unsigned i = 0; i < 2; i++) {
         assert_false(has_window());
         run_code(10, (struct mmu_density){10, 10, 0, false});
