@@ -267,9 +267,8 @@ static uint64_t mmio_read(void *device, uint64_t offset, unsigned size)
     return value;
 }
 
-/* The byte goes out after the lock is given back, because put() may block: input
- * goes on, and the user's Ctrl-A x is heard. Harts that write at once are ordered
- * by the guest's own lock, held until we return. */
+/* The byte goes out after the lock is given back: the wire has locks of its own. Harts that write
+ * at once are ordered by the guest's own lock, held until we return. */
 static void mmio_write(void *device, uint64_t offset, unsigned size, uint64_t value)
 {
     struct uart *u = device;

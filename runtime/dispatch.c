@@ -174,6 +174,19 @@ void hart_sleep(struct hart *h, uint64_t timeout_ns)
     sleep_outside(h, timeout_ns, SLEEP_ALARMED);
 }
 
+void hart_hold(struct hart *h, uint64_t timeout_ns)
+{
+    if (!h->tc->config.turns) {
+        sleep_outside(h, timeout_ns, SLEEP_TIMED);
+        return;
+    }
+    quiesce_leave(h);
+    nanosleep(&(struct timespec){.tv_sec = (time_t)(timeout_ns / 1000000000),
+                                 .tv_nsec = (long)(timeout_ns % 1000000000)},
+              NULL);
+    quiesce_enter(h);
+}
+
 void hart_yield(struct hart *h)
 {
     quiesce_leave(h);

@@ -106,8 +106,11 @@ bool hart_shares_processor(const struct hart *h);
 /* Sleeps until it is kicked or timeout_ns have passed; UINT64_MAX: no limit. May return
  * early. Harts that take turns have a clock of their own: there it is until hart_set_due(). */
 void hart_sleep(struct hart *h, uint64_t timeout_ns);
-/* The same, or until another hart that comes round its loop finds that the word (of size bytes, in
- * guest RAM's plain view) is not `value` any more. True: it is something else. From events.rest. */
+/* Sleeps likewise, and keeps its turn: for the guest no time passes. From events.poll. */
+void hart_hold(struct hart *h, uint64_t timeout_ns);
+/* As hart_sleep(), or until another hart that comes round its loop finds that the word (of size
+ * bytes, in guest RAM's plain view) is not `value` any more. True: it is something else. From
+ * events.rest. */
 bool hart_sleep_on_word(struct hart *h, const void *word, unsigned size, uint64_t value,
                         uint64_t timeout_ns);
 /* As hart_sleep(), for a hart whose wfi does not wait. From events.rest. */

@@ -138,7 +138,8 @@ struct window *window_open(struct windows *ws, uint64_t bound)
     w->base = reserve_aligned(RESERVED_BYTES, origin_at(bound >> 63));
     w->page = reserve(WINDOW_N_PAGES * sizeof *w->page, PROT_READ | PROT_WRITE);
     w->where = reserve(where_bytes(w), PROT_READ | PROT_WRITE);
-    lay_out(w, bound);
+    if (w->base)
+        lay_out(w, bound);
     CHECK(w->bytes <= WINDOW_LIMIT_MAX && (w->bytes & (w->bytes - 1)) == 0);
     if (!w->base || !w->page || !w->where ||
         mprotect(w->view, align_up(sizeof *w->view, PAGE_SIZE), PROT_READ | PROT_WRITE) != 0) {

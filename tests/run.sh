@@ -127,7 +127,10 @@ part_asan()
     export ASAN_OPTIONS=$asan_options
     unit asan
     one asan-build 900 make -j2 --no-print-directory BUILD=asan out/asan/dbt-run
-    many asan-bare 300 env DBT=out/asan/dbt-run tests/guest/bare.sh
+    many asan-bare 300 env DBT=out/asan/dbt-run ENGINES="jit check" tests/guest/bare.sh
+    one fetch-guest 600 scripts/fetch-guest.sh
+    many asan-smp-boots 300 tests/guest/smp-boots --dbt out/asan/dbt-run --harts 2,4 --limit 140
+    many asan-litmus 200 tests/litmus/run.py --dbt out/asan/dbt-run --harts 2 --rounds 500 --limit 60
     one asan-firmware 120 tests/guest/firmware.sh out/asan/dbt-run
     many asan-fuzz-replay 600 make -j2 --no-print-directory BUILD=asan fuzz-replay
     many asan-virtio-count 300 make -j2 --no-print-directory BUILD=asan virtio-count N=100000
@@ -137,8 +140,8 @@ part_asan()
 # What has threads, under ThreadSanitizer: nothing is suppressed, dbt/base/tsan.h says what it is told.
 part_tsan()
 {
-    unit tsan chardev fiber hart_waits harts monitor plic pool procs rv_cluster rv_trap salts seen share_escape track turns uart16550 \
-        virtio_blk virtio_net window_harts
+    unit tsan chardev dispatch fiber hart_waits harts jumps_race monitor plic pool procs reserve_harts rv_cluster rv_trap salts seen \
+        share_escape track turns uart16550 virtio_blk virtio_net window_harts window_limit
     one tsan-build 900 make -j2 --no-print-directory BUILD=tsan out/tsan/dbt-run
     one fetch-guest 600 scripts/fetch-guest.sh
     many tsan-boot 300 tests/guest/smp-boots --dbt out/tsan/dbt-run --harts 2,4 --limit 140
@@ -172,7 +175,7 @@ part_guest()
     one guest-build 600 make -j2 --no-print-directory dbt-run
     one fetch-guest 600 scripts/fetch-guest.sh
     many bare 300 tests/guest/bare.sh
-    many bare-window 300 env OPTIONS="--window always" ENGINES="jit check" tests/guest/bare.sh
+    many bare-wild-harts 60 env OPTIONS="-smp 2" tests/guest/bare.sh window_wild window_wild_kernel
     many bare-stress 300 env ENGINES=jit STRESS="regs,seed=7 cache table links irq" tests/guest/bare.sh
     many run-elf 300 tests/guest/run-elf-check.sh
     one check-first-second 120 tests/guest/check-boot.sh 100000000
@@ -204,13 +207,15 @@ part_smp()
     many litmus-strict 120 tests/litmus/run.py --strict --tests lrsc --rounds 5000
     many litmus-strict-planted 120 tests/litmus/run.py --planted --strict --tests lrsc --harts 2 --modes builtin
     many spin 60 tests/guest/spin.sh
+    many crowded 120 tests/guest/crowded.py
     many torture 300 tests/guest/torture.py --seconds 60
     many smp-boots 300 tests/guest/smp-boots
     many smp-boots-threads 300 tests/guest/smp-boots --harts 4 --hart-threads each
     many smp-boots-firmware 300 tests/guest/smp-boots --harts 4 --firmware opensbi --hart-threads 1
     many smp-boots-one 300 tests/guest/smp-boots --harts 2,4 --firmware builtin --hart-threads 1
     many smp-boots-strict 300 tests/guest/smp-boots --harts 2,4 --lrsc=strict
-    many smp-boots-cache 300 tests/guest/smp-boots --harts 2 --firmware builtin --stress cache,seed=1
+    many smp-boots-cache 300 tests/guest/smp-boots --harts 2 --stress cache,seed=1
+    many smp-boots-64 300 tests/guest/smp-boots --harts 64 --limit 140
     many litmus-cache 300 tests/litmus/run.py --rounds 300 --harts 2 --limit 150 --stress cache,seed=2
     many litmus-virtual 300 tests/litmus/run.py --rounds 300 --limit 150 --time virtual
     many repeat 600 tests/guest/repeat.py
@@ -276,7 +281,7 @@ part_under-window()
 {
     local diff=(out/release/tests/system/system_diff --dbt "$DBT")
 
-    many bare 300 env ENGINES="jit first check" tests/guest/bare.sh
+    many bare 300 env ENGINES="jit check" tests/guest/bare.sh
     many bare-stress 300 env ENGINES=jit STRESS="regs,table,links,seed=7 cache,irq" tests/guest/bare.sh
     one check-first-second 120 tests/guest/check-boot.sh 100000000
     many boot 300 python3 tests/guest/boot.py
@@ -388,7 +393,7 @@ part_long()
     part_boots
     many litmus-1e6 3600 tests/litmus/run.py --rounds 1000000 --seconds 60 --limit 1800
     many smp-boots-50 3600 tests/guest/smp-boots --times 50
-    many smp-boots-cache 3600 tests/guest/smp-boots --harts 2,4,8 --limit 600 --firmware builtin --times 3 --stress cache,seed=5
+    many smp-boots-cache 3600 tests/guest/smp-boots --harts 2,4,8 --limit 600 --times 3 --stress cache,seed=5
     many litmus-cache 3600 tests/litmus/run.py --rounds 3000 --limit 900 --stress cache,seed=6
     many torture-cache 3600 tests/guest/torture.py --seconds 60 --limit 600 --stress cache,seed=7
     many repeat-long 3600 tests/guest/repeat.py --long
@@ -402,6 +407,7 @@ part_long()
     many disk-kill-files 1800 tests/guest/disk-kill.py --kills 40 --seed 3 --file-system
     export ASAN_OPTIONS=$asan_options
     one asan-boot 300 bash -c "boots out/asan/dbt-run"
+    many asan-torture 1200 tests/guest/torture.py --dbt out/asan/dbt-run --seconds 120
     many asan-net 600 tests/guest/net.py --dbt out/asan/dbt-run
     one asan-check 900 env DBT=out/asan/dbt-run tests/guest/check-boot.sh 100000000
     many asan-share 900 tests/guest/share.sh out/asan/dbt-run

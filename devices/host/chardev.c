@@ -17,7 +17,11 @@
 #include "devices/host/chardev_private.h"
 
 enum {
-    OUT_RING = 64 * 1024,
+    /* Where it is crowded, whoever puts is to wait, and can do so later. Meanwhile come what a
+     * block of each hart still stores, a call of each to the built-in SBI (4 KiB), a buffer of the
+     * virtio console (1 MiB): all that fits. */
+    OUT_RING = 2 << 20,
+    OUT_CROWDED = 64 * 1024,
     IN_RING = 64 * 1024,
     WRITE_STEP = 4096,   /* what a pipe that polls writable takes without blocking */
     GATHER_NS = 1000000, /* at most one write a millisecond */
@@ -52,8 +56,6 @@ struct chardev {
     bool hurry;       /* chardev_hurry() was called */
     bool stop;        /* the writer ends when the ring is empty */
     bool stop_reader;
-    bool reads; /* there is a reader, and this is it */
-    pthread_t reader_self;
 };
 
 /* ---- Rings ------------------------------------------------------------------------------- */
@@ -71,38 +73,45 @@ static size_t ring_front(const struct ring *r, const uint8_t **data)
     return r->len < r->size - r->head ? r->len : r->size - r->head;
 }
 
+/* Empty, it begins at its start again: memory behind what was ever in it at once is not touched. */
 static void ring_drop(struct ring *r, size_t n)
 {
-    r->head = (uint32_t)((r->head + n) % r->size);
     r->len -= (uint32_t)n;
+    r->head = r->len ? (uint32_t)((r->head + n) % r->size) : 0;
 }
 
 /* ---- Output ------------------------------------------------------------------------------ */
 
-static bool is_reader_locked(const struct chardev *c)
+bool chardev_put(struct chardev *c, uint8_t byte)
 {
-    return c->reads && pthread_equal(c->reader_self, pthread_self());
-}
+    bool has_room;
 
-void chardev_put(struct chardev *c, uint8_t byte)
-{
     pthread_mutex_lock(&c->lock);
-    while (c->out.len == c->out.size && c->writer_runs && !c->hurry && !is_reader_locked(c))
-        pthread_cond_wait(&c->progress, &c->lock);
     if (c->out.len < c->out.size)
         ring_push(&c->out, byte);
+    has_room = c->out.len < OUT_CROWDED;
     if (c->writer_idle) {
         c->writer_idle = false;
         pthread_cond_signal(&c->has_output);
     }
     pthread_mutex_unlock(&c->lock);
+    return has_room;
+}
+
+bool chardev_has_room(struct chardev *c)
+{
+    bool has_room;
+
+    pthread_mutex_lock(&c->lock);
+    has_room = c->out.len < OUT_CROWDED || c->hurry;
+    pthread_mutex_unlock(&c->lock);
+    return has_room;
 }
 
 void chardev_hurry(struct chardev *c)
 {
     pthread_mutex_lock(&c->lock);
     c->hurry = true;
-    pthread_cond_broadcast(&c->progress);
     pthread_mutex_unlock(&c->lock);
 }
 
@@ -340,10 +349,6 @@ static void *reader_main(void *arg)
 {
     struct chardev *c = arg;
 
-    pthread_mutex_lock(&c->lock);
-    c->reads = true;
-    c->reader_self = pthread_self();
-    pthread_mutex_unlock(&c->lock);
     for (;;) {
         look_at_size(c);
 
@@ -483,9 +488,6 @@ void chardev_stop(struct chardev *c)
     if (c->reader_runs)
         pthread_join(c->reader, NULL);
     c->reader_runs = false;
-    pthread_mutex_lock(&c->lock);
-    c->reads = false;
-    pthread_mutex_unlock(&c->lock);
 }
 
 /* The writer may be stuck in a write to a terminal that has been stopped. Then it,

@@ -5,9 +5,9 @@
  *      input --> reader thread (Ctrl-A escapes) --> ring --> front.receive()
  *
  * The first byte after a pause is written at once, what follows within a
- * millisecond is gathered. Neither direction loses a byte: a full output ring makes
- * the guest wait, a full input ring leaves bytes with the host's kernel. (Bytes for
- * a pty or socket at which nobody is are dropped, as on a line that is unplugged.) */
+ * millisecond is gathered. Neither direction loses a byte: while much output waits whoever
+ * has put it is to put no more, and a full input ring leaves bytes with the host's kernel. (Bytes
+ * for a pty or socket at which nobody is are dropped, as on a line that is unplugged.) */
 #pragma once
 
 #include <stdbool.h>
@@ -60,11 +60,12 @@ void chardev_close(struct chardev *c);
 
 /* ---- Any thread ----------------------------------------------------------------------- */
 
-/* Sends a byte; waits while the ring is full. What the front sends is dropped then: the reader has
- * Ctrl-A x to hear. */
-void chardev_put(struct chardev *c, uint8_t byte);
+/* Sends a byte, and waits for nobody: a device is in the middle of an access. False: it is crowded,
+ * and what is put until chardev_has_room() says so may be lost once there are megabytes of it. */
+bool chardev_put(struct chardev *c, uint8_t byte);
+bool chardev_has_room(struct chardev *c);
 
-/* The run is to end: nobody waits in chardev_put() any more, and what finds no room is dropped. */
+/* The run is to end: from now on there is room, for what is to be dropped. */
 void chardev_hurry(struct chardev *c);
 
 /* The front has room again. */

@@ -148,7 +148,7 @@ void virtio_console_resize(struct virtio_console *c, uint16_t columns, uint16_t 
     c->columns = columns;
     c->rows = rows;
     pthread_mutex_unlock(&c->ring_lock);
-    /* Who holds the lock may be waiting for our caller, at the other end of the wire; serve() comes
+    /* Who holds it may be sending a megabyte, and our caller has Ctrl-A x to hear; serve() comes
      * when he is done, or the driver is ready. */
     if (pthread_mutex_trylock(&c->v.lock) != 0) {
         virtio_kick(&c->v);

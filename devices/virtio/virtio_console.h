@@ -4,8 +4,7 @@
 
 #include "devices/virtio/virtio.h"
 
-/* Where the bytes go. put() may wait for somebody who reads, with the device's lock held: so what
- * the host's threads call here does not wait for that lock. */
+/* Where the bytes go. put() waits for nobody, and is called with the device's lock held. */
 struct virtio_console_wire {
     void (*put)(void *arg, uint8_t byte);
     void (*ready)(void *arg); /* there is room again for what comes in */
@@ -30,7 +29,7 @@ struct virtio_console {
     uint8_t ring[VIRTIO_CONSOLE_RING];
     unsigned ring_head, ring_len; /* came in, not yet with the driver */
     bool refused;                 /* more came than there was room for */
-    uint16_t columns, rows;       /* of the terminal; the driver is told when the lock is free */
+    uint16_t columns, rows;       /* of the terminal */
 };
 
 /* ---- Before the first hart runs, after the last has stopped --------------------------------- */

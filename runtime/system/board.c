@@ -27,9 +27,15 @@ static void arm_rtc(void *arg, uint64_t deadline_ticks)
     b->host.arm(b->host.arg, BOARD_TIMER_RTC, deadline_ticks);
 }
 
+static void put(struct board *b, struct chardev *line, uint8_t byte)
+{
+    if (!chardev_put(line, byte))
+        b->host.crowded(b->host.arg);
+}
+
 static void wire_put(void *arg, uint8_t byte)
 {
-    chardev_put(((struct board *)arg)->lines->serial, byte);
+    board_console_put(arg, byte);
 }
 
 static void wire_ready(void *arg)
@@ -70,7 +76,9 @@ static void front_monitor(void *arg, const uint8_t *data, size_t n)
 
 static void console_wire_put(void *arg, uint8_t byte)
 {
-    chardev_put(((struct board *)arg)->lines->console, byte);
+    struct board *b = arg;
+
+    put(b, b->lines->console, byte);
 }
 
 static void console_wire_ready(void *arg)
@@ -316,6 +324,12 @@ bool board_poll_htif(struct board *b)
     return htif_poll(&b->htif);
 }
 
+bool board_has_room(struct board *b)
+{
+    return chardev_has_room(b->lines->serial) &&
+           (!b->lines->console || chardev_has_room(b->lines->console));
+}
+
 void board_hurry(struct board *b)
 {
     chardev_hurry(b->lines->serial);
@@ -325,7 +339,7 @@ void board_hurry(struct board *b)
 
 void board_console_put(struct board *b, uint8_t byte)
 {
-    chardev_put(b->lines->serial, byte);
+    put(b, b->lines->serial, byte);
 }
 
 int board_console_get(struct board *b)

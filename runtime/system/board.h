@@ -44,6 +44,9 @@ struct board_host {
     void (*monitor)(void *arg, const uint8_t *data, size_t n);
     /* board_poll() is wanted, soon. Any thread. */
     void (*wake)(void *arg);
+    /* Much of what was put on a line waits there: who has put it, if it is a hart, is to run no
+     * further until board_has_room(). Any thread, in the midst of a store. */
+    void (*crowded)(void *arg);
     /* A device wrote RAM in [gpa, gpa+len). On the hart's thread, between blocks. */
     void (*wrote)(void *arg, uint64_t gpa, uint64_t len_bytes);
     void *arg;
@@ -106,7 +109,9 @@ void board_timer(struct board *b, unsigned timer);
  * something to do. */
 bool board_poll_htif(struct board *b);
 
-/* The user wants the end: a hart that waits for the far end of a line waits no more. */
+/* Do the far ends of the lines take what is put there? */
+bool board_has_room(struct board *b);
+/* The user wants the end: there is room from now on. */
 void board_hurry(struct board *b);
 
 /* The serial line past the guest's driver: the built-in SBI's console. */

@@ -86,6 +86,7 @@ static void create_board(struct machine *m)
         .to_monitor = machine_to_monitor,
         .monitor = machine_typed,
         .wake = machine_wake,
+        .crowded = hart_finds_line_crowded,
         .wrote = machine_wrote,
         .arg = m,
     };

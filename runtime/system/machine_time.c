@@ -234,6 +234,35 @@ void hart_wait(void *arg)
         hart_kick(h->hart, PENDING_EVENT);
 }
 
+/* ---- A line that nobody reads ----------------------------------------------------------------
+ */
+
+enum { LINE_NS = 1000000 };
+
+void hart_finds_line_crowded(void *arg)
+{
+    struct machine_hart *self = machine_self(arg);
+
+    if (!self)
+        return; /* the line's reader, who echoes */
+    self->line_is_crowded = true;
+    hart_kick(self->hart, PENDING_EVENT);
+}
+
+/* Some sleep, and the loop comes again. */
+void hart_wait_for_line(struct machine_hart *h)
+{
+    h->line_is_crowded = !board_has_room(&h->m->board);
+    if (!h->line_is_crowded)
+        return;
+    hart_end_slice(h);
+    rv_away(&h->cpu);
+    hart_hold(h->hart, LINE_NS);
+    rv_back(&h->cpu);
+    hart_begin_slice(h);
+    hart_kick(h->hart, PENDING_EVENT);
+}
+
 /* ---- Spinning -------------------------------------------------------------------------------- */
 
 /* Called for every few turns of a loop in which the guest waits for the word that LR has read (its

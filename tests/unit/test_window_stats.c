@@ -71,6 +71,34 @@ static void kinds_of_faults_are_told_apart(void **state)
     }
 }
 
+#define A_SECOND UINT64_C(1000000000)
+
+/* Another hart's thread spends a second on the window while a fault is served. */
+static bool peek_meanwhile(struct cpu_state *s, uint64_t gva, enum mmu_access access,
+                           uint64_t rights, struct mmu_map *map)
+{
+    atomic_fetch_add(&ws->first->spent, A_SECOND);
+    return toy_peek_map(s, gva, access, rights, map);
+}
+
+static void what_others_spend_is_not_a_faults(void **state)
+{
+    struct mmu_guest ops = *t->mmu->guest;
+    const struct mmu_stats *u = mmu_stats(t->mmu);
+    uint64_t spent;
+
+    (void)state;
+    ops.peek = peek_meanwhile;
+    toy_add(t, 1, LOW, GPA, 0x1000, USER);
+    enter(1, 0);
+    t->mmu->guest = &ops;
+    spent = atomic_load(&ws->first->spent);
+    assert_int_equal(mmu_window_fault(t->mmu, LOW, 8, MMU_LOAD), WINDOW_MAPPED);
+    assert_true(atomic_load(&ws->first->spent) > spent + A_SECOND);
+    assert_in_range(u->window_fault_ns[WINDOW_MAPPED], 1, A_SECOND - 1);
+    t->mmu->guest = &toy_guest;
+}
+
 #define HIGH (UINT64_MAX - TOY_LIMIT + 1)
 
 static bool kernel_rights(uint64_t space_key, uint64_t rights)
@@ -210,6 +238,7 @@ int main(void)
 #define AUTO(f)   cmocka_unit_test_setup_teardown(f, setup_auto, teardown)
     const struct CMUnitTest tests[] = {
         ALWAYS(kinds_of_faults_are_told_apart),
+        ALWAYS(what_others_spend_is_not_a_faults),
         AUTO(a_page_of_one_space_is_told_in_the_window_of_all),
         AUTO(time_is_told_by_its_cause),
         ALWAYS(what_there_is_is_told),
