@@ -10,7 +10,7 @@
 #include "devices/host/chardev.h"
 #include "runtime/hart_int.h"
 
-/* What a signal handler must find: the second of the two mutable globals. */
+/* What a signal handler must find: of the mutable globals that README.md lists. */
 static _Thread_local struct hart *running;
 
 static const struct x64_site *site_at(const struct block *b, const uint8_t *pc)
