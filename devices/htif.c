@@ -4,6 +4,7 @@
 #include "dbt/base/log.h"
 
 enum { SYS_WRITE = 64, SYS_EXIT = 93 }; /* the proxy kernel's numbers are Linux's */
+enum { WRITE_STEP = 64 * 1024 };        /* bytes that are put at once */
 
 static bool usable(const struct phys *phys, uint64_t gpa)
 {
@@ -47,28 +48,54 @@ static void end(struct htif *h, uint64_t code)
     h->finish(h->finish_arg, FINISH_POWEROFF, status == 0 && code != 0 ? 1 : status);
 }
 
+static bool has_room(const struct htif *h)
+{
+    return !h->has_room || h->has_room(h->console);
+}
+
+/* A step of it; true when that was the last. */
+static bool write_some(struct htif *h, uint64_t command, uint64_t gpa, uint64_t len)
+{
+    if (h->in_hand != command || h->n_written > len)
+        h->n_written = 0;
+    h->in_hand = command;
+    if (!has_room(h))
+        return false;
+    uint64_t left = len - h->n_written, n = left < WRITE_STEP ? left : WRITE_STEP;
+
+    for (uint64_t i = 0; i < n; i++)
+        h->put(h->console, *phys_ptr(h->phys, gpa + h->n_written + i));
+    h->n_written += n;
+    if (n < left)
+        return false;
+    h->in_hand = h->n_written = 0;
+    return true;
+}
+
 /* The block at gpa: number, then up to seven arguments; the result takes the
- * number's place. Each word is read once: the guest may be changing them. */
-static void system_call(struct htif *h, uint64_t command, uint64_t gpa)
+ * number's place. Each word is read once: the guest may be changing them. False: there is more to
+ * do. */
+static bool system_call(struct htif *h, uint64_t command, uint64_t gpa)
 {
     uint64_t arg[4], result = (uint64_t)-38; /* ENOSYS */
 
     if (!usable(h->phys, gpa) || !phys_is_ram(h->phys, gpa, 64))
-        return;
+        return true;
     for (unsigned i = 0; i < 4; i++)
         arg[i] = __atomic_load_n(word(h, gpa) + i, __ATOMIC_RELAXED);
     if (arg[0] == SYS_EXIT) {
         end(h, arg[1]);
-        return;
+        return true;
     }
     if (arg[0] == SYS_WRITE && phys_is_ram(h->phys, arg[2], arg[3])) {
-        for (uint64_t i = 0; i < arg[3]; i++)
-            h->put(h->console, *phys_ptr(h->phys, arg[2] + i));
+        if (!write_some(h, command, arg[2], arg[3]))
+            return false;
         result = arg[3];
     }
     __atomic_store_n(word(h, gpa), result, __ATOMIC_RELAXED);
     wrote(h, gpa);
     respond(h, command, 1);
+    return true;
 }
 
 static void give_char(struct htif *h)
@@ -81,7 +108,8 @@ static void give_char(struct htif *h)
     respond(h, bit(56), 0x100 | (unsigned)c);
 }
 
-static void serve(struct htif *h, uint64_t command)
+/* False: it is to be served again. */
+static bool serve(struct htif *h, uint64_t command)
 {
     uint64_t payload = bits_get(command, 0, 48);
 
@@ -90,12 +118,17 @@ static void serve(struct htif *h, uint64_t command)
         if (payload & 1)
             end(h, payload >> 1);
         else
-            system_call(h, command, payload);
+            return system_call(h, command, payload);
         break;
     case 0x0100: h->wants_char = true; break;
-    case 0x0101: h->put(h->console, (uint8_t)payload); break;
+    case 0x0101:
+        if (!has_room(h))
+            return false;
+        h->put(h->console, (uint8_t)payload);
+        break;
     default: log_line(LOG_guest, "htif: command %#llx ignored", (unsigned long long)command);
     }
+    return true;
 }
 
 bool htif_poll(struct htif *h)
@@ -109,7 +142,8 @@ bool htif_poll(struct htif *h)
     command = __atomic_load_n(word(h, h->tohost_gpa), __ATOMIC_ACQUIRE);
     if (command == 0)
         return false;
-    serve(h, command);
+    if (!serve(h, command))
+        return true;
     /* Zero says: served. It comes last, because the guest may wait for it before
      * it reuses its argument block. */
     __atomic_store_n(word(h, h->tohost_gpa), 0, __ATOMIC_SEQ_CST);
@@ -119,6 +153,8 @@ bool htif_poll(struct htif *h)
 
 void htif_state(struct htif *h, struct state_io *io)
 {
-    state_io_begin(io, "htif", 1);
+    state_io_begin(io, "htif", 2);
     STATE_IO(io, h->wants_char);
+    STATE_IO(io, h->in_hand);
+    STATE_IO(io, h->n_written);
 }

@@ -17,7 +17,11 @@ struct htif {
     uint64_t fromhost_gpa; /* 0: no answers */
     bool wants_char;       /* the guest waits for a character */
 
+    uint64_t in_hand, n_written; /* a command that writes, and how much of it is done */
+
     void (*put)(void *arg, uint8_t byte);
+    /* Does the console take what is put? Else what writes waits, unanswered. NULL: always. */
+    bool (*has_room)(void *arg);
     int (*get)(void *arg); /* -1: nothing there; NULL: never anything */
     void *console;
     void (*finish)(void *arg, enum finish_kind kind, int code);
@@ -30,8 +34,8 @@ struct htif {
 /* Both words must be in RAM and 8-byte aligned, else HTIF stays off. */
 void htif_init(struct htif *h, struct phys *phys, uint64_t tohost_gpa, uint64_t fromhost_gpa);
 
-/* Serves one command, if there is one. One thread at a time; any. True when
- * there was something to do. */
+/* Serves one command, if there is one, or writes some more of it. One thread at a time; any. True
+ * when there was something to do. */
 bool htif_poll(struct htif *h);
 
 void htif_state(struct htif *h, struct state_io *io);

@@ -13,7 +13,7 @@ enum { UART_FIFO = 16 };
 
 /* The far end of the serial line. Both are called without the UART's lock. */
 struct uart_wire {
-    void (*put)(void *arg, uint8_t byte); /* may block: the hart then waits for the host */
+    void (*put)(void *arg, uint8_t byte); /* waits for nobody */
     void (*ready)(void *arg);             /* uart_receive() took too little; now there is room */
     void *arg;
 };

@@ -57,9 +57,11 @@ void host_time_set_virtual(struct cpu_state *s)
 
 uint64_t host_time_ticks(const struct cpu_state *s, bool is_virtual)
 {
-    uint64_t clock = s->icount;
+    uint64_t clock;
 
-    if (!is_virtual) {
+    if (is_virtual) {
+        clock = s->icount;
+    } else {          /* icount is that hart's own then */
         _mm_lfence(); /* as in translated code: backend-x86_64/emit/emit_call.c */
         clock = __rdtsc();
     }

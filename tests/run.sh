@@ -127,7 +127,7 @@ part_asan()
     export ASAN_OPTIONS=$asan_options
     unit asan
     one asan-build 900 make -j2 --no-print-directory BUILD=asan out/asan/dbt-run
-    many asan-bare 300 env DBT=out/asan/dbt-run ENGINES="jit check" tests/guest/bare.sh
+    many asan-bare 300 env DBT=out/asan/dbt-run ENGINES=check tests/guest/bare.sh
     one fetch-guest 600 scripts/fetch-guest.sh
     many asan-smp-boots 300 tests/guest/smp-boots --dbt out/asan/dbt-run --harts 2,4 --limit 140
     many asan-litmus 200 tests/litmus/run.py --dbt out/asan/dbt-run --harts 2 --rounds 500 --limit 60
@@ -158,6 +158,7 @@ part_tsan-long()
     many tsan-boots 1200 tests/guest/smp-boots --dbt "$dbt" --times 3 --limit 300
     many tsan-boots-small-cache 1200 tests/guest/smp-boots --dbt "$dbt" --harts 2,4 --limit 300 --cache-size 4M
     many tsan-litmus-4 1200 tests/litmus/run.py --dbt "$dbt" --rounds 10000 --limit 360
+    many tsan-crowded 600 tests/guest/crowded.py --dbt "$dbt"
     many tsan-torture 1200 tests/guest/torture.py --dbt "$dbt" --seconds 120
 }
 
@@ -174,9 +175,9 @@ part_guest()
 {
     one guest-build 600 make -j2 --no-print-directory dbt-run
     one fetch-guest 600 scripts/fetch-guest.sh
-    many bare 300 tests/guest/bare.sh
+    many bare 300 env ENGINES="jit first check" tests/guest/bare.sh
     many bare-wild-harts 60 env OPTIONS="-smp 2" tests/guest/bare.sh window_wild window_wild_kernel
-    many bare-stress 300 env ENGINES=jit STRESS="regs,seed=7 cache table links irq" tests/guest/bare.sh
+    many bare-stress 300 env ENGINES=jit STRESS="regs,seed=7 cache,table links irq" tests/guest/bare.sh
     many run-elf 300 tests/guest/run-elf-check.sh
     one check-first-second 120 tests/guest/check-boot.sh 100000000
     many boot 300 python3 tests/guest/boot.py
@@ -201,7 +202,7 @@ part_smp()
     one fetch-guest 600 scripts/fetch-guest.sh
     one litmus-model 60 tests/litmus/model.py
     one litmus-random 60 tests/litmus/model.py --random 2000 1
-    many litmus 300 tests/litmus/run.py --rounds 5000 --limit 150
+    many litmus 300 tests/litmus/run.py --rounds 3000 --limit 150
     many litmus-threads 300 tests/litmus/run.py --rounds 2000 --harts 4 --limit 150 --hart-threads each
     many litmus-planted 600 tests/litmus/run.py --planted --harts 2 --modes builtin --rounds 20000
     many litmus-strict 120 tests/litmus/run.py --strict --tests lrsc --rounds 5000
@@ -282,7 +283,7 @@ part_under-window()
     local diff=(out/release/tests/system/system_diff --dbt "$DBT")
 
     many bare 300 env ENGINES="jit check" tests/guest/bare.sh
-    many bare-stress 300 env ENGINES=jit STRESS="regs,table,links,seed=7 cache,irq" tests/guest/bare.sh
+    many bare-stress 300 env ENGINES=jit STRESS="regs,cache,table,links,irq,seed=7" tests/guest/bare.sh
     one check-first-second 120 tests/guest/check-boot.sh 100000000
     many boot 300 python3 tests/guest/boot.py
     many disk 300 tests/guest/disk.sh
@@ -391,6 +392,8 @@ part_long()
     one build 600 make -j2 --no-print-directory dbt-run
     one asan-build 900 make -j2 --no-print-directory BUILD=asan out/asan/dbt-run
     part_boots
+    many bare-interp 300 env ENGINES=interp tests/guest/bare.sh
+    many asan-bare 900 env ASAN_OPTIONS=$asan_options DBT=out/asan/dbt-run tests/guest/bare.sh
     many litmus-1e6 3600 tests/litmus/run.py --rounds 1000000 --seconds 60 --limit 1800
     many smp-boots-50 3600 tests/guest/smp-boots --times 50
     many smp-boots-cache 3600 tests/guest/smp-boots --harts 2,4,8 --limit 600 --times 3 --stress cache,seed=5

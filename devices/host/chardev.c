@@ -17,9 +17,9 @@
 #include "devices/host/chardev_private.h"
 
 enum {
-    /* Where it is crowded, whoever puts is to wait, and can do so later. Meanwhile come what a
-     * block of each hart still stores, a call of each to the built-in SBI (4 KiB), a buffer of the
-     * virtio console (1 MiB): all that fits. */
+    /* Where it is crowded, whoever puts is to wait, and can do so later. Meanwhile comes what a
+     * block of each hart still stores, a call of each to the built-in SBI (4 KiB), one buffer of
+     * the virtio console (1 MiB), a step of HTIF's (64 KiB): all that fits. */
     OUT_RING = 2 << 20,
     OUT_CROWDED = 64 * 1024,
     IN_RING = 64 * 1024,

@@ -5,8 +5,8 @@
  *      input --> reader thread (Ctrl-A escapes) --> ring --> front.receive()
  *
  * The first byte after a pause is written at once, what follows within a
- * millisecond is gathered. Neither direction loses a byte: while much output waits whoever
- * has put it is to put no more, and a full input ring leaves bytes with the host's kernel. (Bytes
+ * millisecond is gathered. Neither direction loses a byte, if whoever has put much output puts no
+ * more while it waits; a full input ring leaves bytes with the host's kernel. (Bytes
  * for a pty or socket at which nobody is are dropped, as on a line that is unplugged.) */
 #pragma once
 

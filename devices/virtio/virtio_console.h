@@ -4,9 +4,12 @@
 
 #include "devices/virtio/virtio.h"
 
-/* Where the bytes go. put() waits for nobody, and is called with the device's lock held. */
+/* Where the bytes go. All are called with the device's lock held, and put() waits for nobody. */
 struct virtio_console_wire {
     void (*put)(void *arg, uint8_t byte);
+    /* Is the driver's next buffer to be sent? Else virtio_console_room() says when. NULL: always.
+     */
+    bool (*has_room)(void *arg);
     void (*ready)(void *arg); /* there is room again for what comes in */
     void *arg;
 };
@@ -43,6 +46,9 @@ void virtio_console_fini(struct virtio_console *c);
 
 /* Bytes come in. Returns how many were taken; if not all, wire.ready says when to come again. */
 size_t virtio_console_receive(struct virtio_console *c, const uint8_t *data, size_t n);
+
+/* There is room for what the driver sends. */
+void virtio_console_room(struct virtio_console *c);
 
 /* The terminal has another size. */
 void virtio_console_resize(struct virtio_console *c, uint16_t columns, uint16_t rows);

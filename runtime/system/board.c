@@ -27,10 +27,15 @@ static void arm_rtc(void *arg, uint64_t deadline_ticks)
     b->host.arm(b->host.arg, BOARD_TIMER_RTC, deadline_ticks);
 }
 
-static void put(struct board *b, struct chardev *line, uint8_t byte)
+static struct chardev *line_of(const struct board *b, unsigned line)
 {
-    if (!chardev_put(line, byte))
-        b->host.crowded(b->host.arg);
+    return line == BOARD_SERIAL ? b->lines->serial : b->lines->console;
+}
+
+static void put(struct board *b, unsigned line, uint8_t byte)
+{
+    if (!chardev_put(line_of(b, line), byte))
+        b->host.crowded(b->host.arg, line);
 }
 
 static void wire_put(void *arg, uint8_t byte)
@@ -78,7 +83,18 @@ static void console_wire_put(void *arg, uint8_t byte)
 {
     struct board *b = arg;
 
-    put(b, b->lines->console, byte);
+    put(b, BOARD_CONSOLE, byte);
+}
+
+/* The driver's buffers are served by any hart: this one is to come again, and so it waits. */
+static bool console_wire_has_room(void *arg)
+{
+    struct board *b = arg;
+
+    if (!board_crowded(b, BOARD_CONSOLE))
+        return true;
+    b->host.crowded(b->host.arg, BOARD_CONSOLE);
+    return false;
 }
 
 static void console_wire_ready(void *arg)
@@ -94,6 +110,25 @@ static size_t console_receive(void *arg, const uint8_t *data, size_t n)
 static void console_resized(void *arg, unsigned columns, unsigned rows)
 {
     virtio_console_resize(((struct board *)arg)->virtio.console, (uint16_t)columns, (uint16_t)rows);
+}
+
+/* It is hart 0 that comes to HTIF now and then, whoever has written: it waits for nobody, and the
+ * guest for its answer. In virtual time that must not come by the host's; so hart 0 waits. */
+static void htif_put(void *arg, uint8_t byte)
+{
+    struct board *b = arg;
+
+    if (b->host.virtual_time)
+        put(b, BOARD_SERIAL, byte);
+    else
+        board_say(b, byte);
+}
+
+static bool htif_has_room(void *arg)
+{
+    struct board *b = arg;
+
+    return b->host.virtual_time || !board_crowded(b, BOARD_SERIAL);
 }
 
 static int console_get(void *arg)
@@ -127,7 +162,8 @@ static void init_devices(struct board *b, struct phys *phys, const struct clock 
     rtc_init(&b->rtc, clock, plic_line(&b->plic, MEMMAP_rtc_irq), arm_rtc, b);
     b->finisher = (struct finisher){.finish = b->host.finish, .arg = b->host.arg};
     htif_init(&b->htif, phys, plan->tohost_gpa, plan->fromhost_gpa);
-    b->htif.put = wire_put;
+    b->htif.put = htif_put;
+    b->htif.has_room = htif_has_room;
     b->htif.get = console_get;
     b->htif.console = b;
     b->htif.finish = b->host.finish;
@@ -141,7 +177,10 @@ static void init_virtio(struct board *b, struct phys *phys, const struct machine
 {
     const struct board_virtio_host host = {
         .plic = &b->plic,
-        .console = {.put = console_wire_put, .ready = console_wire_ready, .arg = b},
+        .console = {.put = console_wire_put,
+                    .has_room = console_wire_has_room,
+                    .ready = console_wire_ready,
+                    .arg = b},
         .dma = {.phys = phys, .wrote = b->host.wrote, .arg = b->host.arg},
         .wake = b->host.wake,
         .wake_arg = b->host.arg,
@@ -286,6 +325,7 @@ void board_reset(struct board *b)
     clint_reset(&b->clint);
     plic_reset(&b->plic);
     b->htif.wants_char = false;
+    b->htif.in_hand = 0;
 }
 
 void board_state(struct board *b, struct state_io *io)
@@ -324,10 +364,20 @@ bool board_poll_htif(struct board *b)
     return htif_poll(&b->htif);
 }
 
-bool board_has_room(struct board *b)
+unsigned board_crowded(struct board *b, unsigned lines)
 {
-    return chardev_has_room(b->lines->serial) &&
-           (!b->lines->console || chardev_has_room(b->lines->console));
+    unsigned crowded = 0;
+
+    for (unsigned line = BOARD_SERIAL; line <= BOARD_CONSOLE; line <<= 1)
+        if (lines & line && !chardev_has_room(line_of(b, line)))
+            crowded |= line;
+    return crowded;
+}
+
+void board_goes_on(struct board *b, unsigned lines)
+{
+    if (lines & BOARD_CONSOLE)
+        virtio_console_room(b->virtio.console);
 }
 
 void board_hurry(struct board *b)
@@ -339,7 +389,12 @@ void board_hurry(struct board *b)
 
 void board_console_put(struct board *b, uint8_t byte)
 {
-    put(b, b->lines->serial, byte);
+    put(b, BOARD_SERIAL, byte);
+}
+
+void board_say(struct board *b, uint8_t byte)
+{
+    chardev_put(b->lines->serial, byte);
 }
 
 int board_console_get(struct board *b)

@@ -26,6 +26,8 @@
  * come. Hart i's CLINT timer is BOARD_TIMER_HART + i. */
 enum { BOARD_TIMER_RTC, BOARD_TIMER_HART, BOARD_MAX_TIMERS = BOARD_TIMER_HART + CLINT_MAX_HARTS };
 
+enum { BOARD_SERIAL = 1, BOARD_CONSOLE = 2 }; /* lines, as a set */
+
 struct board_host {
     /* Drives bit `bit` of the hart's mip. Any thread. */
     void (*set_mip)(void *hart, unsigned bit, bool level);
@@ -44,9 +46,11 @@ struct board_host {
     void (*monitor)(void *arg, const uint8_t *data, size_t n);
     /* board_poll() is wanted, soon. Any thread. */
     void (*wake)(void *arg);
-    /* Much of what was put on a line waits there: who has put it, if it is a hart, is to run no
-     * further until board_has_room(). Any thread, in the midst of a store. */
-    void (*crowded)(void *arg);
+    /* Much of what was put on these lines waits there: who has put it, if it is a hart, is to run
+     * no further while board_crowded(). Any thread, in the midst of a store. */
+    void (*crowded)(void *arg, unsigned lines);
+    /* A hart that waits so keeps its turn: for the guest no time passes. */
+    bool virtual_time;
     /* A device wrote RAM in [gpa, gpa+len). On the hart's thread, between blocks. */
     void (*wrote)(void *arg, uint64_t gpa, uint64_t len_bytes);
     void *arg;
@@ -109,11 +113,16 @@ void board_timer(struct board *b, unsigned timer);
  * something to do. */
 bool board_poll_htif(struct board *b);
 
-/* Do the far ends of the lines take what is put there? */
-bool board_has_room(struct board *b);
+/* Those of the lines (BOARD_SERIAL | BOARD_CONSOLE) whose far end does not take what is put there.
+ */
+unsigned board_crowded(struct board *b, unsigned lines);
+/* Lines that were crowded are not any more: devices put what they have kept. */
+void board_goes_on(struct board *b, unsigned lines);
 /* The user wants the end: there is room from now on. */
 void board_hurry(struct board *b);
 
 /* The serial line past the guest's driver: the built-in SBI's console. */
 void board_console_put(struct board *b, uint8_t byte);
+/* The same for what is not the guest's: no hart is to wait for it. */
+void board_say(struct board *b, uint8_t byte);
 int board_console_get(struct board *b); /* -1: nothing there */

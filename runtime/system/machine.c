@@ -86,7 +86,8 @@ static void create_board(struct machine *m)
         .to_monitor = machine_to_monitor,
         .monitor = machine_typed,
         .wake = machine_wake,
-        .crowded = hart_finds_line_crowded,
+        .crowded = hart_finds_lines_crowded,
+        .virtual_time = m->run.virtual_time,
         .wrote = machine_wrote,
         .arg = m,
     };

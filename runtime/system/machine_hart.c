@@ -61,8 +61,8 @@ static bool poll_events(void *arg)
     board_poll(&m->board);
     apply_lines(h);
     hart_serve_timers(h);
-    if (h->line_is_crowded)
-        hart_wait_for_line(h);
+    if (h->crowded)
+        hart_wait_for_lines(h);
     return !atomic_load(&m->finished);
 }
 

@@ -57,7 +57,7 @@ struct machine_hart {
      * often. */
     uint64_t spins_since, spun_at;
     unsigned n_spins;
-    bool line_is_crowded;           /* hart_wait_for_line() */
+    unsigned crowded;               /* lines: hart_wait_for_lines() */
     uint64_t slice_end, kept_since; /* machine_slice.c */
     enum rv_spin spins_for;
 };
@@ -130,11 +130,11 @@ void hart_serve_timers(struct machine_hart *h);
 void hart_wait(void *arg);
 /* events.sample_after. */
 void hart_sample_after(void *arg, uint64_t ns);
-/* board_host.crowded: a hart whose thread this is goes no further than its block's end while a line
- * is crowded. */
-void hart_finds_line_crowded(void *arg);
+/* board_host.crowded: a hart whose thread this is goes no further than its block's end while the
+ * lines are. */
+void hart_finds_lines_crowded(void *arg, unsigned lines);
 /* The hart's thread, from events.poll, which is to be called again. */
-void hart_wait_for_line(struct machine_hart *h);
+void hart_wait_for_lines(struct machine_hart *h);
 /* The hart's thread, rv_hart.spins and events.rest. */
 void hart_spins(void *arg, enum rv_spin what);
 void hart_rest(void *arg);

@@ -263,8 +263,8 @@ static void put(void *arg, enum monitor_port port, const char *text, size_t n)
             continue;
         }
         if (text[i] == '\n')
-            board_console_put(&m->board, '\r');
-        board_console_put(&m->board, (uint8_t)text[i]);
+            board_say(&m->board, '\r');
+        board_say(&m->board, (uint8_t)text[i]);
     }
 }
 

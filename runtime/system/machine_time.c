@@ -239,21 +239,25 @@ void hart_wait(void *arg)
 
 enum { LINE_NS = 1000000 };
 
-void hart_finds_line_crowded(void *arg)
+void hart_finds_lines_crowded(void *arg, unsigned lines)
 {
     struct machine_hart *self = machine_self(arg);
 
     if (!self)
         return; /* the line's reader, who echoes */
-    self->line_is_crowded = true;
+    self->crowded |= lines;
     hart_kick(self->hart, PENDING_EVENT);
 }
 
 /* Some sleep, and the loop comes again. */
-void hart_wait_for_line(struct machine_hart *h)
+void hart_wait_for_lines(struct machine_hart *h)
 {
-    h->line_is_crowded = !board_has_room(&h->m->board);
-    if (!h->line_is_crowded)
+    const unsigned were = h->crowded;
+
+    h->crowded = board_crowded(&h->m->board, were);
+    if (were != h->crowded)
+        board_goes_on(&h->m->board, were & ~h->crowded);
+    if (!h->crowded)
         return;
     hart_end_slice(h);
     rv_away(&h->cpu);

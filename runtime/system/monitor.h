@@ -54,8 +54,8 @@ struct monitor_host {
     bool (*is_over)(void *arg);
     /* monitor_serve() is wanted. Any thread. */
     void (*wake)(void *arg);
-    /* `quit` has been typed: hart 0 must come to it, also if it waits for somebody who does not
-     * read what the guest writes. A port's reader. */
+    /* `quit` has been typed: hart 0 must come to it, also if it waits (in virtual time for another
+     * hart, too) for somebody who does not read what the guest writes. A port's reader. */
     void (*hurry)(void *arg);
     /* Shows text at a port. Hart 0's thread, and the port's reader. */
     void (*put)(void *arg, enum monitor_port port, const char *text, size_t n);

@@ -63,19 +63,27 @@ static void finisher_ignores_the_rest(void **state)
 
 /* ---- HTIF ---------------------------------------------------------------------------- */
 
-enum { RAM = 0x80000000u, RAM_LEN = 8192, TOHOST = RAM + 64, FROMHOST = RAM + 128 };
+enum { RAM = 0x80000000u, RAM_LEN = 256 * 1024, TOHOST = RAM + 64, FROMHOST = RAM + 128 };
 
 static uint64_t ram[RAM_LEN / 8];
 static struct phys phys = {.ram_gpa = RAM, .ram_len = RAM_LEN, .ram = (uint8_t *)ram};
 static char text[64];
 static unsigned n_text;
 static int next_char;
+static bool room;
 
 static void put(void *arg, uint8_t byte)
 {
     (void)arg;
     if (n_text < sizeof text)
-        text[n_text++] = (char)byte;
+        text[n_text] = (char)byte;
+    n_text++;
+}
+
+static bool has_room(void *arg)
+{
+    (void)arg;
+    return room;
 }
 
 static int get_char(void *arg)
@@ -147,6 +155,49 @@ static void htif_console(void **state)
     command(&h, UINT64_C(0x7777) << 48); /* nobody's device */
 }
 
+/* Nobody takes what is written: the guest has no answer until somebody does. Much is written in
+ * steps, each when there is room. */
+static void htif_waits_for_room(void **state)
+{
+    struct htif h = make();
+    uint64_t *args = at(RAM + 256);
+    const unsigned len = 200 * 1024;
+    unsigned n = 0;
+
+    (void)state;
+    h.has_room = has_room;
+    room = false;
+    *at(TOHOST) = UINT64_C(0x0101) << 48 | 'A';
+    htif_poll(&h);
+    assert_int_not_equal(*at(TOHOST), 0);
+    room = true;
+    htif_poll(&h);
+    assert_int_equal(*at(TOHOST), 0);
+    assert_int_equal(n_text, 1);
+
+    args[0] = 64;
+    args[1] = 1;
+    args[2] = RAM + 512;
+    args[3] = len;
+    *at(TOHOST) = RAM + 256;
+    for (; *at(TOHOST) && n < 100; n++) {
+        const unsigned before = n_text;
+
+        room = n % 2 == 1;
+        htif_poll(&h);
+        assert_true(room ? n_text > before : n_text == before);
+        assert_in_range(n_text - before, 0, 64 * 1024);
+    }
+    assert_int_equal(n_text, 1 + len);
+    assert_int_equal(args[0], len);
+    /* The next one begins at its beginning. */
+    room = true;
+    args[0] = 64;
+    args[3] = 7;
+    command(&h, RAM + 256);
+    assert_int_equal(n_text, 1 + len + 7);
+}
+
 static void htif_system_calls(void **state)
 {
     struct htif h = make();
@@ -195,6 +246,7 @@ int main(void)
         cmocka_unit_test(htif_exit),
         cmocka_unit_test(htif_console),
         cmocka_unit_test(htif_system_calls),
+        cmocka_unit_test(htif_waits_for_room),
         cmocka_unit_test(htif_outside_ram_is_off),
     };
 

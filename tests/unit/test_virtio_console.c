@@ -27,6 +27,7 @@ static struct virtio_console c;
 static char sent[8192];
 static size_t n_sent;
 static unsigned n_ready;
+static bool full;    /* nobody takes what is sent */
 static bool resizes; /* the terminal's size changes while it is written to */
 
 static void put(void *arg, uint8_t byte)
@@ -37,6 +38,12 @@ static void put(void *arg, uint8_t byte)
     n_sent++;
     if (resizes)
         virtio_console_resize(&c, 80, 25);
+}
+
+static bool has_room(void *arg)
+{
+    (void)arg;
+    return !full;
 }
 
 static void ready(void *arg)
@@ -63,7 +70,10 @@ static int begin(void **state)
     (void)state;
     n_sent = n_ready = 0;
     vd_init(&d);
-    virtio_console_init(&c, (struct virtio_console_wire){.put = put, .ready = ready}, &d.host);
+    full = false;
+    virtio_console_init(
+        &c, (struct virtio_console_wire){.put = put, .has_room = has_room, .ready = ready},
+        &d.host);
     d.slot = (struct virtio_mmio){.device = &c.v};
     assert_true(vd_negotiate(&d, F_SIZE | F_EMERGENCY));
     start_transmitter();
@@ -212,6 +222,36 @@ static void the_terminals_size(void **state)
     assert_false(d.irq);
 }
 
+/* What nobody takes stays with the driver, until somebody does; and a driver that is new then has
+ * nothing to be sent. */
+static void the_guest_waits_for_room(void **state)
+{
+    uint16_t used;
+
+    (void)state;
+    full = true;
+    send(VD_RAM + DATA, 10, 0);
+    send(VD_RAM + DATA, 20, 0);
+    vd_poll(&d);
+    memcpy(&used, vd_at(&d, TX_USED + 2), 2);
+    assert_int_equal(n_sent, 0);
+    assert_int_equal(used, 0);
+    full = false;
+    virtio_console_room(&c);
+    vd_poll(&d);
+    memcpy(&used, vd_at(&d, TX_USED + 2), 2);
+    assert_int_equal(used, 2);
+    assert_true(n_sent > 10);
+    full = true;
+    send(VD_RAM + DATA, 10, 0);
+    vd_set(&d, VD_STATUS, 0);
+    full = false;
+    n_sent = 0;
+    virtio_console_room(&c);
+    vd_poll(&d);
+    assert_int_equal(n_sent, 0);
+}
+
 /* The terminal's reader must not wait for who writes to the terminal: Ctrl-A x comes by it. */
 static void the_size_changes_in_mid_write(void **state)
 {
@@ -284,10 +324,15 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
     const struct CMUnitTest tests[] = {
-        TEST(the_guest_writes),   TEST(a_very_long_line),
-        TEST(the_guest_reads),    TEST(a_pasted_text),
-        TEST(the_terminals_size), TEST(the_size_changes_in_mid_write),
-        TEST(an_emergency),       TEST(reset),
+        TEST(the_guest_writes),
+        TEST(a_very_long_line),
+        TEST(the_guest_reads),
+        TEST(a_pasted_text),
+        TEST(the_guest_waits_for_room),
+        TEST(the_terminals_size),
+        TEST(the_size_changes_in_mid_write),
+        TEST(an_emergency),
+        TEST(reset),
         TEST(state_comes_back),
     };
 
