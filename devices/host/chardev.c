@@ -217,9 +217,14 @@ void chardev_flush(struct chardev *c)
     struct timespec until = deadline();
 
     pthread_mutex_lock(&c->lock);
-    while (c->out.len > 0 && c->writer_runs)
+    while (c->out.len > 0 && c->writer_runs) {
+        const uint32_t len = c->out.len;
+
         if (pthread_cond_timedwait(&c->progress, &c->lock, &until) != 0)
             break;
+        if (c->out.len < len && !c->hurry)
+            until = deadline();
+    }
     pthread_mutex_unlock(&c->lock);
 }
 
@@ -507,6 +512,7 @@ void chardev_close(struct chardev *c)
     bool joined;
 
     chardev_stop(c);
+    chardev_flush(c);
     pthread_mutex_lock(&c->lock);
     c->stop = true;
     pthread_cond_broadcast(&c->has_output);

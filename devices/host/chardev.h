@@ -54,8 +54,8 @@ bool chardev_start(struct chardev *c, const struct chardev_front *front, struct 
  * and whoever is connected stays so. */
 void chardev_stop(struct chardev *c);
 
-/* Writes out what is left (for at most two seconds: the far end may be stuck),
- * stops the threads, gives the terminal back. The front may go when it returns. */
+/* Writes out what is left, as chardev_flush(), stops the threads, gives the terminal back. The
+ * front may go when it returns. */
 void chardev_close(struct chardev *c);
 
 /* ---- Any thread ----------------------------------------------------------------------- */
@@ -71,7 +71,8 @@ void chardev_hurry(struct chardev *c);
 /* The front has room again. */
 void chardev_ready(struct chardev *c);
 
-/* Returns when all that was put before has been written, or after two seconds. */
+/* Returns when all that was put before has been written, or when the far end has taken nothing for
+ * two seconds; in a hurry, two seconds after it was called. */
 void chardev_flush(struct chardev *c);
 
 /* Gives the terminal back as it was found. Async-signal-safe: a handler that is

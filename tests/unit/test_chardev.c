@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -381,6 +382,53 @@ static void pasted_input_waits(void **state)
     free(front);
 }
 
+enum { SLOW_LEN = 480 << 10, SLOW_STEP = 80 << 10 };
+
+/* Reads some twice a second: in all for longer than a far end that takes nothing is waited for. */
+static void *read_slowly(void *path)
+{
+    int fd = open(path, O_RDONLY);
+    size_t *sum = malloc(sizeof *sum);
+    char bytes[4096];
+    ssize_t n = 1;
+
+    for (*sum = 0; n > 0; usleep(n > 0 ? 500000 : 0))
+        for (size_t left = SLOW_STEP; left > 0 && n > 0; left -= (size_t)n) {
+            n = read(fd, bytes, sizeof bytes < left ? sizeof bytes : left);
+            *sum += n > 0 ? (size_t)n : 0;
+            if (n <= 0)
+                break;
+        }
+    close(fd);
+    return sum;
+}
+
+static void who_reads_slowly_is_waited_for(void **state)
+{
+    struct front *front = make_front();
+    char spec[128], path[64];
+    pthread_t thread;
+    struct chardev *c;
+    void *sum;
+
+    (void)state;
+    alarm(60);
+    snprintf(path, sizeof path, "%s/fifo", dir);
+    snprintf(spec, sizeof spec, "file:%s", path);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_int_equal(pthread_create(&thread, NULL, read_slowly, path), 0);
+    c = start(spec, front);
+    for (unsigned i = 0; i < SLOW_LEN; i++)
+        chardev_put(c, 'x');
+    chardev_close(c);
+    pthread_join(thread, &sum);
+    assert_int_equal(*(size_t *)sum, SLOW_LEN);
+    alarm(0);
+    unlink(path);
+    free(sum);
+    free(front);
+}
+
 /* A pty that nobody reads must not stop the guest for ever. */
 static void an_unread_pty_drops(void **state)
 {
@@ -652,6 +700,7 @@ int main(void)
         cmocka_unit_test(escapes),
         cmocka_unit_test(a_file_gets_every_byte_in_order),
         cmocka_unit_test(flush_waits_for_the_bytes),
+        cmocka_unit_test(who_reads_slowly_is_waited_for),
         cmocka_unit_test(clients_come_and_go),
         cmocka_unit_test(a_client_waits_for_a_descriptor),
         cmocka_unit_test(another_front),
