@@ -382,7 +382,7 @@ static void pasted_input_waits(void **state)
     free(front);
 }
 
-enum { SLOW_LEN = 480 << 10, SLOW_STEP = 80 << 10 };
+enum { SLOW_LEN = 800 << 10, SLOW_STEP = 80 << 10 };
 
 /* Reads some twice a second: in all for longer than a far end that takes nothing is waited for. */
 static void *read_slowly(void *path)
