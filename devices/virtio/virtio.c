@@ -256,26 +256,37 @@ bool virtio_take(struct virtio_device *d, unsigned queue, struct virtq_chain *c)
 }
 
 /* No more than a ringful at a time: with several harts one could add for ever. */
-void virtio_each(struct virtio_device *d, unsigned queue,
-                 void (*take)(struct virtio_device *d, struct virtq *q, struct virtq_chain *c))
+void virtio_each_while(struct virtio_device *d, unsigned queue,
+                       void (*take)(struct virtio_device *d, struct virtq *q,
+                                    struct virtq_chain *c),
+                       bool (*has_room)(struct virtio_device *d))
 {
     struct virtq *q = &d->queue[queue];
     struct virtq_chain chain;
     unsigned n = 0;
+    bool room;
 
     /* Anybody may notify anything; and a ring of no entries would be full at once, for ever. */
     if (!q->ready)
         return;
     virtq_deaf(q);
     do {
-        while (n < q->num && virtio_take(d, queue, &chain)) {
+        while ((room = !has_room || has_room(d)) && n < q->num && virtio_take(d, queue, &chain)) {
             take(d, q, &chain);
             n++;
         }
-        if (n == q->num)
+        if (!room)
+            virtio_defer(d, queue);
+        else if (n == q->num)
             virtio_notify(d, queue);
-    } while (virtq_listen(q) && n < q->num && virtio_is_live(d));
+    } while (room && n < q->num && virtio_is_live(d) && virtq_listen(q));
     virtio_publish(d, queue);
+}
+
+void virtio_each(struct virtio_device *d, unsigned queue,
+                 void (*take)(struct virtio_device *d, struct virtq *q, struct virtq_chain *c))
+{
+    virtio_each_while(d, queue, take, NULL);
 }
 
 void virtio_publish(struct virtio_device *d, unsigned queue)

@@ -120,6 +120,12 @@ void virtio_poll(struct virtio_device *d);
  * off meanwhile, and on afterwards. Buffers given back at once are published. */
 void virtio_each(struct virtio_device *d, unsigned queue,
                  void (*take)(struct virtio_device *d, struct virtq *q, struct virtq_chain *c));
+/* The same while has_room(), asked before each, says so. Then the queue stays as it is and is put
+ * off (virtio_defer), and the driver need not tell of more. */
+void virtio_each_while(struct virtio_device *d, unsigned queue,
+                       void (*take)(struct virtio_device *d, struct virtq *q,
+                                    struct virtq_chain *c),
+                       bool (*has_room)(struct virtio_device *d));
 
 /* Takes one buffer; false when there is none (or the ring is bad). For devices that take buffers
  * when they have something to put in, not when they are notified. */

@@ -14,8 +14,9 @@ enum { MAX_OUT = 1 << 20 };
 
 /* ---- From the driver ---------------------------------------------------------------------- */
 
-static void transmit(struct virtio_console *c, struct virtq_chain *chain)
+static void transmit(struct virtio_device *d, struct virtq *q, struct virtq_chain *chain)
 {
+    struct virtio_console *c = (struct virtio_console *)(void *)d;
     uint8_t bytes[256];
     size_t done = 0, n;
 
@@ -28,37 +29,14 @@ static void transmit(struct virtio_console *c, struct virtq_chain *chain)
     if (done < chain->out_bytes)
         log_line(LOG_guest, "virtio-console: %llu bytes at once, the rest is dropped",
                  (unsigned long long)chain->out_bytes);
-    virtq_give(&c->v.queue[TRANSMIT], chain->head, 0);
+    virtq_give(q, chain->head, 0);
 }
 
-static bool has_room(const struct virtio_console *c)
+static bool has_room(struct virtio_device *d)
 {
+    struct virtio_console *c = (struct virtio_console *)(void *)d;
+
     return !c->wire.has_room || c->wire.has_room(c->wire.arg);
-}
-
-/* A ringful at most, as virtio_each(); but while nobody takes what was sent the queue stays as it
- * is, and the driver need not tell of more. */
-static void transmit_all(struct virtio_console *c)
-{
-    struct virtq *q = &c->v.queue[TRANSMIT];
-    struct virtq_chain chain;
-    unsigned n = 0;
-    bool room;
-
-    if (!q->ready) /* anybody may notify anything */
-        return;
-    virtq_deaf(q);
-    do {
-        while ((room = has_room(c)) && n < q->num && virtio_take(&c->v, TRANSMIT, &chain)) {
-            transmit(c, &chain);
-            n++;
-        }
-        if (!room)
-            virtio_defer(&c->v, TRANSMIT);
-        else if (n == q->num)
-            virtio_notify(&c->v, TRANSMIT);
-    } while (room && n < q->num && virtio_is_live(&c->v) && virtq_listen(q));
-    virtio_publish(&c->v, TRANSMIT);
 }
 
 static void write_config(struct virtio_device *d, uint64_t offset, unsigned size, uint32_t value)
@@ -154,7 +132,7 @@ static void serve(struct virtio_device *d, uint32_t queues)
         deliver(c);
     while (virtq_listen(&d->queue[RECEIVE]) && has_input(c) && virtio_is_live(d));
     if (queues & 1 << TRANSMIT)
-        transmit_all(c);
+        virtio_each_while(d, TRANSMIT, transmit, has_room);
 }
 
 size_t virtio_console_receive(struct virtio_console *c, const uint8_t *data, size_t n)

@@ -46,7 +46,7 @@ static bool is_allowed(const struct virtio_device *d, const struct net_offload *
            net_offload_is_sound(o, len_bytes);
 }
 
-static void send(struct virtio_device *d, const struct virtq_chain *c)
+static void send(struct virtio_device *d, struct virtq *q, struct virtq_chain *c)
 {
     struct net *net = of(d)->net;
     struct header h;
@@ -68,31 +68,12 @@ static void send(struct virtio_device *d, const struct virtq_chain *c)
         dma_gather(c->iov, c->n_out, sizeof h, f->bytes, len);
         net_send(net, f);
     }
-    virtq_give(&d->queue[TX], c->head, 0);
+    virtq_give(q, c->head, 0);
 }
 
-/* A ringful at most, as virtio_each(); but while the host side has no room the queue stays as it
- * is, and the driver need not tell of more. */
-static void send_all(struct virtio_device *d)
+static bool may_send(struct virtio_device *d)
 {
-    struct net *net = of(d)->net;
-    struct virtq *q = &d->queue[TX];
-    struct virtq_chain chain;
-    unsigned n_sent = 0;
-    bool room;
-
-    virtq_deaf(q);
-    do {
-        while ((room = net_may_send(net)) && n_sent < q->num && virtio_take(d, TX, &chain)) {
-            send(d, &chain);
-            n_sent++;
-        }
-        if (!room)
-            virtio_defer(d, TX);
-        else if (n_sent == q->num)
-            virtio_notify(d, TX);
-    } while (room && n_sent < q->num && virtio_is_live(d) && virtq_listen(q));
-    virtio_publish(d, TX);
+    return net_may_send(of(d)->net);
 }
 
 /* ---- To the guest -----------------------------------------------------------------------------
@@ -230,7 +211,7 @@ static void serve(struct virtio_device *d, uint32_t queues)
     }
     update_link(n);
     if (queues & 1u << TX)
-        send_all(d);
+        virtio_each_while(d, TX, send, may_send);
     receive_all(d);
 }
 
