@@ -54,7 +54,7 @@ struct hart_stats {
     uint64_t traps, interrupts, runs, store_faults;
     uint64_t hot;  /* blocks translated again, with cells */
     uint64_t wild; /* accesses that lost their cell */
-    uint64_t word_sleeps, wfi_sleeps;
+    uint64_t word_sleeps, wfi_sleeps, pause_sleeps;
 };
 
 struct hart;
@@ -113,5 +113,6 @@ void hart_hold(struct hart *h, uint64_t timeout_ns);
  * events.rest. */
 bool hart_sleep_on_word(struct hart *h, const void *word, unsigned size, uint64_t value,
                         uint64_t timeout_ns);
-/* As hart_sleep(), for a hart whose wfi does not wait. From events.rest. */
+/* As hart_sleep(), for a hart that spins, nobody knows what for. From events.rest. */
 void hart_sleep_in_wfi(struct hart *h, uint64_t timeout_ns);
+void hart_sleep_in_pause(struct hart *h, uint64_t timeout_ns);

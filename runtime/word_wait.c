@@ -61,3 +61,9 @@ void hart_sleep_in_wfi(struct hart *h, uint64_t timeout_ns)
     h->stats.wfi_sleeps++;
     sleep_outside(h, timeout_ns, SLEEP_TIMED);
 }
+
+void hart_sleep_in_pause(struct hart *h, uint64_t timeout_ns)
+{
+    h->stats.pause_sleeps++;
+    sleep_outside(h, timeout_ns, SLEEP_TIMED);
+}

@@ -340,11 +340,11 @@ enum mmu_window_fault mmu_window_fault(struct mmu *m, uint64_t va, unsigned len,
     struct window *w = m->slot->window;
 
     CHECK(w && "code for windows runs with a window");
-    uint64_t from = window_work(), spent = atomic_load(&w->spent), pages = m->stats.window_pages;
+    uint64_t from = window_clock(), spent = atomic_load(&w->spent), pages = m->stats.window_pages;
     enum mmu_window_fault kind = fill_all(m, va, len, access);
 
     /* What was spent on dropping in between is counted already; or was another thread's. */
-    uint64_t took = window_work() - from;
+    uint64_t took = window_took(from);
 
     spent = atomic_load(&w->spent) - spent;
     uint64_t ns = FAULT_NS + took - (spent < took ? spent : took);

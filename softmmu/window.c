@@ -51,6 +51,18 @@ static enum leaf_kind leaf_of(uint32_t entry)
 /* window.where[].at[]: where page[] says something else the hint is old. */
 #define WHERE_OTHERS (UINT32_C(1) << 31) /* in at[0]: a third guest page may map it, too */
 
+/* Maps with a bit for 2 MiB, by pages. */
+static bool has_mark(const uint64_t *map, uint64_t i)
+{
+    return (map[i / PAGES_MIDDLE / 64] & bit(i / PAGES_MIDDLE % 64)) != 0;
+}
+static void mark(uint64_t *map, uint64_t i, bool set)
+{
+    uint64_t *word = &map[i / PAGES_MIDDLE / 64], b = bit(i / PAGES_MIDDLE % 64);
+
+    *word = set ? *word | b : *word & ~b;
+}
+
 /* Of window.page[i]. */
 static uint64_t address_of(const struct window *w, uint64_t i)
 {
@@ -103,6 +115,7 @@ static void forget_pages(struct window *w)
     uint64_t n_used = w->n_used;
 
     w->n_used = 0;
+    memset(w->has_middle, 0, sizeof w->has_middle);
     if (n_used > CHUNKS_KEPT &&
         madvise(w->page, WINDOW_N_PAGES * sizeof *w->page, MADV_DONTNEED) == 0) {
         memset(w->used, 0, sizeof w->used);
@@ -133,20 +146,17 @@ static void unmap_all_locked(struct window *w)
     range_clear(&w->large);
 }
 
-/* The clock is read only where something is mapped: most fences are of other pages. It is the
- * thread's own: where there are more harts than processors, most of what passes is others' time. */
-static uint64_t spent_since(struct window *w, uint64_t from)
+/* Clocks are read only where something is mapped: most fences are of other pages. */
+static void spend(struct window *w, uint64_t ns, uint64_t *on)
 {
-    uint64_t ns = window_work() - from;
-
     atomic_fetch_add_explicit(&w->spent, ns, memory_order_relaxed);
-    return ns;
+    *on += ns;
 }
 
-static void dropped_since(struct window *w, uint64_t from)
+static void dropped(struct window *w, uint64_t ns)
 {
     w->all->stats.drops++;
-    w->all->stats.drop_ns += spent_since(w, from);
+    spend(w, ns, &w->all->stats.drop_ns);
 }
 
 static void drop_all_locked(struct window *w)
@@ -155,7 +165,7 @@ static void drop_all_locked(struct window *w)
 
     log_line(LOG_mmu, "mmu: window %u: all %" PRIu64 " pages go", w->n, w->n_pages);
     unmap_all_locked(w);
-    dropped_since(w, from);
+    dropped(w, window_work() - from);
 }
 
 void window_drop_all(struct window *w)
@@ -181,6 +191,8 @@ static void unmap_pages_locked(struct window *w, uint64_t first, uint64_t n)
         w->page[i] = 0;
     }
     count_pieces(w, first, n, before);
+    if (n == PAGES_MIDDLE)
+        mark(w->has_middle, first, false);
 }
 
 static bool is_used(const struct window *w, uint64_t i)
@@ -198,14 +210,6 @@ static uint64_t next_used(const struct window *w, uint64_t i)
                                                 : ((chunk | 63) + 1) << WINDOW_CHUNK_BITS;
     }
     return i;
-}
-
-static bool any_middle(const struct window *w, uint64_t first)
-{
-    for (uint64_t i = first; i < first + PAGES_MIDDLE; i++)
-        if (leaf_of(w->page[i]) == LEAF_MIDDLE)
-            return true;
-    return false;
 }
 
 /* Are there only pages of the smallest leaf, from `first` on? */
@@ -244,18 +248,17 @@ bool window_shuns(struct window *w, uint64_t va)
 
 static void drop_leaf_locked(struct window *w, uint64_t i)
 {
-    uint64_t middle = i - i % PAGES_MIDDLE;
-    bool is_middle = any_middle(w, middle);
+    const bool is_middle = has_mark(w->has_middle, i);
 
     if (!is_middle && !w->page[i])
         return;
-    uint64_t from = window_work();
+    uint64_t from = window_clock();
 
     log_line(LOG_mmu, "mmu: window %u: the %s of %" PRIx64 " goes", w->n,
              is_middle ? "2 MiB" : "page", address_of(w, i));
-    note_drop(w, i, window_clock());
-    unmap_pages_locked(w, is_middle ? middle : i, is_middle ? PAGES_MIDDLE : 1);
-    dropped_since(w, from);
+    note_drop(w, i, from);
+    unmap_pages_locked(w, is_middle ? i - i % PAGES_MIDDLE : i, is_middle ? PAGES_MIDDLE : 1);
+    dropped(w, window_took(from));
 }
 
 void window_drop_page(struct window *w, uint64_t va)
@@ -272,16 +275,6 @@ void window_drop_page(struct window *w, uint64_t va)
     pthread_mutex_unlock(&w->all->lock);
 }
 
-static uint64_t *leaf_word(struct window *w, uint64_t i)
-{
-    return &w->of_one_leaf[i / PAGES_MIDDLE / 64];
-}
-
-static uint64_t leaf_bit(uint64_t i)
-{
-    return bit(i / PAGES_MIDDLE % 64);
-}
-
 /* Of 2 MiB that were of one leaf when they were checked last, and in which nothing was mapped
  * since: is that leaf where it was, and writable, so that no entry can claim too much? A kernel
  * maps all RAM by such leaves, and fences all addresses thousands of times while Debian boots. */
@@ -291,7 +284,7 @@ static bool stands_by_leaf(struct window *w, uint64_t first,
     struct window_leaf l;
     uint64_t i = first;
 
-    if (!(*leaf_word(w, first) & leaf_bit(first)))
+    if (!has_mark(w->of_one_leaf, first))
         return false;
     while (i < first + PAGES_MIDDLE && !w->page[i])
         i++;
@@ -338,7 +331,7 @@ static bool stands(struct window *w, uint64_t first,
         }
     }
     if (of_one_leaf)
-        *leaf_word(w, first) |= leaf_bit(first);
+        mark(w->of_one_leaf, first, true);
     return true;
 }
 
@@ -373,7 +366,7 @@ void window_check(struct window *w, bool (*now)(void *arg, uint64_t va, struct w
         log_line(LOG_mmu, "mmu: window %u: %" PRIu64 " of %" PRIu64 " pages go", w->n,
                  n_pages - w->n_pages, n_pages);
         w->all->stats.drops += w->n_pages < n_pages;
-        w->all->stats.drop_ns += spent_since(w, from);
+        spend(w, window_work() - from, &w->all->stats.drop_ns);
     }
     pthread_mutex_unlock(&w->all->lock);
 }
@@ -414,7 +407,9 @@ static bool map_run_locked(struct window *w, uint64_t i, uint64_t number, uint64
         w->n_pages += w->page[i + k] == 0;
         note_where(w, i + k, number + k);
         w->page[i + k] = entry_of(number + k, leaf, write);
-        *leaf_word(w, i + k) &= ~leaf_bit(i + k);
+        mark(w->of_one_leaf, i + k, false);
+        if (leaf == LEAF_MIDDLE)
+            mark(w->has_middle, i + k, true);
         w->n_used += !is_used(w, i + k);
         w->used[(i + k) >> WINDOW_CHUNK_BITS >> 6] |= bit((i + k) >> WINDOW_CHUNK_BITS & 63);
         if (write)
@@ -562,12 +557,12 @@ void window_protect(void *arg, uint64_t first, uint64_t n)
         if (!atomic_exchange_explicit(&ws->writable[i], 0, memory_order_relaxed))
             continue;
         for (struct window *w = ws->first; w; w = w->next) {
-            uint64_t from = window_work();
+            uint64_t from = window_clock();
 
             if (!protect_in(w, i))
                 continue;
             ws->stats.protects++;
-            ws->stats.code_ns += spent_since(w, from);
+            spend(w, window_took(from), &ws->stats.code_ns);
         }
     }
     pthread_mutex_unlock(&ws->lock);

@@ -71,6 +71,8 @@ struct window {
     uint64_t used[WINDOW_N_CHUNKS / 64];
     /* By 2 MiB: all that is mapped there is of one leaf of as much or more (window_check). */
     uint64_t of_one_leaf[WINDOW_N_PAGES / PAGES_MIDDLE / 64];
+    /* By 2 MiB: something of a leaf of so much may be mapped there. */
+    uint64_t has_middle[WINDOW_N_PAGES / PAGES_MIDDLE / 64];
 };
 
 struct windows {
@@ -90,8 +92,11 @@ struct windows {
 
 /* Nanoseconds of the host's clock. */
 uint64_t window_clock(void);
-/* In which the calling thread had a processor. */
+/* In which the calling thread had a processor: a system call. */
 uint64_t window_work(void);
+/* How long a short piece of work has taken that began at window_clock() `from`. What is longer than
+ * any counts for no more: the host has let somebody else run. */
+uint64_t window_took(uint64_t from);
 
 /* Empty, with a view of zeros. bound: as mmu_guest.window_bound gives it. NULL: the host has no
  * addresses left. */

@@ -11,6 +11,7 @@
 #include "softmmu/window.h"
 
 enum {
+    SHORT_NS = 250000,
     VIEW_AT = 1 << 16, /* from a window's base to its view, when that is in front */
     MAX_WINDOWS = 128, /* of 2^38 bytes each; a process has 2^47 */
 };
@@ -23,6 +24,13 @@ _Static_assert(WINDOW_OFF % PAGE_SIZE == 0 && VIEW_AT % PAGE_SIZE == 0, "pages")
 uint64_t window_clock(void)
 {
     return clock_ns(CLOCK_MONOTONIC);
+}
+
+uint64_t window_took(uint64_t from)
+{
+    const uint64_t ns = window_clock() - from;
+
+    return ns < SHORT_NS ? ns : SHORT_NS;
 }
 
 uint64_t window_work(void)

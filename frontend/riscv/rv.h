@@ -38,9 +38,10 @@ char *rv_model_isa(const struct rv_cpu_model *m, char *text, size_t len);
 
 enum { RV_N_PMP = 16 };
 
-/* What a loop waits for: that the word of its reservation changes (wrs), or for something else than
- * the interrupts that are pending and keep wfi from waiting. */
-enum rv_spin { RV_SPIN_WORD, RV_SPIN_WFI };
+/* What a loop waits for: that the word of its reservation changes (wrs), for something else than
+ * the interrupts that are pending and keep wfi from waiting, or for what it does not say (pause).
+ */
+enum rv_spin { RV_SPIN_WORD, RV_SPIN_WFI, RV_SPIN_PAUSE, RV_N_SPINS };
 
 struct rv_hart {
     struct cpu_state s; /* first: helpers cast */
@@ -78,7 +79,7 @@ struct rv_hart {
      * the machine is to call rv_timer_tick() then. UINT64_MAX: never. */
     void (*set_timer)(void *arg, uint64_t deadline_ticks);
     /* Called with now_arg every few times that the hart waits for something and goes on at once,
-     * instead of sched_yield(). NULL: not. */
+     * instead of sched_yield(), for pause behind it. NULL: not. */
     void (*spins)(void *arg, enum rv_spin what);
     const struct rv_sbi_host *sbi;
     void *machine;

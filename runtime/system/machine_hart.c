@@ -94,7 +94,12 @@ static uint8_t *sbi_ram(void *arg, uint64_t gpa, uint64_t len)
 
 static void sbi_kick(void *arg, unsigned hartid)
 {
-    hart_kick(((struct machine *)arg)->hart[hartid].hart, PENDING_IRQ);
+    struct machine *m = arg;
+    struct machine_hart *self = machine_self(m);
+
+    if (self)
+        hart_interrupts_another(self);
+    hart_kick(m->hart[hartid].hart, PENDING_IRQ);
 }
 
 void machine_wrote(void *arg, uint64_t gpa, uint64_t len)

@@ -60,6 +60,7 @@ struct machine_hart {
     unsigned crowded;               /* lines: hart_wait_for_lines() */
     uint64_t slice_end, kept_since; /* machine_slice.c */
     enum rv_spin spins_for;
+    uint64_t spins_with[STATE_N_REGS]; /* what its registers were */
 };
 
 /* Where the harts' threads wait until all of them can begin, or one cannot. */
@@ -135,9 +136,14 @@ void hart_sample_after(void *arg, uint64_t ns);
 void hart_finds_lines_crowded(void *arg, unsigned lines);
 /* The hart's thread, from events.poll, which is to be called again. */
 void hart_wait_for_lines(struct machine_hart *h);
+
+/* ---- machine_spin.c ------------------------------------------------------------------------- */
+
 /* The hart's thread, rv_hart.spins and events.rest. */
 void hart_spins(void *arg, enum rv_spin what);
 void hart_rest(void *arg);
+/* The hart's thread: what it waits for from now on is something else. */
+void hart_spins_anew(struct machine_hart *h);
 
 /* ---- machine_slice.c ----------------------------------------------------------------------- */
 

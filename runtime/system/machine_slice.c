@@ -33,6 +33,7 @@ void hart_begin_slice(struct machine_hart *h)
 
 void hart_interrupts_another(struct machine_hart *h)
 {
+    hart_spins_anew(h);
     if (is_in_firmware(h) && hart_shares_processor(h->hart))
         hart_bring_deadline(h, TIMER_SLICE, machine_ticks(h->m) + FIRMWARE_TICKS);
 }

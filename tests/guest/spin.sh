@@ -1,6 +1,6 @@
 #!/bin/bash
-# How a hart waits that spins for a word, or in a wfi that does not wait: after a while asleep, whether or not there is a
-# processor for each; in virtual time by giving its turn away.
+# How a hart waits that spins for a word, in a wfi that does not wait, or by pause: after a while asleep, whether or not
+# there is a processor for each; in virtual time by giving its turn away. One that looks at the clock meanwhile is awake.
 set -u
 cd "$(dirname "$0")/../.."
 passed=0
@@ -8,12 +8,12 @@ failed=0
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 
-# sleeps WANT FOR NAME COMMAND...: does the run end well, having slept (some) or not (none)? FOR: word, wfi
+# sleeps WANT [GUEST:]FOR NAME COMMAND...: does the run end well, having slept (some) or not (none)? FOR: word, wfi, pause
 sleeps()
 {
-    local want=$1 for=$2 name="$2, $3" status n
+    local want=$1 for=${2#delay:} guest=spin_${2%:*} name="$2, $3" status n
     shift 3
-    timeout 60 "$@" -m 64M -smp 2 --stats="$dir/stats.json" "$dir/spin_$for" >"$dir/out" 2>&1
+    timeout 60 "$@" -m 64M -smp 2 --stats="$dir/stats.json" "$dir/$guest" >"$dir/out" 2>&1
     status=$?
     n=$(sed -n 's/.*"'"$for"'_sleeps": *\([0-9]*\).*/\1/p' "$dir/stats.json")
     case $want:$n in
@@ -25,10 +25,13 @@ sleeps()
 
 tests/guest/bare.sh --build "$dir" || exit 1
 dbt=${DBT:-./dbt-run}
-for what in word wfi; do
+for what in word wfi pause; do
     sleeps some $what "a processor each" "$dbt"
-    sleeps some $what "one for both" taskset -c 0 "$dbt"
+    # By pause it gives way to the other at once.
+    [ $what = pause ] || sleeps some $what "one for both" taskset -c 0 "$dbt"
     sleeps none $what "virtual time" "$dbt" --time virtual
 done
+sleeps none delay:pause "a processor each" "$dbt"
+sleeps none delay:pause "one for both" taskset -c 0 "$dbt"
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

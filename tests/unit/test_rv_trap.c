@@ -438,7 +438,7 @@ static void test_spinning(void **state)
     struct rig *r = *state;
     struct rv_cluster *two = rv_cluster_create(2);
     uint64_t result, cause, tval;
-    unsigned spins[2] = {0}; /* by what for */
+    unsigned spins[RV_N_SPINS] = {0}; /* by what for */
 
     rv_cluster_add(two, r->h);
     r->h->spins = count_spins;
@@ -456,6 +456,7 @@ static void test_spinning(void **state)
         assert_true(rig_call(r, rv_help_pause, 0x0100000f, 0, 0, &result, &cause, &tval));
     assert_int_equal(spins[RV_SPIN_WORD], 0); /* which says nothing of a word */
     assert_int_equal(spins[RV_SPIN_WFI], 0);
+    assert_in_range(spins[RV_SPIN_PAUSE], 1, 100);
     rig_csr_write(r, 0x304, 0x80);
     rv_set_mip(r->h, RV_MTI, true);
     n_yields = 0;
