@@ -9,6 +9,7 @@
 #include "dbt/base/bits.h"
 #include "dbt/base/check.h"
 #include "dbt/base/log.h"
+#include "dbt/base/pages.h"
 #include "runtime/hart_int.h"
 #include "runtime/quiesce.h"
 
@@ -32,7 +33,7 @@ static size_t page_list_bytes(const struct block_table *t)
 
 struct block_table *block_table_create(const struct phys *phys, struct tcache *tc)
 {
-    struct block_table *t = calloc(1, sizeof *t);
+    struct block_table *t = pages_create(sizeof *t);
 
     CHECK(t && "memory for the block table");
     t->phys = phys;
@@ -46,7 +47,7 @@ struct block_table *block_table_create(const struct phys *phys, struct tcache *t
 void block_table_destroy(struct block_table *t)
 {
     munmap(t->page, page_list_bytes(t));
-    free(t);
+    pages_destroy(t, sizeof *t);
 }
 
 void block_table_set_cache(struct block_table *t, struct cache *cache)

@@ -16,6 +16,7 @@ enum area { HOT, COLD, N_AREAS };
 
 struct segment {
     size_t used[N_AREAS]; /* bytes of code */
+    struct pages_ahead written[N_AREAS], run[N_AREAS];
     struct arena meta;
     struct block **block;    /* in the order of their addresses */
     _Atomic size_t n_blocks; /* a signal handler on any thread reads the list */
@@ -42,7 +43,7 @@ struct cache {
 
 /* A block's description takes about as much as its code, its IR more. HOT_SHARE: hundredths, of
  * what Linux makes it is 39. */
-enum { META_SHARE = 8, BLOCK_MIN_BYTES = 32, HOT_SHARE = 41 };
+enum { META_SHARE = 8, BLOCK_MIN_BYTES = 32, BLOCK_MANY_BYTES = 4096, HOT_SHARE = 41 };
 
 static bool map_views(struct cache *c, size_t bytes, struct err *e)
 {
@@ -154,11 +155,23 @@ static size_t next_at(struct cache *c, unsigned w, enum area a)
     return area_begin(c, a) + used + (a == COLD ? CACHE_HEADER : 0);
 }
 
+/* Both views' pages, for what a block takes mostly. */
+static void back_ahead(struct cache *c, unsigned w, enum area a)
+{
+    struct segment *g = current(c, w);
+    const size_t begin = segment_at(c, c->current[w]) + area_begin(c, a);
+    const size_t bytes = area_end(c, a) - area_begin(c, a), used = g->used[a] + BLOCK_MANY_BYTES;
+
+    pages_come(&g->written[a], c->rw + begin, used, bytes, PAGES_WRITTEN);
+    pages_come(&g->run[a], (void *)(uintptr_t)(c->rx + begin), used, bytes, PAGES_READ);
+}
+
 static uint8_t *room_in(struct cache *c, unsigned w, enum area a, size_t *bytes)
 {
     size_t at = next_at(c, w, a);
 
     *bytes = at < area_end(c, a) ? area_end(c, a) - at : 0;
+    back_ahead(c, w, a);
     return c->rw + segment_at(c, c->current[w]) + at;
 }
 

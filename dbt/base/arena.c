@@ -26,5 +26,6 @@ void *arena_take(struct arena *a, size_t bytes)
 
     CHECK(at + bytes <= a->size);
     a->used = at + bytes;
+    pages_come(&a->ahead, a->base, a->used, a->size, PAGES_WRITTEN);
     return a->base + at;
 }

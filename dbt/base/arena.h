@@ -5,13 +5,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "dbt/base/pages.h"
+
 struct arena {
     uint8_t *base;
     size_t size;
     size_t used;
+    struct pages_ahead ahead;
 };
 
-/* Reserves `size` bytes of zero pages, backed when touched. CHECKs on failure:
+/* Reserves `size` bytes of zero pages, backed as they are taken. CHECKs on failure:
  * it is called at start-up with a fixed small size. */
 void arena_init(struct arena *a, size_t size);
 void arena_fini(struct arena *a);
