@@ -22,7 +22,9 @@ struct window {
 /* Before bytes of a page are read its store view becomes read-only: see track.h. */
 static void protect(struct hart *h, uint64_t gva, uint64_t gpa)
 {
-    if (track_protect(h->tc->track, gpa))
+    struct track *t = h->tc->track;
+
+    if (mmu_fetched_text(h->mmu, gva) ? track_protect_text(t, gpa) : track_protect(t, gpa))
         mmu_forget_store(h->mmu, gva);
 }
 

@@ -70,7 +70,7 @@ static void keep(struct mmu *m, uint64_t gva, const struct mmu_map *map)
     unsigned i = fetch_index(gva);
 
     if (map->page_len > PAGE_SIZE) {
-        flags |= TLB_HUGE;
+        flags |= TLB_HUGE | (map->page_len >= MIDDLE_BYTES && !map->write ? TLB_TEXT : 0);
         range_add_leaf(&f->huge, gva, map->page_len);
     }
     f->entry[i] =
@@ -123,6 +123,13 @@ static const struct fetch_entry *find(const struct mmu *m, uint64_t gva)
 bool mmu_fetched_whole(const struct mmu *m, uint64_t gva)
 {
     return find(m, gva) != NULL;
+}
+
+bool mmu_fetched_text(const struct mmu *m, uint64_t gva)
+{
+    const struct fetch_entry *e = find(m, gva);
+
+    return e && e->gpa & TLB_TEXT;
 }
 
 unsigned fetches_n_known(const struct fetches *f)

@@ -308,6 +308,8 @@ bool mmu_fetch(struct mmu *m, uint64_t gva, uint64_t *gpa, struct mmu_fault *fau
 /* Of an address that mmu_fetch() just found: does physical protection allow all of its page,
  * so that what is fetched beside it needs no asking? */
 bool mmu_fetched_whole(const struct mmu *m, uint64_t gva);
+/* The same: does a leaf of 2 MiB or more map it, through which nobody stores, as it is now? */
+bool mmu_fetched_text(const struct mmu *m, uint64_t gva);
 
 /* Reads or writes physical memory on behalf of the page walker: RAM only, false elsewhere.
  * `compare_swap64` stores if unchanged and says whether it did. */

@@ -44,11 +44,13 @@ enum {
     N_VIEWS_OF_ALL = N_SPACES * N_VIEWS + 1,
 };
 
-/* TLB_HUGE: of a leaf larger than a page; TLB_MIDDLE: of one of 2 MiB or more, too. */
+/* TLB_HUGE: of a leaf larger than a page; TLB_MIDDLE: of one of 2 MiB or more, too. TLB_TEXT, of
+ * what was fetched: such a one that is not writable. */
 enum {
     TLB_GLOBAL = 1,
     TLB_HUGE = 2,
-    TLB_MIDDLE = 4
+    TLB_MIDDLE = 4,
+    TLB_TEXT = 8
 }; /* of mmu_view's flags, and of fetch_entry.gpa */
 
 /* Everything that mmu_switch was told. */

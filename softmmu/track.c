@@ -44,6 +44,11 @@ enum {
      * make more of them are protected 2 MiB at a time. */
     RUNS_MAX = 12000,
     CHUNK_PAGES = 512,
+
+    /* Where so many of these pages hold code, the others will, too: each that is protected by
+     * itself costs a system call, and interrupts the processors of other harts. */
+    GROUP_PAGES = 16,
+    GROUP_CODE = 3,
 };
 
 struct track {
@@ -171,15 +176,26 @@ static bool protect_range_locked(struct track *t, uint64_t first, uint64_t n, ui
     return true;
 }
 
-static void protect_page_locked(struct track *t, uint64_t i)
+static bool protect_group_locked(struct track *t, uint64_t i)
+{
+    const uint64_t first = i / GROUP_PAGES * GROUP_PAGES;
+    unsigned n_code = 1;
+
+    for (uint64_t k = first; k < first + GROUP_PAGES; k++)
+        n_code += is_protected(t, k);
+    if (n_code < GROUP_CODE || first + GROUP_PAGES > t->n_pages)
+        return protect_range_locked(t, i, 1, i);
+    return protect_range_locked(t, first, GROUP_PAGES, i);
+}
+
+static void protect_page_locked(struct track *t, uint64_t i, bool is_text)
 {
     uint64_t first = i / CHUNK_PAGES * CHUNK_PAGES;
     uint64_t n = t->n_pages - first < CHUNK_PAGES ? t->n_pages - first : CHUNK_PAGES;
 
-    if (t->n_runs < RUNS_MAX || protected_neighbours(t, i) > 0) {
-        if (protect_range_locked(t, i, 1, i))
-            return;
-    }
+    if ((t->n_runs < RUNS_MAX || protected_neighbours(t, i) > 0) &&
+        (is_text ? protect_group_locked(t, i) : protect_range_locked(t, i, 1, i)))
+        return;
     if (protect_range_locked(t, first, n, i))
         return;
     CHECK(protect_range_locked(t, 0, t->n_pages, i) && "one mapping less cannot be refused");
@@ -208,7 +224,7 @@ static void open_page_locked(struct track *t, uint64_t i, uint32_t old)
     count(&t->stats.unprotects);
 }
 
-bool track_protect(struct track *t, uint64_t gpa)
+static bool protect(struct track *t, uint64_t gpa, bool is_text)
 {
     if (phys_is_rom(t->phys, gpa, 1))
         return false;
@@ -223,13 +239,23 @@ bool track_protect(struct track *t, uint64_t gpa)
     pthread_mutex_lock(&t->lock);
     became = !is_protected(t, i);
     if (became) {
-        protect_page_locked(t, i);
+        protect_page_locked(t, i, is_text);
         count(&t->stats.protects);
         log_line(LOG_mmu, "mmu: page %" PRIx64 " holds code", gpa & ~(uint64_t)4095);
     }
     atomic_fetch_add(&t->page[i], add_claim(0));
     pthread_mutex_unlock(&t->lock);
     return became;
+}
+
+bool track_protect(struct track *t, uint64_t gpa)
+{
+    return protect(t, gpa, false);
+}
+
+bool track_protect_text(struct track *t, uint64_t gpa)
+{
+    return protect(t, gpa, true);
 }
 
 /* ---- Stores ------------------------------------------------------------------------ */

@@ -32,6 +32,9 @@ void track_set_protected(struct track *t, void (*fn)(void *arg, uint64_t first, 
 /* Before bytes of the page are translated. Idempotent, cheap when it is code
  * already. True when it became code just now (store entries must be dropped). */
 bool track_protect(struct track *t, uint64_t gpa);
+/* The same of a page of a large text segment, as it seems. Where some of the pages around it hold
+ * code, the others are taken to do so, too; they take some slow stores before they open. */
+bool track_protect_text(struct track *t, uint64_t gpa);
 
 /* Does the page hold code? For RAM addresses. */
 bool track_is_code(const struct track *t, uint64_t gpa);

@@ -692,6 +692,24 @@ static void fetches_need_x_and_ram(void **state)
     assert_int_equal(fault.cause, TOY_ACCESS_FAULT + MMU_FETCH);
 }
 
+/* A large leaf that is not for stores. */
+static void text_is_told_from_other_code(void **state)
+{
+    (void)state;
+    toy_add(t, 1, LOW, TOY_RAM, 0x1000, TOY_R | TOY_X);
+    toy_add(t, 1, 0x400000, TOY_RAM + 0x200000, 0x200000, TOY_R | TOY_X);
+    toy_add(t, 1, 0x600000, TOY_RAM + 0x200000, 0x200000, ALL | TOY_DIRTY);
+    toy_enter(t, 1, 0);
+    assert_false(mmu_fetched_text(t->mmu, 0x400000)); /* not yet */
+    fetch(LOW);
+    fetch(0x400000);
+    fetch(0x601000);
+    assert_false(mmu_fetched_text(t->mmu, LOW));
+    assert_true(mmu_fetched_text(t->mmu, 0x400ffe));
+    assert_false(mmu_fetched_text(t->mmu, 0x401000));
+    assert_false(mmu_fetched_text(t->mmu, 0x601000));
+}
+
 static void fetch_rights_are_told_apart(void **state)
 {
     struct mmu_fault fault;
@@ -1098,6 +1116,7 @@ int main(void)
         CASE(stress_takes_cells),
         CASE(one_cell_is_emptied),
         CASE(fetches_need_x_and_ram),
+        CASE(text_is_told_from_other_code),
         CASE(fetch_rights_are_told_apart),
         CASE(fetches_obey_fences),
         CASE(global_fetches_of_the_upper_half_are_all_spaces),

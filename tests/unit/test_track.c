@@ -168,6 +168,51 @@ static void a_page_that_flips_stays_protected(void **state)
     end(&f);
 }
 
+/* The third page of text protects the sixteen around it; they open after some stores. */
+static void text_brings_what_is_around_it(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f, 1 << 20);
+    assert_true(track_protect(f.track, RAM + 0x13000));
+    assert_true(track_protect(f.track, RAM + 0x15000));
+    assert_true(track_protect(f.track, RAM + 0x18000)); /* not text */
+    assert_true(track_protect_text(f.track, RAM + 0x5000));
+    assert_false(track_is_code(f.track, RAM + 0x14000));
+    assert_false(track_is_code(f.track, RAM + 0x4000));
+    assert_true(track_protect_text(f.track, RAM + 0x1a000));
+    for (uint64_t page = 0x10; page < 0x20; page++) {
+        assert_true(track_is_code(f.track, RAM + (page << 12)));
+        assert_false(store_view_writable(&f, RAM + (page << 12)));
+    }
+    assert_false(track_is_code(f.track, RAM + 0xf000));
+    assert_false(track_is_code(f.track, RAM + 0x20000));
+    assert_false(track_protect_text(f.track, RAM + 0x11000)); /* is already */
+    for (unsigned i = 0; i < 127; i++)
+        track_wrote(f.track, RAM + 0x10000, 8);
+    assert_true(track_is_code(f.track, RAM + 0x10000));
+    track_wrote(f.track, RAM + 0x10000, 8);
+    assert_false(track_is_code(f.track, RAM + 0x10000));
+    assert_true(store_view_writable(&f, RAM + 0x10000));
+    track_wrote(f.track, RAM + 0x1a000, 8); /* one that was asked for opens at once */
+    assert_false(track_is_code(f.track, RAM + 0x1a000));
+    end(&f);
+}
+
+/* RAM's last pages are fewer. */
+static void text_ends_with_ram(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f, 0x13000);
+    for (uint64_t page = 0x10; page < 0x13; page++)
+        assert_true(track_protect_text(f.track, RAM + (page << 12)));
+    assert_false(track_is_code(f.track, RAM + 0xf000));
+    end(&f);
+}
+
 static void a_claim_during_the_store_keeps_the_page(void **state)
 {
     struct fixture f;
@@ -321,6 +366,8 @@ int main(void)
         cmocka_unit_test(a_store_is_told_piece_by_piece),
         cmocka_unit_test(a_page_without_blocks_opens),
         cmocka_unit_test(a_page_that_flips_stays_protected),
+        cmocka_unit_test(text_brings_what_is_around_it),
+        cmocka_unit_test(text_ends_with_ram),
         cmocka_unit_test(a_claim_during_the_store_keeps_the_page),
         cmocka_unit_test(a_claim_holds_through_another_store),
         cmocka_unit_test(owns_the_store_view_only),
