@@ -354,7 +354,9 @@ struct block *fetch_block(struct hart *h)
         hart_drop_block(h, b);
         b = NULL;
     }
-    if (b && !w.single && !s->plain)
+    const bool look = look_goes_on(h);
+
+    if (b && !w.single && !s->plain && !look)
         return b;
 
     const struct guest_fetch fetch = {.parcel = parcel, .arg = &w, .end = begin_making(&w, gpa)};
@@ -368,6 +370,10 @@ struct block *fetch_block(struct hart *h)
     if (s->plain) {
         wild_plain(h, gpa, mode);
         evaluate(h, &w, &job, 1);
+        return NULL;
+    }
+    if (look && !w.single) {
+        evaluate(h, &w, &job, IR_MAX_GUEST);
         return NULL;
     }
     if (h->config.evaluate_first && !w.single && !seen_before(h->tc->seen, gpa, guest_mode)) {

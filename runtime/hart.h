@@ -115,4 +115,13 @@ bool hart_sleep_on_word(struct hart *h, const void *word, unsigned size, uint64_
                         uint64_t timeout_ns);
 /* As hart_sleep(), for a hart that spins, nobody knows what for. From events.rest. */
 void hart_sleep_in_wfi(struct hart *h, uint64_t timeout_ns);
-void hart_sleep_in_pause(struct hart *h, uint64_t timeout_ns);
+/* For one that waits in a loop: it will be seen what for, and then events.rest is called again.
+ * From there. */
+void hart_look(struct hart *h);
+/* It waits for something else. */
+void hart_look_away(struct hart *h);
+/* Is it a word? Then it may sleep until that changes, as in hart_sleep_on_word(). */
+bool hart_has_found(const struct hart *h);
+bool hart_sleep_in_pause(struct hart *h, uint64_t timeout_ns);
+/* Comes round its loop, where somebody sleeps on a word: it may have changed that. */
+void hart_look_at_words(struct hart *h);

@@ -57,6 +57,17 @@ struct making {
     uint64_t gpa[2]; /* of pages; [1] 0: none */
 };
 
+/* look.c: a loop in which the hart waits. */
+struct look {
+    unsigned left; /* blocks that may still be looked at; 0: it does not look */
+    uint64_t pc, reg[STATE_N_REGS];
+    unsigned n_loads;
+    uint64_t va, value, gpa; /* of the load */
+    unsigned size;           /* in bytes */
+    bool is_unclear;         /* there was a store, or another load */
+    bool is_found;
+};
+
 struct hart {
     struct tcache *tc;
     unsigned n; /* its number: of its room in the cache */
@@ -84,6 +95,7 @@ struct hart {
     /* The direct exit that led here, to be linked to the block that is found next. */
     struct block_exit *link_from;
     uint64_t link_generation;
+    struct look look;
     struct hart_stats stats;
 };
 
@@ -142,10 +154,21 @@ struct mmu_density hart_density(const struct hart *h);
 /* Nobody enters it from now on. Takes the cache's lock. */
 void hart_drop_block(struct hart *h, struct block *b);
 
+/* ---- look.c ---------------------------------------------------------------------------- */
+
+/* Is the block at s->pc to be looked at? Where the loop has closed, the hart is to rest. */
+bool look_goes_on(struct hart *h);
+/* hart.env's. */
+uint64_t look_load(struct cpu_state *s, uint64_t va, uint8_t aux);
+bool look_store(struct cpu_state *s, uint64_t va, uint8_t aux, uint64_t value);
+
 /* ---- word_wait.c ---------------------------------------------------------------------- */
 
 /* Is h's word another than when it went to sleep? */
 bool word_has_changed(const struct hart *h);
+/* hart_sleep_on_word(). */
+bool sleep_on_word(struct hart *h, const void *word, unsigned size, uint64_t value,
+                   uint64_t timeout_ns, uint64_t *n_sleeps);
 /* Wakes harts whose words have changed; for when there is one (word_waiters). */
 void word_wake(struct tcache *t);
 

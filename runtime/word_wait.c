@@ -40,8 +40,8 @@ void word_wake(struct tcache *t)
     }
 }
 
-bool hart_sleep_on_word(struct hart *h, const void *word, unsigned size, uint64_t value,
-                        uint64_t timeout_ns)
+bool sleep_on_word(struct hart *h, const void *word, unsigned size, uint64_t value,
+                   uint64_t timeout_ns, uint64_t *n_sleeps)
 {
     struct tcache *t = h->tc;
 
@@ -49,21 +49,27 @@ bool hart_sleep_on_word(struct hart *h, const void *word, unsigned size, uint64_
     atomic_store(&h->word_value, value);
     atomic_fetch_or(&t->word_waiters, bit(h->n));
     if (!word_has_changed(h)) {
-        h->stats.word_sleeps++;
+        ++*n_sleeps;
         sleep_outside(h, timeout_ns, SLEEP_ON_WORD);
     }
     atomic_fetch_and(&t->word_waiters, ~bit(h->n));
     return word_has_changed(h);
 }
 
+bool hart_sleep_on_word(struct hart *h, const void *word, unsigned size, uint64_t value,
+                        uint64_t timeout_ns)
+{
+    return sleep_on_word(h, word, size, value, timeout_ns, &h->stats.word_sleeps);
+}
+
+void hart_look_at_words(struct hart *h)
+{
+    if (atomic_load_explicit(&h->tc->word_waiters, memory_order_relaxed))
+        state_pend(h->s, PENDING_LEAVE);
+}
+
 void hart_sleep_in_wfi(struct hart *h, uint64_t timeout_ns)
 {
     h->stats.wfi_sleeps++;
-    sleep_outside(h, timeout_ns, SLEEP_TIMED);
-}
-
-void hart_sleep_in_pause(struct hart *h, uint64_t timeout_ns)
-{
-    h->stats.pause_sleeps++;
     sleep_outside(h, timeout_ns, SLEEP_TIMED);
 }

@@ -304,3 +304,15 @@ void mmu_refresh(struct mmu *m)
     m->serial++;
     enter_setting(m, &set);
 }
+
+bool mmu_ram_of_load(struct mmu *m, uint64_t gva, unsigned size, uint64_t *gpa)
+{
+    struct mmu_place place;
+    struct mmu_fault fault;
+
+    if (gva & (size - 1) || !mmu_try_translate(m, gva, size, MMU_LOAD, &place, &fault) ||
+        !place.is_ram)
+        return false;
+    *gpa = place.gpa;
+    return true;
+}

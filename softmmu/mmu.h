@@ -292,6 +292,9 @@ struct mmu_reservation {
     uint64_t lr_watches[LR_SITES / 64];
 };
 struct mmu_reservation mmu_get_reservation(const struct mmu *m);
+/* A load of size bytes at gva has just been made: was it aligned, and of RAM? Then *gpa is where.
+ */
+bool mmu_ram_of_load(struct mmu *m, uint64_t gva, unsigned size, uint64_t *gpa);
 void mmu_set_reservation(struct mmu *m, const struct mmu_reservation *r);
 
 /* Zeroes the aligned block of len bytes that holds gva (cbo.zero): a store. */

@@ -6,7 +6,7 @@
 
 #include "dbt/base/bits.h"
 
-enum { PAGE = 4096, HUGE_PAGE = 2 << 20, STEP = 128 << 10 };
+enum { PAGE = 4096, HUGE_PAGE = 2 << 20, STEP = 64 << 10 };
 
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ  22

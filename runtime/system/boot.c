@@ -7,6 +7,7 @@
 #include <sys/random.h>
 
 #include "dbt/base/bits.h"
+#include "dbt/base/pages.h"
 #include "runtime/system/boot_image.h"
 #include "runtime/system/memmap.h"
 

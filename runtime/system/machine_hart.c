@@ -32,7 +32,7 @@ void hart_set_mip(void *hart, unsigned n, bool level)
     }
     if (h->hart)
         hart_kick(h->hart, PENDING_EVENT);
-    struct machine_hart *self = level && h->m->n_procs ? machine_self(h->m) : NULL;
+    struct machine_hart *self = level ? machine_self(h->m) : NULL;
 
     if (self)
         hart_interrupts_another(self);

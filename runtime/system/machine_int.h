@@ -61,6 +61,7 @@ struct machine_hart {
     uint64_t slice_end, kept_since; /* machine_slice.c */
     enum rv_spin spins_for;
     uint64_t spins_with[STATE_N_REGS]; /* what its registers were */
+    uint64_t look_after;               /* ticks of waiting by pause, until it is seen what for */
 };
 
 /* Where the harts' threads wait until all of them can begin, or one cannot. */

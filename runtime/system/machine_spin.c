@@ -9,7 +9,7 @@
  *     it spins by                      sleeps after     until
  *     wrs, for the word that LR read   spins_until_rest that word changes
  *     a wfi that does not wait         spins_until_rest it has waited twice as long
- *     pause, with nothing changed      PAUSE_TICKS      it has waited a quarter longer
+ *     pause, for one word in memory    PAUSE_TICKS      that changes, or a quarter of that later
  *
  * or an interrupt comes. */
 #include <string.h>
@@ -38,9 +38,8 @@ static unsigned spins_until_rest(const struct machine *m)
     return m->cfg.n_harts > m->n_processors ? SPINS_CROWDED : SPINS_ALONE;
 }
 
-/* Pause says that somebody waits, not for what; each wait may be a short one, and another begin at
- * once: locks that go round, processors that are asked something one after the other. Then
- * something is not as it was: what was read last, whose turn it is, which lock. */
+/* Pause says that somebody waits, not for what. While all registers are as they were it may be one
+ * wait, or many short ones: two harts that answer each other by a word have the same each time. */
 static bool is_as_before(struct machine_hart *h)
 {
     const struct cpu_state *s = &h->cpu.s;
@@ -49,6 +48,14 @@ static bool is_as_before(struct machine_hart *h)
         return true;
     memcpy(h->spins_with, s->reg, sizeof h->spins_with);
     return false;
+}
+
+static void waits_anew(struct machine_hart *h, uint64_t now)
+{
+    h->n_spins = 0;
+    h->spins_since = now;
+    h->look_after = PAUSE_TICKS;
+    hart_look_away(h->hart);
 }
 
 /* Called for every few turns of a loop, some 2 us. */
@@ -60,10 +67,9 @@ void hart_spins(void *arg, enum rv_spin what)
 
     if (what == RV_SPIN_PAUSE)
         same &= is_as_before(h);
-    if (!same) { /* another wait */
-        h->n_spins = 0;
-        h->spins_since = now;
-    }
+    if (!same || now < h->spins_since)
+        waits_anew(h, now);
+    hart_look_at_words(h->hart);
     h->spins_for = what;
     h->n_spins++;
     if (what == RV_SPIN_PAUSE ? now - h->spins_since >= PAUSE_TICKS
@@ -86,19 +92,38 @@ void hart_spins_anew(struct machine_hart *h)
  * Looking seldom also keeps OpenSBI before 1.3 from a race of its own: who starts a hart tells it
  * so first, where to begin next, and then sends the interrupt. One that looks in between begins
  * where the first did, and writes the kernel's page tables anew under it.
- *
- * A pause takes some time, of which nothing is said but that it ends (Zihintpause). */
-static void rest_by_time(struct machine_hart *h)
+ */
+static void rest_in_wfi(struct machine_hart *h)
 {
     const uint64_t waited = now_of(h) - h->spins_since;
-    const uint64_t ns = NS_PER_TICK * (waited < REST_TICKS_MAX ? waited : REST_TICKS_MAX);
 
     rv_away(&h->cpu);
-    if (h->spins_for == RV_SPIN_PAUSE)
-        hart_sleep_in_pause(h->hart, ns / PAUSE_PART);
-    else
-        hart_sleep_in_wfi(h->hart, ns);
+    hart_sleep_in_wfi(h->hart, NS_PER_TICK * (waited < REST_TICKS_MAX ? waited : REST_TICKS_MAX));
     rv_back(&h->cpu);
+    hart_begin_slice(h);
+}
+
+/* A pause takes some time, of which nothing is said but that it ends (Zihintpause). What it waits
+ * for is looked at first (look.c); where that is no word it goes on spinning, and is looked at
+ * again when it has waited for twice as long. */
+static void rest_in_pause(struct machine_hart *h)
+{
+    const uint64_t waited = now_of(h) - h->spins_since;
+    const uint64_t rest = (waited < REST_TICKS_MAX ? waited : REST_TICKS_MAX) / PAUSE_PART;
+
+    if (!hart_has_found(h->hart)) {
+        if (waited < h->look_after)
+            return;
+        h->look_after = 2 * waited;
+        hart_look(h->hart);
+        return;
+    }
+    rv_away(&h->cpu);
+    const bool has_changed = hart_sleep_in_pause(h->hart, NS_PER_TICK * rest);
+
+    rv_back(&h->cpu);
+    if (has_changed)
+        waits_anew(h, now_of(h)); /* the next wait is another one, and may be short */
     hart_begin_slice(h);
 }
 
@@ -111,7 +136,7 @@ static void rest_on_word(struct machine_hart *h)
         return;
     rv_away(&h->cpu);
     if (hart_sleep_on_word(h->hart, phys_ptr(&h->m->phys, r.gpa), r.size, r.value, REST_NS))
-        h->n_spins = 0; /* the next wait is another one, and may be short */
+        h->n_spins = 0; /* as above */
     rv_back(&h->cpu);
     if (hart_stats(h->hart)->word_sleeps != n_sleeps) /* else nobody else has run */
         hart_begin_slice(h);
@@ -121,9 +146,10 @@ void hart_rest(void *arg)
 {
     struct machine_hart *h = arg;
 
-    if (h->spins_for == RV_SPIN_WORD)
-        rest_on_word(h);
-    else
-        rest_by_time(h);
+    switch (h->spins_for) {
+    case RV_SPIN_WORD: rest_on_word(h); break;
+    case RV_SPIN_WFI: rest_in_wfi(h); break;
+    default: rest_in_pause(h);
+    }
     h->spun_at = now_of(h);
 }

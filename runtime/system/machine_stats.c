@@ -79,7 +79,7 @@ void machine_print_stats(const struct machine *m, FILE *text, FILE *json)
         {"interrupts", "interrupts taken", h->interrupts},
         {"word_sleeps", "sleeps for a word that another hart is to change", h->word_sleeps},
         {"wfi_sleeps", "sleeps in a loop whose wfi does not wait", h->wfi_sleeps},
-        {"pause_sleeps", "sleeps in a loop of pauses in which nothing changes", h->pause_sleeps},
+        {"pause_sleeps", "sleeps in a loop of pauses, for the word that it reads", h->pause_sleeps},
         {"mmu_slow_loads", "loads through the slow path", u->loads},
         {"mmu_slow_stores", "stores through the slow path", u->stores},
         {"mmu_walks", "page walks for data", u->walks},

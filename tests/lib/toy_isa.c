@@ -409,6 +409,14 @@ static bool poll_world(void *arg)
     return !atomic_load(&w->stop) && !(w->max_polls && n >= w->max_polls);
 }
 
+static void rest_world(void *arg)
+{
+    struct toy_world *w = arg;
+
+    if (w->rest)
+        w->rest(w->hart, w->rest_arg);
+}
+
 static void wait_world(void *arg)
 {
     struct toy_world *w = arg;
@@ -431,7 +439,7 @@ static struct toy_hart *make_hart(struct toy_world *w, const struct toy_config *
         .guest = &ops,
         .time = no_time,
         .mmu_guest = &mmu_ops,
-        .events = {.poll = poll_world, .wait = wait_world, .arg = w},
+        .events = {.poll = poll_world, .wait = wait_world, .rest = rest_world, .arg = w},
         .evaluate_first = config->evaluate_first,
         .no_links = config->no_links,
     };

@@ -60,7 +60,9 @@ struct toy_world {
     uint64_t odd;
     uint64_t dev_value;
     unsigned dev_reads, dev_writes;
-    bool shares; /* RAM and code are another's */
+    bool shares;                             /* RAM and code are another's */
+    void (*rest)(struct hart *h, void *arg); /* for PENDING_REST; or NULL */
+    void *rest_arg;
 };
 
 struct toy_hart {

@@ -265,6 +265,28 @@ static void a_huge_leaf_goes_as_a_whole(void **state)
     assert_int_equal(t->mmu->slot->window->n_pages, 0);
 }
 
+/* By a fence of an address, or of all. */
+static void where_a_huge_leaf_was_pages_go_alone(void **state)
+{
+    (void)state;
+    for (unsigned all = 0; all < 2; all++) {
+        const uint64_t va = (4 + 4 * all) * MIB2;
+        struct toy_map *huge = toy_add(t, 1, va, TOY_RAM + MIB2, MIB2, USER | TOY_DIRTY);
+
+        enter(1, 0);
+        assert_int_equal(load_faults(va), WINDOW_MAPPED);
+        mmu_fence(t->mmu, all, va, true, 0);
+        huge->len = 0x1000;
+        toy_add(t, 1, va + 0x9000, GPA, 0x1000, USER | TOY_DIRTY);
+        enter(1, 0);
+        load_faults(va);
+        load_faults(va + 0x9000);
+        mmu_fence(t->mmu, false, va, true, 0);
+        assert_false(can_read(va));
+        assert_true(can_read(va + 0x9000));
+    }
+}
+
 static void a_leaf_larger_than_2_mib_goes_as_a_whole(void **state)
 {
     (void)state;
@@ -454,6 +476,7 @@ int main(void)
         ALWAYS(after_the_fence_the_new_page_is_seen),
         ALWAYS(a_window_stays_when_the_tables_forget),
         ALWAYS(a_huge_leaf_goes_as_a_whole),
+        ALWAYS(where_a_huge_leaf_was_pages_go_alone),
         ALWAYS(a_leaf_larger_than_2_mib_goes_as_a_whole),
         ALWAYS(a_huge_leaf_with_a_forbidden_page_is_mapped_by_pages),
         ALWAYS(a_page_that_becomes_code_is_read_only),
