@@ -12,11 +12,11 @@
 
 #define CODE (TOY_RAM + 0x10000)
 #define DATA (TOY_RAM + 0x400000)
-enum { WORD = 1, AT = 2, GO = 3, COUNT = 4, DEVICE = 5, OTHER = 6, LEFT = 200 };
+enum { WORD = 1, AT = 2, GO = 3, COUNT = 4, OTHER = 5, LEFT = 200 };
 
 /* What is in the loop, besides the load of the word at [r2] and the branch back while it is not
- * r3's value. */
-enum more { NOTHING, LOADS_IT_AGAIN, LOADS_ANOTHER, LOADS_DEVICE, STORES, COUNTS, N_MORE };
+ * r3's value; or where that word is. */
+enum more { NOTHING, LOADS_IT_AGAIN, LOADS_ANOTHER, OF_DEVICE, STORES, COUNTS, N_MORE };
 
 struct seen {
     struct toy_hart *t;
@@ -37,6 +37,7 @@ static void rest(struct hart *h, void *arg)
     if (seen->found)
         seen->changed_before = hart_sleep_in_pause(h, 1000);
     toy_write(seen->t, DATA, LEFT);
+    seen->t->world->dev_value = LEFT;
     if (seen->found)
         seen->changed_after = hart_sleep_in_pause(h, UINT64_MAX);
 }
@@ -49,7 +50,6 @@ static void put_loop(struct toy_hart *t, enum more more)
     switch (more) {
     case LOADS_IT_AGAIN: TOY(t, at, LD, WORD, AT, 0); break;
     case LOADS_ANOTHER: TOY(t, at, LD, OTHER, AT, 64); break;
-    case LOADS_DEVICE: TOY(t, at, LD, OTHER, DEVICE, 0); break;
     case STORES: TOY(t, at, ST, OTHER, AT, 64); break;
     case COUNTS: TOY(t, at, ADDI, COUNT, COUNT, -1); break;
     default: TOY(t, at, ADDI, OTHER, OTHER, 0); break;
@@ -69,10 +69,9 @@ static struct seen look(enum engine engine, enum more more)
     t->world->rest = rest;
     t->world->rest_arg = &seen;
     put_loop(t, more);
-    t->s.reg[AT] = DATA;
+    t->s.reg[AT] = more == OF_DEVICE ? TOY_DEV : DATA;
     t->s.reg[GO] = LEFT;
     t->s.reg[COUNT] = LEFT + 1000;
-    t->s.reg[DEVICE] = TOY_DEV;
     state_pend(&t->s, PENDING_REST);
     toy_run(t, CODE);
     toy_destroy(t);
