@@ -82,7 +82,7 @@ struct hart *hart_create(struct cpu_state *s, struct tcache *t, const struct har
     atomic_init(&h->turn.due, UINT64_MAX);
     h->config = *config;
     h->config.no_links |= config->stress_irq;
-    h->env = (struct ir_env){.load = look_load, .store = look_store, .time = config->time};
+    h->env = (struct ir_env){.load = look_load, .store = look_store, .time = look_time};
     s->owner = h;
     s->mxcsr |= 0x1f80;
     h->wild = wild_create();

@@ -372,8 +372,8 @@ struct block *fetch_block(struct hart *h)
         evaluate(h, &w, &job, 1);
         return NULL;
     }
-    if (look && !w.single) {
-        evaluate(h, &w, &job, IR_MAX_GUEST);
+    if (look) {
+        evaluate(h, &w, &job, w.single ? 1 : IR_MAX_GUEST);
         return NULL;
     }
     if (h->config.evaluate_first && !w.single && !seen_before(h->tc->seen, gpa, guest_mode)) {

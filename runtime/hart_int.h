@@ -40,7 +40,7 @@ struct tcache {
     _Alignas(X64_LINE) pthread_mutex_t stop_lock; /* held while the world is stopped */
     _Atomic uint32_t stopping;                    /* 1: harts wait here */
     struct hart *stopped_by;                      /* stop_lock */
-    _Atomic uint64_t word_waiters;                /* bit n: hart n sleeps in hart_sleep_on_word() */
+    _Atomic uint64_t word_waiters;                /* bit n: hart n sleeps in sleep_on_word() */
     _Atomic unsigned n_wraps; /* of the salts: each hart follows in quiesce_enter() */
 
     struct turns turns;       /* config.turns */
@@ -61,10 +61,11 @@ struct making {
 struct look {
     unsigned left; /* blocks that may still be looked at; 0: it does not look */
     uint64_t pc, reg[STATE_N_REGS];
-    unsigned n_loads;
-    uint64_t va, value, gpa; /* of the load */
-    unsigned size;           /* in bytes */
-    bool is_unclear;         /* there was a store, or another load */
+    unsigned n_loads, size; /* of one load, in bytes */
+    uint64_t va, value;     /* its */
+    uint64_t gpa, word;     /* where others can look at it, and what is there */
+    unsigned word_size;     /* 4 or 8 */
+    bool is_unclear;        /* there was a store, another load, or a look at the clock */
     bool is_found;
 };
 
@@ -161,6 +162,7 @@ bool look_goes_on(struct hart *h);
 /* hart.env's. */
 uint64_t look_load(struct cpu_state *s, uint64_t va, uint8_t aux);
 bool look_store(struct cpu_state *s, uint64_t va, uint8_t aux, uint64_t value);
+uint64_t look_time(struct cpu_state *s);
 
 /* ---- word_wait.c ---------------------------------------------------------------------- */
 

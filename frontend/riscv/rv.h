@@ -79,7 +79,7 @@ struct rv_hart {
      * the machine is to call rv_timer_tick() then. UINT64_MAX: never. */
     void (*set_timer)(void *arg, uint64_t deadline_ticks);
     /* Called with now_arg every few times that the hart waits for something and goes on at once,
-     * instead of sched_yield(), for pause behind it. NULL: not. */
+     * instead of sched_yield(). NULL: not. */
     void (*spins)(void *arg, enum rv_spin what);
     const struct rv_sbi_host *sbi;
     void *machine;

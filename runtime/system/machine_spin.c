@@ -12,6 +12,7 @@
  *     pause, for one word in memory    PAUSE_TICKS      that changes, or a quarter of that later
  *
  * or an interrupt comes. */
+#include <sched.h>
 #include <string.h>
 
 #include "runtime/system/machine_int.h"
@@ -58,6 +59,24 @@ static void waits_anew(struct machine_hart *h, uint64_t now)
     hart_look_away(h->hart);
 }
 
+/* So long that it should rest, or be looked at. */
+static bool waits_for_long(const struct machine_hart *h, uint64_t now)
+{
+    const uint64_t waited = now - h->spins_since;
+
+    return waited >= (hart_has_found(h->hart) ? PAUSE_TICKS : h->look_after);
+}
+
+/* To who shares its processor, or to whom the host has besides. */
+static void give_way(struct machine_hart *h)
+{
+    h->cpu.has_paused = true;
+    if (h->m->n_procs)
+        state_pend(&h->cpu.s, PENDING_YIELD);
+    else
+        sched_yield();
+}
+
 /* Called for every few turns of a loop, some 2 us. */
 void hart_spins(void *arg, enum rv_spin what)
 {
@@ -72,10 +91,11 @@ void hart_spins(void *arg, enum rv_spin what)
     hart_look_at_words(h->hart);
     h->spins_for = what;
     h->n_spins++;
-    if (what == RV_SPIN_PAUSE ? now - h->spins_since >= PAUSE_TICKS
-                              : h->n_spins >= spins_until_rest(h->m))
+    if (what == RV_SPIN_PAUSE ? waits_for_long(h, now) : h->n_spins >= spins_until_rest(h->m))
         hart_kick(h->hart, PENDING_REST);
-    h->spun_at = now;
+    if (what == RV_SPIN_PAUSE)
+        give_way(h);
+    h->spun_at = now_of(h); /* others may have run meanwhile */
 }
 
 void hart_spins_anew(struct machine_hart *h)
@@ -91,8 +111,7 @@ void hart_spins_anew(struct machine_hart *h)
  *
  * Looking seldom also keeps OpenSBI before 1.3 from a race of its own: who starts a hart tells it
  * so first, where to begin next, and then sends the interrupt. One that looks in between begins
- * where the first did, and writes the kernel's page tables anew under it.
- */
+ * where the first did, and writes the kernel's page tables anew under it. */
 static void rest_in_wfi(struct machine_hart *h)
 {
     const uint64_t waited = now_of(h) - h->spins_since;
@@ -110,10 +129,9 @@ static void rest_in_pause(struct machine_hart *h)
 {
     const uint64_t waited = now_of(h) - h->spins_since;
     const uint64_t rest = (waited < REST_TICKS_MAX ? waited : REST_TICKS_MAX) / PAUSE_PART;
+    const uint64_t n_sleeps = hart_stats(h->hart)->pause_sleeps;
 
     if (!hart_has_found(h->hart)) {
-        if (waited < h->look_after)
-            return;
         h->look_after = 2 * waited;
         hart_look(h->hart);
         return;
@@ -124,7 +142,8 @@ static void rest_in_pause(struct machine_hart *h)
     rv_back(&h->cpu);
     if (has_changed)
         waits_anew(h, now_of(h)); /* the next wait is another one, and may be short */
-    hart_begin_slice(h);
+    if (hart_stats(h->hart)->pause_sleeps != n_sleeps) /* else nobody else has run */
+        hart_begin_slice(h);
 }
 
 static void rest_on_word(struct machine_hart *h)
@@ -136,9 +155,9 @@ static void rest_on_word(struct machine_hart *h)
         return;
     rv_away(&h->cpu);
     if (hart_sleep_on_word(h->hart, phys_ptr(&h->m->phys, r.gpa), r.size, r.value, REST_NS))
-        h->n_spins = 0; /* as above */
+        h->n_spins = 0;
     rv_back(&h->cpu);
-    if (hart_stats(h->hart)->word_sleeps != n_sleeps) /* else nobody else has run */
+    if (hart_stats(h->hart)->word_sleeps != n_sleeps) /* as above */
         hart_begin_slice(h);
 }
 

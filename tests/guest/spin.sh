@@ -27,7 +27,7 @@ tests/guest/bare.sh --build "$dir" || exit 1
 dbt=${DBT:-./dbt-run}
 for what in word wfi pause; do
     if [ $what = pause ] && [ "$(nproc)" = 1 ]; then
-        echo "skipped: pause, a processor each: there is one"
+        echo "skipped: pause, a processor each: there is one only"
     else
         sleeps some $what "a processor each" "$dbt"
     fi
@@ -38,7 +38,7 @@ done
 sleeps none delay:pause "a processor each" "$dbt"
 sleeps none delay:pause "one for both" taskset -c 0 "$dbt"
 for threads in each 1; do
-    if timeout 20 "$dbt" -m 64M -smp 2 --hart-threads $threads "$dir/spin_mail" >"$dir/out" 2>&1; then
+    if timeout 30 "$dbt" -m 64M -smp 2 --hart-threads $threads "$dir/spin_mail" >"$dir/out" 2>&1; then
         passed=$((passed + 1))
     else
         failed=$((failed + 1))

