@@ -372,12 +372,9 @@ struct block *fetch_block(struct hart *h)
         evaluate(h, &w, &job, 1);
         return NULL;
     }
-    if (look) {
+    if (look ||
+        (h->config.evaluate_first && !w.single && !seen_before(h->tc->seen, gpa, guest_mode))) {
         evaluate(h, &w, &job, w.single ? 1 : IR_MAX_GUEST);
-        return NULL;
-    }
-    if (h->config.evaluate_first && !w.single && !seen_before(h->tc->seen, gpa, guest_mode)) {
-        evaluate(h, &w, &job, IR_MAX_GUEST);
         return NULL;
     }
     return translate(h, &w, &job);

@@ -61,10 +61,9 @@ struct making {
 struct look {
     unsigned left; /* blocks that may still be looked at; 0: it does not look */
     uint64_t pc, reg[STATE_N_REGS];
-    unsigned n_loads, size; /* of one load, in bytes */
-    uint64_t va, value;     /* its */
-    uint64_t gpa, word;     /* where others can look at it, and what is there */
-    unsigned word_size;     /* 4 or 8 */
+    unsigned n_loads, size; /* of one load, in bytes; found: 4 or 8 */
+    uint64_t va, value;     /* its; found: of the word */
+    uint64_t gpa;           /* found: where others can look at it */
     bool is_unclear;        /* there was a store, another load, or a look at the clock */
     bool is_found;
 };

@@ -47,17 +47,18 @@ static bool find_word(struct hart *h)
 
     if (l->is_unclear || !mmu_ram_of_load(h->mmu, l->va, l->size, &l->gpa))
         return false;
-    l->word = l->value;
-    l->word_size = l->size;
     if (l->size >= 4)
         return true;
     const unsigned shift = 8 * (l->gpa & 3);
 
     l->gpa = align_down(l->gpa, 4);
-    l->word_size = 4;
-    l->word =
+    const uint32_t word =
         __atomic_load_n((const uint32_t *)(void *)phys_ptr(h->tc->phys, l->gpa), __ATOMIC_RELAXED);
-    return ((l->word >> shift ^ l->value) & (bit(8 * l->size) - 1)) == 0;
+    const bool is_same = ((word >> shift ^ l->value) & (bit(8 * l->size) - 1)) == 0;
+
+    l->value = word;
+    l->size = 4;
+    return is_same;
 }
 
 bool look_goes_on(struct hart *h)
@@ -111,6 +112,6 @@ bool hart_sleep_in_pause(struct hart *h, uint64_t timeout_ns)
 {
     const struct look *l = &h->look;
 
-    return sleep_on_word(h, phys_ptr(h->tc->phys, l->gpa), l->word_size, l->word, timeout_ns,
+    return sleep_on_word(h, phys_ptr(h->tc->phys, l->gpa), l->size, l->value, timeout_ns,
                          &h->stats.pause_sleeps);
 }

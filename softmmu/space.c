@@ -7,6 +7,7 @@
 
 #include "dbt/base/check.h"
 #include "dbt/base/log.h"
+#include "dbt/base/pages.h"
 
 /* ---- Dropping TLB entries ---------------------------------------------------------- */
 
@@ -202,15 +203,14 @@ struct space *space_get(struct mmu *m, uint64_t space_key, uint32_t asid)
  *
  * It gets its memory now. Else each of its pages would be read first and written afterwards: two
  * faults in the host, of which the second takes away the zero page that the first has mapped, and
- * for that it interrupts the processors that the other harts run on. A host that does not know the
- * call gives the memory page by page. */
+ * for that it interrupts the processors that the other harts run on. */
 struct mmu_view *view_take(struct mmu *m)
 {
     struct mmu_view *v;
 
     CHECK(m->n_views < N_VIEWS_OF_ALL && "a slot takes one view, once");
     v = (struct mmu_view *)(void *)(m->view_pool + view_bytes() * m->n_views++);
-    madvise(v, view_bytes(), MADV_POPULATE_WRITE);
+    pages_give(v, view_bytes(), PAGES_WRITTEN);
     v->window_floor = UINT64_MAX;
     view_init(v);
     return v;

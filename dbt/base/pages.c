@@ -8,11 +8,6 @@
 
 enum { PAGE = 4096, HUGE_PAGE = 2 << 20, STEP = 64 << 10 };
 
-#ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ  22
-#define MADV_POPULATE_WRITE 23
-#endif
-
 void *pages_create(size_t bytes)
 {
     const size_t room = align_up(bytes, HUGE_PAGE) + HUGE_PAGE;
@@ -26,7 +21,7 @@ void *pages_create(size_t bytes)
         munmap(p, (size_t)(at - p));
     munmap(end, (size_t)(p + room - end));
     madvise(at, bytes, MADV_HUGEPAGE);
-    madvise(at, bytes, MADV_POPULATE_WRITE);
+    pages_give(at, bytes, PAGES_WRITTEN);
     return at;
 }
 
@@ -35,15 +30,20 @@ void pages_destroy(void *p, size_t bytes)
     munmap(p, align_up(bytes, PAGE));
 }
 
+void pages_give(void *p, size_t bytes, enum pages_for what)
+{
+    const uintptr_t from = align_down((uintptr_t)p, PAGE);
+
+    madvise((void *)from, align_up((uintptr_t)p + bytes, PAGE) - from,
+            what == PAGES_READ ? MADV_POPULATE_READ : MADV_POPULATE_WRITE);
+}
+
 void pages_come(struct pages_ahead *a, void *base, size_t used, size_t bytes, enum pages_for what)
 {
     if (used <= a->backed || a->backed >= bytes)
         return;
     const size_t want = align_up(used, STEP), to = want < bytes ? want : bytes;
-    const uintptr_t from = align_down((uintptr_t)base + a->backed, PAGE);
-    const uintptr_t end = align_up((uintptr_t)base + to, PAGE);
 
-    madvise((void *)from, end - from,
-            what == PAGES_READ ? MADV_POPULATE_READ : MADV_POPULATE_WRITE);
+    pages_give((uint8_t *)base + a->backed, to - a->backed, what);
     a->backed = to;
 }

@@ -10,14 +10,17 @@
 void *pages_create(size_t bytes);
 void pages_destroy(void *p, size_t bytes);
 
+enum pages_for { PAGES_WRITTEN, PAGES_READ };
+
+/* All of [p, p + bytes) has its pages from now on. A host that does not know how gives them as they
+ * are touched. */
+void pages_give(void *p, size_t bytes, enum pages_for what);
+
 /* How much of a range that is filled from its beginning on has its pages: 0 at first. */
 struct pages_ahead {
     size_t backed;
 };
 
-enum pages_for { PAGES_WRITTEN, PAGES_READ };
-
 /* [base, base + used) is about to be filled, of [base, base + bytes): it gets pages, and some of
- * what is behind it. A host that does not know how gives them as they are touched. One thread at a
- * time. */
+ * what is behind it. One thread at a time. */
 void pages_come(struct pages_ahead *a, void *base, size_t used, size_t bytes, enum pages_for what);

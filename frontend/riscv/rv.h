@@ -173,6 +173,9 @@ enum rv_hsm rv_hsm_state(const struct rv_hart *h);
 
 /* The hart's thread. STOPPED, until another hart starts it. */
 void rv_stop(struct rv_hart *h);
+/* The hart's thread: who shares its processor, or whom the host has besides, may run. For .spins.
+ */
+void rv_let_others_run(struct rv_hart *h);
 /* The hart runs no guest code from rv_away() to rv_back(): nobody waits for it, and what others
  * want of it is done by rv_back() at the latest. Around every sleep; between blocks only. */
 void rv_away(struct rv_hart *h);

@@ -334,9 +334,7 @@ void boot_commit(struct boot_plan *p, struct phys *phys)
 
         CHECK(phys_is_ram(phys, part->gpa, part->len_bytes));
         phys_back(phys, part->gpa, part->data_len);
-        if (part->data_len)
-            pages_come(&(struct pages_ahead){0}, phys_ptr(phys, part->gpa), part->data_len,
-                       part->data_len, PAGES_WRITTEN);
+        pages_give(phys_ptr(phys, part->gpa), part->data_len, PAGES_WRITTEN);
         memcpy(phys_ptr(phys, part->gpa), part->data, part->data_len);
     }
     p->n_parts = 0;

@@ -32,10 +32,8 @@ void hart_set_mip(void *hart, unsigned n, bool level)
     }
     if (h->hart)
         hart_kick(h->hart, PENDING_EVENT);
-    struct machine_hart *self = level ? machine_self(h->m) : NULL;
-
-    if (self)
-        hart_interrupts_another(self);
+    if (level)
+        machine_interrupts_another(h->m);
 }
 
 /* ---- What the run loop asks for ---------------------------------------------------------- */
@@ -95,10 +93,8 @@ static uint8_t *sbi_ram(void *arg, uint64_t gpa, uint64_t len)
 static void sbi_kick(void *arg, unsigned hartid)
 {
     struct machine *m = arg;
-    struct machine_hart *self = machine_self(m);
 
-    if (self)
-        hart_interrupts_another(self);
+    machine_interrupts_another(m);
     hart_kick(m->hart[hartid].hart, PENDING_IRQ);
 }
 

@@ -152,8 +152,8 @@ void hart_spins_anew(struct machine_hart *h);
 void hart_begin_slice(struct machine_hart *h);
 /* It sleeps. */
 void hart_end_slice(struct machine_hart *h);
-/* It has raised an interrupt line of another one, and shares its processor. */
-void hart_interrupts_another(struct machine_hart *h);
+/* Any thread: its hart, if it is one's, interrupts another. */
+void machine_interrupts_another(struct machine *m);
 /* TIMER_SLICE is due. */
 void hart_slice_due(struct machine_hart *h);
 /* events.yield. */

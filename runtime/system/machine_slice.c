@@ -31,11 +31,15 @@ void hart_begin_slice(struct machine_hart *h)
         ask_again(h, is_in_firmware(h) ? FIRMWARE_TICKS : SLICE_TICKS);
 }
 
-void hart_interrupts_another(struct machine_hart *h)
+void machine_interrupts_another(struct machine *m)
 {
+    struct machine_hart *h = machine_self(m);
+
+    if (!h)
+        return;
     hart_spins_anew(h);
     if (is_in_firmware(h) && hart_shares_processor(h->hart))
-        hart_bring_deadline(h, TIMER_SLICE, machine_ticks(h->m) + FIRMWARE_TICKS);
+        hart_bring_deadline(h, TIMER_SLICE, machine_ticks(m) + FIRMWARE_TICKS);
 }
 
 void hart_slice_due(struct machine_hart *h)

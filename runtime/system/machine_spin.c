@@ -12,7 +12,6 @@
  *     pause, for one word in memory    PAUSE_TICKS      that changes, or a quarter of that later
  *
  * or an interrupt comes. */
-#include <sched.h>
 #include <string.h>
 
 #include "runtime/system/machine_int.h"
@@ -67,16 +66,6 @@ static bool waits_for_long(const struct machine_hart *h, uint64_t now)
     return waited >= (hart_has_found(h->hart) ? PAUSE_TICKS : h->look_after);
 }
 
-/* To who shares its processor, or to whom the host has besides. */
-static void give_way(struct machine_hart *h)
-{
-    h->cpu.has_paused = true;
-    if (h->m->n_procs)
-        state_pend(&h->cpu.s, PENDING_YIELD);
-    else
-        sched_yield();
-}
-
 /* Called for every few turns of a loop, some 2 us. */
 void hart_spins(void *arg, enum rv_spin what)
 {
@@ -94,7 +83,7 @@ void hart_spins(void *arg, enum rv_spin what)
     if (what == RV_SPIN_PAUSE ? waits_for_long(h, now) : h->n_spins >= spins_until_rest(h->m))
         hart_kick(h->hart, PENDING_REST);
     if (what == RV_SPIN_PAUSE)
-        give_way(h);
+        rv_let_others_run(&h->cpu);
     h->spun_at = now_of(h); /* others may have run meanwhile */
 }
 

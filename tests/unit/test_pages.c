@@ -25,11 +25,21 @@ static unsigned n_backed(void *p, size_t bytes)
     return n;
 }
 
+static uint8_t *small_pages(void)
+{
+    uint8_t *p =
+        mmap(NULL, N_PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    assert_ptr_not_equal(p, MAP_FAILED);
+    madvise(p, N_PAGES * PAGE, MADV_NOHUGEPAGE);
+    return p;
+}
+
 /* A host that cannot give pages ahead gives them later: then there is nothing to see. */
 static bool can_give_ahead(void)
 {
     void *p = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    const bool can = madvise(p, PAGE, 23) == 0;
+    const bool can = madvise(p, PAGE, MADV_POPULATE_WRITE) == 0;
 
     munmap(p, PAGE);
     return can;
@@ -53,12 +63,10 @@ static void a_table_is_there_and_zero(void **state)
 
 static void pages_come_before_they_are_filled(void **state)
 {
-    uint8_t *p =
-        mmap(NULL, N_PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    uint8_t *p = small_pages();
     struct pages_ahead ahead = {0};
 
     (void)state;
-    madvise(p, N_PAGES * PAGE, MADV_NOHUGEPAGE);
     if (!can_give_ahead())
         skip();
     pages_come(&ahead, p, 0, N_PAGES * PAGE, PAGES_WRITTEN);
@@ -75,12 +83,10 @@ static void pages_come_before_they_are_filled(void **state)
 /* Neither end need be a page's, and nothing behind the range is touched. */
 static void a_range_keeps_its_end(void **state)
 {
-    uint8_t *p =
-        mmap(NULL, N_PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    uint8_t *p = small_pages();
     struct pages_ahead ahead = {0};
 
     (void)state;
-    madvise(p, N_PAGES * PAGE, MADV_NOHUGEPAGE);
     if (!can_give_ahead())
         skip();
     pages_come(&ahead, p + 2 * PAGE + 100, 10, 2 * PAGE, PAGES_WRITTEN);

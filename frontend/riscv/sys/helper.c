@@ -62,7 +62,7 @@ static bool has_spun(struct rv_hart *h)
 
 /* With more harts than host cores the other may be waiting for this one's core: where harts share
  * processors, or in virtual time, it gives way; else the host is asked to let somebody else run. */
-static void let_others_run(struct rv_hart *h)
+void rv_let_others_run(struct rv_hart *h)
 {
     h->has_paused = true;
     if (h->virtual_time || h->yields)
@@ -76,7 +76,7 @@ static void spins(struct rv_hart *h, enum rv_spin what)
     if (h->spins)
         h->spins(h->now_arg, what);
     else
-        let_others_run(h);
+        rv_let_others_run(h);
 }
 
 /* The run loop sleeps at the next boundary; it asks rv_wakes() before it does. A hart that is not
@@ -107,7 +107,7 @@ uint64_t rv_help_wrs(struct cpu_state *s, uint64_t k, uint64_t a, uint64_t b, ui
     if (s->reservation)
         spins(hart(s), RV_SPIN_WORD);
     else
-        let_others_run(hart(s));
+        rv_let_others_run(hart(s));
     return 0;
 }
 
