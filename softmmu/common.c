@@ -44,6 +44,7 @@ void mmu_share(struct mmu *m, struct mmu *first)
 
     CHECK(m->common == &m->own_common && m->common->n_users == 1 && !m->common->slot.live);
     CHECK(!c->slot.live && c->n_users < MMU_SHARERS_MAX);
+    views_join(m, first->views);
     m->common = c;
     c->user[c->n_users++] = m;
 }
@@ -69,7 +70,7 @@ struct view_slot *common_view(struct mmu *m, uint64_t space_key, uint64_t data_r
 {
     struct view_slot *slot = &m->common->slot;
 
-    DCHECK(!slot->live || slot->view->rights == data_rights);
+    DCHECK(!slot->live || slot->rights == data_rights);
     if (!slot->live)
         view_fit_out(m, slot, space_key, data_rights);
     return slot;

@@ -14,10 +14,6 @@
 
 #define HWCAP2_FSGSBASE_BIT 2 /* the kernel lets programs write the gs base */
 
-static size_t view_pool_bytes(void)
-{
-    return view_bytes() * N_VIEWS_OF_ALL;
-}
 static void *map_zero(size_t bytes)
 {
     void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
@@ -44,8 +40,9 @@ struct mmu *mmu_create(struct cpu_state *s, struct phys *phys, struct track *tra
     m->track = track;
     m->guest = guest;
     m->fsgsbase = (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE_BIT) != 0;
-    m->view_pool = map_zero(view_pool_bytes());
-    if (!m->view_pool) {
+    common_init(m);
+    m->views = views_create();
+    if (!m->views) {
         mmu_destroy(m);
         return NULL;
     }
@@ -53,7 +50,6 @@ struct mmu *mmu_create(struct cpu_state *s, struct phys *phys, struct track *tra
     m->own_salts = !salts;
     m->salts = salts ? salts : salts_create(1);
     salt_init(&m->high, 0);
-    common_init(m);
     state_empty_jumps(s);
     s->mmu = m;
     mmu_refresh(m); /* no translation, rights 0, until the guest says more */
@@ -74,7 +70,7 @@ void mmu_destroy(struct mmu *m)
     common_fini(m);
     if (m->own_salts)
         salts_destroy(m->salts);
-    unmap(m->view_pool, view_pool_bytes());
+    views_leave(m->views);
     unmap(m, sizeof(*m));
 }
 

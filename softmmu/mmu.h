@@ -66,7 +66,7 @@ struct mmu_view {
     uint64_t touched;                    /* bit i: load_filled[i] or store_filled[i] is not 0 */
     uint64_t load_filled[TLB_SIZE / 64]; /* bit i % 64 of word i / 64: entry i may be live */
     uint64_t store_filled[TLB_SIZE / 64];
-    uint64_t rights;
+    struct mmu_view *next_spare; /* of memory that no view has (views.c) */
 };
 
 /* ---- What the guest's architecture supplies ---------------------------------- */

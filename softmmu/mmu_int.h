@@ -41,7 +41,6 @@ enum {
     DOMAIN_BYTES = 1024,
     N_RECENT = 4,
     COMMON_TRIAL = 64,
-    N_VIEWS_OF_ALL = N_SPACES * N_VIEWS + 1,
 };
 
 /* TLB_HUGE: of a leaf larger than a page; TLB_MIDDLE: of one of 2 MiB or more, too. TLB_TEXT, of
@@ -116,10 +115,22 @@ struct salt_ref {
     bool forget;         /* no fetch is remembered that the new one's `huge` should cover */
 };
 
+/* Memory for views, of the harts that share a thread: views.c. */
+struct views {
+    unsigned n_users;
+    unsigned n_rooms;
+    struct {
+        uint8_t *views; /* backed when touched */
+        unsigned n_taken;
+    } room[MMU_SHARERS_MAX];
+    struct mmu_view *spare; /* given back, the last one first */
+};
+
 struct view_slot {
-    struct mmu_view *view; /* NULL until first used; the window's, or the pool's */
-    struct mmu_view *pool; /* NULL until it is wanted; then this slot's for good */
+    struct mmu_view *view; /* the window's, or its own; NULL: nothing is in it */
+    struct mmu_view *own;  /* or NULL */
     struct window *window; /* or NULL */
+    uint64_t rights;       /* if it is live */
     uint64_t ran_ns;       /* since it has been without one, seen by samples */
     uint64_t need_ns;      /* how long it must run to get one */
     uint64_t saving_ns;    /* what one would have saved meanwhile, less what fences would have cost
@@ -250,8 +261,7 @@ struct mmu {
     struct common own_common, *common;
     bool is_foreign; /* it has pages that this hart has fenced, or cannot have walked to */
 
-    uint8_t *view_pool; /* room for a view each slot, backed when touched */
-    unsigned n_views;
+    struct views *views;
 
     struct salts *salts;
     bool own_salts; /* made here: nobody shares them */
@@ -268,12 +278,6 @@ struct mmu {
     struct combo combo[N_COMBOS];
     struct space spaces[N_SPACES];
 };
-
-/* From one view in the pool to the next. */
-static inline size_t view_bytes(void)
-{
-    return align_up(sizeof(struct mmu_view), PAGE_SIZE);
-}
 
 static inline unsigned tlb_index(uint64_t va)
 {
@@ -309,11 +313,9 @@ struct space *space_get(struct mmu *m, uint64_t space_key, uint32_t asid);
 /* Its view for these rights, made if need be. */
 struct view_slot *space_view(struct mmu *m, struct space *sp, uint64_t data_rights);
 
-/* One for slot.pool. */
-struct mmu_view *view_take(struct mmu *m);
 /* Of zeros: makes it one that hits nowhere. */
 void view_init(struct mmu_view *v);
-/* Makes the slot live: its window or a view of the pool, empty. */
+/* Makes the slot live: its window or a view of its own, empty. */
 void view_fit_out(struct mmu *m, struct view_slot *slot, uint64_t space_key, uint64_t data_rights);
 /* Drops all that the slot's view and window hold. */
 void view_clear(struct view_slot *slot);
@@ -323,6 +325,20 @@ void view_clear_tables(struct view_slot *slot);
 void view_clear_local(struct view_slot *slot);
 /* Drops a page, or the large leaf that it is in. */
 void view_fence_page(struct view_slot *slot, uint64_t va, bool global_too);
+
+/* ---- views.c ------------------------------------------------------------------------ */
+
+/* NULL: no memory. */
+struct views *views_create(void);
+/* Who has left knows none of its views any more. The last one destroys it. */
+void views_leave(struct views *v);
+/* m's views are those of v's users from now on, of whom it is one. */
+void views_join(struct mmu *m, struct views *v);
+/* The slot has a view of its own in force: none of the window's. What is in it is to be cleared. */
+void slot_take_own(struct mmu *m, struct view_slot *slot);
+/* It has nothing any more, and others may take its memory. Not of the slot in force, nor of one
+ * that has a window. */
+void slot_give_own(struct mmu *m, struct view_slot *slot);
 
 /* ---- common.c ----------------------------------------------------------------------- */
 

@@ -148,12 +148,9 @@ static void take_away(struct mmu *m, struct view_slot *slot, const char *why)
             forget_recent(m->common->user[i], w);
     else
         forget_recent(m, w);
-    if (!slot->pool)
-        slot->pool = view_take(slot_owner(m, slot));
     slot->window = NULL;
-    slot->view = slot->pool;
+    slot_take_own(m, slot);
     view_clear(slot); /* no fence has come here since it was in use */
-    slot->view->rights = w->view->rights;
     forget_samples(slot);
     earned_add(m, w->for_code, (int64_t)(w->spent_seen - atomic_load(&w->spent)));
     slot_owner(m, slot)->n_windows--;
@@ -207,7 +204,6 @@ bool window_give(struct mmu *m, struct view_slot *slot, uint64_t space_key, uint
     if (!bound || !make_room(slot_owner(m, slot)) || !(w = window_open(m->windows, bound)))
         return false;
     view_init(w->view);
-    w->view->rights = rights;
     w->reviewed_at = clock_for(m, w, window_clock());
     w->credit = credit_of(m, slot);
     if (is_common_slot(m, slot))

@@ -7,7 +7,6 @@
 
 #include "dbt/base/check.h"
 #include "dbt/base/log.h"
-#include "dbt/base/pages.h"
 
 /* ---- Dropping TLB entries ---------------------------------------------------------- */
 
@@ -77,8 +76,12 @@ void view_clear_local(struct view_slot *slot)
 static void clear_space(struct space *sp)
 {
     for (unsigned i = 0; i < N_VIEWS; i++) {
-        if (sp->slot[i].live)
-            view_clear(&sp->slot[i]);
+        struct view_slot *slot = &sp->slot[i];
+
+        if (slot->live)
+            clear_window(slot);
+        if (slot->view)
+            view_clear_tables(slot);
     }
     fetches_forget(&sp->fetches, true);
     sp->stale = STALE_NOTHING;
@@ -88,10 +91,12 @@ static void clear_space(struct space *sp)
 static void clear_space_local(struct space *sp)
 {
     for (unsigned i = 0; i < N_VIEWS; i++) {
-        if (sp->slot[i].live) {
-            clear_window(&sp->slot[i]);
-            view_clear_local(&sp->slot[i]);
-        }
+        struct view_slot *slot = &sp->slot[i];
+
+        if (slot->live)
+            clear_window(slot);
+        if (slot->view)
+            view_clear_local(slot);
     }
     fetches_forget(&sp->fetches, false);
     sp->stale = STALE_NOTHING;
@@ -142,8 +147,6 @@ static struct space *free_space(struct mmu *m)
         return &m->spaces[m->n_spaces++];
     if (!sp)
         sp = oldest_space(m);
-    for (unsigned i = 0; i < N_VIEWS; i++)
-        sp->slot[i].live = false; /* space_view() clears what it takes into use */
     m->serial++;
     m->stats.spaces_recycled++;
     return sp;
@@ -164,8 +167,11 @@ static struct space *make_space(struct mmu *m, uint64_t space_key, uint32_t asid
 
     m->space_key[i] = space_key;
     m->space_asid[i] = asid;
-    for (unsigned k = 0; k < N_VIEWS; k++)
+    for (unsigned k = 0; k < N_VIEWS; k++) {
         window_forget(m, &sp->slot[k]);
+        slot_give_own(m, &sp->slot[k]);
+        sp->slot[k].live = false;
+    }
     if (m->common->of == sp)
         m->common->of = NULL;
     fetches_forget(&sp->fetches, true);
@@ -197,25 +203,6 @@ struct space *space_get(struct mmu *m, uint64_t space_key, uint32_t asid)
 
 /* ---- Views ---------------------------------------------------------------------------- */
 
-/* From the pool, in the order of first need. All zero but for the first and last entries: a zero
- * tag is page 0's, and that page is sought at index 0, or at the index of the page before it by an
- * access whose look-up covers both.
- *
- * It gets its memory now. Else each of its pages would be read first and written afterwards: two
- * faults in the host, of which the second takes away the zero page that the first has mapped, and
- * for that it interrupts the processors that the other harts run on. */
-struct mmu_view *view_take(struct mmu *m)
-{
-    struct mmu_view *v;
-
-    CHECK(m->n_views < N_VIEWS_OF_ALL && "a slot takes one view, once");
-    v = (struct mmu_view *)(void *)(m->view_pool + view_bytes() * m->n_views++);
-    pages_give(v, view_bytes(), PAGES_WRITTEN);
-    v->window_floor = UINT64_MAX;
-    view_init(v);
-    return v;
-}
-
 void view_init(struct mmu_view *v)
 {
     v->load[0].tag = v->load[TLB_SIZE - 1].tag = TLB_EMPTY;
@@ -228,13 +215,18 @@ void view_fit_out(struct mmu *m, struct view_slot *slot, uint64_t space_key, uin
     window_forget(m, slot);
     if (!m->windows || (m->windows->policy != WINDOWS_ALWAYS && !is_common_slot(m, slot)) ||
         !window_give(m, slot, space_key, data_rights)) {
-        if (!slot->pool)
-            slot->pool = view_take(slot_owner(m, slot));
-        slot->view = slot->pool;
+        slot_take_own(m, slot);
         view_clear(slot);
     }
-    slot->view->rights = data_rights;
+    slot->rights = data_rights;
     slot->live = true;
+}
+
+/* A fence had emptied it. */
+static void take_again(struct mmu *m, struct view_slot *slot)
+{
+    slot_take_own(m, slot);
+    view_clear_tables(slot);
 }
 
 struct view_slot *space_view(struct mmu *m, struct space *sp, uint64_t data_rights)
@@ -247,8 +239,11 @@ struct view_slot *space_view(struct mmu *m, struct space *sp, uint64_t data_righ
     for (unsigned i = 0; i < N_VIEWS; i++) {
         struct view_slot *slot = &sp->slot[i];
 
-        if (slot->live && slot->view->rights == data_rights)
+        if (slot->live && slot->rights == data_rights) {
+            if (!slot->view)
+                take_again(m, slot);
             return slot;
+        }
         if (!best || (best->live && (!slot->live || slot->used < best->used)))
             best = slot;
     }
@@ -301,7 +296,7 @@ static bool fence_page(struct mmu *m, struct space *sp, uint64_t va, bool global
         return false;
     }
     for (unsigned i = 0; i < N_VIEWS; i++) {
-        if (sp->slot[i].live)
+        if (sp->slot[i].view)
             view_fence_page(&sp->slot[i], va, global_too);
     }
     fetches_fence_page(&sp->fetches, va, global_too);
@@ -321,8 +316,19 @@ static void fence_space_all(struct space *sp, uint64_t moment)
     salt_leave(&sp->high, moment, true);
 }
 
-static void fence_space_local(struct space *sp, uint64_t moment)
+/* What is global in them goes, too. That is little where a kernel's rights have the common view. */
+static void give_views(struct mmu *m, struct space *sp)
 {
+    if (!m->common->slot.live || m->common->is_of_no_use)
+        return;
+    for (unsigned i = 0; i < N_VIEWS; i++)
+        if (&sp->slot[i] != m->slot && !sp->slot[i].window)
+            slot_give_own(m, &sp->slot[i]);
+}
+
+static void fence_space_local(struct mmu *m, struct space *sp, uint64_t moment)
+{
+    give_views(m, sp);
     if (sp->stale == STALE_NOTHING)
         sp->stale = STALE_LOCAL;
     salt_leave(&sp->low, moment, false);
@@ -372,7 +378,7 @@ void mmu_fence_since(struct mmu *m, uint64_t moment, bool all_va, uint64_t va, b
         if (all_va && all_asid)
             fence_space_all(&m->spaces[i], moment);
         else if (all_va)
-            fence_space_local(&m->spaces[i], moment);
+            fence_space_local(m, &m->spaces[i], moment);
         else
             refresh |= fence_page(m, &m->spaces[i], va, all_asid, moment);
     }
@@ -407,7 +413,7 @@ void mmu_forget_known(struct mmu *m)
 {
     for (unsigned i = 0; i < m->n_spaces; i++)
         for (unsigned k = 0; k < N_VIEWS; k++)
-            if (m->spaces[i].slot[k].live)
+            if (m->spaces[i].slot[k].view)
                 drop_from_view(m->spaces[i].slot[k].view, &(struct drop){0});
     if (m->common->slot.live)
         drop_from_view(m->common->slot.view, &(struct drop){0});

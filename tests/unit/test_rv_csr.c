@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "frontend/riscv/rv_helper.h"
+#include "softmmu/mmu_int.h"
 #include "tests/lib/rv_rig.h"
 
 enum { MSTATUS = 0x300, MIE = 0x304, MIDELEG = 0x303, MIP = 0x344, SIP = 0x144, SIE = 0x104 };
@@ -579,7 +580,7 @@ static void test_rights(void **state)
             want |= (data == RV_S && sum ? RV_RIGHTS_SUM : 0) | (mxr ? RV_RIGHTS_MXR : 0);
         assert_int_equal(rv_data_rights(r->h), want);
         assert_int_equal(rv_fetch_rights(r->h), priv);
-        assert_int_equal(((struct mmu_view *)r->h->s.view)->rights, want);
+        assert_int_equal(r->h->s.mmu->slot->rights, want);
     }
 }
 
