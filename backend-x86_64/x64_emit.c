@@ -135,7 +135,7 @@ static void choose_paths(struct x64_emitter *x)
 
     x->cells = !b->cold && cells;
     x->windowed = may && ir_uses_window(b);
-    x->counts_runs = b->cold && (cells || window);
+    x->counts_runs = b->counted || (b->cold && (cells || window));
 }
 
 static void count_run(struct x64_emitter *x)

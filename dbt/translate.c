@@ -124,6 +124,7 @@ const struct ir_block *translate_build(struct translator *t, const struct transl
     b->cells = false;
     b->advice = advice;
     b->cold = advice->is_hot && !advice->is_hot(advice->arg, job->gpa, job->mode);
+    b->counted = advice->is_counted && advice->is_counted(advice->arg, job->gpa, job->mode);
     b->joins = !b->virtual_time && ir_uses_window(b);
     b->helpers = t->helpers;
     b->n_helpers = t->n_helpers;

@@ -85,9 +85,11 @@ struct hart *hart_create(struct cpu_state *s, struct tcache *t, const struct har
     h->env = (struct ir_env){.load = look_load, .store = look_store, .time = look_time};
     s->owner = h;
     s->mxcsr |= 0x1f80;
-    h->wild = wild_create();
-    options.advice =
-        (struct ir_advice){wild_is_noted, config->evaluate_first ? wild_is_hot : NULL, h->wild};
+    h->wild = wild_create(t);
+    options.advice = (struct ir_advice){.is_wild = wild_is_noted,
+                                        .is_hot = config->evaluate_first ? wild_is_hot : NULL,
+                                        .is_counted = wild_is_counted,
+                                        .arg = h->wild};
     h->n = t->n_harts;
     h->mmu = mmu_create(s, t->phys, t->track, t->salts, config->mmu_guest);
     if (!h->mmu) {

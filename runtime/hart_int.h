@@ -24,6 +24,7 @@ struct tcache {
     struct block_table *blocks;
     struct rewrite *rewrite;
     struct seen *seen;
+    struct seen *noted, *hot, *counted; /* wild.c: accesses and starts; blocks */
     struct salts *salts;
     struct windows *windows;
     struct x64_stubs stubs;

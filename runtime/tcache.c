@@ -104,6 +104,9 @@ struct tcache *tcache_create(struct phys *phys, const struct tcache_config *conf
     t->blocks = block_table_create(phys, t);
     t->rewrite = rewrite_create();
     t->seen = seen_create();
+    t->noted = seen_create();
+    t->hot = seen_create();
+    t->counted = seen_create();
     t->salts = salts_create(t->config.n_harts);
     t->reserve = config->translate.strict_lrsc ? reserve_create(t->config.n_harts) : NULL;
     t->track = track_create(phys, on_write, t);
@@ -132,8 +135,10 @@ void tcache_destroy(struct tcache *t)
         block_table_destroy(t->blocks);
     if (t->rewrite)
         rewrite_destroy(t->rewrite);
-    if (t->seen)
-        seen_destroy(t->seen);
+    seen_destroy(t->seen);
+    seen_destroy(t->noted);
+    seen_destroy(t->hot);
+    seen_destroy(t->counted);
     if (t->salts)
         salts_destroy(t->salts);
     turns_fini(t);

@@ -15,6 +15,10 @@ enum { WILD_TRIAL = 32, WILD_SAME = 30 };
 
 enum { WILD_UNFIT = 16, N_UNFIT = 256 };
 
+/* Accesses that may touch new pages. Their blocks are counted after 16 faults, and if that says
+ * nothing again after 32, and so on. */
+enum { N_TOUCH = 64, TOUCH_TRIES = 4 };
+
 /* How long what is unfit is left alone. More than N_LATELY at a time stay noted. */
 enum { N_LATELY = 256, LOOK_AGAIN_S = 1, LOOK_AGAIN_TIMES = 4, LOOK_AGAIN_MAX_S = 64 };
 #define SECOND_NS UINT64_C(1000000000)
@@ -24,6 +28,12 @@ struct trial {
     unsigned n, same;
 };
 
+struct touch {
+    uint64_t gpa;
+    unsigned n; /* faults, since its block is counted or before that */
+    unsigned tries;
+};
+
 /* As wild.noted has it. */
 struct note {
     uint64_t gpa;
@@ -31,30 +41,30 @@ struct note {
 };
 
 struct wild {
-    struct seen *noted, *hot;
+    struct seen *noted, *hot, *counted; /* the tcache's */
     struct trial trial[STATE_N_CELLS];
     uint8_t unfit[N_UNFIT]; /* tries, by a hash of the instruction; shared by a few */
+    struct touch touch[N_TOUCH];
     struct note lately[N_LATELY];
     unsigned n_lately;
     uint64_t due_ns; /* when they are forgotten; 0: it is not known yet */
     uint64_t wait_s;
 };
 
-struct wild *wild_create(void)
+struct wild *wild_create(const struct tcache *tc)
 {
     struct wild *w = calloc(1, sizeof *w);
 
     CHECK(w && "memory for the accesses that jump from page to page");
-    w->noted = seen_create();
-    w->hot = seen_create();
+    w->noted = tc->noted;
+    w->hot = tc->hot;
+    w->counted = tc->counted;
     w->wait_s = LOOK_AGAIN_S;
     return w;
 }
 
 void wild_destroy(struct wild *w)
 {
-    seen_destroy(w->noted);
-    seen_destroy(w->hot);
     free(w);
 }
 
@@ -72,21 +82,34 @@ _Bool wild_is_hot(void *arg, uint64_t gpa, uint32_t mode)
     return seen_has(w->hot, gpa, mode & ~IR_MODE_WINDOW);
 }
 
+_Bool wild_is_counted(void *arg, uint64_t gpa, uint32_t mode)
+{
+    const struct wild *w = arg;
+
+    return seen_has(w->counted, gpa, mode);
+}
+
 void wild_note_hot(struct hart *h, struct block *b)
 {
+    seen_forget(h->wild->counted, b->gpa, b->mode);
     log_line(LOG_cache, "hot %" PRIx64, b->gpa);
     seen_before(h->wild->hot, b->gpa, b->mode & ~IR_MODE_WINDOW);
     hart_drop_block(h, b);
     h->stats.hot++;
 }
 
-static void note(struct hart *h, struct block *b, uint64_t gpa)
+static void drop(struct hart *h, struct block *b)
 {
-    seen_before(h->wild->noted, gpa, b->mode);
     if (h->check)
         check_drop_later(h->check, b);
     else
         hart_drop_block(h, b);
+}
+
+static void note(struct hart *h, struct block *b, uint64_t gpa)
+{
+    seen_before(h->wild->noted, gpa, b->mode);
+    drop(h, b);
     h->stats.wild++;
 }
 
@@ -123,6 +146,13 @@ void wild_worn(struct hart *h, uint64_t va)
 
 /* ---- What code takes for granted ----------------------------------------------------------- */
 
+static void note_for_now(struct hart *h, struct block *b, uint64_t gpa)
+{
+    if (h->wild->n_lately < N_LATELY)
+        h->wild->lately[h->wild->n_lately++] = (struct note){gpa, b->mode};
+    note(h, b, gpa);
+}
+
 /* gpa: IR_START_AT() of the block's, or of the instruction whose access is not for a window. */
 static void note_unfit(struct hart *h, struct block *b, uint64_t gpa)
 {
@@ -135,9 +165,40 @@ static void note_unfit(struct hart *h, struct block *b, uint64_t gpa)
              gpa & 1 ? "the block at %" PRIx64 " is entered otherwise than it takes for granted"
                      : "the access at %" PRIx64 " is not for a window",
              gpa & ~UINT64_C(1));
-    if (h->wild->n_lately < N_LATELY)
-        h->wild->lately[h->wild->n_lately++] = (struct note){gpa, b->mode};
-    note(h, b, gpa);
+    note_for_now(h, b, gpa);
+}
+
+/* Is it the access whose faults are counted in its place? It is when those of the one before are
+ * made up for. */
+static bool takes_place(struct touch *t, uint64_t gpa)
+{
+    if (t->gpa == gpa)
+        return true;
+    if (t->n > 0) {
+        t->n--;
+        return false;
+    }
+    *t = (struct touch){.gpa = gpa};
+    return true;
+}
+
+/* The access at gpa has brought a page into the window. */
+static void note_touch(struct hart *h, struct block *b, uint64_t gpa)
+{
+    struct touch *t = &h->wild->touch[(gpa >> 1 ^ gpa >> 9) % N_TOUCH];
+
+    if (!takes_place(t, gpa) || ++t->n < (unsigned)WILD_UNFIT << t->tries)
+        return;
+    t->n = 0;
+    if (!seen_before(h->wild->counted, b->gpa, b->mode)) {
+        t->tries += t->tries < TOUCH_TRIES;
+        drop(h, b);
+        return;
+    }
+    t->tries = 0;
+    seen_forget(h->wild->counted, b->gpa, b->mode);
+    log_line(LOG_cache, "the access at %" PRIx64 " touches new pages", gpa);
+    note_for_now(h, b, gpa);
 }
 
 static void forget_lately(struct hart *h)
@@ -197,6 +258,10 @@ void hart_window_fault(struct hart *h, uint64_t va, unsigned len, enum mmu_acces
     case WINDOW_REFUSED:
         if (b)
             note_unfit(h, b, slow_gpa(h, b));
+        break;
+    case WINDOW_MAPPED:
+        if (b && mmu_code_window(h->mmu) == IR_WINDOW_UPPER)
+            note_touch(h, b, slow_gpa(h, b));
         break;
     case WINDOW_OUTSIDE:
         /* Accesses behind this one count on the base's having been found inside. Under virtual time

@@ -14,7 +14,12 @@
  * pointers of its loop are in the window, that registers hold singles) -> its start is noted, and
  * it takes neither for granted
  *
- *   what was noted for one of these two reasons is forgotten a second later, and what is noted
+ *   an access of a kernel's has faulted in its window WILD_UNFIT times because the page was new
+ * there -> its block is translated anew, and counts its runs; it has faulted as often again before
+ * they were STATE_HEAT (it stores the first word of each new stack) -> noted, too: such a fault
+ * costs what some thousand look-ups do, and others that touch the page may never come
+ *
+ *   what was noted for one of these three reasons is forgotten a second later, and what is noted
  * again after 4, 16, and then every 64 seconds: a kernel that patches itself at boot does so by its
  * memset(), through pages that come and go, and clears memory by it ever after
  *
@@ -28,9 +33,11 @@
 
 struct block;
 struct hart;
+struct tcache;
 struct wild;
 
-struct wild *wild_create(void);
+/* A hart's. The sets are tc's: what one hart has noted goes for what all translate. */
+struct wild *wild_create(const struct tcache *tc);
 void wild_destroy(struct wild *w);
 
 /* What the back end asks of an instruction (struct ir_advice). arg: struct wild. */
@@ -38,6 +45,7 @@ _Bool wild_is_noted(void *arg, uint64_t gpa, uint32_t mode);
 
 /* The same of a block. It is noted when it has left at its entry with s->is_hot, and dropped. */
 _Bool wild_is_hot(void *arg, uint64_t gpa, uint32_t mode);
+_Bool wild_is_counted(void *arg, uint64_t gpa, uint32_t mode);
 void wild_note_hot(struct hart *h, struct block *b);
 
 /* From the slow path of an access to va: its cell s->worn_cell has no misses left. May drop the

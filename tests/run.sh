@@ -208,6 +208,7 @@ part_smp()
     many litmus-strict 120 tests/litmus/run.py --strict --tests lrsc --rounds 5000
     many litmus-strict-planted 120 tests/litmus/run.py --planted --strict --tests lrsc --harts 2 --modes builtin
     many spin 60 tests/guest/spin.sh
+    many touch 60 tests/guest/touch.sh
     many crowded 120 tests/guest/crowded.py
     many torture 300 tests/guest/torture.py --seconds 60
     many smp-boots 300 tests/guest/smp-boots

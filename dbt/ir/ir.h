@@ -154,6 +154,9 @@ struct ir_advice {
     bool (*is_wild)(void *arg, uint64_t gpa, uint32_t mode);
     /* Has the block that starts there run often? NULL: all have. */
     bool (*is_hot)(void *arg, uint64_t gpa, uint32_t mode);
+    /* Shall it count its runs, and say when they are many, whether or not it is better off then?
+     * NULL: none shall. */
+    bool (*is_counted)(void *arg, uint64_t gpa, uint32_t mode);
     void *arg;
 };
 #define IR_START_AT(gpa) ((gpa) | 1)
@@ -168,6 +171,7 @@ struct ir_block {
     bool virtual_time;  /* `count` is wanted */
     bool strict_lrsc;   /* load-reserved and store-conditional are C's, which is told of pairs */
     bool cold;          /* it has not run often: nothing for it that pays later only */
+    bool counted;       /* it is to say when it has */
     bool joins;         /* accesses may be IR_JOINED: they go through the window, in real time */
     bool one_hart;      /* nobody else's accesses come between the halves of an atomic */
     bool upper_half;    /* a guess: it runs at addresses with bit 63 set; costs time when wrong */

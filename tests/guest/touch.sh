@@ -1,0 +1,40 @@
+#!/bin/bash
+# A kernel's code that touches new pages and little else asks the tables, after some faults in its window; code that
+# runs often between two of them does not (runtime/wild.h).
+set -u
+cd "$(dirname "$0")/../.."
+passed=0
+failed=0
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+
+counter() # NAME
+{
+    sed -n 's/.*"'"$1"'": *\([0-9]*\).*/\1/p' "$dir/stats.json"
+}
+
+# faults LEAST MOST WILD GUEST OPTION...: how many window faults it has, and how many accesses come to ask the tables.
+faults()
+{
+    local least=$1 most=$2 wild=$3 guest=$4 n w status
+    shift 4
+    timeout 60 "$dbt" -m 64M "$@" --stats="$dir/stats.json" "$dir/$guest" >"$dir/out" 2>&1
+    status=$?
+    n=$(counter window_faults_mapped)
+    w=$(counter wild)
+    if [ "$status" = 0 ] && [ "$n" -ge "$least" ] && [ "$n" -le "$most" ] && [ "$w" = "$wild" ]; then
+        passed=$((passed + 1))
+        return
+    fi
+    failed=$((failed + 1))
+    echo "FAILED: $guest $*: status $status, $n faults, wanted $least to $most; $w accesses, wanted $wild"
+}
+
+tests/guest/bare.sh --build "$dir" || exit 1
+dbt=${DBT:-./dbt-run}
+faults 40 64 1 touch_new
+faults 40 64 1 touch_hot
+faults 100 110 0 touch_busy
+faults 40 64 1 touch_new --tier 1
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
