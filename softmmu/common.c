@@ -10,8 +10,11 @@
  * walks to itself.
  *
  * A fence of a page drops it for all, which is more than is asked. After a fence of all addresses
- * all is foreign to the user that has made it. Those that others ask of a hart that is away are
- * done before it goes on (frontend/riscv/sys/cluster.c). */
+ * all is foreign to the user that has made it, but if another user has come back so behind the
+ * fence's moment: all that is there was walked to since, by walks that the user was asked about. Of
+ * a fence that is for all harts so the first one of each thread only looks through the window.
+ * Those that others ask of a hart that is away are done before it goes on
+ * (frontend/riscv/sys/cluster.c). */
 #include "softmmu/mmu_int.h"
 
 #include "dbt/base/check.h"
@@ -105,9 +108,12 @@ void common_enter(struct mmu *m, const struct space *sp)
     if (c->has_others && c->of != sp)
         count_loss(m);
     if (m->is_foreign) {
+        const uint64_t since = mmu_moment(m);
+
         if (c->slot.window)
             window_recheck(m);
         view_clear_tables(&c->slot);
+        c->walked_since = since;
     } else if (c->has_others) {
         view_clear_local(&c->slot); /* the window has none */
     }
@@ -152,12 +158,15 @@ static bool is_of(const struct mmu *m, uint32_t asid)
     return false;
 }
 
-void common_fence(struct mmu *m, bool all_va, uint64_t va, bool all_asid, uint32_t asid)
+void common_fence(struct mmu *m, uint64_t moment, bool all_va, uint64_t va, bool all_asid,
+                  uint32_t asid)
 {
     struct common *c = m->common;
 
+    /* A generation was begun behind the fence's stores, and what is there was walked to behind
+     * that; else it is not known. */
     if (all_va && all_asid)
-        m->is_foreign = true;
+        m->is_foreign |= c->walked_since <= moment;
     else if (all_va && is_of(m, asid))
         c->others_go = true;
     else if (!all_va && c->slot.live && (all_asid || is_of(m, asid)))

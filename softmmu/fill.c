@@ -51,13 +51,30 @@ static bool allows_leaf(struct mmu *m, uint64_t gpa, bool write)
            (!write || m->guest->allowed(m->s, gpa, MIDDLE_BYTES, MMU_STORE, rights, &whole));
 }
 
+/* What is mapped at va was walked to by this peek, not by the walk that has filled the tables. */
+static void note_peeked(struct mmu *m, uint64_t va)
+{
+    if (is_common_slot(m, m->slot))
+        common_note(m, va, true);
+}
+
+struct checking {
+    struct mmu *m;
+    uint64_t noted; /* the last 2 MiB whose pages were */
+};
+
 static bool leaf_now(void *arg, uint64_t va, struct window_leaf *leaf)
 {
-    struct mmu *m = arg;
+    struct checking *c = arg;
+    struct mmu *m = c->m;
     struct peeked p;
 
     if (!peek(m, va, &p))
         return false;
+    if (align_down(va, MIDDLE_BYTES) != c->noted) {
+        c->noted = align_down(va, MIDDLE_BYTES);
+        note_peeked(m, va);
+    }
     *leaf = (struct window_leaf){page_of(p.map.gpa), p.map.page_len, p.write};
     return p.map.page_len < MIDDLE_BYTES ||
            allows_leaf(m, align_down(p.map.gpa, MIDDLE_BYTES), p.map.write);
@@ -65,16 +82,11 @@ static bool leaf_now(void *arg, uint64_t va, struct window_leaf *leaf)
 
 void window_recheck(struct mmu *m)
 {
-    DCHECK(is_common_slot(m, m->slot) && "it walks by what is in force");
-    window_check(m->slot->window, leaf_now, m);
-    window_sample_soon(m);
-}
+    struct checking c = {.m = m};
 
-/* What is mapped at va was walked to by this peek, not by the walk that has filled the tables. */
-static void note_peeked(struct mmu *m, uint64_t va)
-{
-    if (is_common_slot(m, m->slot))
-        common_note(m, va, true);
+    DCHECK(is_common_slot(m, m->slot) && "it walks by what is in force");
+    window_check(m->slot->window, leaf_now, &c);
+    window_sample_soon(m);
 }
 
 static void map_pages(struct mmu *m, uint64_t va, uint64_t gpa, unsigned n, bool write,

@@ -100,7 +100,8 @@ struct mmu_guest {
     /* Does the same code run in these rights as where shares_view says so? Set when that is. */
     bool (*shares_code)(uint64_t space_key, uint64_t rights);
     /* Would both harts, if each walked now, get to the same page at gva of the upper half, in these
-     * spaces' rights? False where one of them may not walk. NULL: never. */
+     * spaces' rights? The answer is for all of the 2 MiB around it. False where one of them may not
+     * walk. NULL: never. */
     bool (*walks_alike)(struct cpu_state *a, struct cpu_state *b, uint64_t gva);
     /* Which addresses a space may have a window for in these rights, n a power of two and at most
      * 2^38: n, those below n; -n, those from there to the end; 0, none. NULL: none has. */

@@ -191,6 +191,7 @@ struct common {
     bool has_others;        /* pages that are not global or not of the upper half */
     bool others_go;         /* they were fenced */
     bool is_of_no_use;      /* each space has its own from now on */
+    uint64_t walked_since;  /* a moment: all that is there was walked to behind it */
     uint64_t n_entered, n_lost;
 };
 
@@ -351,7 +352,8 @@ struct view_slot *common_view(struct mmu *m, uint64_t space_key, uint64_t data_r
 void common_enter(struct mmu *m, const struct space *sp);
 /* A page of it was walked to: is it one for all spaces, and all users? */
 void common_note(struct mmu *m, uint64_t va, bool is_global);
-void common_fence(struct mmu *m, bool all_va, uint64_t va, bool all_asid, uint32_t asid);
+void common_fence(struct mmu *m, uint64_t moment, bool all_va, uint64_t va, bool all_asid,
+                  uint32_t asid);
 /* What leads to the slot is to be found anew: combos, of all that use it. */
 void slot_changed(struct mmu *m, const struct view_slot *slot);
 /* Whose window counts: the slot's owner. */

@@ -382,7 +382,7 @@ void mmu_fence_since(struct mmu *m, uint64_t moment, bool all_va, uint64_t va, b
         else
             refresh |= fence_page(m, &m->spaces[i], va, all_asid, moment);
     }
-    common_fence(m, all_va, va, all_asid, asid);
+    common_fence(m, moment, all_va, va, all_asid, asid);
     if (all_asid && all_va) {
         if (!m->high_in_doubt || m->high_moment < moment)
             m->high_moment = moment;

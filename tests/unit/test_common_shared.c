@@ -1,141 +1,6 @@
 /* softmmu: harts that run in turn on one thread have the kernel's view in common. None finds in it
  * what it could not have walked to itself. */
-#include "tests/lib/toy_windows.h"
-
-#define KERNEL UINT64_C(0xffffffff80000000)
-#define OWN    UINT64_C(0xffffffff80001000)
-#define AT(i)  (TOY_RAM + 0x100000 + UINT64_C(0x1000) * (i))
-enum { ALL = TOY_R | TOY_W | TOY_X | TOY_G, N = 3 };
-
-static struct toy *hart[N]; /* [0] is t */
-static struct salts *salts;
-static bool alike;
-static uint8_t protection[N];
-
-static bool walks_alike(struct cpu_state *a, struct cpu_state *b, uint64_t gva)
-{
-    (void)gva;
-    return alike && ((struct toy *)a)->key && ((struct toy *)b)->key;
-}
-
-static size_t domain(struct cpu_state *s, uint8_t *out)
-{
-    for (unsigned k = 0; k < N; k++)
-        if (s == &hart[k]->s)
-            *out = protection[k];
-    return 1;
-}
-
-/* The last look finds hart 0's page table changed. */
-static unsigned looks_left;
-
-static bool look(struct cpu_state *s, uint64_t gva, enum mmu_access access, uint64_t rights,
-                 struct mmu_map *map)
-{
-    if (looks_left && --looks_left == 0) {
-        alike = false;
-        hart[0]->map[0].gpa = AT(9);
-    }
-    return toy_peek_map(s, gva, access, rights, map);
-}
-
-static struct mmu_guest shared_kernel;
-
-static struct toy *add_hart(void)
-{
-    struct toy *o = calloc(1, sizeof *o);
-
-    assert_non_null(o);
-    o->mmu = mmu_create(&o->s, &t->phys, t->track, salts, &shared_kernel);
-    assert_non_null(o->mmu);
-    mmu_share(o->mmu, t->mmu);
-    mmu_set_windows(o->mmu, ws);
-    return o;
-}
-
-static int begin_harts(enum window_policy policy)
-{
-    assert_int_equal(pipe(pipe_fd), 0);
-    shared_kernel = toy_kernel;
-    shared_kernel.walks_alike = walks_alike;
-    shared_kernel.domain = domain;
-    shared_kernel.peek = look;
-    looks_left = 0;
-    alike = true;
-    memset(protection, 0, sizeof protection);
-    salts = salts_create(N);
-    hart[0] = t = toy_create_sharing(salts, &shared_kernel);
-    ws = windows_create(&t->phys, t->track, policy, N, 1);
-    mmu_set_windows(t->mmu, ws);
-    for (unsigned k = 1; k < N; k++)
-        hart[k] = add_hart();
-    for (unsigned k = 0; k < N; k++) {
-        toy_add(hart[k], 0, KERNEL, AT(0), 0x1000, ALL);
-        toy_add(hart[k], 0, OWN, AT(1 + k), 0x1000, TOY_R | TOY_W);
-        toy_poke(t, AT(1 + k), 100 + k);
-        toy_enter(hart[k], 1 + k, 5);
-    }
-    return 0;
-}
-
-static int begin_tables(void **state)
-{
-    (void)state;
-    return begin_harts(WINDOWS_OFF);
-}
-
-static int begin_auto(void **state)
-{
-    (void)state;
-    return begin_harts(WINDOWS_AUTO);
-}
-
-static int begin_windows(void **state)
-{
-    (void)state;
-    return begin_harts(WINDOWS_ALWAYS);
-}
-
-/* Whose view it is goes first, or last. */
-static int end_harts_from(unsigned first)
-{
-    struct toy *owner = hart[0];
-
-    for (unsigned i = 0; i < N; i++) {
-        unsigned k = (first + i) % N;
-
-        mmu_destroy(hart[k]->mmu);
-        if (k)
-            free(hart[k]);
-    }
-    windows_destroy(ws);
-    track_destroy(owner->track);
-    phys_fini(&owner->phys);
-    free(owner);
-    salts_destroy(salts);
-    close(pipe_fd[0]);
-    close(pipe_fd[1]);
-    return 0;
-}
-
-static int end_harts(void **state)
-{
-    (void)state;
-    return end_harts_from(0);
-}
-
-static int end_harts_owner_last(void **state)
-{
-    (void)state;
-    return end_harts_from(1);
-}
-
-/* Its turn comes. */
-static struct toy *resume(unsigned k)
-{
-    mmu_resume(hart[k]->mmu);
-    return hart[k];
-}
+#include "tests/lib/toy_thread.h"
 
 /* ---- Tables --------------------------------------------------------------------------------- */
 
@@ -256,13 +121,6 @@ static void a_fence_of_an_asid_leaves_what_is_global(void **state)
 
 /* ---- Windows -------------------------------------------------------------------------------- */
 
-static uint64_t load_in_window(unsigned k, uint64_t va)
-{
-    t = resume(k);
-    load_faults(va);
-    return mmu_load(&t->s, va, IR_64);
-}
-
 /* One of them has its window taken away. */
 static void give_up_window(unsigned by)
 {
@@ -277,12 +135,6 @@ static void renew_window(unsigned by)
     give_up_window(by);
     t->mmu->common->slot.live = false;
     mmu_refresh(hart[by]->mmu);
-}
-
-static bool is_mapped_for(unsigned k, uint64_t va)
-{
-    t = resume(k);
-    return can_read(va);
 }
 
 static void one_window_serves_all(void **state)
@@ -431,120 +283,6 @@ static void it_is_given_up_by_all(void **state)
     assert_ptr_not_equal(hart[1]->s.view, hart[2]->s.view);
 }
 
-/* ---- Memory for views ----------------------------------------------------------------------- */
-
-/* Hart k in user rights, with a page of its own. */
-static void enter_user(unsigned k)
-{
-    toy_switch(resume(k), 1 + k, 5 + k, TOY_USER, TOY_USER, 0);
-}
-
-static void add_user_pages(void)
-{
-    for (unsigned k = 0; k < N; k++)
-        toy_add(hart[k], 1 + k, LOW, AT(1 + k), 0x1000, TOY_R | TOY_W | TOY_U);
-}
-
-/* As a kernel fences when a process ends: its view is not in force. */
-static void fence_own(unsigned k)
-{
-    toy_switch(hart[k], 1 + k, 5 + k, TOY_SUPER, TOY_SUPER, 0);
-    mmu_fence(hart[k]->mmu, true, 0, false, 5 + k);
-}
-
-static void what_a_fence_has_emptied_another_takes(void **state)
-{
-    const void *first;
-
-    (void)state;
-    add_user_pages();
-    enter_user(1);
-    assert_int_equal(mmu_load(&hart[1]->s, LOW, IR_64), 101);
-    first = hart[1]->s.view;
-    fence_own(1);
-    enter_user(2);
-    assert_ptr_equal(hart[2]->s.view, first);
-    assert_true(toy_hits_none(hart[2], LOW));
-    assert_int_equal(mmu_load(&hart[2]->s, LOW, IR_64), 102);
-    enter_user(1);
-    assert_ptr_not_equal(hart[1]->s.view, first);
-    assert_true(toy_hits_none(hart[1], LOW));
-    assert_int_equal(mmu_load(&hart[1]->s, LOW, IR_64), 101);
-    enter_user(2);
-    assert_int_equal(mmu_load(&hart[2]->s, LOW, IR_64), 102);
-}
-
-/* What is in force stays, and what other spaces have. */
-static void nobody_elses(void **state)
-{
-    (void)state;
-    add_user_pages();
-    for (unsigned k = 1; k < N; k++) {
-        enter_user(k);
-        toy_touch(hart[k], LOW);
-    }
-    const void *of_1 = hart[1]->s.view, *of_2 = hart[2]->s.view;
-
-    mmu_fence(resume(1)->mmu, true, 0, false, 6);
-    assert_ptr_equal(hart[1]->s.view, of_1);
-    assert_true(toy_hits_none(hart[1], LOW));
-    mmu_fence(hart[1]->mmu, true, 0, false, 7); /* hart 2's own, which is not fenced */
-    assert_ptr_equal(resume(2)->s.view, of_2);
-    assert_true(toy_hits_both(hart[2], LOW));
-}
-
-/* A space's slot is the same one behind the fence: what it has earned towards a window stays. */
-static void what_was_earned_stays(void **state)
-{
-    (void)state;
-    add_user_pages();
-    enter_user(1);
-    toy_touch(hart[1], LOW);
-    struct view_slot *slot = hart[1]->mmu->slot;
-
-    slot->ran_ns = 1234;
-    fence_own(1);
-    assert_null(slot->view);
-    enter_user(1);
-    assert_ptr_equal(hart[1]->mmu->slot, slot);
-    assert_int_equal(slot->ran_ns, 1234);
-}
-
-/* Global pages of a kernel that has no common view are not lost for another space's fence. */
-static void without_a_common_view_each_keeps_its_own(void **state)
-{
-    (void)state;
-    add_user_pages();
-    hart[0]->mmu->common->is_of_no_use = true;
-    enter_user(1);
-    toy_touch(hart[1], LOW);
-    const void *first = hart[1]->s.view;
-
-    fence_own(1);
-    enter_user(1);
-    assert_ptr_equal(hart[1]->s.view, first);
-    assert_true(toy_hits_none(hart[1], LOW));
-}
-
-/* Harts may need all of what each of them would have by itself. */
-static void there_is_room_for_all(void **state)
-{
-    (void)state;
-    for (unsigned k = 0; k < N; k++) {
-        toy_add(hart[k], 0, LOW, AT(1), 0x1000, TOY_R | TOY_U);
-        for (uint64_t key = 1; key < N_SPACES - 1; key++)
-            for (uint64_t rights = 0; rights < N_VIEWS; rights++) {
-                toy_switch(hart[k], key, 5, rights, rights, 0);
-                if (rights == TOY_USER)
-                    mmu_load(&hart[k]->s, LOW, IR_64);
-            }
-    }
-    const struct views *v = hart[0]->mmu->views;
-
-    assert_int_equal(v->n_rooms, N);
-    assert_true(v->room[N - 1].n_taken > 0);
-}
-
 int main(void)
 {
 #define TEST(f, b) cmocka_unit_test_setup_teardown(f, b, end_harts)
@@ -572,12 +310,6 @@ int main(void)
         LAST(under_stress_too, begin_windows),
         TEST(it_is_given_up_by_all, begin_tables),
         LAST(it_is_given_up_by_all, begin_tables),
-        TEST(what_a_fence_has_emptied_another_takes, begin_tables),
-        LAST(what_a_fence_has_emptied_another_takes, begin_tables),
-        TEST(nobody_elses, begin_tables),
-        TEST(what_was_earned_stays, begin_tables),
-        TEST(without_a_common_view_each_keeps_its_own, begin_tables),
-        TEST(there_is_room_for_all, begin_tables),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
