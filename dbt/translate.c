@@ -124,13 +124,13 @@ const struct ir_block *translate_build(struct translator *t, const struct transl
     b->cells = false;
     b->advice = advice;
     b->cold = advice->is_hot && !advice->is_hot(advice->arg, job->gpa, job->mode);
-    b->counted = advice->is_counted && advice->is_counted(advice->arg, job->gpa, job->mode);
     b->joins = !b->virtual_time && ir_uses_window(b);
     b->helpers = t->helpers;
     b->n_helpers = t->n_helpers;
     if (max_insns > t->options.max_insns)
         max_insns = t->options.max_insns;
     t->guest->build(b, job->s, job->gpa, job->mode, job->fetch, max_insns);
+    b->counted = advice->is_counted && advice->is_counted(advice->arg, b->gpa, b->len_bytes);
     check_ir(t, "as built");
     if (dumps(LOG_in_asm | LOG_ir | LOG_ir_opt | LOG_out_asm, job))
         fprintf(dump_file(), "block %" PRIu64 " at %016" PRIx64 " (physical %" PRIx64 ") mode %x\n",

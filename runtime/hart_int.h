@@ -10,6 +10,7 @@
 #include "runtime/rewrite.h"
 #include "runtime/seen.h"
 #include "runtime/stress.h"
+#include "runtime/touch.h"
 #include "runtime/turns.h"
 #include "runtime/wild.h"
 
@@ -24,7 +25,8 @@ struct tcache {
     struct block_table *blocks;
     struct rewrite *rewrite;
     struct seen *seen;
-    struct seen *noted, *hot, *counted; /* wild.c: accesses and starts; blocks */
+    struct seen *noted, *hot; /* wild.c: accesses and starts; blocks */
+    struct touches *touches;
     struct salts *salts;
     struct windows *windows;
     struct x64_stubs stubs;

@@ -1,7 +1,7 @@
 /* Which blocks have run before, so that one that runs for the first time, and most likely for
  * the last, is evaluated and not translated.
  *
- * A set of hashed bits; wild.h keeps two more for itself. This is advice: a block taken for another
+ * A set of hashed bits; there are two more for wild.h. This is advice: a block taken for another
  * is translated at once, one that was forgotten is evaluated once more. No two blocks can keep each
  * other from being translated. */
 #pragma once

@@ -106,7 +106,7 @@ struct tcache *tcache_create(struct phys *phys, const struct tcache_config *conf
     t->seen = seen_create();
     t->noted = seen_create();
     t->hot = seen_create();
-    t->counted = seen_create();
+    t->touches = touches_create();
     t->salts = salts_create(t->config.n_harts);
     t->reserve = config->translate.strict_lrsc ? reserve_create(t->config.n_harts) : NULL;
     t->track = track_create(phys, on_write, t);
@@ -138,7 +138,7 @@ void tcache_destroy(struct tcache *t)
     seen_destroy(t->seen);
     seen_destroy(t->noted);
     seen_destroy(t->hot);
-    seen_destroy(t->counted);
+    touches_destroy(t->touches);
     if (t->salts)
         salts_destroy(t->salts);
     turns_fini(t);

@@ -15,10 +15,6 @@ enum { WILD_TRIAL = 32, WILD_SAME = 30 };
 
 enum { WILD_UNFIT = 16, N_UNFIT = 256 };
 
-/* Accesses that may touch new pages. Their blocks are counted after 16 faults, and if that says
- * nothing again after 32, and so on. */
-enum { N_TOUCH = 64, TOUCH_TRIES = 4 };
-
 /* How long what is unfit is left alone. More than N_LATELY at a time stay noted. */
 enum { N_LATELY = 256, LOOK_AGAIN_S = 1, LOOK_AGAIN_TIMES = 4, LOOK_AGAIN_MAX_S = 64 };
 #define SECOND_NS UINT64_C(1000000000)
@@ -28,12 +24,6 @@ struct trial {
     unsigned n, same;
 };
 
-struct touch {
-    uint64_t gpa;
-    unsigned n; /* faults, since its block is counted or before that */
-    unsigned tries;
-};
-
 /* As wild.noted has it. */
 struct note {
     uint64_t gpa;
@@ -41,10 +31,10 @@ struct note {
 };
 
 struct wild {
-    struct seen *noted, *hot, *counted; /* the tcache's */
+    struct seen *noted, *hot; /* the tcache's, as are touches */
+    struct touches *touches;
     struct trial trial[STATE_N_CELLS];
     uint8_t unfit[N_UNFIT]; /* tries, by a hash of the instruction; shared by a few */
-    struct touch touch[N_TOUCH];
     struct note lately[N_LATELY];
     unsigned n_lately;
     uint64_t due_ns; /* when they are forgotten; 0: it is not known yet */
@@ -58,7 +48,7 @@ struct wild *wild_create(const struct tcache *tc)
     CHECK(w && "memory for the accesses that jump from page to page");
     w->noted = tc->noted;
     w->hot = tc->hot;
-    w->counted = tc->counted;
+    w->touches = tc->touches;
     w->wait_s = LOOK_AGAIN_S;
     return w;
 }
@@ -82,34 +72,31 @@ _Bool wild_is_hot(void *arg, uint64_t gpa, uint32_t mode)
     return seen_has(w->hot, gpa, mode & ~IR_MODE_WINDOW);
 }
 
-_Bool wild_is_counted(void *arg, uint64_t gpa, uint32_t mode)
+_Bool wild_is_counted(void *arg, uint64_t gpa, uint64_t len_bytes)
 {
     const struct wild *w = arg;
 
-    return seen_has(w->counted, gpa, mode);
+    return touch_is_counted(w->touches, gpa, len_bytes);
 }
 
 void wild_note_hot(struct hart *h, struct block *b)
 {
-    seen_forget(h->wild->counted, b->gpa, b->mode);
+    tcache_lock(h->tc);
+    touch_ran(h->wild->touches, b->gpa, b->len_bytes);
+    tcache_unlock(h->tc);
     log_line(LOG_cache, "hot %" PRIx64, b->gpa);
     seen_before(h->wild->hot, b->gpa, b->mode & ~IR_MODE_WINDOW);
     hart_drop_block(h, b);
     h->stats.hot++;
 }
 
-static void drop(struct hart *h, struct block *b)
+static void note(struct hart *h, struct block *b, uint64_t gpa)
 {
+    seen_before(h->wild->noted, gpa, b->mode);
     if (h->check)
         check_drop_later(h->check, b);
     else
         hart_drop_block(h, b);
-}
-
-static void note(struct hart *h, struct block *b, uint64_t gpa)
-{
-    seen_before(h->wild->noted, gpa, b->mode);
-    drop(h, b);
     h->stats.wild++;
 }
 
@@ -168,35 +155,18 @@ static void note_unfit(struct hart *h, struct block *b, uint64_t gpa)
     note_for_now(h, b, gpa);
 }
 
-/* Is it the access whose faults are counted in its place? It is when those of the one before are
- * made up for. */
-static bool takes_place(struct touch *t, uint64_t gpa)
-{
-    if (t->gpa == gpa)
-        return true;
-    if (t->n > 0) {
-        t->n--;
-        return false;
-    }
-    *t = (struct touch){.gpa = gpa};
-    return true;
-}
-
 /* The access at gpa has brought a page into the window. */
 static void note_touch(struct hart *h, struct block *b, uint64_t gpa)
 {
-    struct touch *t = &h->wild->touch[(gpa >> 1 ^ gpa >> 9) % N_TOUCH];
+    enum touch_next next;
 
-    if (!takes_place(t, gpa) || ++t->n < (unsigned)WILD_UNFIT << t->tries)
+    tcache_lock(h->tc);
+    next = touch_fault(h->wild->touches, gpa);
+    if (next == TOUCH_COUNTS)
+        block_drop_range(h->tc->blocks, gpa, 2);
+    tcache_unlock(h->tc);
+    if (next != TOUCH_IS_OF_NEW_PAGES)
         return;
-    t->n = 0;
-    if (!seen_before(h->wild->counted, b->gpa, b->mode)) {
-        t->tries += t->tries < TOUCH_TRIES;
-        drop(h, b);
-        return;
-    }
-    t->tries = 0;
-    seen_forget(h->wild->counted, b->gpa, b->mode);
     log_line(LOG_cache, "the access at %" PRIx64 " touches new pages", gpa);
     note_for_now(h, b, gpa);
 }
@@ -260,7 +230,7 @@ void hart_window_fault(struct hart *h, uint64_t va, unsigned len, enum mmu_acces
             note_unfit(h, b, slow_gpa(h, b));
         break;
     case WINDOW_MAPPED:
-        if (b && mmu_code_window(h->mmu) == IR_WINDOW_UPPER)
+        if (b && !h->check && mmu_code_window(h->mmu) == IR_WINDOW_UPPER)
             note_touch(h, b, slow_gpa(h, b));
         break;
     case WINDOW_OUTSIDE:

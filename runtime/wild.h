@@ -14,10 +14,7 @@
  * pointers of its loop are in the window, that registers hold singles) -> its start is noted, and
  * it takes neither for granted
  *
- *   an access of a kernel's has faulted in its window WILD_UNFIT times because the page was new
- * there -> its block is translated anew, and counts its runs; it has faulted as often again before
- * they were STATE_HEAT (it stores the first word of each new stack) -> noted, too: such a fault
- * costs what some thousand look-ups do, and others that touch the page may never come
+ *   an access of a kernel's touches little but new pages (touch.h) -> noted, too
  *
  *   what was noted for one of these three reasons is forgotten a second later, and what is noted
  * again after 4, 16, and then every 64 seconds: a kernel that patches itself at boot does so by its
@@ -45,8 +42,10 @@ _Bool wild_is_noted(void *arg, uint64_t gpa, uint32_t mode);
 
 /* The same of a block. It is noted when it has left at its entry with s->is_hot, and dropped. */
 _Bool wild_is_hot(void *arg, uint64_t gpa, uint32_t mode);
-_Bool wild_is_counted(void *arg, uint64_t gpa, uint32_t mode);
 void wild_note_hot(struct hart *h, struct block *b);
+
+/* Of a block of so many bytes (touch.h). */
+_Bool wild_is_counted(void *arg, uint64_t gpa, uint64_t len_bytes);
 
 /* From the slow path of an access to va: its cell s->worn_cell has no misses left. May drop the
  * running block, which can go on to its end: it is right, only slow. */

@@ -95,8 +95,9 @@ void mmu_stress(struct mmu *m)
     m->stress = true;
 }
 
-/* The entry that was filled longest ago goes, and what was copied from it. Views are never given
- * back but with a window, which is forgotten here then. */
+/* The entry that was filled longest ago goes, and what was copied from it. Its view may have been
+ * given back since, and hold another space's: that one's entry goes. A window that is given back is
+ * forgotten here. */
 static void stress_fill(struct mmu *m, struct tlb_entry *e)
 {
     struct recent *oldest = &m->recent[m->n_recent++ % N_RECENT];

@@ -2,8 +2,8 @@
  *
  * The harts of a thread take it from one store, and give it back when a fence has emptied a view,
  * as a kernel's does when a process ends or forks. Who wants one gets what was given back last:
- * that is in the host's caches, whichever hart had it. With memory of each hart's own eight harts
- * on two processors had four times as much of it in use. Nothing of what a view holds passes from
+ * that is in the host's caches, whichever hart had it. Were it each hart's own, eight harts on two
+ * processors would have four times as much of it in use. Nothing of what a view holds passes from
  * hart to hart: who takes it clears it. */
 #define _GNU_SOURCE
 #include "softmmu/mmu_int.h"

@@ -154,9 +154,9 @@ struct ir_advice {
     bool (*is_wild)(void *arg, uint64_t gpa, uint32_t mode);
     /* Has the block that starts there run often? NULL: all have. */
     bool (*is_hot)(void *arg, uint64_t gpa, uint32_t mode);
-    /* Shall it count its runs, and say when they are many, whether or not it is better off then?
-     * NULL: none shall. */
-    bool (*is_counted)(void *arg, uint64_t gpa, uint32_t mode);
+    /* Shall a block of so many bytes count its runs, and say when they are many, whether or not it
+     * is better off then? NULL: none shall. */
+    bool (*is_counted)(void *arg, uint64_t gpa, uint64_t len_bytes);
     void *arg;
 };
 #define IR_START_AT(gpa) ((gpa) | 1)

@@ -32,9 +32,12 @@ faults()
 
 tests/guest/bare.sh --build "$dir" || exit 1
 dbt=${DBT:-./dbt-run}
-faults 40 64 1 touch_new
-faults 40 64 1 touch_hot
+faults 30 40 1 touch_new
+faults 30 40 1 touch_hot
+faults 30 40 1 touch_new --tier 1
 faults 100 110 0 touch_busy
-faults 40 64 1 touch_new --tier 1
+faults 100 110 0 touch_clears
+# Two engines do not leave a block together where one of them counts.
+faults 1 110 0 touch_busy --engine check --time virtual --window always
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

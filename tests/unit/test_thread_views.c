@@ -45,6 +45,25 @@ static void what_a_fence_has_emptied_another_takes(void **state)
     assert_int_equal(mmu_load(&hart[2]->s, LOW, IR_64), 102);
 }
 
+/* Who takes it again finds nothing of those who had it meanwhile. */
+static void it_is_taken_empty(void **state)
+{
+    (void)state;
+    add_user_pages();
+    for (unsigned k = 1; k < N; k++) {
+        enter_user(k);
+        toy_touch(hart[k], LOW);
+    }
+    const void *of_2 = hart[2]->s.view;
+
+    fence_own(1);
+    resume(2);
+    fence_own(2);
+    enter_user(1);
+    assert_ptr_equal(hart[1]->s.view, of_2);
+    assert_true(toy_hits_none(hart[1], LOW));
+}
+
 /* What is in force stays, and what other spaces have. */
 static void nobody_elses(void **state)
 {
@@ -92,6 +111,7 @@ static void without_a_common_view_each_keeps_its_own(void **state)
     const void *first = hart[1]->s.view;
 
     fence_own(1);
+    enter_user(2);
     enter_user(1);
     assert_ptr_equal(hart[1]->s.view, first);
     assert_true(toy_hits_none(hart[1], LOW));
@@ -197,6 +217,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(what_a_fence_has_emptied_another_takes, begin_tables),
         LAST(what_a_fence_has_emptied_another_takes, begin_tables),
+        TEST(it_is_taken_empty, begin_tables),
         TEST(nobody_elses, begin_tables),
         TEST(what_was_earned_stays, begin_tables),
         TEST(without_a_common_view_each_keeps_its_own, begin_tables),
