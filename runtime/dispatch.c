@@ -86,12 +86,9 @@ struct hart *hart_create(struct cpu_state *s, struct tcache *t, const struct har
     s->owner = h;
     s->mxcsr |= 0x1f80;
     h->wild = wild_create(t);
-    /* The check's engines leave a block in the same way. */
-    const bool counts = t->config.engine != ENGINE_CHECK;
-
     options.advice = (struct ir_advice){.is_wild = wild_is_noted,
                                         .is_hot = config->evaluate_first ? wild_is_hot : NULL,
-                                        .is_counted = counts ? wild_is_counted : NULL,
+                                        .is_counted = wild_is_counted,
                                         .arg = h->wild};
     h->n = t->n_harts;
     h->mmu = mmu_create(s, t->phys, t->track, t->salts, config->mmu_guest);

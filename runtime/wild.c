@@ -230,6 +230,7 @@ void hart_window_fault(struct hart *h, uint64_t va, unsigned len, enum mmu_acces
             note_unfit(h, b, slow_gpa(h, b));
         break;
     case WINDOW_MAPPED:
+        /* The engines of a check leave a block in the same way: none counts. */
         if (b && !h->check && mmu_code_window(h->mmu) == IR_WINDOW_UPPER)
             note_touch(h, b, slow_gpa(h, b));
         break;

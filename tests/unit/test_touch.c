@@ -93,6 +93,8 @@ static void a_place_that_is_taken(void **state)
     struct touches *t = *state;
 
     says_after(t, AT, TOUCH_FAULTS, TOUCH_COUNTS);
+    for (unsigned i = 1; i < TOUCH_FAULTS; i++)
+        touch_fault(t, AT);
     for (unsigned i = 1; i < 4000; i++)
         touch_fault(t, AT + 2 * i);
     assert_false(touch_is_counted(t, 0, UINT64_MAX));
