@@ -20,7 +20,7 @@ enum { N_LATELY = 256, LOOK_AGAIN_S = 1, LOOK_AGAIN_TIMES = 4, LOOK_AGAIN_MAX_S 
 #define SECOND_NS UINT64_C(1000000000)
 
 struct trial {
-    uint64_t page; /* of the last access */
+    uint64_t page; /* of the last access, in its space: address ^ salt */
     unsigned n, same;
 };
 
@@ -112,7 +112,9 @@ void wild_worn(struct hart *h, uint64_t va)
     unsigned cell = s->worn_cell;
     struct trial *t = &h->wild->trial[cell];
     struct block *b = cache_find(h->tc->cache, s->worn_code);
-    uint64_t page = align_down(va, PAGE_SIZE);
+    /* A cell is empty in each process that is new: code that each runs for a moment has cells that
+     * never hit, though the page has the same address in all. */
+    uint64_t page = align_down(va, PAGE_SIZE) ^ s->salt[va >> 63];
 
     s->worn_code = NULL;
     s->misses_left[cell] = 0;

@@ -119,6 +119,39 @@ static void an_access_that_moves_on_keeps_its_cell(void **state)
     end(t);
 }
 
+/* A trial of the block's first access, of which each but the first comes from the space before or
+ * from a new one. */
+static uint64_t tries_in_spaces(struct toy_hart *t, bool new_spaces)
+{
+    enum { TRIAL = 33 };
+    struct hart *h = t->world->hart;
+    const struct block *b = block_find(h->tc->blocks, CODE, TOY_MODE_KEY, NULL, NULL);
+    const uint64_t salt = t->s.salt[0], noted = hart_stats(h)->wild;
+
+    assert_non_null(b);
+    for (uint64_t n = 0; n < TRIAL; n++) {
+        t->s.insn_off = CODE % PAGE_SIZE;
+        t->s.worn_cell = 0;
+        t->s.worn_code = b->code;
+        t->s.salt[0] = salt + (new_spaces ? n << 40 : 0);
+        wild_worn(h, DATA);
+    }
+    t->s.salt[0] = salt;
+    return hart_stats(h)->wild - noted;
+}
+
+static void an_access_of_many_spaces_loses_its_cell(void **state)
+{
+    struct toy_hart *t = begin(true);
+
+    (void)state;
+    run(t, DATA, DATA);
+    run(t, DATA, DATA);
+    assert_int_equal(tries_in_spaces(t, false), 0);
+    assert_int_equal(tries_in_spaces(t, true), 1);
+    end(t);
+}
+
 /* ---- What is unfit, and for how long ------------------------------------------------------ */
 
 enum { TRIES = 16, LISTED = 256, S = 1000000000 };
@@ -232,6 +265,7 @@ int main(void)
         cmocka_unit_test(a_block_has_them_at_once_when_none_is_evaluated),
         cmocka_unit_test(an_access_that_jumps_loses_its_cell),
         cmocka_unit_test(an_access_that_moves_on_keeps_its_cell),
+        cmocka_unit_test(an_access_of_many_spaces_loses_its_cell),
         cmocka_unit_test(what_is_unfit_gets_another_chance_ever_later),
         cmocka_unit_test(tries_are_counted_anew),
         cmocka_unit_test(more_than_are_listed_stay_noted),
