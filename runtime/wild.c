@@ -31,8 +31,7 @@ struct note {
 };
 
 struct wild {
-    struct seen *noted, *hot; /* the tcache's, as are touches */
-    struct touches *touches;
+    const struct tcache *tc; /* whose sets are all harts' */
     struct trial trial[STATE_N_CELLS];
     uint8_t unfit[N_UNFIT]; /* tries, by a hash of the instruction; shared by a few */
     struct note lately[N_LATELY];
@@ -46,9 +45,7 @@ struct wild *wild_create(const struct tcache *tc)
     struct wild *w = calloc(1, sizeof *w);
 
     CHECK(w && "memory for the accesses that jump from page to page");
-    w->noted = tc->noted;
-    w->hot = tc->hot;
-    w->touches = tc->touches;
+    w->tc = tc;
     w->wait_s = LOOK_AGAIN_S;
     return w;
 }
@@ -62,37 +59,37 @@ _Bool wild_is_noted(void *arg, uint64_t gpa, uint32_t mode)
 {
     const struct wild *w = arg;
 
-    return seen_has(w->noted, gpa, mode);
+    return seen_has(w->tc->noted, gpa, mode);
 }
 
 _Bool wild_is_hot(void *arg, uint64_t gpa, uint32_t mode)
 {
     const struct wild *w = arg;
 
-    return seen_has(w->hot, gpa, mode & ~IR_MODE_WINDOW);
+    return seen_has(w->tc->hot, gpa, mode & ~IR_MODE_WINDOW);
 }
 
 _Bool wild_is_counted(void *arg, uint64_t gpa, uint64_t len_bytes)
 {
     const struct wild *w = arg;
 
-    return touch_is_counted(w->touches, gpa, len_bytes);
+    return touch_is_counted(w->tc->touches, gpa, len_bytes);
 }
 
 void wild_note_hot(struct hart *h, struct block *b)
 {
     tcache_lock(h->tc);
-    touch_ran(h->wild->touches, b->gpa, b->len_bytes);
+    touch_ran(h->tc->touches, b->gpa, b->len_bytes);
     tcache_unlock(h->tc);
     log_line(LOG_cache, "hot %" PRIx64, b->gpa);
-    seen_before(h->wild->hot, b->gpa, b->mode & ~IR_MODE_WINDOW);
+    seen_before(h->tc->hot, b->gpa, b->mode & ~IR_MODE_WINDOW);
     hart_drop_block(h, b);
     h->stats.hot++;
 }
 
 static void note(struct hart *h, struct block *b, uint64_t gpa)
 {
-    seen_before(h->wild->noted, gpa, b->mode);
+    seen_before(h->tc->noted, gpa, b->mode);
     if (h->check)
         check_drop_later(h->check, b);
     else
@@ -163,7 +160,7 @@ static void note_touch(struct hart *h, struct block *b, uint64_t gpa)
     enum touch_next next;
 
     tcache_lock(h->tc);
-    next = touch_fault(h->wild->touches, gpa);
+    next = touch_fault(h->tc->touches, gpa);
     if (next == TOUCH_COUNTS)
         block_drop_range(h->tc->blocks, gpa, 2);
     tcache_unlock(h->tc);
@@ -180,7 +177,7 @@ static void forget_lately(struct hart *h)
     log_line(LOG_cache, "%u notes of what is unfit are forgotten", w->n_lately);
     tcache_lock(h->tc);
     for (unsigned k = 0; k < w->n_lately; k++) {
-        seen_forget(w->noted, w->lately[k].gpa, w->lately[k].mode);
+        seen_forget(h->tc->noted, w->lately[k].gpa, w->lately[k].mode);
         block_drop_range(h->tc->blocks, w->lately[k].gpa & ~UINT64_C(1), 2);
     }
     tcache_unlock(h->tc);

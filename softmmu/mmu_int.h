@@ -335,7 +335,7 @@ struct views *views_create(void);
 void views_leave(struct views *v);
 /* m's views are those of v's users from now on, of whom it is one. */
 void views_join(struct mmu *m, struct views *v);
-/* The slot has a view of its own in force: none of the window's. What is in it is to be cleared. */
+/* The slot, which has no window, has a view of its own, empty. */
 void slot_take_own(struct mmu *m, struct view_slot *slot);
 /* It has nothing any more, and others may take its memory. Not of the slot in force, nor of one
  * that has a window. */

@@ -150,7 +150,6 @@ static void take_away(struct mmu *m, struct view_slot *slot, const char *why)
         forget_recent(m, w);
     slot->window = NULL;
     slot_take_own(m, slot);
-    view_clear(slot); /* no fence has come here since it was in use */
     forget_samples(slot);
     earned_add(m, w->for_code, (int64_t)(w->spent_seen - atomic_load(&w->spent)));
     slot_owner(m, slot)->n_windows--;

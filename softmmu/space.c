@@ -73,32 +73,20 @@ void view_clear_local(struct view_slot *slot)
 
 /* ---- Spaces --------------------------------------------------------------------------- */
 
-static void clear_space(struct space *sp)
+/* All, or all that is not global; of windows all. */
+static void clear_space(struct space *sp, bool global_too)
 {
     for (unsigned i = 0; i < N_VIEWS; i++) {
         struct view_slot *slot = &sp->slot[i];
 
         if (slot->live)
             clear_window(slot);
-        if (slot->view)
+        if (slot->view && global_too)
             view_clear_tables(slot);
-    }
-    fetches_forget(&sp->fetches, true);
-    sp->stale = STALE_NOTHING;
-    sp->n_own = 0;
-}
-
-static void clear_space_local(struct space *sp)
-{
-    for (unsigned i = 0; i < N_VIEWS; i++) {
-        struct view_slot *slot = &sp->slot[i];
-
-        if (slot->live)
-            clear_window(slot);
-        if (slot->view)
+        else if (slot->view)
             view_clear_local(slot);
     }
-    fetches_forget(&sp->fetches, false);
+    fetches_forget(&sp->fetches, global_too);
     sp->stale = STALE_NOTHING;
     sp->n_own = 0;
 }
@@ -191,10 +179,8 @@ struct space *space_get(struct mmu *m, uint64_t space_key, uint32_t asid)
 
         if (m->space_key[i] != space_key || m->space_asid[i] != asid)
             continue;
-        if (sp->stale == STALE_ALL)
-            clear_space(sp);
-        else if (sp->stale == STALE_LOCAL)
-            clear_space_local(sp);
+        if (sp->stale != STALE_NOTHING)
+            clear_space(sp, sp->stale == STALE_ALL);
         return sp;
     }
     log_line(LOG_mmu, "mmu: space %" PRIx64 " asid %" PRIx32 " is new", space_key, asid);
@@ -216,17 +202,9 @@ void view_fit_out(struct mmu *m, struct view_slot *slot, uint64_t space_key, uin
     if (!m->windows || (m->windows->policy != WINDOWS_ALWAYS && !is_common_slot(m, slot)) ||
         !window_give(m, slot, space_key, data_rights)) {
         slot_take_own(m, slot);
-        view_clear(slot);
     }
     slot->rights = data_rights;
     slot->live = true;
-}
-
-/* A fence had emptied it. */
-static void take_again(struct mmu *m, struct view_slot *slot)
-{
-    slot_take_own(m, slot);
-    view_clear_tables(slot);
 }
 
 struct view_slot *space_view(struct mmu *m, struct space *sp, uint64_t data_rights)
@@ -240,8 +218,8 @@ struct view_slot *space_view(struct mmu *m, struct space *sp, uint64_t data_righ
         struct view_slot *slot = &sp->slot[i];
 
         if (slot->live && slot->rights == data_rights) {
-            if (!slot->view)
-                take_again(m, slot);
+            if (!slot->view) /* a fence has emptied it */
+                slot_take_own(m, slot);
             return slot;
         }
         if (!best || (best->live && (!slot->live || slot->used < best->used)))

@@ -96,6 +96,7 @@ void slot_take_own(struct mmu *m, struct view_slot *slot)
         slot->own = make_view(s);
     }
     slot->view = slot->own;
+    view_clear(slot); /* no fence has come here since it was in use */
 }
 
 void slot_give_own(struct mmu *m, struct view_slot *slot)
