@@ -30,7 +30,8 @@ struct cache {
     const uint8_t *rx;
     int memfd;
     size_t segment_bytes;
-    size_t hot_bytes; /* of each: the first area's */
+    size_t area_bytes[N_AREAS]; /* of each segment; all of them: segment_bytes */
+    struct block **lists;       /* segment[].block, one behind the other */
     unsigned n_segments;
     unsigned newest;                                  /* segment that was taken last */
     unsigned current[MAX_WRITERS], next[MAX_WRITERS]; /* next: between retire and take */
@@ -44,6 +45,16 @@ struct cache {
 /* A block's description takes about as much as its code, its IR more. HOT_SHARE: hundredths, of
  * what Linux makes it is 39. */
 enum { META_SHARE = 8, BLOCK_MIN_BYTES = 32, BLOCK_MANY_BYTES = 4096, HOT_SHARE = 41 };
+
+static size_t list_length(const struct cache *c)
+{
+    return c->segment_bytes / BLOCK_MIN_BYTES + 1;
+}
+
+static size_t lists_bytes(const struct cache *c)
+{
+    return c->n_segments * list_length(c) * sizeof(struct block *);
+}
 
 static bool map_views(struct cache *c, size_t bytes, struct err *e)
 {
@@ -68,7 +79,8 @@ struct cache *cache_create(size_t size_bytes, unsigned n_segments, unsigned n_wr
     CHECK(c && "memory for the cache's head");
     c->segment_bytes = align_down(size_bytes / n_segments, 4096);
     CHECK(n_segments > n_writers && n_writers <= MAX_WRITERS && c->segment_bytes >= 4096);
-    c->hot_bytes = align_down(c->segment_bytes / 100 * HOT_SHARE, X64_LINE);
+    c->area_bytes[HOT] = align_down(c->segment_bytes / 100 * HOT_SHARE, X64_LINE);
+    c->area_bytes[COLD] = c->segment_bytes - c->area_bytes[HOT];
     c->n_segments = n_segments;
     for (unsigned w = 0; w < n_writers; w++) {
         c->current[w] = w;
@@ -84,14 +96,14 @@ struct cache *cache_create(size_t size_bytes, unsigned n_segments, unsigned n_wr
         free(c);
         return NULL;
     }
+    c->lists = mmap(NULL, lists_bytes(c), PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    CHECK(c->lists != MAP_FAILED);
     for (unsigned k = 0; k < n_segments; k++) {
         struct segment *g = &c->segment[k];
-        size_t list = (c->segment_bytes / BLOCK_MIN_BYTES + 1) * sizeof(struct block *);
 
         arena_init(&g->meta, c->segment_bytes * META_SHARE + (1u << 20));
-        g->block = mmap(NULL, list, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        CHECK(g->block != MAP_FAILED);
+        g->block = c->lists + k * list_length(c);
     }
     return c;
 }
@@ -100,11 +112,9 @@ void cache_destroy(struct cache *c)
 {
     size_t bytes = CACHE_STUB_BYTES + c->stats.size_bytes;
 
-    for (unsigned k = 0; k < c->n_segments; k++) {
+    for (unsigned k = 0; k < c->n_segments; k++)
         arena_fini(&c->segment[k].meta);
-        munmap(c->segment[k].block,
-               (c->segment_bytes / BLOCK_MIN_BYTES + 1) * sizeof(struct block *));
-    }
+    munmap(c->lists, lists_bytes(c));
     munmap(c->rw, bytes);
     munmap((void *)(uintptr_t)c->rx, bytes);
     close(c->memfd);
@@ -126,41 +136,30 @@ static struct segment *current(struct cache *c, unsigned w)
     return &c->segment[c->current[w]];
 }
 
-static size_t segment_at(const struct cache *c, unsigned k)
-{
-    return CACHE_STUB_BYTES + k * c->segment_bytes;
-}
-
 static void add_stat(uint64_t *stat, uint64_t n)
 {
     __atomic_fetch_add(stat, n, __ATOMIC_RELAXED);
 }
 
-/* Where the area begins and ends in its segment. */
-static size_t area_begin(const struct cache *c, enum area a)
+/* Where the areas of segment k begin in the cache. */
+static size_t area_at(const struct cache *c, unsigned k, enum area a)
 {
-    return a == HOT ? 0 : c->hot_bytes;
+    return CACHE_STUB_BYTES + (a == HOT ? 0 : c->n_segments * c->area_bytes[HOT]) +
+           k * c->area_bytes[a];
 }
 
-static size_t area_end(const struct cache *c, enum area a)
-{
-    return a == HOT ? c->hot_bytes : c->segment_bytes;
-}
-
-/* Where the next block begins, from the segment's start. */
+/* Where the next block begins, from the area's start. */
 static size_t next_at(struct cache *c, unsigned w, enum area a)
 {
-    size_t used = align_up(current(c, w)->used[a], CACHE_ALIGN);
-
-    return area_begin(c, a) + used + (a == COLD ? CACHE_HEADER : 0);
+    return align_up(current(c, w)->used[a], CACHE_ALIGN) + (a == COLD ? CACHE_HEADER : 0);
 }
 
 /* Both views' pages, for what a block takes mostly. */
 static void back_ahead(struct cache *c, unsigned w, enum area a)
 {
     struct segment *g = current(c, w);
-    const size_t begin = segment_at(c, c->current[w]) + area_begin(c, a);
-    const size_t bytes = area_end(c, a) - area_begin(c, a), used = g->used[a] + BLOCK_MANY_BYTES;
+    const size_t begin = area_at(c, c->current[w], a), bytes = c->area_bytes[a];
+    const size_t used = g->used[a] + BLOCK_MANY_BYTES;
 
     pages_come(&g->written[a], c->rw + begin, used, bytes, PAGES_WRITTEN);
     pages_come(&g->run[a], (void *)(uintptr_t)(c->rx + begin), used, bytes, PAGES_READ);
@@ -170,9 +169,9 @@ static uint8_t *room_in(struct cache *c, unsigned w, enum area a, size_t *bytes)
 {
     size_t at = next_at(c, w, a);
 
-    *bytes = at < area_end(c, a) ? area_end(c, a) - at : 0;
+    *bytes = at < c->area_bytes[a] ? c->area_bytes[a] - at : 0;
     back_ahead(c, w, a);
-    return c->rw + segment_at(c, c->current[w]) + at;
+    return c->rw + area_at(c, c->current[w], a) + at;
 }
 
 struct x64_room cache_room(struct cache *c, unsigned w)
@@ -190,7 +189,7 @@ void cache_skip(struct cache *c, unsigned w, size_t bytes)
 
     for (enum area a = HOT; a < N_AREAS; a++) {
         g->used[a] = align_up(g->used[a], CACHE_ALIGN) + bytes;
-        CHECK(next_at(c, w, a) <= area_end(c, a));
+        CHECK(next_at(c, w, a) <= c->area_bytes[a]);
     }
 }
 
@@ -199,10 +198,10 @@ static size_t keep(struct cache *c, unsigned w, enum area a, size_t bytes)
 {
     size_t at = next_at(c, w, a);
 
-    CHECK(at + bytes <= area_end(c, a));
-    current(c, w)->used[a] = at + bytes - area_begin(c, a);
+    CHECK(at + bytes <= c->area_bytes[a]);
+    current(c, w)->used[a] = at + bytes;
     add_stat(&c->stats.code_bytes, bytes);
-    return segment_at(c, c->current[w]) + at;
+    return area_at(c, c->current[w], a) + at;
 }
 
 void cache_commit(struct cache *c, unsigned w, struct block *b)
@@ -243,13 +242,15 @@ void cache_own(struct cache *c, unsigned w, struct block *b)
     add_stat(&c->stats.blocks, 1);
 }
 
-static void drop_all(struct cache *c, struct segment *g)
+/* False: there was none. */
+static bool drop_all(struct cache *c, struct segment *g)
 {
     for (size_t k = 0; k < g->n_blocks; k++)
         c->drop(c->arg, g->block[k]);
     if (g->n_blocks)
         add_stat(&c->stats.evictions, 1);
     c->generation++;
+    return g->n_blocks > 0;
 }
 
 static void make_empty(struct segment *g)
@@ -259,7 +260,7 @@ static void make_empty(struct segment *g)
     arena_reset(&g->meta);
 }
 
-void cache_retire(struct cache *c, unsigned w)
+bool cache_retire(struct cache *c, unsigned w)
 {
     unsigned k = c->newest;
 
@@ -268,7 +269,7 @@ void cache_retire(struct cache *c, unsigned w)
     while (c->segment[k].taken);
     c->segment[k].taken = true;
     c->newest = c->next[w] = k;
-    drop_all(c, &c->segment[k]);
+    return drop_all(c, &c->segment[k]);
 }
 
 void cache_take(struct cache *c, unsigned w)
@@ -281,7 +282,7 @@ void cache_take(struct cache *c, unsigned w)
 void cache_flush(struct cache *c)
 {
     for (unsigned k = 0; k < c->n_segments; k++) {
-        drop_all(c, &c->segment[k]);
+        (void)drop_all(c, &c->segment[k]);
         make_empty(&c->segment[k]);
     }
 }
@@ -317,9 +318,9 @@ struct block *cache_find(const struct cache *c, const void *rx)
 
     if (p < c->rx + CACHE_STUB_BYTES || p >= c->rx + CACHE_STUB_BYTES + c->stats.size_bytes)
         return NULL;
-    size_t off = (size_t)(p - c->rx - CACHE_STUB_BYTES);
-    const struct segment *g = &c->segment[off / c->segment_bytes];
-    enum area a = off % c->segment_bytes < c->hot_bytes ? HOT : COLD;
+    const size_t off = (size_t)(p - c->rx);
+    const enum area a = off < area_at(c, 0, COLD) ? HOT : COLD;
+    const struct segment *g = &c->segment[(off - area_at(c, 0, a)) / c->area_bytes[a]];
     size_t lo = 0, hi = atomic_load_explicit(&g->n_blocks, memory_order_acquire);
 
     while (lo < hi) {

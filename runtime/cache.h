@@ -1,14 +1,16 @@
 /* The code cache: one memfd mapped twice, written through one mapping and run
  * through the other, so that no page is ever writable and executable. It is cut
- * into segments that are filled in turn, each hart's in its own; when all are full the oldest is
+ * into segments that are filled in turn, each writer's in its own; when all are full the oldest is
  * emptied and filled again, so what was made lately, and is hot, stays. Beside its
  * code a segment holds what is known about its blocks; both go together.
  *
- *   | stubs | segment 0 | segment 1 | ... |       code, twice mapped
- *           | meta 0    | meta 1    | ... |       struct block and its lists
+ *   | stubs | hot 0 | hot 1 | ... | cold 0 | cold 1 | ... |       code, twice mapped
+ *           | meta 0 | meta 1 | ... |                             struct block and its lists
  *
  * A segment has two areas: the first for what runs, the second for the parts of blocks that seldom
- * do. Blocks lie in both in the same order.
+ * do. Blocks lie in both in the same order. What runs lies together, whoever made it: processors
+ * tell branches apart by some 24 bits of their address, and code at the same place in several
+ * pieces of 16 MiB made fork and exec of eight harts up to 1.2 times as slow.
  */
 #pragma once
 
@@ -35,7 +37,7 @@ void cache_destroy(struct cache *c);
 uint8_t *cache_stubs_rw(struct cache *c);
 const uint8_t *cache_stubs_rx(const struct cache *c);
 
-/* ---- One writer: a hart's thread ------------------------------------------------
+/* ---- One writer: a thread of harts ------------------------------------------------
  *
  * Each writer fills a segment of its own, so that nobody waits while code is emitted. `w` is the
  * writer's number. */
@@ -66,9 +68,9 @@ bool cache_segment_empty(const struct cache *c, unsigned w);
 /* ---- One thread at a time (tcache's lock) ---------------------------------------- */
 
 /* The oldest segment that no writer fills becomes w's next: drops all its blocks. Their memory is
- * as it was until cache_take(), for which the caller waits until no hart can be in it. The
- * generation changes. */
-void cache_retire(struct cache *c, unsigned w);
+ * as it was until cache_take(), for which the caller waits until no hart can be in it. False: it
+ * had none, and nobody need wait. The generation changes. */
+bool cache_retire(struct cache *c, unsigned w);
 /* w goes on in that segment, which is empty now. */
 void cache_take(struct cache *c, unsigned w);
 /* Empties all segments: nobody runs. */

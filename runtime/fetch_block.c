@@ -109,9 +109,9 @@ static bool gpa2_of_block(void *arg, uint64_t *gpa2)
 
 static bool keep_lists(struct hart *h, struct block *b, const struct x64_unit *u)
 {
-    struct block_exit *exit = cache_meta(h->tc->cache, h->n, u->n_exits * sizeof *exit);
-    struct x64_map *map = cache_meta(h->tc->cache, h->n, u->n_map * sizeof *map);
-    struct x64_site *site = cache_meta(h->tc->cache, h->n, u->n_sites * sizeof *site);
+    struct block_exit *exit = cache_meta(h->tc->cache, hart_thread(h), u->n_exits * sizeof *exit);
+    struct x64_map *map = cache_meta(h->tc->cache, hart_thread(h), u->n_map * sizeof *map);
+    struct x64_site *site = cache_meta(h->tc->cache, hart_thread(h), u->n_sites * sizeof *site);
 
     if (!exit || !map || !site)
         return false;
@@ -131,7 +131,7 @@ static bool keep_lists(struct hart *h, struct block *b, const struct x64_unit *u
 static bool keep_ir(struct hart *h, struct block *b, const struct ir_block *ir)
 {
     size_t bytes = offsetof(struct ir_block, insn) + ir->n * sizeof ir->insn[0];
-    struct ir_block *copy = cache_meta(h->tc->cache, h->n, bytes);
+    struct ir_block *copy = cache_meta(h->tc->cache, hart_thread(h), bytes);
 
     if (!copy)
         return false;
@@ -150,7 +150,7 @@ static void find_place(struct hart *h, const struct x64_unit *u, const struct x6
         return;
     memmove(room->hot + lead, room->hot, u->size_bytes);
     memmove(room->cold + lead, room->cold, u->cold_bytes);
-    cache_skip(h->tc->cache, h->n, lead);
+    cache_skip(h->tc->cache, hart_thread(h), lead);
 }
 
 static uint8_t at_most_255(unsigned n)
@@ -172,7 +172,7 @@ static uint8_t n_accesses(const struct ir_block *ir)
 static struct block *place(struct hart *h, const struct translate_job *job,
                            const struct ir_block *ir)
 {
-    struct block *b = cache_meta_line(h->tc->cache, h->n, sizeof *b);
+    struct block *b = cache_meta_line(h->tc->cache, hart_thread(h), sizeof *b);
 
     if (!b)
         return NULL;
@@ -184,7 +184,7 @@ static struct block *place(struct hart *h, const struct translate_job *job,
     if (h->tc->config.engine != ENGINE_JIT && !keep_ir(h, b, ir))
         return NULL;
     if (h->tc->config.engine != ENGINE_INTERP) {
-        const struct x64_room room = cache_room(h->tc->cache, h->n);
+        const struct x64_room room = cache_room(h->tc->cache, hart_thread(h));
         const struct x64_unit *u = translate_host(h->translator, job, &room);
 
         if (!u || !keep_lists(h, b, u))
@@ -234,8 +234,8 @@ static struct block *publish(struct hart *h, struct window *w, struct block *b, 
         other = block_find(t->blocks, b->gpa, b->mode, gpa2_of_block, b);
     if (!other) {
         if (t->config.engine != ENGINE_INTERP)
-            cache_commit(t->cache, h->n, b);
-        cache_own(t->cache, h->n, b);
+            cache_commit(t->cache, hart_thread(h), b);
+        cache_own(t->cache, hart_thread(h), b);
         if (once)
             b->dropped = true;
         else
@@ -255,13 +255,14 @@ static void advance(struct hart *h)
     struct tcache *t = h->tc;
 
     tcache_lock(t);
-    cache_retire(t->cache, h->n);
-    uint64_t epoch = quiesce_begin(t);
+    const bool had_blocks = cache_retire(t->cache, hart_thread(h));
+    const uint64_t epoch = quiesce_begin(t);
 
     tcache_unlock(t);
-    quiesce_wait(t, h, epoch);
+    if (had_blocks)
+        quiesce_wait(t, h, epoch);
     tcache_lock(t);
-    cache_take(t->cache, h->n);
+    cache_take(t->cache, hart_thread(h));
     tcache_unlock(t);
 }
 
@@ -307,7 +308,7 @@ static struct block *translate(struct hart *h, struct window *w, const struct tr
             return b;
         }
         /* The segment is full; a block that a whole one cannot hold is cut. */
-        if (cache_segment_empty(h->tc->cache, h->n)) {
+        if (cache_segment_empty(h->tc->cache, hart_thread(h))) {
             CHECK(max > 1 && "a segment holds one instruction");
             max /= 2;
         }

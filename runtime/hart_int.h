@@ -73,7 +73,7 @@ struct look {
 
 struct hart {
     struct tcache *tc;
-    unsigned n; /* its number: of its room in the cache */
+    unsigned n; /* its number */
     struct cpu_state *s;
     struct mmu *mmu;
     struct wild *wild;
@@ -101,6 +101,13 @@ struct hart {
     struct look look;
     struct hart_stats stats;
 };
+
+/* The host's that it runs on. What one hart at a time uses, between two places where it may give
+ * way, the harts of a thread have in common: the segment that they fill, a jump cache. */
+static inline unsigned hart_thread(const struct hart *h)
+{
+    return h->n % h->tc->n_threads;
+}
 
 static inline void tcache_lock(struct tcache *t)
 {

@@ -31,7 +31,7 @@ void jumps_fini(struct tcache *t)
 
 static struct phys_jumps *jumps_of(const struct hart *h)
 {
-    return &h->tc->jumps[h->n % h->tc->n_threads];
+    return &h->tc->jumps[hart_thread(h)];
 }
 
 void jumps_join(struct hart *h)

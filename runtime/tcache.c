@@ -54,16 +54,16 @@ static void drop_block(void *arg, struct block *b)
     block_drop(t->blocks, b);
 }
 
-/* Each hart fills a segment, and a few are full: else what one hart makes would throw out what
- * another has just made. */
+/* Each thread fills a segment, and a few are full: else what one makes would throw out what another
+ * has just made. */
 static struct cache *make_cache(struct tcache *t, struct err *e)
 {
     const struct tcache_config *c = &t->config;
-    unsigned n = c->n_harts == 1 ? c->cache_segments : c->cache_segments + 2 * c->n_harts;
+    unsigned n = c->n_harts == 1 ? c->cache_segments : c->cache_segments + 2 * t->n_threads;
     size_t bytes = c->cache_bytes, least = (size_t)n * MIN_SEGMENT;
 
-    return cache_create(c->n_harts > 1 && bytes < least ? least : bytes, n, c->n_harts, drop_block,
-                        t, e);
+    return cache_create(c->n_harts > 1 && bytes < least ? least : bytes, n, t->n_threads,
+                        drop_block, t, e);
 }
 
 static enum window_policy policy_of(const struct tcache_config *c)

@@ -13,7 +13,10 @@
 #include "runtime/system/machine.h"
 #include "runtime/system/signature.h"
 
-enum { CACHE_SEGMENTS = 16, STRESS_CACHE_BYTES = 512 << 10, STRESS_CACHE_SEGMENTS = 16 };
+/* Of a segment, mostly: code that several threads make lies together, and what is thrown out when
+ * the cache is full is little. */
+enum { SEGMENT_BYTES = 1 << 20 };
+enum { MIN_SEGMENTS = 16, STRESS_CACHE_BYTES = 512 << 10 };
 
 static int complain(int status, const struct err *e)
 {
@@ -21,9 +24,17 @@ static int complain(int status, const struct err *e)
     return status;
 }
 
+static unsigned n_segments(uint64_t cache_bytes)
+{
+    const uint64_t n = cache_bytes / SEGMENT_BYTES;
+
+    return n > MIN_SEGMENTS ? (unsigned)n : MIN_SEGMENTS;
+}
+
 static bool run_config(const struct options *o, struct machine_run_config *run, struct err *e)
 {
-    bool small = (o->stress & STRESS_CACHE) != 0;
+    const bool small = (o->stress & STRESS_CACHE) != 0;
+    const uint64_t cache_bytes = small ? STRESS_CACHE_BYTES : o->cache_size;
 
     *run = (struct machine_run_config){
         .engine = o->engine,
@@ -35,8 +46,8 @@ static bool run_config(const struct options *o, struct machine_run_config *run, 
         .windows = o->windows,
         .huge_pages = o->huge_pages,
         .hart_threads = o->hart_threads,
-        .cache_bytes = small ? STRESS_CACHE_BYTES : o->cache_size,
-        .cache_segments = small ? STRESS_CACHE_SEGMENTS : CACHE_SEGMENTS,
+        .cache_bytes = cache_bytes,
+        .cache_segments = n_segments(cache_bytes),
         .stress_seed = small ? o->stress_seed * 2 + 1 : 0,
         .no_links = (o->stress & STRESS_LINKS) != 0,
         .virtual_time = o->virtual_time,
