@@ -89,7 +89,7 @@ struct windows_stats hart_windows_stats(const struct hart *h);
 void hart_kick(struct hart *h, uint32_t bits);
 
 /* The hart whose code, loop or events this thread is in; NULL: none. */
-const struct hart *hart_running(void);
+struct hart *hart_running(void);
 
 /* ---- The hart's thread; with turns, that of whoever has the turn, or before the first run -- */
 

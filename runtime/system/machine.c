@@ -155,6 +155,7 @@ static bool create_harts(struct machine *m, struct err *e)
     m->hart = aligned_alloc(64, len);
     CHECK(m->hart && "memory for the harts");
     memset(m->hart, 0, len);
+    CHECK((!m->n_procs || machine_slices_create(m)) && "memory for the threads' slices");
     for (unsigned i = 0; i < m->cfg.n_harts; i++) {
         m->n_harts = i + 1;
         if (!hart_init(&m->hart[i], m, i, e))
@@ -195,6 +196,7 @@ void machine_destroy(struct machine *m)
     machine_monitor_fini(m);
     for (unsigned i = 0; i < m->n_harts; i++)
         hart_fini(&m->hart[i]);
+    machine_slices_destroy(m);
     if (m->tcache)
         tcache_destroy(m->tcache);
     if (m->have_phys)
@@ -229,7 +231,8 @@ static bool prepare(struct machine_hart *h)
 
     h->tid = (pid_t)syscall(SYS_gettid);
     ok = (m->run.virtual_time || hart_timers_start(h, &h->why)) &&
-         (!m->n_procs || proc_prepare(h->hart, run_hart, h, &h->why));
+         (!m->n_procs ||
+          (hart_slices_start(h, &h->why) && proc_prepare(h->hart, run_hart, h, &h->why)));
     if (ok)
         hart_place(h);
     rv_back(&h->cpu); /* before any of them runs: who is here does not depend on the threads */
@@ -267,7 +270,8 @@ static void keep_own_signals(void)
     sigset_t set;
 
     sigfillset(&set);
-    sigdelset(&set, SIGRTMIN);
+    sigdelset(&set, SIGNAL_TIMER);
+    sigdelset(&set, SIGNAL_SLICE);
     sigdelset(&set, SIGSEGV);
     sigdelset(&set, SIGBUS);
     sigdelset(&set, SIGFPE);

@@ -59,6 +59,7 @@ static bool poll_events(void *arg)
     board_poll(&m->board);
     apply_lines(h);
     hart_serve_timers(h);
+    hart_serve_slice(h);
     if (h->crowded)
         hart_wait_for_lines(h);
     return !atomic_load(&m->finished);

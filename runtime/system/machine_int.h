@@ -19,11 +19,20 @@ struct machine_monitor {
     unsigned hart;          /* the one that is shown: `cpu N` */
 };
 
-/* What a hart waits for: its CLINT timer, its supervisor timer (Sstc, SBI), the end of its slice
- * (machine_slice.c), and the next sample of what it runs (mmu_sample). The others are hart 0's
- * alone: the RTC's alarm, HTIF's poll. */
-enum { TIMER_CLINT, TIMER_STIME, TIMER_SLICE, TIMER_SAMPLE, TIMER_RTC, TIMER_HTIF, N_TIMERS };
+/* What a hart waits for: its CLINT timer, its supervisor timer (Sstc, SBI), and the next sample of
+ * what it runs (mmu_sample). The others are hart 0's alone: the RTC's alarm, HTIF's poll. */
+enum { TIMER_CLINT, TIMER_STIME, TIMER_SAMPLE, TIMER_RTC, TIMER_HTIF, N_TIMERS };
 enum { NS_PER_TICK = 100, HTIF_TICKS = 10000 };
+
+/* Of harts' threads, which no other one gets. */
+#define SIGNAL_TIMER SIGRTMIN
+#define SIGNAL_SLICE (SIGRTMIN + 1)
+
+/* A timer of the host's that signals a thread. */
+struct host_alarm {
+    timer_t timer;
+    bool is_made;
+};
 
 /* One hart: a guest CPU, its thread (which it may share), and the host's timer that wakes it. Hart
  * 0 is the main thread's, and does what is the machine's own: host threads that have something for
@@ -43,8 +52,7 @@ struct machine_hart {
     pthread_mutex_t timers_lock;
     uint64_t deadline[N_TIMERS]; /* timers_lock; UINT64_MAX: none, also when the clock gets there */
     uint64_t armed;              /* timers_lock */
-    timer_t timer;
-    bool have_timer; /* timers_lock */
+    struct host_alarm alarm;     /* timers_lock */
     /* The host's alarm has come: none is armed, though the guest's clock may not be there yet,
      * which is not the host's. */
     _Atomic bool rang;
@@ -58,7 +66,7 @@ struct machine_hart {
     uint64_t spins_since, spun_at;
     unsigned n_spins;
     unsigned crowded;               /* lines: hart_wait_for_lines() */
-    uint64_t slice_end, kept_since; /* machine_slice.c */
+    uint64_t slice_end, kept_since; /* machine_slice.c; the host's time, in ns */
     enum rv_spin spins_for;
     uint64_t spins_with[STATE_N_REGS]; /* what its registers were */
     uint64_t look_after;               /* ticks of waiting by pause, until it is seen what for */
@@ -78,8 +86,9 @@ struct machine {
     struct machine_run_config run;
     struct machine_hart *hart; /* n_harts of them */
     unsigned n_harts;
-    unsigned n_processors; /* of the host's, for this process */
-    unsigned n_procs;      /* host threads that harts share; 0: each has its own */
+    unsigned n_processors;      /* of the host's, for this process */
+    unsigned n_procs;           /* host threads that harts share; 0: each has its own */
+    struct slice_alarm *slices; /* n_procs of them: machine_slice.c */
     struct rv_cluster *cluster;
     struct tcache *tcache;
     struct phys phys;
@@ -118,6 +127,14 @@ void machine_set_ticks(void *arg, uint64_t ticks);
 uint64_t machine_wall_ns(void *arg); /* of the day */
 uint64_t machine_ir_time(struct cpu_state *s);
 
+/* The thread `tid`: gets a timer of the host's that sends it the signal, with arg. */
+bool host_alarm_init(struct host_alarm *a, int number,
+                     void (*handler)(int number, siginfo_t *info, void *context), void *arg,
+                     pid_t tid, struct err *e) MUST_CHECK;
+void host_alarm_fini(struct host_alarm *a);
+/* At this time of CLOCK_MONOTONIC, in ns; at once if that is over. Instead of what was set. */
+void host_alarm_set(const struct host_alarm *a, uint64_t ns);
+
 void hart_timers_init(struct machine_hart *h);
 void hart_timers_fini(struct machine_hart *h);
 /* The hart's thread: gets a timer of the host's that signals this thread. */
@@ -148,14 +165,19 @@ void hart_spins_anew(struct machine_hart *h);
 
 /* ---- machine_slice.c ----------------------------------------------------------------------- */
 
+/* One thread, before the harts' and after them. False: no memory. */
+bool machine_slices_create(struct machine *m) MUST_CHECK;
+void machine_slices_destroy(struct machine *m);
+/* The hart's thread: gets its alarm, if the hart is the thread's first. */
+bool hart_slices_start(struct machine_hart *h, struct err *e) MUST_CHECK;
 /* The hart's thread: it has come to run. */
 void hart_begin_slice(struct machine_hart *h);
-/* It sleeps. */
+/* It sleeps, or has the thread for itself. */
 void hart_end_slice(struct machine_hart *h);
 /* Any thread: its hart, if it is one's, interrupts another. */
 void machine_interrupts_another(struct machine *m);
-/* TIMER_SLICE is due. */
-void hart_slice_due(struct machine_hart *h);
+/* The hart's thread, from events.poll: if its slice is over it is asked to give way. */
+void hart_serve_slice(struct machine_hart *h);
 /* events.yield. */
 void hart_give_way(void *arg);
 

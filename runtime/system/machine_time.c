@@ -62,13 +62,12 @@ static uint64_t icount_at(const struct machine_hart *h, uint64_t at)
 
 /* ---- Deadlines ------------------------------------------------------------------------------- */
 
-/* but: a timer that does not count. */
-static uint64_t earliest_locked(const struct machine_hart *h, unsigned but)
+static uint64_t earliest_locked(const struct machine_hart *h)
 {
     uint64_t least = UINT64_MAX;
 
     for (unsigned k = 0; k < N_TIMERS; k++)
-        if (k != but && h->deadline[k] < least)
+        if (h->deadline[k] < least)
             least = h->deadline[k];
     return least;
 }
@@ -78,22 +77,18 @@ static uint64_t earliest_locked(const struct machine_hart *h, unsigned but)
  * what kernels do at each tick, costs nothing. */
 static void arm_host_locked(struct machine_hart *h)
 {
-    uint64_t at = earliest_locked(h, N_TIMERS);
+    uint64_t at = earliest_locked(h);
 
     if (h->m->run.virtual_time) {
         hart_set_due(h->hart, icount_at(h, at));
         return;
     }
-    if (at >= h->armed || !h->have_timer)
+    if (at >= h->armed || !h->alarm.is_made)
         return;
-    uint64_t ns = ns_until(h, at);
-    struct itimerspec when = {
-        .it_value = {.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000)}};
+    const uint64_t now = clock_ns(CLOCK_MONOTONIC), ns = ns_until(h, at);
 
-    if (ns == 0) /* which would be no alarm */
-        when.it_value.tv_nsec = 1;
     h->armed = at;
-    timer_settime(h->timer, 0, &when, NULL);
+    host_alarm_set(&h->alarm, ns < INT64_MAX - now ? now + ns : INT64_MAX);
 }
 
 void hart_set_deadline(struct machine_hart *h, unsigned timer, uint64_t ticks)
@@ -154,7 +149,6 @@ static void timer_due(struct machine_hart *h, unsigned timer)
     switch (timer) {
     case TIMER_CLINT: board_timer(&m->board, BOARD_TIMER_HART + h->index); break;
     case TIMER_STIME: rv_timer_tick(&h->cpu); break;
-    case TIMER_SLICE: hart_slice_due(h); break;
     case TIMER_SAMPLE: mmu_sample_due(h->cpu.s.mmu); break;
     case TIMER_RTC: board_timer(&m->board, BOARD_TIMER_RTC); break;
     case TIMER_HTIF:
@@ -219,8 +213,8 @@ void hart_wait(void *arg)
     struct machine_hart *h = arg;
 
     pthread_mutex_lock(&h->timers_lock);
-    h->deadline[TIMER_SAMPLE] = UINT64_MAX;        /* nothing runs that could be looked at */
-    uint64_t at = earliest_locked(h, TIMER_SLICE); /* who sleeps has none */
+    h->deadline[TIMER_SAMPLE] = UINT64_MAX; /* nothing runs that could be looked at */
+    uint64_t at = earliest_locked(h);
     pthread_mutex_unlock(&h->timers_lock);
 
     if (h->m->run.virtual_time) {
@@ -270,12 +264,51 @@ void hart_wait_for_lines(struct machine_hart *h)
 /* ---- The host's timer --------------------------------------------------------------------------
  */
 
+bool host_alarm_init(struct host_alarm *a, int number,
+                     void (*handler)(int number, siginfo_t *info, void *context), void *arg,
+                     pid_t tid, struct err *e)
+{
+    struct sigevent ev;
+    struct sigaction sa;
+
+    memset(&sa, 0, sizeof sa);
+    sa.sa_sigaction = handler;
+    sa.sa_flags = SA_RESTART | SA_SIGINFO;
+    sigaction_at_once(number, &sa);
+    memset(&ev, 0, sizeof ev);
+    ev.sigev_notify = SIGEV_THREAD_ID;
+    ev.sigev_signo = number;
+    ev.sigev_value.sival_ptr = arg;
+    ev._sigev_un._tid = tid;
+    if (timer_create(CLOCK_MONOTONIC, &ev, &a->timer) != 0)
+        return err_set(e, "the host gives no timer: %s", strerror(errno));
+    a->is_made = true;
+    return true;
+}
+
+void host_alarm_fini(struct host_alarm *a)
+{
+    if (a->is_made)
+        timer_delete(a->timer);
+    a->is_made = false;
+}
+
+void host_alarm_set(const struct host_alarm *a, uint64_t ns)
+{
+    const struct itimerspec when = {
+        .it_value = {.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000)}};
+
+    timer_settime(a->timer, TIMER_ABSTIME, &when, NULL);
+}
+
 NOT_SANITIZED static void on_alarm(int number, siginfo_t *info, void *context)
 {
     struct machine_hart *h = info->si_value.sival_ptr;
 
     (void)number;
     (void)context;
+    if (info->si_code != SI_TIMER)
+        return; /* somebody sent it */
     atomic_store(&h->rang, true);
     hart_kick(h->hart, PENDING_EVENT);
 }
@@ -290,31 +323,18 @@ void hart_timers_init(struct machine_hart *h)
 
 void hart_timers_fini(struct machine_hart *h)
 {
-    if (h->have_timer)
-        timer_delete(h->timer);
+    host_alarm_fini(&h->alarm);
     pthread_mutex_destroy(&h->timers_lock);
 }
 
 bool hart_timers_start(struct machine_hart *h, struct err *e)
 {
-    struct sigevent ev;
-    struct sigaction sa;
-    timer_t timer;
+    struct host_alarm a;
 
-    memset(&sa, 0, sizeof sa);
-    sa.sa_sigaction = on_alarm;
-    sa.sa_flags = SA_RESTART | SA_SIGINFO;
-    sigaction_at_once(SIGRTMIN, &sa);
-    memset(&ev, 0, sizeof ev);
-    ev.sigev_notify = SIGEV_THREAD_ID;
-    ev.sigev_signo = SIGRTMIN;
-    ev.sigev_value.sival_ptr = h;
-    ev._sigev_un._tid = h->tid;
-    if (timer_create(CLOCK_MONOTONIC, &ev, &timer) != 0)
-        return err_set(e, "the host gives no timer: %s", strerror(errno));
+    if (!host_alarm_init(&a, SIGNAL_TIMER, on_alarm, h, h->tid, e))
+        return false;
     pthread_mutex_lock(&h->timers_lock);
-    h->timer = timer;
-    h->have_timer = true;
+    h->alarm = a;
     arm_host_locked(h);
     pthread_mutex_unlock(&h->timers_lock);
     return true;
