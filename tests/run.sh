@@ -140,7 +140,7 @@ part_asan()
 # What has threads, under ThreadSanitizer: nothing is suppressed, dbt/base/tsan.h says what it is told.
 part_tsan()
 {
-    unit tsan chardev dispatch fiber hart_waits harts jumps_race monitor plic pool procs reserve_harts rv_cluster rv_trap salts seen \
+    unit tsan chardev dispatch fiber hart_waits harts jumps_race machine_slice monitor plic pool procs reserve_harts rv_cluster rv_trap salts seen \
         share_escape track turns uart16550 virtio_blk virtio_net window_harts window_limit
     one tsan-build 900 make -j2 --no-print-directory BUILD=tsan out/tsan/dbt-run
     one fetch-guest 600 scripts/fetch-guest.sh
