@@ -8,9 +8,9 @@
  *           | meta 0 | meta 1 | ... |                             struct block and its lists
  *
  * A segment has two areas: the first for what runs, the second for the parts of blocks that seldom
- * do. Blocks lie in both in the same order. What runs lies together, whoever made it: processors
- * tell branches apart by some 24 bits of their address, and code at the same place in several
- * pieces of 16 MiB made fork and exec of eight harts up to 1.2 times as slow.
+ * do. Blocks lie in both in the same order. What runs lies together, whoever made it: code at the
+ * same place in several pieces of 16 MiB was slow, as if the processor told branches apart by some
+ * 24 bits of their address (README.md, "Who owns what").
  */
 #pragma once
 

@@ -167,7 +167,7 @@ static uint8_t n_accesses(const struct ir_block *ir)
     return at_most_255(n);
 }
 
-/* The block in the hart's segment of the cache, not yet known to anybody nor its host code
+/* The block in its thread's segment of the cache, not yet known to anybody nor its host code
  * committed, or NULL when that is full. */
 static struct block *place(struct hart *h, const struct translate_job *job,
                            const struct ir_block *ir)

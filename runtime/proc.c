@@ -151,6 +151,8 @@ static void make_current(struct proc *p, struct hart *h)
 static void give(struct hart *h)
 {
     struct proc *p = proc_of(h);
+
+    DCHECK(!h->making.now && "it fills the thread's segment of the cache");
     struct hart *next = wait_for_next(p);
 
     if (next)

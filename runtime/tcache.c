@@ -55,12 +55,13 @@ static void drop_block(void *arg, struct block *b)
 }
 
 /* Each thread fills a segment, and a few are full: else what one makes would throw out what another
- * has just made. */
+ * has just made. How much is needed at least goes by what runs, not by the threads. */
 static struct cache *make_cache(struct tcache *t, struct err *e)
 {
     const struct tcache_config *c = &t->config;
     unsigned n = c->n_harts == 1 ? c->cache_segments : c->cache_segments + 2 * t->n_threads;
-    size_t bytes = c->cache_bytes, least = (size_t)n * MIN_SEGMENT;
+    const size_t bytes = c->cache_bytes;
+    const size_t least = (size_t)(c->cache_segments + 2 * c->n_harts) * MIN_SEGMENT;
 
     return cache_create(c->n_harts > 1 && bytes < least ? least : bytes, n, t->n_threads,
                         drop_block, t, e);

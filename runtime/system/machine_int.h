@@ -165,14 +165,15 @@ void hart_spins_anew(struct machine_hart *h);
 
 /* ---- machine_slice.c ----------------------------------------------------------------------- */
 
-/* One thread, before the harts' and after them. False: no memory. */
-bool machine_slices_create(struct machine *m) MUST_CHECK;
+/* One thread, before the harts' and after them. */
+void machine_slices_create(struct machine *m);
 void machine_slices_destroy(struct machine *m);
 /* The hart's thread: gets its alarm, if the hart is the thread's first. */
 bool hart_slices_start(struct machine_hart *h, struct err *e) MUST_CHECK;
 /* The hart's thread: it has come to run. */
 void hart_begin_slice(struct machine_hart *h);
-/* It sleeps, or has the thread for itself. */
+/* It sleeps, or has the thread for itself. (Where a rest may come to nothing the slice goes on, and
+ * its end may end the rest.) */
 void hart_end_slice(struct machine_hart *h);
 /* Any thread: its hart, if it is one's, interrupts another. */
 void machine_interrupts_another(struct machine *m);

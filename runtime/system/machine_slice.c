@@ -56,14 +56,14 @@ NOT_SANITIZED static void on_slice_alarm(int number, siginfo_t *info, void *cont
         hart_kick(running, PENDING_EVENT);
 }
 
-bool machine_slices_create(struct machine *m)
+void machine_slices_create(struct machine *m)
 {
-    m->slices = calloc(m->n_procs, sizeof *m->slices);
-    for (unsigned k = 0; m->slices && k < m->n_procs; k++) {
+    m->slices = calloc(m->n_procs + 1, sizeof *m->slices);
+    CHECK(m->slices && "memory for the threads' slices");
+    for (unsigned k = 0; k < m->n_procs; k++) {
         atomic_init(&m->slices[k].due, UINT64_MAX);
         m->slices[k].armed = UINT64_MAX;
     }
-    return m->slices != NULL;
 }
 
 void machine_slices_destroy(struct machine *m)

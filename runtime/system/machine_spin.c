@@ -105,6 +105,7 @@ static void rest_in_wfi(struct machine_hart *h)
 {
     const uint64_t waited = now_of(h) - h->spins_since;
 
+    hart_end_slice(h);
     rv_away(&h->cpu);
     hart_sleep_in_wfi(h->hart, NS_PER_TICK * (waited < REST_TICKS_MAX ? waited : REST_TICKS_MAX));
     rv_back(&h->cpu);

@@ -39,7 +39,7 @@ static void begin(void **state)
     m.hart = harts;
     m.n_harts = N;
     m.n_procs = 1;
-    assert_true(machine_slices_create(&m));
+    machine_slices_create(&m);
     for (unsigned k = 0; k < N; k++) {
         toy[k] = k ? toy_add_hart(toy[0], &config) : toy_create(&config);
         harts[k].m = &m;
@@ -146,6 +146,93 @@ static void a_kernel_gives_way_later(void **state)
     end();
 }
 
+static void gives_way_early(void *arg)
+{
+    struct machine_hart *h = arg;
+
+    come_in(h);
+    for (const uint64_t from = now_ns(); now_ns() - from < 2 * MS;)
+        continue;
+    hart_yield(h->hart);
+    hart_begin_slice(h);
+    seen[0] = true;
+    go_out(h);
+}
+
+static void is_busy_for_a_whole_slice(void *arg)
+{
+    struct machine_hart *h = arg;
+    const uint64_t from = now_ns();
+
+    come_in(h);
+    while (!seen[0])
+        serve(h);
+    assert_true(now_ns() - from >= 4 * MS);
+    go_out(h);
+}
+
+/* The alarm of the one before comes in the middle of this one's slice. */
+static void an_alarm_that_is_too_early_is_set_again(void **state)
+{
+    begin(state);
+    run(gives_way_early, is_busy_for_a_whole_slice);
+    end();
+}
+
+/* ---- Firmware ---------------------------------------------------------------------------------
+ */
+
+static void is_asked_soon(void *arg)
+{
+    struct machine_hart *h = arg;
+    const uint64_t from = now_ns();
+
+    come_in(h);
+    while (!h->cpu.has_paused)
+        if (atomic_exchange(&toy[0]->s.pending, 0) & PENDING_EVENT)
+            hart_serve_slice(h);
+    assert_true(now_ns() - from >= MS / 20);
+    assert_true(h->slice_end > from + 3 * MS);
+    assert_true(atomic_load(&h->cpu.s.pending) & PENDING_YIELD);
+    hart_give_way(h); /* at once, though it is in M mode */
+    assert_true(seen[1]);
+    seen[0] = true;
+    go_out(h);
+}
+
+static void firmware_is_asked_before_its_slice_is_over(void **state)
+{
+    begin(state);
+    harts[0].cpu.priv = RV_M;
+    harts[0].cpu.mideleg = 1;
+    run(is_asked_soon, is_busy_until_the_other_has_been_here);
+    end();
+}
+
+static void interrupts_another(void *arg)
+{
+    struct machine_hart *h = arg;
+
+    come_in(h);
+    h->cpu.priv = RV_M;
+    machine_interrupts_another(&m);
+    while (!h->cpu.has_paused)
+        if (atomic_exchange(&toy[0]->s.pending, 0) & PENDING_EVENT)
+            hart_serve_slice(h);
+    seen[0] = true;
+    hart_give_way(h);
+    go_out(h);
+}
+
+/* From then on, where it has come there in the middle of a slice. */
+static void and_soon_after_it_interrupts_another(void **state)
+{
+    begin(state);
+    harts[0].cpu.mideleg = 1;
+    run(interrupts_another, is_busy_until_the_other_has_been_here);
+    end();
+}
+
 /* ---- Who sleeps has no slice ------------------------------------------------------------------
  */
 
@@ -178,7 +265,8 @@ static void is_busy_for_some_slices(void *arg)
     go_out(h);
 }
 
-/* It has come to run while the other one waited for its turn, so its slice had an end. */
+/* It has come to run while the other one waited for its turn, so its slice had an end. (With an
+ * alarm for each hart it would be woken ten times.) */
 static void who_sleeps_is_not_woken_for_it(void **state)
 {
     begin(state);
@@ -239,6 +327,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_busy_hart_gives_way_when_its_slice_is_over),
         cmocka_unit_test(a_kernel_gives_way_later),
+        cmocka_unit_test(an_alarm_that_is_too_early_is_set_again),
+        cmocka_unit_test(firmware_is_asked_before_its_slice_is_over),
+        cmocka_unit_test(and_soon_after_it_interrupts_another),
         cmocka_unit_test(who_sleeps_is_not_woken_for_it),
         cmocka_unit_test(it_kicks_nobody_and_the_next_slice_has_an_alarm_again),
         cmocka_unit_test(a_signal_that_is_no_alarm_means_nothing),
