@@ -13,7 +13,7 @@
 #include <sanitizer/tsan_interface.h>
 #endif
 #if defined(__SANITIZE_ADDRESS__)
-#include <sanitizer/common_interface_defs.h>
+#include <sanitizer/asan_interface.h>
 #endif
 
 /* As threads have them. */
@@ -86,6 +86,19 @@ static void tell_of_arrival(struct fiber *self)
     (void)self;
 }
 
+/* What lay on it last was never left: the stack of another one that comes to lie here would be full
+ * of red zones. */
+static void tell_of_end(const struct fiber *f)
+{
+#if defined(__SANITIZE_THREAD__)
+    __tsan_destroy_fiber(f->tsan);
+#endif
+#if defined(__SANITIZE_ADDRESS__)
+    __asan_unpoison_memory_region(f->stack, f->stack_bytes);
+#endif
+    (void)f;
+}
+
 /* ---- Fibers ------------------------------------------------------------------------------------
  */
 
@@ -141,9 +154,7 @@ void fiber_destroy(struct fiber *f)
 {
     if (!f->body)
         return;
-#if defined(__SANITIZE_THREAD__)
-    __tsan_destroy_fiber(f->tsan);
-#endif
+    tell_of_end(f);
     munmap(f->stack, f->stack_bytes);
     f->body = NULL;
 }
