@@ -37,7 +37,8 @@ def make_initrd():
 
 
 def throughput(guest, kind, processes):
-    """Units a second, all processes together."""
+    """Units a second, all processes together, from when the emulator idles."""
+    guest.settle()
     guest.process.stdin.write(f"{kind} {processes} {MS}\n".encode())
     guest.process.stdin.flush()
     before, match = guest.wait_for(rf"bench: status (\d+) of {kind}\n")
@@ -55,11 +56,9 @@ def one_round(commands, initrd, kinds, number, samples):
         for kind in kinds:
             # Else what is measured first on a machine pays for the code that all runs of this kind share.
             for (_, harts), guest in guests.items():
-                guest.settle()
                 throughput(guest, kind, harts)
             order = [(name, *side) for name in commands for side in SIDES]
             for name, side, harts, processes in order[::-1] if number % 2 == 1 else order:
-                guests[name, harts].settle()
                 value = throughput(guests[name, harts], kind, processes)
                 samples[kind][name].setdefault(side, []).append(value)
                 note(f"round {number + 1}: {kind:<8}{name:<5}{harts} harts, {processes} processes {value:10.1f} units/s")

@@ -242,15 +242,13 @@ void cache_own(struct cache *c, unsigned w, struct block *b)
     add_stat(&c->stats.blocks, 1);
 }
 
-/* False: there was none. */
-static bool drop_all(struct cache *c, struct segment *g)
+static void drop_all(struct cache *c, struct segment *g)
 {
     for (size_t k = 0; k < g->n_blocks; k++)
         c->drop(c->arg, g->block[k]);
     if (g->n_blocks)
         add_stat(&c->stats.evictions, 1);
     c->generation++;
-    return g->n_blocks > 0;
 }
 
 static void make_empty(struct segment *g)
@@ -269,7 +267,8 @@ bool cache_retire(struct cache *c, unsigned w)
     while (c->segment[k].taken);
     c->segment[k].taken = true;
     c->newest = c->next[w] = k;
-    return drop_all(c, &c->segment[k]);
+    drop_all(c, &c->segment[k]);
+    return c->segment[k].n_blocks > 0;
 }
 
 void cache_take(struct cache *c, unsigned w)
@@ -282,7 +281,7 @@ void cache_take(struct cache *c, unsigned w)
 void cache_flush(struct cache *c)
 {
     for (unsigned k = 0; k < c->n_segments; k++) {
-        (void)drop_all(c, &c->segment[k]);
+        drop_all(c, &c->segment[k]);
         make_empty(&c->segment[k]);
     }
 }

@@ -103,8 +103,9 @@ struct hart {
 };
 
 /* The host's that it runs on. What one hart at a time uses, between two places where it may give
- * way, the harts of a thread have in common: the segment that they fill, a jump cache. */
-static inline unsigned hart_thread(const struct hart *h)
+ * way, the harts of a thread have in common: the segment that they fill, a jump cache. Also from a
+ * signal handler (tsan.h). */
+NOT_SANITIZED static inline unsigned hart_thread(const struct hart *h)
 {
     return h->n % h->tc->n_threads;
 }

@@ -13,7 +13,7 @@ enum { NS = 1000000000 };
 
 NOT_SANITIZED static struct proc *proc_of(struct hart *h)
 {
-    return &h->tc->proc[h->n % h->tc->config.n_procs];
+    return &h->tc->proc[hart_thread(h)];
 }
 
 /* Of one that sleeps. */

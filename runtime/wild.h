@@ -5,7 +5,7 @@
  *   a block has run STATE_HEAT times -> noted and dropped, the next translation gives it cells
  *   a cell has missed STATE_CELL_MISSES times -> trial: it is kept empty for some accesses, and C
  *     looks how many of them touch the page of the one before, in the same space; few: the
- * instruction is noted, its block is dropped, the next translation gives it none
+ *     instruction is noted, its block is dropped, the next translation gives it none
  *
  *   an access has faulted in the window or missed it WILD_UNFIT times, and will again (MMIO, a
  * store into code) -> noted for its mode, and asks the tables

@@ -1,10 +1,9 @@
-#define _GNU_SOURCE
 /* When a hart gives away the processor that it shares with others (runtime/proc.h).
  *
  * It is asked to when its slice is over, or when one that sleeps is kicked. It does so in U mode,
  * or where it says itself that it waits (pause, wrs); elsewhere it may hold locks that all others
  * would come to wait for, so it is asked again when it enters U mode. A guest that never does, or
- * is long on its way there, is let have KEEP_TICKS.
+ * is long on its way there, is let have KEEP_NS.
  *
  * Firmware does not say that it waits: OpenSBI's harts look for each other's answers to a fence in
  * a plain loop. But it is never long in M mode for anything else. So its slices there are short,
@@ -13,6 +12,7 @@
  * The alarm is the thread's, not the hart's: that of a hart which sleeps would come all the same,
  * find nothing due, and by that wake it, in whose next slice it would be set anew. Its time is the
  * host's. */
+#define _GNU_SOURCE
 #include "runtime/system/machine_int.h"
 
 #include <stdlib.h>
@@ -58,8 +58,8 @@ NOT_SANITIZED static void on_slice_alarm(int number, siginfo_t *info, void *cont
 
 void machine_slices_create(struct machine *m)
 {
-    m->slices = calloc(m->n_procs + 1, sizeof *m->slices);
-    CHECK(m->slices && "memory for the threads' slices");
+    m->slices = calloc(m->n_procs, sizeof *m->slices);
+    CHECK((m->slices || !m->n_procs) && "memory for the threads' slices");
     for (unsigned k = 0; k < m->n_procs; k++) {
         atomic_init(&m->slices[k].due, UINT64_MAX);
         m->slices[k].armed = UINT64_MAX;

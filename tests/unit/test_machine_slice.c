@@ -108,6 +108,14 @@ static void go_out(struct machine_hart *h)
     quiesce_leave(h->hart);
 }
 
+static void stay_until_the_other_has_been_here(struct machine_hart *h)
+{
+    seen[h->index] = true;
+    while (!seen[!h->index])
+        serve(h);
+    go_out(h);
+}
+
 /* ---- Whose slice ends -------------------------------------------------------------------------
  */
 
@@ -116,10 +124,7 @@ static void is_busy_until_the_other_has_been_here(void *arg)
     struct machine_hart *h = arg;
 
     come_in(h);
-    seen[h->index] = true;
-    while (!seen[!h->index])
-        serve(h);
-    go_out(h);
+    stay_until_the_other_has_been_here(h);
 }
 
 static void a_busy_hart_gives_way_when_its_slice_is_over(void **state)
@@ -132,9 +137,7 @@ static void a_busy_hart_gives_way_when_its_slice_is_over(void **state)
     end();
 }
 
-/* It may hold what the other one would come to wait for; but it is not let have the thread for
- * ever.
- */
+/* It may hold what the other one would come to wait for; but not for ever. */
 static void a_kernel_gives_way_later(void **state)
 {
     const uint64_t from = now_ns();
@@ -182,15 +185,21 @@ static void an_alarm_that_is_too_early_is_set_again(void **state)
 /* ---- Firmware ---------------------------------------------------------------------------------
  */
 
+/* As firmware is, before its slice is over. */
+static void run_until_asked(struct machine_hart *h)
+{
+    while (!h->cpu.has_paused)
+        if (atomic_exchange(&toy[h->index]->s.pending, 0) & PENDING_EVENT)
+            hart_serve_slice(h);
+}
+
 static void is_asked_soon(void *arg)
 {
     struct machine_hart *h = arg;
     const uint64_t from = now_ns();
 
     come_in(h);
-    while (!h->cpu.has_paused)
-        if (atomic_exchange(&toy[0]->s.pending, 0) & PENDING_EVENT)
-            hart_serve_slice(h);
+    run_until_asked(h);
     assert_true(now_ns() - from >= MS / 20);
     assert_true(h->slice_end > from + 3 * MS);
     assert_true(atomic_load(&h->cpu.s.pending) & PENDING_YIELD);
@@ -216,9 +225,7 @@ static void interrupts_another(void *arg)
     come_in(h);
     h->cpu.priv = RV_M;
     machine_interrupts_another(&m);
-    while (!h->cpu.has_paused)
-        if (atomic_exchange(&toy[0]->s.pending, 0) & PENDING_EVENT)
-            hart_serve_slice(h);
+    run_until_asked(h);
     seen[0] = true;
     hart_give_way(h);
     go_out(h);
@@ -287,10 +294,7 @@ static void lets_an_alarm_pass(void *arg)
     for (uint64_t from = now_ns(); now_ns() - from < (uint64_t)SLICES_MS * MS;)
         assert_int_equal(atomic_load(&toy[0]->s.pending), 0);
     hart_begin_slice(h);
-    seen[0] = true;
-    while (!seen[1])
-        serve(h);
-    go_out(h);
+    stay_until_the_other_has_been_here(h);
 }
 
 static void it_kicks_nobody_and_the_next_slice_has_an_alarm_again(void **state)
@@ -309,10 +313,7 @@ static void is_sent_a_signal(void *arg)
     come_in(h);
     assert_int_equal(syscall(SYS_tgkill, getpid(), h->tid, SIGNAL_SLICE), 0);
     assert_int_equal(atomic_load(&toy[0]->s.pending), 0);
-    seen[0] = true;
-    while (!seen[1])
-        serve(h);
-    go_out(h);
+    stay_until_the_other_has_been_here(h);
 }
 
 static void a_signal_that_is_no_alarm_means_nothing(void **state)
