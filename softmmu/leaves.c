@@ -48,6 +48,18 @@ static bool is_for(const struct salt_ref *r)
     return r->set && r->set->leaves && r->set->generation == r->generation;
 }
 
+/* Those of the generation that the hart takes its next salts from, if it need not begin one. It may
+ * lag behind: then it forgets what it has fetched when it goes on, unless it is alone, and what it
+ * knows was never noted there. salts.lock is held. */
+static const struct leaves *leaves_of_next(const struct mmu *m)
+{
+    const struct salt_key key = {.half = SALT_HIGH_OF_ALL, .domain = m->domain};
+    const struct salt_set *set = salt_set_of(m->salts, &key);
+
+    return set && (m->salts->n_harts > 1 || set->generation == m->high.generation) ? set->leaves
+                                                                                   : NULL;
+}
+
 /* True when the leaf was not there. */
 static bool add(struct leaves *l, const struct leaf *leaf)
 {
@@ -75,14 +87,14 @@ bool leaves_note(struct mmu *m, const struct salt_ref *r, uint64_t va, uint64_t 
     return is_news;
 }
 
-bool leaves_may_have(struct mmu *m, const struct salt_ref *r, uint64_t va)
+bool leaves_may_have(struct mmu *m, uint64_t va)
 {
     bool may = true;
 
     pthread_mutex_lock(&m->salts->lock);
-    if (is_for(r) && !r->set->leaves->incomplete) {
-        const struct leaves *l = r->set->leaves;
+    const struct leaves *l = leaves_of_next(m);
 
+    if (l && !l->incomplete) {
         may = false;
         for (unsigned i = 0; i < l->n; i++)
             may |= va - align_down(l->leaf[i].va, l->leaf[i].len) < l->leaf[i].len;
@@ -102,15 +114,17 @@ static bool stands(struct mmu *m, const struct leaf *leaf)
     return same_leaf(leaf, &now);
 }
 
-bool leaves_stand(struct mmu *m, const struct salt_ref *r)
+bool leaves_stand(struct mmu *m)
 {
     struct leaves l = {.incomplete = true};
 
     if (!m->guest->peek)
         return false;
     pthread_mutex_lock(&m->salts->lock);
-    if (is_for(r))
-        l = *r->set->leaves;
+    const struct leaves *next = leaves_of_next(m);
+
+    if (next)
+        l = *next;
     pthread_mutex_unlock(&m->salts->lock);
     for (unsigned i = 0; i < l.n; i++)
         if (!stands(m, &l.leaf[i]))

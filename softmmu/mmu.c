@@ -194,7 +194,7 @@ static uint64_t take_salt(struct mmu *m, const struct setting *set, const struct
 static void settle_high(struct mmu *m)
 {
     m->high_in_doubt = false;
-    if (leaves_stand(m, &m->high))
+    if (leaves_stand(m))
         return;
     fetches_forget(&m->high_fetches, true);
     salt_leave(&m->high, m->high_moment, true);

@@ -423,6 +423,8 @@ void cells_drop_page(struct mmu_view *v, uint64_t va);
 
 /* Makes sure that the next two salt_take() need no new beginning. */
 void salt_reserve(struct mmu *m);
+/* The set of this key, or NULL. salts.lock is held. */
+struct salt_set *salt_set_of(struct salts *s, const struct salt_key *key);
 /* The hart goes on to the set's newest generation (or begins one, if that is too old): the salt for
  * these rights and mode. *is_another: what it remembers of
  * fetches may be of another one, or of a set that does not know of them any more. */
@@ -459,12 +461,14 @@ void leaves_clear(struct leaves *l);
 /* Code at va was walked to. True when its leaf is news, and the walk has to be made again. */
 bool leaves_note(struct mmu *m, const struct salt_ref *r, uint64_t va, uint64_t rights,
                  const struct mmu_map *map);
-/* After stores to the page table: may the page of va, or its leaf, have been fetched, by any hart,
- * under the ids of this one? */
-bool leaves_may_have(struct mmu *m, const struct salt_ref *r, uint64_t va);
+/* After stores to the page table: may the page of va, or its leaf, have been fetched for all
+ * spaces' upper half, by any hart, in the newest generation of the set that this hart takes its
+ * salts from?
+ */
+bool leaves_may_have(struct mmu *m, uint64_t va);
 /* The same: does all that was fetched there lie where it did, by a walk that the hart may make now?
  * False where nobody knows. */
-bool leaves_stand(struct mmu *m, const struct salt_ref *r);
+bool leaves_stand(struct mmu *m);
 
 /* ---- access.c ----------------------------------------------------------------------- */
 

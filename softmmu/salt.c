@@ -6,8 +6,8 @@
  * time, if it forgets the fetches it remembers from before; and a fence, which forbids what was
  * walked before it, makes a hart leave for a generation begun after the fence. One that another
  * hart has begun meanwhile will do: so harts that all fence (a kernel's remote fence) meet again.
- * A hart that finds all that was fetched where it was, by walks behind the fence, may stay
- * (leaves.c).
+ * A hart that finds all that was fetched where it was, by walks behind the fence, may stay, or go
+ * on to the newest generation if it is in an older one (leaves.c).
  */
 #define _GNU_SOURCE
 #include "softmmu/mmu_int.h"
@@ -148,19 +148,25 @@ static void begin_generation(struct salts *s, struct salt_set *set, bool forget)
     set->n = set->next = 0;
 }
 
+struct salt_set *salt_set_of(struct salts *s, const struct salt_key *key)
+{
+    for (unsigned i = 0; i < s->n_sets; i++)
+        if (same_key(&s->set[i].key, key))
+            return &s->set[i];
+    return NULL;
+}
+
 /* The set of this key, or the one used least recently, made it. Who is in an old set's generation
  * stays there, and finds that it is not the newest. */
 static struct salt_set *find_set(struct salts *s, const struct salt_key *key)
 {
-    struct salt_set *oldest = &s->set[0];
+    struct salt_set *there = salt_set_of(s, key), *oldest = &s->set[0];
 
+    if (there)
+        return there;
     for (unsigned i = 0; i < s->n_sets; i++) {
-        struct salt_set *set = &s->set[i];
-
-        if (same_key(&set->key, key))
-            return set;
-        if (set->used < oldest->used)
-            oldest = set;
+        if (s->set[i].used < oldest->used)
+            oldest = &s->set[i];
     }
     if (s->n_sets < N_SETS)
         oldest = &s->set[s->n_sets++];

@@ -255,11 +255,14 @@ void view_fence_page(struct view_slot *slot, uint64_t va, bool global_too)
                                      .va = va & bit(63)});
 }
 
-/* True when the hart must leave the generation. */
+/* True when the hart must leave the generation. One that lags behind may go on to the newest if
+ * that has not fetched the page; of its own nobody knows any more. */
 static bool fence_salts(struct mmu *m, struct salt_ref *r, uint64_t va, uint64_t moment)
 {
-    if (!salt_may_have_fetched(r, va) || (r == &m->high && !leaves_may_have(m, r, va)))
+    if (!salt_may_have_fetched(r, va))
         return false;
+    if (r == &m->high && !leaves_may_have(m, va))
+        return !r->set || !salt_is_newest(r);
     salt_leave(r, moment, false);
     return true;
 }
@@ -333,6 +336,13 @@ uint64_t mmu_moment(const struct mmu *m)
     return atomic_load(&m->salts->generation);
 }
 
+static void doubt_high(struct mmu *m, uint64_t moment)
+{
+    if (!m->high_in_doubt || m->high_moment < moment)
+        m->high_moment = moment;
+    m->high_in_doubt = true;
+}
+
 void mmu_fence(struct mmu *m, bool all_va, uint64_t va, bool all_asid, uint32_t asid)
 {
     mmu_fence_since(m, mmu_moment(m), all_va, va, all_asid, asid);
@@ -362,9 +372,7 @@ void mmu_fence_since(struct mmu *m, uint64_t moment, bool all_va, uint64_t va, b
     }
     common_fence(m, moment, all_va, va, all_asid, asid);
     if (all_asid && all_va) {
-        if (!m->high_in_doubt || m->high_moment < moment)
-            m->high_moment = moment;
-        m->high_in_doubt = true;
+        doubt_high(m, moment);
     } else if (all_asid && va >> 63) {
         fetches_fence_page(&m->high_fetches, va, true);
         refresh |= fence_salts(m, &m->high, va, moment);
@@ -382,7 +390,7 @@ void mmu_flush_all(struct mmu *m)
     note_fence(m, moment, true, 0, true, 0);
     m->is_foreign = true;
     fetches_forget(&m->high_fetches, true);
-    salt_leave(&m->high, moment, true);
+    doubt_high(m, moment); /* what was fetched under another protection is in another set */
     mmu_note_domain(m);
     mmu_refresh(m);
 }

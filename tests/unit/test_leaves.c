@@ -23,8 +23,17 @@ static bool walk(struct cpu_state *s, uint64_t gva, enum mmu_access access, uint
     return found;
 }
 
+/* One for all, and not what harts have that were never asked. */
+static size_t domain(struct cpu_state *s, uint8_t *out)
+{
+    (void)s;
+    *out = 7;
+    return 1;
+}
+
 static const struct mmu_guest guest = {.walk = walk,
                                        .peek = toy_peek_map,
+                                       .domain = domain,
                                        .allowed = toy_allowed,
                                        .access_fault = toy_access_fault,
                                        .misaligned = toy_misaligned};
@@ -53,6 +62,8 @@ static int begin(struct salts *of)
     before_leaf = NULL;
     a = toy_create_sharing(of, &guest);
     b = toy_create_sharing(of, &guest);
+    mmu_flush_all(a->mmu); /* as a reset does: the domain is asked */
+    mmu_flush_all(b->mmu);
     map_both(HIGH, TOY_RAM, LEN, ALL);
     map_both(OTHER, TOY_RAM + LEN, 0x1000, ALL);
     toy_enter(a, 1, 3);
@@ -210,12 +221,12 @@ static void more_than_are_noted_go(void **state)
     old = salt(a);
     mmu_fence(a->mmu, false, OTHER + 0x200000, true, 0);
     assert_int_equal(salt(a), old);
-    assert_false(leaves_may_have(a->mmu, &a->mmu->high, OTHER + 0x200000));
+    assert_false(leaves_may_have(a->mmu, OTHER + 0x200000));
     fetch(a, HIGH); /* the last that is noted */
-    assert_false(leaves_may_have(a->mmu, &a->mmu->high, OTHER + 0x200000));
+    assert_false(leaves_may_have(a->mmu, OTHER + 0x200000));
     fetch(a, a->map[3].va);
-    assert_true(leaves_may_have(a->mmu, &a->mmu->high, OTHER + 0x200000));
-    assert_false(leaves_stand(a->mmu, &a->mmu->high));
+    assert_true(leaves_may_have(a->mmu, OTHER + 0x200000));
+    assert_false(leaves_stand(a->mmu));
     fence_all(a);
     assert_int_not_equal(salt(a), old);
     /* And from there on they are known again. */
@@ -265,18 +276,78 @@ static void it_is_asked_when_it_is_in_force(void **state)
     assert_int_equal(fetch(a, HIGH), TOY_RAM + LEN);
 }
 
-static void who_lags_behind_leaves(void **state)
+/* a goes on to a new generation, in which it fetches what is given; b stays behind. */
+static void leave_behind(uint64_t fetched)
 {
     uint64_t old = salt(b);
 
-    (void)state;
     fetch(a, HIGH);
     fetch(b, OTHER);
     mmu_fence(a->mmu, false, HIGH, true, 0);
     assert_int_not_equal(salt(a), old);
     assert_int_equal(salt(b), old);
-    mmu_fence(b->mmu, false, OTHER, true, 0); /* its notes are gone */
+    fetch(a, fetched);
+}
+
+/* Its own generation's notes are gone; in the newest one nobody has fetched that page. */
+static void who_lags_behind_goes_on_to_the_newest(void **state)
+{
+    (void)state;
+    leave_behind(HIGH);
+    mmu_fence(b->mmu, false, OTHER, true, 0);
+    assert_int_equal(salt(b), salt(a));
+    assert_false(is_remembered(b, OTHER));
+}
+
+static void not_if_the_page_was_fetched_there(void **state)
+{
+    uint64_t old = salt(b);
+
+    (void)state;
+    leave_behind(OTHER);
+    mmu_fence(b->mmu, false, OTHER, true, 0);
     assert_int_not_equal(salt(b), old);
+    assert_int_not_equal(salt(b), salt(a));
+}
+
+static void who_lags_behind_and_fences_all_goes_on_to_the_newest(void **state)
+{
+    (void)state;
+    leave_behind(HIGH);
+    fence_all(b);
+    assert_int_equal(salt(b), salt(a));
+    assert_false(is_remembered(b, OTHER));
+}
+
+/* Only b's page table leads elsewhere. */
+static void not_if_it_finds_something_elsewhere(void **state)
+{
+    uint64_t old = salt(b);
+
+    (void)state;
+    leave_behind(HIGH);
+    mapping(1, KERNEL)->gpa += LEN;
+    fence_all(b);
+    assert_int_not_equal(salt(b), old);
+    assert_int_not_equal(salt(b), salt(a));
+    assert_int_equal(fetch(b, HIGH), TOY_RAM + LEN);
+}
+
+/* As a hart does that is started: all that it has had was without a page table. */
+static void who_fences_first_comes_to_the_others(void **state)
+{
+    struct toy *c = toy_create_sharing(salts, &guest);
+    uint64_t old = salt(a);
+
+    (void)state;
+    mmu_flush_all(c->mmu);
+    toy_add(c, 0, HIGH, TOY_RAM, LEN, ALL);
+    toy_enter(c, 0, 0);
+    fetch(a, HIGH);
+    fence_all(c);
+    toy_enter(c, 1, 3);
+    assert_int_equal(salt(c), old);
+    toy_destroy(c);
 }
 
 static void other_maps_and_fences(void)
@@ -385,10 +456,10 @@ static void a_new_beginning_knows_nothing(void **state)
     salts_begin_anew(salts);
     mmu_begin_anew(a->mmu);
     mmu_begin_anew(b->mmu);
-    assert_false(leaves_stand(a->mmu, &a->mmu->high));
-    assert_true(leaves_may_have(a->mmu, &a->mmu->high, OTHER));
+    assert_false(leaves_stand(a->mmu));
+    assert_true(leaves_may_have(a->mmu, OTHER));
     mmu_refresh(a->mmu);
-    assert_true(leaves_stand(a->mmu, &a->mmu->high));
+    assert_true(leaves_stand(a->mmu));
     old = salt(a);
     assert_false(is_remembered(a, HIGH));
     move(KERNEL);
@@ -408,7 +479,11 @@ int main(void)
         TEST(more_than_are_noted_go),
         TEST(a_page_that_no_leaf_has_counts_for_nothing),
         TEST(it_is_asked_when_it_is_in_force),
-        TEST(who_lags_behind_leaves),
+        TEST(who_lags_behind_goes_on_to_the_newest),
+        TEST(not_if_the_page_was_fetched_there),
+        TEST(who_lags_behind_and_fences_all_goes_on_to_the_newest),
+        TEST(not_if_it_finds_something_elsewhere),
+        TEST(who_fences_first_comes_to_the_others),
         TEST(a_fence_between_walk_and_note),
         ALONE(what_is_remembered_stays_noted),
         TEST(a_fence_heard_of_late_does_not_undo_a_later_one),
