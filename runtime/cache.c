@@ -32,6 +32,7 @@ struct cache {
     size_t segment_bytes;
     size_t area_bytes[N_AREAS]; /* of each segment; all of them: segment_bytes */
     struct block **lists;       /* segment[].block, one behind the other */
+    uint8_t *metas;             /* what segment[].meta are over, likewise */
     unsigned n_segments;
     unsigned newest;                                  /* segment that was taken last */
     unsigned current[MAX_WRITERS], next[MAX_WRITERS]; /* next: between retire and take */
@@ -54,6 +55,21 @@ static size_t list_length(const struct cache *c)
 static size_t lists_bytes(const struct cache *c)
 {
     return c->n_segments * list_length(c) * sizeof(struct block *);
+}
+
+static size_t meta_bytes(const struct cache *c)
+{
+    return c->segment_bytes * META_SHARE + (1u << 20);
+}
+
+/* Backed as it is used. One mapping for all segments: there may be a thousand of them. */
+static void *reserve(size_t bytes)
+{
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                   -1, 0);
+
+    CHECK(p != MAP_FAILED);
+    return p;
 }
 
 static bool map_views(struct cache *c, size_t bytes, struct err *e)
@@ -96,13 +112,12 @@ struct cache *cache_create(size_t size_bytes, unsigned n_segments, unsigned n_wr
         free(c);
         return NULL;
     }
-    c->lists = mmap(NULL, lists_bytes(c), PROT_READ | PROT_WRITE,
-                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    CHECK(c->lists != MAP_FAILED);
+    c->lists = reserve(lists_bytes(c));
+    c->metas = reserve(n_segments * meta_bytes(c));
     for (unsigned k = 0; k < n_segments; k++) {
         struct segment *g = &c->segment[k];
 
-        arena_init(&g->meta, c->segment_bytes * META_SHARE + (1u << 20));
+        arena_init_over(&g->meta, c->metas + k * meta_bytes(c), meta_bytes(c));
         g->block = c->lists + k * list_length(c);
     }
     return c;
@@ -112,8 +127,7 @@ void cache_destroy(struct cache *c)
 {
     size_t bytes = CACHE_STUB_BYTES + c->stats.size_bytes;
 
-    for (unsigned k = 0; k < c->n_segments; k++)
-        arena_fini(&c->segment[k].meta);
+    munmap(c->metas, c->n_segments * meta_bytes(c));
     munmap(c->lists, lists_bytes(c));
     munmap(c->rw, bytes);
     munmap((void *)(uintptr_t)c->rx, bytes);

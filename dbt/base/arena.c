@@ -11,7 +11,12 @@ void arena_init(struct arena *a, size_t size)
                    -1, 0);
 
     CHECK(p != MAP_FAILED);
-    *a = (struct arena){.base = p, .size = size, .used = 0};
+    arena_init_over(a, p, size);
+}
+
+void arena_init_over(struct arena *a, void *base, size_t size)
+{
+    *a = (struct arena){.base = base, .size = size};
 }
 
 void arena_fini(struct arena *a)

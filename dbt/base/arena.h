@@ -18,6 +18,8 @@ struct arena {
  * it is called at start-up with a fixed small size. */
 void arena_init(struct arena *a, size_t size);
 void arena_fini(struct arena *a);
+/* Over zero pages of the caller's, not backed, which outlive it: no arena_fini(). */
+void arena_init_over(struct arena *a, void *base, size_t size);
 
 enum { ARENA_ALIGN = 16 };
 /* ARENA_ALIGN-byte aligned, not cleared. CHECKs that it fits: the sizes that a
