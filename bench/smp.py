@@ -10,7 +10,7 @@ import os
 import subprocess
 
 from lib import about, table
-from lib.guest import Guest, boot_cost
+from lib.guest import Guest, boot_cpu
 from lib.kernels import COMPILERS, RESULTS, TOP, die
 from lib.measure import note
 from lib.stats import ratio, summary
@@ -19,6 +19,7 @@ OUT = RESULTS / "bench-smp"
 QEMU = "qemu-system-riscv64 -M virt -nographic -bios default -m 1G"
 KINDS = ("compute", "forks", "faults")
 MS = 1500  # a measurement's length
+BOOTS = 3  # in each round: they are short, and differ more
 # What is measured: a name, harts, processes.
 SIDES = (("1", 1, 1), ("2", 2, 2), ("2x8", 2, 8), ("8", 8, 8))
 HARTS = sorted({harts for _, harts, _ in SIDES})
@@ -70,10 +71,10 @@ def one_round(commands, initrd, kinds, number, samples):
 def boots(commands, n_runs):
     """CPU seconds of a boot to power-off with one hart and with two."""
     costs = {name: {1: [], 2: []} for name in commands}
-    for number in range(n_runs):
+    for number in range(BOOTS * n_runs):
         for name, command in commands.items():
             for harts in (1, 2):
-                cost = boot_cost(name, f"{command} -smp {harts}", OUT / "log" / f"boot-{name}-{harts}.txt")["cpu"]
+                cost = boot_cpu(name, f"{command} -smp {harts}", OUT / "log" / f"boot-{name}-{harts}.txt")
                 costs[name][harts].append(cost)
                 note(f"boot {number + 1}: {name:<5}{harts} harts {cost:8.3f} s")
     return {name: {"1": summary(by[1]), "2": summary(by[2]), "2/1": ratio(by, 2, 1)} for name, by in costs.items()}
