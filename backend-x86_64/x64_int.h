@@ -230,6 +230,12 @@ void x64_share_start(struct x64_emitter *x); /* behind it: finds the shared look
 uint16_t x64_root_of(const struct ir_block *b, ir_ref at, int64_t *offset);
 struct x64_place x64_place_of(const struct ir_block *b, const struct ir_insn *access);
 
+/* May the instruction at this offset of the block's page straddle its end? */
+static inline bool x64_may_straddle(const struct ir_block *b, int64_t at)
+{
+    return at < PAGE_SIZE && at >= PAGE_SIZE - (int64_t)b->straddle_bytes;
+}
+
 /* ir_is_wild() of the guest instruction at insn_off. */
 static inline bool x64_is_wild_at(const struct x64_emitter *x, uint32_t insn_off)
 {

@@ -119,13 +119,35 @@ static uint32_t find_by_page(struct x64_code *c)
     x64_mov32_rr(c, R13, RAX);
     x64_and32_ri(c, R13, PAGE_SIZE - 1);
     x64_or_rm(c, R13, element(PAGE, RDX, 0, 1));
-    jump_index_of(c, RDX, R13, PHYS_JUMP_BITS);
+    x64_mov32_rr(c, RDX, R13);
+    x64_shr32_ri8(c, RDX, PHYS_JUMP_FOLD);
+    x64_xor_rr(c, RDX, R13);
+    x64_and32_ri(c, RDX, ((1 << PHYS_JUMP_BITS) - 1) << 1);
     x64_shl_ri8(c, RDX, 3);
     x64_add_rm(c, RDX, STATE_MEM(phys_jump));
     return no_page;
 }
 
-/* A jump to rax, of the lower half, that the jump cache does not know: by the page that it leads
+/* The tag of rax, in which half ever it is, into rbx. */
+static void tag_of(struct x64_code *c)
+{
+    x64_mov_rr(c, RBX, RAX);
+    x64_shr_ri8(c, RBX, 63);
+    x64_mov_rm(c, RBX, (struct x64_mem){RBP, RBX, 3, false, STATE_MEM(salt).disp});
+    x64_xor_rr(c, RBX, RAX);
+}
+
+/* Of an address in rax that has no tag; loses rbx. The field of that jump. */
+static uint32_t jump_if_odd(struct x64_code *c)
+{
+    x64_mov_rr(c, RBX, RAX);
+    x64_sar_ri8(c, RBX, 39);
+    x64_add_ri(c, RBX, 1); /* 1: lower half, 0: upper half, else no canonical address */
+    x64_cmp_ri(c, RBX, 1);
+    return x64_jcc(c, CC_A);
+}
+
+/* A jump to rax that the jump cache does not know: by the page that it leads
  * to, which is known, and the physical cache, from where it comes into the other one.
  * runtime/jumps.c has the other half of the order: who drops the block empties the one, then looks
  * into the other, with a fence between, as here. Keeps rax where it falls through, and page_va, by
@@ -134,12 +156,9 @@ static void look_up_page(struct x64_code *c)
 {
     enum { JUMP = offsetof(struct cpu_state, jump) };
 
-    x64_mov_rr(c, RBX, RAX);
-    x64_shr_ri8(c, RBX, 39);
-    uint32_t not_lower = x64_jcc(c, CC_NE);
+    uint32_t odd = jump_if_odd(c);
 
-    x64_mov_rm(c, RBX, STATE_MEM(salt[0]));
-    x64_xor_rr(c, RBX, RAX);
+    tag_of(c);
     uint32_t no_page = find_by_page(c);
 
     x64_cmp_rm(c, R13, x64_mem(RDX, 0));
@@ -153,14 +172,13 @@ static void look_up_page(struct x64_code *c)
     uint32_t dropped = x64_jcc(c, CC_NE);
 
     x64_and_ri(c, RAX, -PAGE_SIZE);
-    x64_mov_rm(c, RBX, STATE_MEM(salt[0]));
-    x64_xor_rr(c, RBX, RAX);
+    tag_of(c);
     x64_mov_mr(c, STATE_MEM(page_va), RAX);
     x64_mov_mr(c, STATE_MEM(page_tag), RBX);
     x64_jmp_r(c, RCX);
     x64_fix(c, dropped, x64_at(c));
     x64_mov_mi(c, element(JUMP, R12, 3, 0), JUMP_EMPTY);
-    x64_fix(c, not_lower, x64_at(c));
+    x64_fix(c, odd, x64_at(c));
     x64_fix(c, no_page, x64_at(c));
     x64_fix(c, no_block, x64_at(c));
 }
@@ -178,15 +196,9 @@ static void look_up(struct x64_code *c)
 {
     enum { JUMP = offsetof(struct cpu_state, jump) };
 
-    x64_mov_rr(c, RBX, RAX);
-    x64_sar_ri8(c, RBX, 39);
-    x64_add_ri(c, RBX, 1); /* 1: lower half, 0: upper half, else no canonical address */
-    x64_cmp_ri(c, RBX, 1);
-    uint32_t odd = x64_jcc(c, CC_A);
+    uint32_t odd = jump_if_odd(c);
 
-    x64_xor_ri(c, RBX, 1);
-    x64_mov_rm(c, RBX, (struct x64_mem){RBP, RBX, 3, false, STATE_MEM(salt).disp});
-    x64_xor_rr(c, RBX, RAX);
+    tag_of(c);
     jump_index_of(c, R12, RAX, JUMP_BITS);
     x64_cmp_rm(c, RBX, element(JUMP, R12, 3, 0));
     uint32_t miss = x64_jcc(c, CC_NE);

@@ -116,7 +116,8 @@ static struct x64_place place_of(const struct ir_block *b, const struct ir_insn 
 /* Does it go back to its own start here, with no guard and no call? */
 static bool turns(const struct ir_block *b, const struct ir_insn *in)
 {
-    return (in->op == IR_exit_if || (in->op == IR_exit_goto && in->aux == IR_PLAIN)) &&
+    return !x64_may_straddle(b, b->start) &&
+           (in->op == IR_exit_if || (in->op == IR_exit_goto && in->aux == IR_PLAIN)) &&
            in->imm == b->start;
 }
 

@@ -72,7 +72,7 @@ static struct jump_entry *note_page(struct hart *h, const struct block *b)
     struct cpu_state *s = h->s;
     uint64_t page_va = align_down(s->pc, PAGE_SIZE), number;
 
-    if (page_va >> 63 || b->gpa2 || atomic_load(&b->dropped))
+    if (b->gpa2 || atomic_load(&b->dropped))
         return NULL;
     number = number_of(j, b->mode);
     if (!number)
@@ -80,7 +80,7 @@ static struct jump_entry *note_page(struct hart *h, const struct block *b)
     struct code_page *p = &s->code_page[code_page_index(page_va)];
     struct jump_entry *e = &j->entry[phys_jump_index(b->gpa)];
 
-    p->tag = page_va ^ s->salt[0];
+    p->tag = page_va ^ s->salt[page_va >> 63];
     p->key = align_down(b->gpa, PAGE_SIZE) | number << JUMP_MODE_BIT;
     put(e, p->key | (b->gpa & (PAGE_SIZE - 1)), b);
     return e;

@@ -1,13 +1,19 @@
 /* Where control leaves a block. A direct exit is a rel32 that first leads to its
  * own stub, which asks the run loop for the target; x64_patch() then points it at
  * the target's code. Leaving the page is guarded by a cell (struct page_cell): the
- * link holds only while the page we come from is mapped as it was. */
+ * link holds only while the page we come from is mapped as it was. So is what leads to where an
+ * instruction may straddle, which is of the next page as well. */
 #include "backend-x86_64/x64_int.h"
 #include "dbt/base/check.h"
 
 static bool leaves_page(int64_t target)
 {
     return target < 0 || target >= PAGE_SIZE;
+}
+
+static bool needs_guard(const struct x64_emitter *x, int64_t target)
+{
+    return leaves_page(target) || x64_may_straddle(x->b, target);
 }
 
 static unsigned add_exit(struct x64_emitter *x, int64_t target)
@@ -96,13 +102,21 @@ static void cold_set_page(struct x64_emitter *x, const struct x64_cold *k)
     x64_fix(&x->c, x64_jmp(&x->c), k->back);
 }
 
-/* What follows a call. far: it left the page, most likely. */
+/* What follows a call, which an exit without a guard leads to; where it would need one, the jump
+ * caches do. far: the call left the page, most likely. */
 static void land(struct x64_emitter *x, bool far)
 {
     struct x64_code *c = &x->c;
-    unsigned n = add_exit(x, x->insn_off + x->insn_len);
+    const int64_t target = x->insn_off + x->insn_len;
 
-    x->unit.exit[n].onward = goes_onward(x, x->unit.exit[n].target);
+    if (needs_guard(x, target)) {
+        x64_pop(c, RAX);
+        x64_jmp_m(c, STATE_MEM(stub[X64_STUB_LOOKUP_ANY]));
+        return;
+    }
+    unsigned n = add_exit(x, target);
+
+    x->unit.exit[n].onward = goes_onward(x, target);
     x->unit.exit[n].lands = true;
     x64_pop(c, RCX);
     x64_and_ri(c, RCX, -PAGE_SIZE);
@@ -168,21 +182,29 @@ static void cold_late(struct x64_emitter *x, const struct x64_cold *k)
     x64_jmp_m(&x->c, STATE_MEM(stub[X64_STUB_PENDING]));
 }
 
+/* rax: page_tag. */
+static void go_to_page(struct x64_code *c, int64_t target)
+{
+    x64_mov_rm(c, RCX, STATE_MEM(page_va));
+    x64_xor_rr(c, RAX, RCX); /* the salt */
+    x64_add_ri(c, RCX, (int32_t)(target & -PAGE_SIZE));
+    x64_mov_mr(c, STATE_MEM(page_va), RCX);
+    x64_xor_rr(c, RAX, RCX);
+    x64_mov_mr(c, STATE_MEM(page_tag), RAX);
+}
+
 /* flow: IR_CALLS when it is one. */
 static void guarded_jump(struct x64_emitter *x, unsigned n, uint8_t flow)
 {
     struct x64_code *c = &x->c;
+    const int64_t target = x->unit.exit[n].target;
 
     x64_mov_rm(c, RAX, STATE_MEM(page_tag));
     uint32_t tag = compare_cell(x, RAX);
     struct x64_cold *k = x64_cold_add(x, cold_unguarded, x64_jcc(c, CC_NE));
 
-    x64_mov_rm(c, RCX, STATE_MEM(page_va));
-    x64_xor_rr(c, RAX, RCX); /* the salt */
-    x64_add_ri(c, RCX, x->unit.exit[n].target & -PAGE_SIZE);
-    x64_mov_mr(c, STATE_MEM(page_va), RCX);
-    x64_xor_rr(c, RAX, RCX);
-    x64_mov_mr(c, STATE_MEM(page_tag), RAX);
+    if (leaves_page(target))
+        go_to_page(c, target);
     x->unit.exit[n].jump = flow == IR_CALLS ? x64_call_patchable(c) : x64_jmp_patchable(c);
     k->imm = n;
     k->info = tag;
@@ -199,11 +221,10 @@ static void cold_guarded(struct x64_emitter *x, const struct x64_cold *k)
 static void exit_goto(struct x64_emitter *x, const struct ir_insn *in)
 {
     unsigned n = add_exit(x, (int64_t)in->imm);
-    bool far = leaves_page((int64_t)in->imm);
 
     if (in->aux == IR_CALLS)
         push_return(x, in->a);
-    if (far) {
+    if (needs_guard(x, (int64_t)in->imm)) {
         guarded_jump(x, n, in->aux);
     } else {
         if (in->aux != IR_CALLS)
@@ -213,7 +234,7 @@ static void exit_goto(struct x64_emitter *x, const struct ir_insn *in)
         x64_cold_add(x, cold_link, x->unit.exit[n].jump)->imm = n;
     }
     if (in->aux == IR_CALLS)
-        land(x, far);
+        land(x, leaves_page((int64_t)in->imm));
 }
 
 static void exit_if(struct x64_emitter *x, const struct ir_insn *in)
@@ -228,12 +249,12 @@ static void exit_if(struct x64_emitter *x, const struct ir_insn *in)
     int32_t imm = 0;
     bool is_imm = x64_imm32(x, in->b, &imm);
     bool in_memory = !is_imm && x64_operand(x, in->b, &b, &m);
-    bool far = leaves_page((int64_t)in->imm);
+    bool guarded = needs_guard(x, (int64_t)in->imm);
     uint32_t from = 0;
 
     /* The no-ops that align the jump's field go before the comparison, which the
      * processor fuses with the jump. Its length is found by writing it. */
-    for (unsigned pass = far ? 1 : 0; pass < 2; pass++) {
+    for (unsigned pass = guarded ? 1 : 0; pass < 2; pass++) {
         uint8_t *at = c->p;
 
         from = x64_at(c);
@@ -256,10 +277,10 @@ static void exit_if(struct x64_emitter *x, const struct ir_insn *in)
 
     x64_pair_add(x, from);
 
-    struct x64_cold *k = x64_cold_add(x, far ? cold_guarded : cold_link, field);
+    struct x64_cold *k = x64_cold_add(x, guarded ? cold_guarded : cold_link, field);
 
     k->imm = n;
-    if (!far) {
+    if (!guarded) {
         x->unit.exit[n].jump = field;
         choose_entry(x, &x->unit.exit[n]);
     }

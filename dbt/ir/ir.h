@@ -162,13 +162,14 @@ struct ir_advice {
 #define IR_START_AT(gpa) ((gpa) | 1)
 
 struct ir_block {
-    uint64_t gpa;       /* guest physical address of the first instruction */
-    uint32_t start;     /* its offset in the page: gpa & 0xfff */
-    uint32_t len_bytes; /* of guest code, from gpa on; may end in the next page */
-    uint32_t n_guest;   /* guest instructions */
-    uint32_t mode;      /* the mode key it was made for */
-    uint32_t n;         /* IR instructions */
-    bool virtual_time;  /* `count` is wanted */
+    uint64_t gpa;            /* guest physical address of the first instruction */
+    uint32_t start;          /* its offset in the page: gpa & 0xfff */
+    uint32_t len_bytes;      /* of guest code, from gpa on; may end in the next page */
+    uint32_t n_guest;        /* guest instructions */
+    uint32_t mode;           /* the mode key it was made for */
+    uint32_t n;              /* IR instructions */
+    uint32_t straddle_bytes; /* an instruction in so many at a page's end may reach behind it */
+    bool virtual_time;       /* `count` is wanted */
     bool strict_lrsc;   /* load-reserved and store-conditional are C's, which is told of pairs */
     bool cold;          /* it has not run often: nothing for it that pays later only */
     bool counted;       /* it is to say when it has */

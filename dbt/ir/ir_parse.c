@@ -325,6 +325,7 @@ bool ir_parse(struct ir_block *b, const char *text, struct err *e)
     b->gpa = 0;
     b->len_bytes = b->n_guest = b->mode = b->n = 0;
     b->virtual_time = false;
+    b->straddle_bytes = 0;
     for (unsigned n = 0; n < IR_MAX_INSNS; n++)
         p.label[n] = IR_NONE;
     while (*text) {

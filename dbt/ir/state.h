@@ -20,9 +20,10 @@ enum {
     STATE_FP = 32,         /* index of the first floating-point register */
     STATE_N_HELPERS = 128, /* ir_helper.def's rows, then the front end's */
     JUMP_BITS = 14,        /* the jump cache: 2^14 entries, index = va bits 1..14 */
-    PHYS_JUMP_BITS = 13,   /* the physical one: index = address bits 1..13 */
-    CODE_PAGE_BITS = 8,    /* code pages that are known: index = va bits 12..19 */
-    JUMP_MODE_BIT = 56,    /* of a key: above Sv39's physical addresses */
+    PHYS_JUMP_BITS = 15,   /* the physical one: index = address bits 1..15, and those above */
+    PHYS_JUMP_FOLD = 13,
+    CODE_PAGE_BITS = 10, /* code pages that are known: index = va bits 12..21 */
+    JUMP_MODE_BIT = 56,  /* of a key: above Sv39's physical addresses */
     PAGE_BITS = 12,
     PAGE_SIZE = 1 << PAGE_BITS,
 };
@@ -216,7 +217,7 @@ static inline unsigned jump_index(uint64_t va)
 }
 static inline unsigned phys_jump_index(uint64_t gpa)
 {
-    return (unsigned)(gpa >> 1) & ((1u << PHYS_JUMP_BITS) - 1);
+    return (unsigned)((gpa ^ gpa >> PHYS_JUMP_FOLD) >> 1) & ((1u << PHYS_JUMP_BITS) - 1);
 }
 static inline unsigned code_page_index(uint64_t va)
 {

@@ -133,14 +133,6 @@ static void leave_fetch_fault(struct rv_build *t, const struct fetched *f)
     rv_leave_trap(t, f->cause, rv_pc(t, t->next - 2));
 }
 
-/* An instruction that straddles is alone in its block: its bytes are those of two
- * mappings, so that no unguarded link may lead there. Looked up by address it is safe. */
-static void leave_to_straddler(struct rv_build *t)
-{
-    rv_count_before(t);
-    rv_leave_jump(t, rv_pc(t, t->off));
-}
-
 static bool is_full(const struct rv_build *t, const struct guest_fetch *fetch, unsigned max_insns)
 {
     return (t->off >= fetch->end && t->b->n_guest > 0) || t->b->n_guest == max_insns ||
@@ -165,8 +157,9 @@ static void build_all(struct rv_build *t, const struct guest_fetch *fetch, unsig
                 leave_fetch_fault(t, &f);
             return;
         }
+        /* What straddles is alone in its block: its bytes are those of two mappings. */
         if (t->off + f.len_bytes > PAGE_SIZE && t->b->n_guest > 0) {
-            leave_to_straddler(t);
+            leave_before(t);
             return;
         }
         rv_decode(f.word, &i);
@@ -191,6 +184,7 @@ void rv_build_block(struct ir_block *b, const struct rv_cpu_model *model, uint64
     b->n_guest = 0;
     b->mode = mode;
     b->n = 0;
+    b->straddle_bytes = 2;
     b->helpers = rv_helpers(&b->n_helpers);
     t.off = t.next = b->start;
     build_all(&t, fetch, max_insns);

@@ -240,6 +240,7 @@ static void build(struct ir_block *b, const struct cpu_state *s, uint64_t gpa, u
     b->start = off;
     b->mode = mode;
     b->n = b->n_guest = 0;
+    b->straddle_bytes = 2;
     while (!ended && b->n_guest < max_insns && (off < fetch->end || b->n_guest == 0)) {
         uint16_t lo = 0, hi = 0;
         uint64_t cause = 0, tval = 0;

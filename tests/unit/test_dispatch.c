@@ -194,6 +194,28 @@ static void pages_are_linked_to_pages(void **state)
     end(t);
 }
 
+/* From inside its page, by a jump that has a guard. */
+static void a_straddler_is_linked(void **state)
+{
+    struct toy_hart *t = begin(state);
+    uint64_t there = CODE + 0xffe, at = CODE;
+
+    TOY(t, at, ADDI, 1, 1, 1);
+    at = jump(t, at, there);
+    TOY(t, there, ADDI, 3, 3, 3);
+    TOY(t, there, JR, 0, 9, 0);
+    at = CODE + 0x100;
+    at = loop_back(t, at, 1, 2, CODE);
+    TOY(t, at, STOP, 0, 0, 0);
+    t->s.reg[2] = 1000;
+    t->s.reg[9] = CODE + 0x100;
+    toy_run(t, CODE);
+    assert_int_equal(t->s.reg[3], 3000);
+    if (is_jit(state))
+        assert_true(hart_stats(t->world->hart)->runs < 20);
+    end(t);
+}
+
 static void jumps_through_a_register(void **state)
 {
     struct toy_hart *t = begin(state);
@@ -440,9 +462,9 @@ static void a_jump_entry_dies_with_its_page(void **state)
     remap_and_go(state, TOY_JR, 0);
 }
 
-/* 0x1ffe straddles, and is reached from inside its page: no guard would hear that 0x2000 is
- * mapped elsewhere. */
-static void a_straddler_is_not_linked_without_a_guard(void **state)
+/* 0x1ffe straddles, and is reached from inside its page: a link without a guard would not hear that
+ * 0x2000 is mapped elsewhere. */
+static void a_link_to_a_straddler_dies_with_the_next_page(void **state)
 {
     struct toy_hart *t = begin(state);
     uint64_t pages[2] = {CODE + 0x4000, CODE + 0x5000};
@@ -1059,6 +1081,7 @@ int main(void)
         EACH(no_links_means_none),
         EACH(one_instruction_a_block),
         EACH(pages_are_linked_to_pages),
+        EACH(a_straddler_is_linked),
         EACH(jumps_through_a_register),
         EACH(eviction_goes_on_and_on),
         EACH(a_block_rewrites_itself),
@@ -1068,7 +1091,7 @@ int main(void)
         EACH(a_link_dies_with_its_page),
         EACH(a_link_dies_with_all_pages),
         EACH(a_jump_entry_dies_with_its_page),
-        EACH(a_straddler_is_not_linked_without_a_guard),
+        EACH(a_link_to_a_straddler_dies_with_the_next_page),
         EACH(a_link_stays_in_its_physical_page),
         EACH(fetch_over_a_missing_page),
         EACH(links_end_when_salts_begin_anew),

@@ -303,7 +303,7 @@ static void pages_end_blocks(void **state)
     assert_int_equal(f->block.len_bytes, 4);
 }
 
-/* It depends on two mappings: it is looked up by its address, never linked to. */
+/* It depends on two mappings: links to it are guarded. */
 static void a_straddling_instruction_is_alone(void **state)
 {
     struct fixture *f = *state;
@@ -311,7 +311,8 @@ static void a_straddling_instruction_is_alone(void **state)
     put(f, 0xffc, C_NOP);
     put(f, 0xffe, NOP);
     put(f, 0x1002, NOP);
-    expect(f, 0xffc, NORMAL, "ffc: jump pc+ffe");
+    expect(f, 0xffc, NORMAL, "ffc: goto ffe");
+    assert_int_equal(f->block.straddle_bytes, 2);
     assert_int_equal(f->block.len_bytes, 2);
     expect(f, 0xffe, NORMAL, "ffe: goto 1002");
     assert_int_equal(f->block.len_bytes, 4);

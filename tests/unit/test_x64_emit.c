@@ -306,7 +306,8 @@ static void link_exits(struct ir_random *r, uint8_t *done)
         const struct x64_exit *e = &rig.unit->exit[n];
         struct page_cell *cell = (struct page_cell *)(void *)(code + e->cell);
 
-        assert_int_equal(e->cell == 0, e->target >= 0 && e->target < PAGE_SIZE);
+        assert_int_equal(e->cell == 0,
+                         e->target >= 0 && e->target < PAGE_SIZE - (int32_t)block.straddle_bytes);
         assert_int_equal(e->cell % 8, 0);
         done[n] = (uint8_t)ir_random_below(r, e->cell ? N_LINK_KINDS : N_LINK_KINDS - 1);
         if (done[n] == 0)
@@ -343,7 +344,7 @@ static bool plant_jump(struct ir_random *r, enum plant how, uint64_t pc)
             (struct jump_entry){how == BY_VA ? tag : tag ^ UINT64_C(1) << 20, rig.rx + LANDING_AT};
     else if (how != BY_NOTHING)
         plant_page(r, how, pc);
-    return jump_is_tagged(pc) && (how == BY_VA || (how == BY_PAGE && !(pc >> 63)));
+    return jump_is_tagged(pc) && (how == BY_VA || how == BY_PAGE);
 }
 
 /* What was found by its page is known by its address from then on; what was not found is not. */
@@ -686,6 +687,7 @@ static void random_block(struct ir_random *r)
     block.virtual_time = ir_random_below(r, 2) != 0;
     block.upper_half = ir_random_below(r, 2) != 0;
     block.one_hart = ir_random_below(r, 2) != 0;
+    block.straddle_bytes = ir_random_below(r, 4) ? 0 : (uint32_t)ir_random_below(r, PAGE_SIZE);
 }
 
 static void random_state(struct ir_random *r)
