@@ -49,8 +49,8 @@ static bool is_for(const struct salt_ref *r)
 }
 
 /* Those of the generation that the hart takes its next salts from, if it need not begin one. It may
- * lag behind: then it forgets what it has fetched when it goes on, unless it is alone, and what it
- * knows was never noted there. salts.lock is held. */
+ * lag behind, and forgets what it has fetched when it goes on. Alone it would keep that, of which
+ * another generation's list does not know: then there is none to ask. salts.lock is held. */
 static const struct leaves *leaves_of_next(const struct mmu *m)
 {
     const struct salt_key key = {.half = SALT_HIGH_OF_ALL, .domain = m->domain};

@@ -461,10 +461,8 @@ void leaves_clear(struct leaves *l);
 /* Code at va was walked to. True when its leaf is news, and the walk has to be made again. */
 bool leaves_note(struct mmu *m, const struct salt_ref *r, uint64_t va, uint64_t rights,
                  const struct mmu_map *map);
-/* After stores to the page table: may the page of va, or its leaf, have been fetched for all
- * spaces' upper half, by any hart, in the newest generation of the set that this hart takes its
- * salts from?
- */
+/* After stores to the page table: may any hart have fetched the page of va, or its leaf, for the
+ * upper half of all spaces in the newest generation of the set that this hart's salts are of? */
 bool leaves_may_have(struct mmu *m, uint64_t va);
 /* The same: does all that was fetched there lie where it did, by a walk that the hart may make now?
  * False where nobody knows. */

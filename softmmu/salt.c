@@ -85,8 +85,6 @@ bool salt_may_have_fetched(const struct salt_ref *r, uint64_t va)
 {
     uint64_t h = page_hash(va);
 
-    if (!r->generation)
-        return false;
     if (!r->set)
         return true;
     if (atomic_load(&r->set->fetched[h / 64]) >> (h % 64) & 1)

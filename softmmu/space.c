@@ -336,13 +336,6 @@ uint64_t mmu_moment(const struct mmu *m)
     return atomic_load(&m->salts->generation);
 }
 
-static void doubt_high(struct mmu *m, uint64_t moment)
-{
-    if (!m->high_in_doubt || m->high_moment < moment)
-        m->high_moment = moment;
-    m->high_in_doubt = true;
-}
-
 void mmu_fence(struct mmu *m, bool all_va, uint64_t va, bool all_asid, uint32_t asid)
 {
     mmu_fence_since(m, mmu_moment(m), all_va, va, all_asid, asid);
@@ -372,7 +365,9 @@ void mmu_fence_since(struct mmu *m, uint64_t moment, bool all_va, uint64_t va, b
     }
     common_fence(m, moment, all_va, va, all_asid, asid);
     if (all_asid && all_va) {
-        doubt_high(m, moment);
+        if (!m->high_in_doubt || m->high_moment < moment)
+            m->high_moment = moment;
+        m->high_in_doubt = true;
     } else if (all_asid && va >> 63) {
         fetches_fence_page(&m->high_fetches, va, true);
         refresh |= fence_salts(m, &m->high, va, moment);
@@ -390,7 +385,8 @@ void mmu_flush_all(struct mmu *m)
     note_fence(m, moment, true, 0, true, 0);
     m->is_foreign = true;
     fetches_forget(&m->high_fetches, true);
-    doubt_high(m, moment); /* what was fetched under another protection is in another set */
+    salt_leave(&m->high, moment, true);
+    m->high.set = NULL; /* what is fetched under another protection, no fence asks this one for */
     mmu_note_domain(m);
     mmu_refresh(m);
 }

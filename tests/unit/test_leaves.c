@@ -23,11 +23,12 @@ static bool walk(struct cpu_state *s, uint64_t gva, enum mmu_access access, uint
     return found;
 }
 
-/* One for all, and not what harts have that were never asked. */
+static uint8_t domains[2]; /* of a, of b and c */
+
+/* One for all, if nobody says else, and not what harts have that were never asked. */
 static size_t domain(struct cpu_state *s, uint8_t *out)
 {
-    (void)s;
-    *out = 7;
+    *out = 7 + domains[!a || s != &a->s];
     return 1;
 }
 
@@ -60,6 +61,7 @@ static int begin(struct salts *of)
 {
     salts = of;
     before_leaf = NULL;
+    domains[0] = domains[1] = 0;
     a = toy_create_sharing(of, &guest);
     b = toy_create_sharing(of, &guest);
     mmu_flush_all(a->mmu); /* as a reset does: the domain is asked */
@@ -333,21 +335,113 @@ static void not_if_it_finds_something_elsewhere(void **state)
     assert_int_equal(fetch(b, HIGH), TOY_RAM + LEN);
 }
 
-/* As a hart does that is started: all that it has had was without a page table. */
+/* As a hart does that is started: all that it has had since its reset was without a page table. */
 static void who_fences_first_comes_to_the_others(void **state)
 {
     struct toy *c = toy_create_sharing(salts, &guest);
-    uint64_t old = salt(a);
+    uint64_t generation;
 
     (void)state;
     mmu_flush_all(c->mmu);
     toy_add(c, 0, HIGH, TOY_RAM, LEN, ALL);
     toy_enter(c, 0, 0);
     fetch(a, HIGH);
+    mmu_fence(a->mmu, false, HIGH, true, 0); /* a generation begun behind the reset */
+    fetch(a, HIGH);
     fence_all(c);
+    generation = a->mmu->high.generation;
     toy_enter(c, 1, 3);
-    assert_int_equal(salt(c), old);
+    assert_int_equal(salt(c), salt(a));
+    assert_int_equal(c->mmu->high.generation, generation);
     toy_destroy(c);
+}
+
+/* A walk that leads there still says nothing of that. */
+static void protection_has_changed(void **state)
+{
+    struct mmu_fault fault;
+    uint64_t old, gpa;
+
+    (void)state;
+    fetch(a, HIGH);
+    old = salt(a);
+    a->forbidden = TOY_RAM;
+    a->forbidden_len = LEN;
+    a->forbidden_access = 1 << MMU_FETCH;
+    domains[0] = 1;
+    mmu_flush_all(a->mmu);
+    assert_false(mmu_fetch(a->mmu, HIGH, &gpa, &fault));
+    assert_int_not_equal(salt(a), old);
+}
+
+/* Which it was told of when it had no salts of the upper half yet, and after the doubt of its reset
+ * had come up. */
+static void a_fence_before_the_first_salts(void **state)
+{
+    struct toy *c = toy_create_sharing(salts, &guest);
+    uint64_t old;
+
+    (void)state;
+    mmu_flush_all(c->mmu);
+    toy_add(c, 0, HIGH, TOY_RAM, LEN, ALL);
+    toy_add(c, 0, OTHER, TOY_RAM + LEN, 0x1000, ALL);
+    toy_enter(c, 0, 0);
+    fetch(a, HIGH);
+    mmu_fence(a->mmu, false, HIGH, true, 0);
+    fetch(a, OTHER);
+    old = salt(a);
+    c->map[SECOND].gpa += LEN;
+    move(SECOND);
+    mmu_fence(c->mmu, false, OTHER, true, 0);
+    toy_enter(c, 1, 3);
+    assert_int_not_equal(salt(c), old);
+    toy_destroy(c);
+}
+
+/* The protection is that of the others from now on, but what the hart has of its own is of before:
+ * its space has an upper half of its own. */
+static void a_fence_before_the_set_is_entered(void **state)
+{
+    uint64_t shared;
+
+    (void)state;
+    toy_add(a, 1, OTHER + LEN, TOY_RAM, 0x1000, ALL & ~TOY_G);
+    domains[0] = 1;
+    mmu_flush_all(a->mmu); /* a is not with b any more */
+    fetch(a, HIGH);
+    fetch(a, OTHER + LEN); /* from here on it has an upper half of its own */
+    fetch(b, HIGH);
+    mmu_fence(b->mmu, false, HIGH, true, 0); /* a generation begun behind all that a has done */
+    fetch(b, OTHER);
+    shared = salt(b);
+    domains[0] = 0;
+    mmu_flush_all(a->mmu); /* all of b's leads where a's walks do */
+    move(SECOND);
+    mmu_fence(a->mmu, false, OTHER, true, 0); /* but for this now */
+    toy_enter(a, 2, 4);
+    assert_int_not_equal(salt(a), shared);
+}
+
+/* The same in M mode, where nothing is known of the set yet. */
+static void a_fence_while_in_doubt_of_another_set(void **state)
+{
+    uint64_t shared;
+
+    (void)state;
+    domains[0] = 1;
+    mmu_flush_all(a->mmu);
+    fetch(a, HIGH);
+    toy_enter(a, 0, 0);
+    domains[0] = 0;
+    mmu_flush_all(a->mmu);
+    fetch(b, HIGH);
+    mmu_fence(b->mmu, false, HIGH, true, 0); /* a generation begun behind that */
+    fetch(b, OTHER);
+    shared = salt(b);
+    move(SECOND);
+    mmu_fence(a->mmu, false, OTHER, true, 0);
+    toy_enter(a, 1, 3);
+    assert_int_not_equal(salt(a), shared);
 }
 
 static void other_maps_and_fences(void)
@@ -484,6 +578,11 @@ int main(void)
         TEST(who_lags_behind_and_fences_all_goes_on_to_the_newest),
         TEST(not_if_it_finds_something_elsewhere),
         TEST(who_fences_first_comes_to_the_others),
+        TEST(a_fence_before_the_first_salts),
+        TEST(protection_has_changed),
+        ALONE(protection_has_changed),
+        TEST(a_fence_before_the_set_is_entered),
+        TEST(a_fence_while_in_doubt_of_another_set),
         TEST(a_fence_between_walk_and_note),
         ALONE(what_is_remembered_stays_noted),
         TEST(a_fence_heard_of_late_does_not_undo_a_later_one),
