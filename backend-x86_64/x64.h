@@ -61,7 +61,7 @@ struct x64_exit {
     bool turns;     /* to the block's own start: linked to itself it leads to unit.loop */
     bool onward;    /* to a later place in the page: it may lead to unit.onward */
     bool lands;     /* comes from a call's return, which does not say where floating point is */
-    uint32_t cell;  /* of its struct page_cell when it leaves the page, else 0 */
+    uint32_t cell;  /* of its struct page_cell when it has a guard, else 0 */
 };
 
 struct x64_map {

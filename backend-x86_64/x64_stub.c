@@ -128,7 +128,7 @@ static uint32_t find_by_page(struct x64_code *c)
     return no_page;
 }
 
-/* The tag of rax, in which half ever it is, into rbx. */
+/* The tag of rax, an address of either half, into rbx. */
 static void tag_of(struct x64_code *c)
 {
     x64_mov_rr(c, RBX, RAX);

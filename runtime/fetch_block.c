@@ -16,7 +16,7 @@ struct window {
     struct mmu_fault fault2; /* why there is none, if so */
     bool asked2;
     bool partial; /* physical protection allows a part of the block's page */
-    bool single;  /* one instruction, once: partial, or the last before a limit */
+    bool single;  /* one instruction, once: partial, or is_last(), or the last before a limit */
 };
 
 /* Before bytes of a page are read its store view becomes read-only: see track.h. */
@@ -323,6 +323,13 @@ void hart_drop_block(struct hart *h, struct block *b)
     tcache_unlock(h->tc);
 }
 
+/* The last bytes of all addresses: what straddles there ends in page 0, which has the other half's
+ * salt, and no tag holds two. */
+static bool is_last(uint64_t va)
+{
+    return va >= UINT64_C(0) - 2;
+}
+
 struct block *fetch_block(struct hart *h)
 {
     struct cpu_state *s = h->s;
@@ -342,7 +349,7 @@ struct block *fetch_block(struct hart *h)
                        .partial = !mmu_fetched_whole(h->mmu, s->pc)};
     struct block *b;
 
-    w.single = w.partial || turns_are_last(h);
+    w.single = w.partial || is_last(s->pc) || turns_are_last(h);
     b = block_find(h->tc->blocks, gpa, mode, gpa2_of, &w);
 
     /* Another block, where an interrupt came in between: then that one gets cells early. */

@@ -8,8 +8,8 @@
  * The first two are a hart's, of the salts in force, and die with them, as links over pages do
  * (softmmu/README.md, "Salts"). The third is of all harts of a host thread, and outlives processes:
  * one that is new asks the run loop once for each page of its program. A block is entered by way of
- * a page only where it lies in that page with all of its bytes. A kernel's salts last; but
- * where the first cache has one place for two of its blocks, both are found here. */
+ * a page only where it lies in that page with all of its bytes. A kernel's salts last, so it asks
+ * seldom for a page; but of two blocks with one place in the first cache both are found here. */
 #pragma once
 
 struct block;

@@ -171,7 +171,7 @@ static void cold_unguarded(struct x64_emitter *x, const struct x64_cold *k)
     x64_fix(c, cell, e->cell);
 }
 
-/* Behind the guard, where the page is the next one already. Comes here who has seen the cell that
+/* Behind the guard, where the page is the target's already. Comes here who has seen the cell that
  * another hart has just linked and not yet the jump: the run loop goes on at the target. */
 static void cold_late(struct x64_emitter *x, const struct x64_cold *k)
 {

@@ -70,8 +70,8 @@ enum exit_reason {
     EXIT_TRAP,    /* the guest raised exit_cause, exit_tval at pc */
 };
 
-/* A link across pages, in the data behind a block's code: good as long as the hart's page_tag is
- * the one it was made under. The next page is as far away under any. */
+/* A link out of a page, or to what may straddle its end, in the data behind a block's code: good as
+ * long as the hart's page_tag is the one it was made under. The target is as far away under any. */
 struct page_cell {
     uint64_t page_tag; /* of the page that jumps; PAGE_CELL_EMPTY before it is linked */
 };
