@@ -20,18 +20,24 @@ QEMU = "qemu-system-riscv64 -M virt -nographic -bios default -m 1G"
 KINDS = ("compute", "forks", "faults")
 MS = 1500  # a measurement's length
 BOOTS = 3  # in each round: they are short, and differ more
+HOST_MS = 300
 # What is measured: a name, harts, processes.
 SIDES = (("1", 1, 1), ("2", 2, 2), ("2x8", 2, 8), ("8", 8, 8))
 HARTS = sorted({harts for _, harts, _ in SIDES})
 PAIRS = (("2", "1"), ("8", "2x8"), ("8", "2"))
 
 
-def make_initrd():
-    os.makedirs(OUT / "log", exist_ok=True)
-    command = [COMPILERS["guest"], "-std=gnu17", "-O2", "-Wall", "-Wextra", "-Werror", "-static",
-               str(TOP / "bench/smp/work.c"), "-o", str(OUT / "work")]
+def make_work(side, name):
+    command = [COMPILERS[side], "-std=gnu17", "-O2", "-Wall", "-Wextra", "-Werror", "-static",
+               str(TOP / "bench/smp/work.c"), "-o", str(OUT / name)]
     if subprocess.run(command, check=False).returncode != 0:
         die("work.c does not build")
+
+
+def make_initrd():
+    os.makedirs(OUT / "log", exist_ok=True)
+    make_work("native", "native")
+    make_work("guest", "work")
     subprocess.run([str(TOP / "scripts/make-initramfs.sh"), str(OUT / "initrd"), str(TOP / "bench/smp/init"),
                     str(OUT / "work")], check=True)
     return OUT / "initrd"
@@ -45,7 +51,19 @@ def throughput(guest, kind, processes):
     before, match = guest.wait_for(rf"bench: status (\d+) of {kind}\n")
     if match[1] != "0" or "work: " not in before:
         die(f"{kind} under {guest.name} ended with status {match[1]}; see {guest.log.name}")
-    return float(before.split("work: ")[1].split()[0])
+    return units_of(before)
+
+
+def units_of(text):
+    return float(text.split("work: ")[1].split()[0])
+
+
+def host_scale():
+    """How many times as much two native processes do now as one: less than 2 where somebody else has a part of
+    the processors, which costs what runs on both."""
+    one, two = (units_of(subprocess.run([str(OUT / "native"), "compute", str(n), str(HOST_MS)], check=True,
+                                        stdout=subprocess.PIPE, text=True).stdout) for n in (1, 2))
+    return two / one
 
 
 def one_round(commands, initrd, kinds, number, samples):
@@ -69,15 +87,19 @@ def one_round(commands, initrd, kinds, number, samples):
 
 
 def boots(commands, n_runs):
-    """CPU seconds of a boot to power-off with one hart and with two."""
+    """CPU seconds of a boot to power-off with one hart and with two, and what the host was worth meanwhile."""
     costs = {name: {1: [], 2: []} for name in commands}
+    host = []
     for number in range(BOOTS * n_runs):
+        host.append(host_scale())
+        note(f"boot {number + 1}: two native processes do {host[-1]:.2f} times as much as one")
         for name, command in commands.items():
             for harts in (1, 2):
                 cost = boot_cpu(name, f"{command} -smp {harts}", OUT / "log" / f"boot-{name}-{harts}.txt")
                 costs[name][harts].append(cost)
                 note(f"boot {number + 1}: {name:<5}{harts} harts {cost:8.3f} s")
-    return {name: {"1": summary(by[1]), "2": summary(by[2]), "2/1": ratio(by, 2, 1)} for name, by in costs.items()}
+    return {"host": summary(host), **{name: {"1": summary(by[1]), "2": summary(by[2]), "2/1": ratio(by, 2, 1)}
+                                      for name, by in costs.items()}}
 
 
 def print_tables(result):
@@ -88,9 +110,12 @@ def print_tables(result):
         for name, r in sides.items():
             print(f"  {kind:<9}{name:<6}" + "".join(f"{r[side]['median']:11.1f}" for side, _, _ in SIDES),
                   *(table.with_spread(r[f"{a}/{b}"]) for a, b in PAIRS))
-    for name, r in result.get("boot", {}).items():
+    boot = dict(result.get("boot", {}))
+    if boot:
+        print("  meanwhile two native processes did", table.with_spread(boot.pop("host")), "times as much as one")
+    for name, r in boot.items():
         print(f"  boot to power-off, CPU: {name:<5} 1 hart {r['1']['median']:.3f} s, 2 harts {r['2']['median']:.3f} s,",
-              table.with_spread(r["2/1"]))
+              table.with_spread(r["2/1"]), f"the least of each {r['2']['min'] / r['1']['min']:.2f}")
 
 
 def main():
