@@ -98,8 +98,9 @@ def boots(commands, n_runs):
                 cost = boot_cpu(name, f"{command} -smp {harts}", OUT / "log" / f"boot-{name}-{harts}.txt")
                 costs[name][harts].append(cost)
                 note(f"boot {number + 1}: {name:<5}{harts} harts {cost:8.3f} s")
-    return {"host": summary(host), **{name: {"1": summary(by[1]), "2": summary(by[2]), "2/1": ratio(by, 2, 1)}
-                                      for name, by in costs.items()}}
+    return {"host": summary(host),
+            "boot": {name: {"1": summary(by[1]), "2": summary(by[2]), "2/1": ratio(by, 2, 1)}
+                     for name, by in costs.items()}}
 
 
 def print_tables(result):
@@ -110,10 +111,9 @@ def print_tables(result):
         for name, r in sides.items():
             print(f"  {kind:<9}{name:<6}" + "".join(f"{r[side]['median']:11.1f}" for side, _, _ in SIDES),
                   *(table.with_spread(r[f"{a}/{b}"]) for a, b in PAIRS))
-    boot = dict(result.get("boot", {}))
-    if boot:
-        print("  meanwhile two native processes did", table.with_spread(boot.pop("host")), "times as much as one")
-    for name, r in boot.items():
+    if "host" in result:
+        print("  meanwhile two native processes did", table.with_spread(result["host"]), "times as much as one")
+    for name, r in result.get("boot", {}).items():
         print(f"  boot to power-off, CPU: {name:<5} 1 hart {r['1']['median']:.3f} s, 2 harts {r['2']['median']:.3f} s,",
               table.with_spread(r["2/1"]), f"the least of each {r['2']['min'] / r['1']['min']:.2f}")
 
@@ -131,7 +131,7 @@ def main():
     samples = {kind: {name: {} for name in commands} for kind in kinds}
     result = {"about": about.describe(commands, n_runs)}
     if os.environ.get("BOOT", "1") != "0":
-        result["boot"] = boots(commands, n_runs)
+        result.update(boots(commands, n_runs))
     for number in range(n_runs):
         one_round(commands, initrd, kinds, number, samples)
     result["kinds"] = {

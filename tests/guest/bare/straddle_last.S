@@ -3,24 +3,11 @@
 // in line and by a call.
 // status: 0
 #include "bare.inc"
-#define V 0x01
-#define RWX 0x0e
+#include "sv39.inc"
 #define G 0x20
-#define AD 0xc0
     .globl _start
     .option norvc
-.macro pte symbol, flags
-    la t0, \symbol
-    srli t0, t0, 12
-    slli t0, t0, 10
-    ori t0, t0, \flags
-.endm
-.macro put table, index
-    la t1, \table
-    li t2, 8 * \index
-    add t1, t1, t2
-    sd t0, 0(t1)
-.endm
+
 .macro space root, asid
     la t0, \root
     srli t0, t0, 12
@@ -31,11 +18,8 @@
 
 _start:
     trap_to caught
-    li t0, -1
-    csrw pmpaddr0, t0
-    li t0, 0x1f
-    csrw pmpcfg0, t0
-    li t0, 0x80000000 >> 2 | V | RWX | AD | G
+    allow_all
+    li t0, 0x80000000 >> 2 | V | R | W | X | AD | G
     put root, 2
     put root2, 2
     pte low_middle, V
@@ -46,27 +30,18 @@ _start:
     put low_middle, 0
     pte low_leaf2, V
     put low_middle2, 0
-    pte one, (V | RWX | AD)
+    pte one, (V | R | W | X | AD)
     put low_leaf, 0
-    pte two, (V | RWX | AD)
+    pte two, (V | R | W | X | AD)
     put low_leaf2, 0
     pte high_middle, V
     put root, 511
     put root2, 511
     pte high_leaf, V
     put high_middle, 511
-    pte last, (V | RWX | AD | G)
+    pte last, (V | R | W | X | AD | G)
     put high_leaf, 511
-    sfence.vma
-    li t0, MSTATUS_MPP
-    csrc mstatus, t0
-    li t0, MSTATUS_MPP_S
-    csrs mstatus, t0
-    la t0, supervisor
-    csrw mepc, t0
-    space root, 1
-    sfence.vma
-    mret
+    go_on_in_supervisor supervisor
 
 // What is at page 0, by six calls of each place.
 .macro go number, sum
@@ -84,12 +59,13 @@ _start:
 .endm
 
 supervisor:
+    space root, 1
     go 1, 1
     space root2, 2
     go 2, 100
     space root, 1
     go 3, 1
-    pte two, (V | RWX | AD)
+    pte two, (V | R | W | X | AD)
     put low_leaf, 0
     li t5, 0
     sfence.vma t5

@@ -2,57 +2,27 @@
 // right when only that page is mapped elsewhere.
 // status: 0
 #include "bare.inc"
-#define V 0x01
-#define RWX 0x0e
-#define AD 0xc0
+#include "sv39.inc"
     .globl _start
-
-.macro pte symbol, flags
-    la t0, \symbol
-    srli t0, t0, 12
-    slli t0, t0, 10
-    ori t0, t0, \flags
-.endm
-.macro put table, index
-    la t1, \table
-    li t2, 8 * \index
-    add t1, t1, t2
-    sd t0, 0(t1)
-.endm
 
 _start:
     trap_to caught
-    li t0, -1
-    csrw pmpaddr0, t0
-    li t0, 0x1f
-    csrw pmpcfg0, t0
-    li t0, 0x80000000 >> 2 | V | RWX | AD
+    allow_all
+    li t0, 0x80000000 >> 2 | V | R | W | X | AD
     put root, 2
     pte low_middle, V
     put root, 0
     pte low_leaf, V
     put low_middle, 0
-    pte first, (V | RWX | AD)
+    pte first, (V | R | W | X | AD)
     put low_leaf, 0
     pte high_middle, V
     put root, 511
     pte high_leaf, V
     put high_middle, 511
-    pte last, (V | RWX | AD)
+    pte last, (V | R | W | X | AD)
     put high_leaf, 511
-    la t0, root
-    srli t0, t0, 12
-    li t1, 8 << 60
-    or t0, t0, t1
-    csrw satp, t0
-    sfence.vma
-    li t0, MSTATUS_MPP
-    csrc mstatus, t0
-    li t0, MSTATUS_MPP_S
-    csrs mstatus, t0
-    la t0, supervisor
-    csrw mepc, t0
-    mret
+    go_on_in_supervisor supervisor
 
 supervisor:
     li s5, 3                    // often enough to be linked
@@ -61,7 +31,7 @@ supervisor:
 2:  want 1, a0, 1
     addi s5, s5, -1
     bnez s5, 1b
-    pte other, (V | RWX | AD)
+    pte other, (V | R | W | X | AD)
     put high_leaf, 511
     li t0, -4096
     sfence.vma t0
