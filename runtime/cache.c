@@ -62,16 +62,6 @@ static size_t meta_bytes(const struct cache *c)
     return c->segment_bytes * META_SHARE + (1u << 20);
 }
 
-/* Backed as it is used. One mapping for all segments: there may be a thousand of them. */
-static void *reserve(size_t bytes)
-{
-    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-                   -1, 0);
-
-    CHECK(p != MAP_FAILED);
-    return p;
-}
-
 static bool map_views(struct cache *c, size_t bytes, struct err *e)
 {
     c->memfd = memfd_create("dbt-code", MFD_CLOEXEC);
@@ -112,8 +102,10 @@ struct cache *cache_create(size_t size_bytes, unsigned n_segments, unsigned n_wr
         free(c);
         return NULL;
     }
-    c->lists = reserve(lists_bytes(c));
-    c->metas = reserve(n_segments * meta_bytes(c));
+    /* One mapping for all segments: there may be a thousand of them. */
+    c->lists = pages_reserve(lists_bytes(c));
+    c->metas = pages_reserve(n_segments * meta_bytes(c));
+    CHECK(c->lists && c->metas && "addresses for what is known of blocks");
     for (unsigned k = 0; k < n_segments; k++) {
         struct segment *g = &c->segment[k];
 

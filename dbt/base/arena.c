@@ -7,10 +7,9 @@
 
 void arena_init(struct arena *a, size_t size)
 {
-    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-                   -1, 0);
+    void *p = pages_reserve(size);
 
-    CHECK(p != MAP_FAILED);
+    CHECK(p && "memory for an arena");
     arena_init_over(a, p, size);
 }
 

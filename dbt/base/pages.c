@@ -30,6 +30,14 @@ void pages_destroy(void *p, size_t bytes)
     munmap(p, align_up(bytes, PAGE));
 }
 
+void *pages_reserve(size_t bytes)
+{
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                   -1, 0);
+
+    return p == MAP_FAILED ? NULL : p;
+}
+
 void pages_give(void *p, size_t bytes, enum pages_for what)
 {
     const uintptr_t from = align_down((uintptr_t)p, PAGE);

@@ -10,6 +10,10 @@
 void *pages_create(size_t bytes);
 void pages_destroy(void *p, size_t bytes);
 
+/* Zeros that come as they are touched, and count for nothing before. NULL: no addresses. munmap()
+ * gives them back. */
+void *pages_reserve(size_t bytes);
+
 enum pages_for { PAGES_WRITTEN, PAGES_READ };
 
 /* All of [p, p + bytes) has its pages from now on. A host that does not know how gives them as they
